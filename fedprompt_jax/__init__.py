@@ -1,0 +1,1 @@
+"""Federated prompt tuning of frozen language models in JAX."""

@@ -1,0 +1,47 @@
+"""FedSGD: each client sends one gradient, the server optimizer steps.
+
+Profit's FedSGD, and FedSGD-LB with a large client batch (2310.04627).
+"""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+
+from fedprompt_jax.data.sampling import Cohort
+from fedprompt_jax.federated import server
+from fedprompt_jax.federated.algorithm import (
+    Algorithm,
+    Ingredients,
+    isolating,
+)
+from fedprompt_jax.federated.client import finite_owners, owner_norms
+
+
+def make(ingredients: Ingredients) -> Algorithm:
+    """Rounds of one server step on the clients' mean gradient."""
+    simulation, _, server_tx, _ = ingredients
+
+    def init(params):
+        return server.init(params, server_tx)
+
+    def round(state: server.ServerState, cohort: Cohort):
+        bank = server.replicate(state.params, len(cohort.clients))
+        examples = list(itertools.chain.from_iterable(cohort.steps))
+
+        def gradients(isolate):
+            losses, grads = simulation.gradients(bank, examples, isolate)
+            return grads, losses
+
+        grads, losses = isolating(gradients)
+        state, metrics = server.server_update(
+            server_tx, state, grads, grads, ingredients.weights(cohort)
+        )
+        finite = np.asarray(finite_owners(grads))
+        metrics['loss'] = np.nanmean(np.where(finite, losses, np.nan))
+        metrics['client_grad_norm'] = jnp.nanmean(
+            jnp.where(finite, owner_norms(grads), jnp.nan)
+        )
+        return state, metrics
+
+    return Algorithm(init, round)

@@ -1,0 +1,1 @@
+"""Data, in numpy only: reading, splitting, partitioning, packing."""

@@ -1,0 +1,1 @@
+"""Hand-written word lists from which the corpus is built."""

@@ -1,0 +1,213 @@
+"""Packs examples of many owners into grids of tokens of few static shapes.
+
+A row is `[prompt of a][example][example]...[prompt of b][example]...`: the
+prompt stands once per (row, owner). Causal attention makes its hidden states
+independent of what follows, so the examples of an owner can share it exactly.
+
+    attends(q, k) = k <= q  and  owner(q) = owner(k)
+                    and (segment(q) = segment(k)  or  k is a prompt slot)
+    positions     = 0 ... P-1 on the prompt; every example restarts at P
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fedprompt_jax.data.examples import Example
+
+NOBODY = -1  # the owner of padding, and the slot of an ordinary token
+
+
+class Grid(NamedTuple):
+    """R rows of L tokens, K places for targets a row. All int32 but weight.
+
+    Attributes:
+      tokens: [R, L]; 0 where there is a prompt slot or padding.
+      owner: [R, L] index into the bank; NOBODY on padding.
+      slot: [R, L] 0 ... P-1 on prompt slots; NOBODY elsewhere.
+      segment: [R, L] 0 on prompt slots, 1, 2, ... on a row's examples.
+      position: [R, L] position for the model's positional encoding.
+      target_index: [R, K] column of the token that predicts the target.
+      target_label: [R, K] the token to be predicted.
+      target_owner: [R, K] whose loss it belongs to; NOBODY on padding.
+      target_example: [R, K] index into the packed examples; NOBODY likewise.
+      target_weight: f32 [R, K] its share of that loss; 0 on padding.
+    """
+
+    tokens: np.ndarray
+    owner: np.ndarray
+    slot: np.ndarray
+    segment: np.ndarray
+    position: np.ndarray
+    target_index: np.ndarray
+    target_label: np.ndarray
+    target_owner: np.ndarray
+    target_example: np.ndarray
+    target_weight: np.ndarray
+
+
+class Shape(NamedTuple):
+    """What a row holds: tokens (prompts included) and targets."""
+
+    length: int
+    targets: int
+
+    def holds(self, example: Example, prompt_length: int) -> bool:
+        tokens = prompt_length + example.num_tokens
+        return tokens <= self.length and len(example.target) <= self.targets
+
+
+class Packer(NamedTuple):
+    """Everything about packing that stays the same during a run.
+
+    Attributes:
+      prompt_length: P.
+      shapes: row shapes, short before long; an example goes to the first
+        that holds it.
+      max_tokens: most tokens in one grid, so that memory has a bound.
+      row_multiple: rows of a grid are a multiple of it (the data axis of the
+        device mesh).
+    """
+
+    prompt_length: int
+    shapes: tuple[Shape, ...]
+    max_tokens: int
+    row_multiple: int = 1
+
+    def pack(
+        self,
+        examples: Sequence[Example],
+        weights: Sequence[float],
+        isolate: bool = False,
+    ) -> list[Grid]:
+        """Grids that hold every example once.
+
+        Args:
+          examples: what to pack.
+          weights: weight of each example's target tokens.
+          isolate: give every row a single owner, so that a non-finite owner
+            cannot touch another one (0 * NaN is NaN even behind a mask).
+
+        Raises:
+          ValueError: an example fits no shape.
+        """
+        grids = []
+        for shape, indices in self._by_shape(examples):
+            rows = self._fill(examples, indices, shape, isolate)
+            most = max(1, self.max_tokens // shape.length)
+            while rows:
+                now, rows = rows[:most], rows[most:]
+                size = bucket(len(now), most, self.row_multiple)
+                grids.append(self._grid(examples, weights, now, shape, size))
+        return grids
+
+    def _by_shape(self, examples):
+        chosen: dict[Shape, list[int]] = {s: [] for s in self.shapes}
+        for i, e in enumerate(examples):
+            fits = (s for s in self.shapes if s.holds(e, self.prompt_length))
+            shape = next(fits, None)
+            if shape is None:
+                raise ValueError(
+                    f'An example of {e.num_tokens} tokens and '
+                    f'{len(e.target)} targets behind a prompt of '
+                    f'{self.prompt_length} fits none of {self.shapes}.'
+                )
+            chosen[shape].append(i)
+        return [(s, i) for s, i in chosen.items() if i]
+
+    def _fill(self, examples, indices, shape, isolate) -> list[list[int]]:
+        """Rows as lists of examples: best fit, longest examples first."""
+        order = sorted(
+            indices,
+            key=lambda i: (examples[i].owner, -examples[i].num_tokens, i),
+        )
+        rows: list[list[int]] = []
+        room = np.zeros((len(order), 2), np.int64)  # tokens, targets left
+        mine = np.zeros(len(order), bool)  # rows with the prompt of `owner`
+        owner = None
+        for i in order:
+            e = examples[i]
+            if e.owner != owner:
+                owner, mine[:] = e.owner, False
+            prompt = np.where(mine, 0, self.prompt_length)
+            after = room - [e.num_tokens, len(e.target)]
+            after[:, 0] -= prompt
+            fits = (after >= 0).all(1) & (mine if isolate else True)
+            fits[len(rows) :] = False
+            if fits.any():
+                # A row that has the prompt already saves P tokens.
+                loss = after[:, 0] + 2 * prompt
+                row = int(np.argmin(np.where(fits, loss, np.iinfo(int).max)))
+            else:
+                row = len(rows)
+                rows.append([])
+                after[row] = shape - np.array(
+                    [self.prompt_length + e.num_tokens, len(e.target)]
+                )
+            rows[row].append(i)
+            room[row], mine[row] = after[row], True
+        return rows
+
+    def _grid(self, examples, weights, rows, shape, size) -> Grid:
+        grid = empty_grid(size, shape)
+        for r, row in enumerate(rows):
+            self._write_row(grid, r, row, examples, weights)
+        return grid
+
+    def _write_row(self, grid, r, row, examples, weights):
+        at = done = 0  # the next free column and the next free target
+        owner = None
+        for segment, i in enumerate(row, start=1):
+            e = examples[i]
+            if e.owner != owner:
+                owner, end = e.owner, at + self.prompt_length
+                grid.owner[r, at:end] = owner
+                grid.slot[r, at:end] = np.arange(self.prompt_length)
+                grid.segment[r, at:end] = 0
+                grid.position[r, at:end] = np.arange(self.prompt_length)
+                at = end
+            end, t = at + e.num_tokens, len(e.target)
+            grid.tokens[r, at:end] = np.concatenate([e.query, e.target[:-1]])
+            grid.owner[r, at:end] = owner
+            grid.segment[r, at:end] = segment
+            grid.position[r, at:end] = self.prompt_length + np.arange(end - at)
+            where = slice(done, done + t)
+            grid.target_index[r, where] = np.arange(end - t, end)
+            grid.target_label[r, where] = e.target
+            grid.target_owner[r, where] = owner
+            grid.target_example[r, where] = i
+            grid.target_weight[r, where] = weights[i]
+            at, done = end, done + t
+
+
+def empty_grid(rows: int, shape: Shape) -> Grid:
+    """A grid of padding alone."""
+
+    def full(width, value, dtype=np.int32):
+        return np.full((rows, width), value, dtype)
+
+    n, k = shape
+    return Grid(
+        tokens=full(n, 0),
+        owner=full(n, NOBODY),
+        slot=full(n, NOBODY),
+        segment=full(n, 0),
+        position=full(n, 0),
+        target_index=full(k, 0),
+        target_label=full(k, 0),
+        target_owner=full(k, NOBODY),
+        target_example=full(k, NOBODY),
+        target_weight=full(k, 0, np.float32),
+    )
+
+
+def bucket(rows: int, most: int, multiple: int = 1) -> int:
+    """The number of rows to compile for: at most a quarter more than asked.
+
+    Four sizes an octave (4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...) bound the
+    compilations of a run; the result is a multiple of `multiple`.
+    """
+    step = max(1, 2 ** (rows.bit_length() - 3))
+    size = min(-(-rows // step) * step, most)
+    return -(-size // multiple) * multiple

@@ -1,0 +1,178 @@
+"""Instances into clients: Profit's three partitions, and a Dirichlet one.
+
+Profit (arXiv 2310.04627), section 3 'Datasets' and Table 1. Everything works on
+arrays: a million clients are two arrays, not a million objects.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from fedprompt_jax.data import randomness
+
+KINDS = ('high', 'medium', 'low', 'dirichlet')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clients:
+    """N clients, as instance indices grouped by client."""
+
+    order: np.ndarray  # int64 [I_kept]: indices into the split's I instances
+    starts: (
+        np.ndarray
+    )  # int64 [N + 1]: client i has order[starts[i]:starts[i+1]]
+    dropped: dict[int, int]  # task type too small for a client -> its instances
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """The instance indices of client i, 0 <= i < N."""
+        if not 0 <= i < len(self):
+            raise IndexError(f'client {i} of {len(self)}')
+        return self.order[self.starts[i] : self.starts[i + 1]]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Instances of each client, int64 [N]."""
+        return np.diff(self.starts)
+
+    @property
+    def client_of(self) -> np.ndarray:
+        """The client of each entry of `order`, int64 [I_kept]."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+
+def partition(
+    kind: str,
+    task_of: np.ndarray,
+    type_of: np.ndarray,
+    client_size: int,
+    seed: int,
+    dirichlet_alpha: float = 1.0,
+) -> Clients:
+    """Returns the clients of one split's instances, disjoint and complete.
+
+    A type of n instances is worth round(n / client_size) clients. A type worth
+    none is dropped, in every kind alike, so that all kinds share the same
+    instances and the same number of clients (3520 in Table 1). Sizes differ by
+    at most one within a type (high, medium) or over all (low, dirichlet).
+
+      high       within a type ordered by task, cut into adjacent chunks: a
+                 client has one type and usually one task;
+      medium     shuffled within the type, then cut: one type, many tasks;
+      low        all shuffled, then cut: many types;
+      dirichlet  a client's mixture of types is drawn from Dir(alpha * prior),
+                 the prior being the types' shares of the instances, and its
+                 instances from that mixture without replacement. Types that
+                 have run out are left out of a mixture, so the last clients
+                 take what the others left.
+
+    Args:
+      kind: one of KINDS.
+      task_of: int [I], the task of each instance.
+      type_of: int [I], the task type of each instance.
+      client_size: instances a client should have (about 1200 in the paper).
+      seed: the run's seed; 'high' does not depend on it.
+      dirichlet_alpha: small is one type a client, large is like 'low'.
+
+    Raises:
+      ValueError: an unknown kind, alpha not above 0, or a client_size that is
+        not positive or leaves no client.
+    """
+    if kind not in KINDS:
+        raise ValueError(
+            f'config.data.partition={kind!r}: needed one of {", ".join(KINDS)}.'
+        )
+    type_of, task_of = np.asarray(type_of), np.asarray(task_of)
+    sizes = np.bincount(type_of)  # [types]
+    chunks = _chunks(sizes, client_size)  # [types]
+    dropped = {
+        int(t): int(sizes[t])
+        for t in np.flatnonzero((chunks == 0) & (sizes > 0))
+    }
+    # Stable: within a type by task, within a task as they came.
+    order = np.lexsort((task_of, type_of))
+    order = order[chunks[type_of[order]] > 0]
+    sizes = np.where(chunks > 0, sizes, 0)
+    rng = randomness.generator(seed, f'partition {kind}')
+    if kind in ('medium', 'dirichlet'):
+        order = rng.permutation(order)
+        order = order[np.argsort(type_of[order], kind='stable')]
+    if kind in ('high', 'medium'):
+        starts = _cut_each(sizes, chunks)
+    else:
+        starts = _cut(len(order), int(chunks.sum()))
+    if kind == 'low':
+        order = rng.permutation(order)
+    if kind == 'dirichlet':
+        order = order[_deal(sizes, np.diff(starts), dirichlet_alpha, rng)]
+    return Clients(order, starts, dropped)
+
+
+def _chunks(sizes: np.ndarray, client_size: int) -> np.ndarray:
+    """How many clients each type makes, int64 [types]."""
+    if client_size < 1:
+        raise ValueError(
+            f'config.data.client_size={client_size}: needed at least 1.'
+        )
+    chunks = np.rint(sizes / client_size).astype(np.int64)
+    if not chunks.any():
+        largest = int(sizes.max(initial=0))
+        raise ValueError(
+            f'config.data.client_size={client_size} leaves no client: the'
+            f' largest task type has {largest} instances, and a client takes'
+            f' more than half its size; use {2 * largest - 1} or less.'
+        )
+    return chunks
+
+
+def _cut(n: int, chunks: int) -> np.ndarray:
+    """Starts of `chunks` chunks of n whose sizes differ by at most one."""
+    return np.arange(chunks + 1, dtype=np.int64) * n // chunks
+
+
+def _cut_each(sizes: np.ndarray, chunks: np.ndarray) -> np.ndarray:
+    """Starts of each type's chunks, the types standing one after the other."""
+    type_of = np.repeat(np.arange(len(sizes)), chunks)  # [N]
+    first = np.cumsum(chunks) - chunks
+    j = np.arange(len(type_of)) - first[type_of]  # number within the type
+    offset = np.cumsum(sizes) - sizes
+    starts = offset[type_of] + j * sizes[type_of] // chunks[type_of]
+    return np.append(starts, sizes.sum()).astype(np.int64)
+
+
+def _deal(
+    type_sizes: np.ndarray,
+    client_sizes: np.ndarray,
+    alpha: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Returns positions in the pools (type after type), grouped by client."""
+    if not alpha > 0:
+        raise ValueError(
+            f'config.data.dirichlet_alpha={alpha}: needed above 0 (1.0, say).'
+        )
+    left = type_sizes[type_sizes > 0].astype(np.int64)  # a copy, drawn down
+    prior = left / left.sum()
+    counts = np.empty((len(client_sizes), len(left)), np.int32)
+    for i, size in enumerate(client_sizes):
+        counts[i] = _draw(rng.dirichlet(alpha * prior), left, int(size), rng)
+        left -= counts[i]
+    clients = np.arange(len(client_sizes))
+    client_of = np.concatenate([np.repeat(clients, c) for c in counts.T])
+    return np.argsort(client_of, kind='stable')
+
+
+def _draw(
+    mixture: np.ndarray, left: np.ndarray, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns how many of each type one client takes, at most what is left."""
+    taken = np.zeros_like(left)
+    while (need := size - taken.sum()) > 0:
+        weights = np.where(taken < left, mixture, 0.0)
+        if not weights.sum() > 0:  # all it wanted has run out: what is left
+            weights = (left - taken).astype(float)
+        wanted = rng.multinomial(need, weights / weights.sum())
+        taken += np.minimum(wanted, left - taken)
+    return taken

@@ -1,0 +1,158 @@
+"""Who takes part in a round, and on which examples: all of it by name.
+
+Every draw is a function of (seed, purpose, round, client id), so that a run
+that is stopped and started again meets the same cohorts and batches.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.randomness import generator
+from fedprompt_jax.data.store import TokenStore
+
+
+class Population(Protocol):
+    """N clients by index: the instance indices of each."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> np.ndarray: ...
+
+
+class Pooled:
+    """A population as one client that holds everybody's instances."""
+
+    def __init__(self, population: Population) -> None:
+        self.instances = np.concatenate(
+            [population[i] for i in range(len(population))]
+        )
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.instances
+
+
+class Cohort(NamedTuple):
+    """The clients of a round and their batches; owner c is clients[c].
+
+    Attributes:
+      clients: int64 [C] client ids.
+      num_examples: int64 [C] instances each client has.
+      steps: S lists, each the batches of all owners together.
+    """
+
+    clients: np.ndarray
+    num_examples: np.ndarray
+    steps: list[list[Example]]
+
+
+def sample_cohort(
+    store: TokenStore,
+    population: Population,
+    *,
+    size: int,
+    num_steps: int,
+    batch_size: int,
+    seed: int,
+    round: int,
+) -> Cohort:
+    """The cohort of a round: `size` clients without replacement.
+
+    Each takes num_steps batches from shuffled passes over its own instances:
+    a pass is without replacement, and another begins where one ends. A
+    population of one goes on where its last round ended.
+
+    Args:
+      store: tokens of the instances.
+      population: training clients.
+      size: C.
+      num_steps: S.
+      batch_size: B examples a client a step.
+      seed: the run's seed.
+      round: number of the round, from 0.
+    """
+    rng = generator(seed, 'cohort', round)
+    clients = np.sort(rng.choice(len(population), size, replace=False))
+    alone = len(population) == 1
+    per_client = []
+    for client in clients:
+        name = (0, client) if alone else (round, client)
+        start = round * num_steps * batch_size if alone else 0
+        stream = shuffled_passes(
+            population[client],
+            start,
+            num_steps * batch_size,
+            seed,
+            *name,
+        )
+        per_client.append(stream.reshape(num_steps, batch_size))
+    steps = [
+        [
+            store.example(owner, int(i))
+            for owner, batches in enumerate(per_client)
+            for i in batches[s]
+        ]
+        for s in range(num_steps)
+    ]
+    sizes = np.array([len(population[c]) for c in clients], np.int64)
+    return Cohort(clients, sizes, steps)
+
+
+def shuffled_passes(
+    instances: np.ndarray, start: int, count: int, seed: int, *name: int
+) -> np.ndarray:
+    """Places start ... start + count - 1 of an endless row of shuffles.
+
+    Args:
+      instances: what is shuffled, int [n].
+      start: first place.
+      count: number of places.
+      seed: the run's seed.
+      *name: whose shuffles these are (round, client id).
+    """
+    n = len(instances)
+    parts = []
+    for number in range(start // n, -(-(start + count) // n)):
+        order = generator(seed, 'batches', *name, number).permutation(n)
+        parts.append(instances[order])
+    first = start - start // n * n
+    return np.concatenate(parts)[first : first + count]
+
+
+def epoch_steps(
+    store: TokenStore,
+    instances: Sequence[np.ndarray],
+    clients: Sequence[int],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[list[Example]]:
+    """The steps of one epoch in which every owner sees its instances once.
+
+    Owners with fewer batches than others are absent from the last steps, and
+    a last batch may be short.
+
+    Args:
+      store: tokens of the instances.
+      instances: for each owner, its training instances.
+      clients: for each owner, its client id, which names its shuffle.
+      batch_size: most examples an owner a step.
+      seed: the run's seed.
+      epoch: number of the epoch, from 0.
+    """
+    orders = [
+        own[generator(seed, 'epoch', epoch, client).permutation(len(own))]
+        for own, client in zip(instances, clients, strict=True)
+    ]
+    for start in range(0, max(map(len, orders)), batch_size):
+        yield [
+            store.example(owner, int(i))
+            for owner, order in enumerate(orders)
+            for i in order[start : start + batch_size]
+        ]

@@ -1,0 +1,198 @@
+"""One task of Super-NaturalInstructions: its JSON object, field by field.
+
+The schema is that of the `tasks/taskNNN_*.json` files of
+allenai/natural-instructions (Wang et al. 2022).
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import math
+from typing import Any, NoReturn
+
+# Field of Task <- key of the file; each a string or a list of strings.
+_METADATA = {
+    'source': 'Source',
+    'url': 'URL',
+    'reasoning': 'Reasoning',
+    'domains': 'Domains',
+    'input_language': 'Input_language',
+    'output_language': 'Output_language',
+    'instruction_language': 'Instruction_language',
+    'contributors': 'Contributors',
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Instance:
+    """One example: an input and its reference outputs (one or more)."""
+
+    id: str
+    input: str
+    outputs: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One task file, its metadata as printed, its instances in their order."""
+
+    name: str  # the file's name without .json
+    definition: str  # the first one, as SNI's own code takes it
+    categories: tuple[str, ...]  # never empty
+    source: tuple[str, ...]
+    url: tuple[str, ...]
+    reasoning: tuple[str, ...]
+    domains: tuple[str, ...]  # nested ones as 'History -> 9/11 Reports'
+    input_language: tuple[str, ...]
+    output_language: tuple[str, ...]
+    instruction_language: tuple[str, ...]
+    contributors: tuple[str, ...]
+    positive_examples: tuple[
+        Mapping[str, str], ...
+    ]  # input, output, explanation
+    negative_examples: tuple[Mapping[str, str], ...]
+    instance_license: tuple[str, ...]
+    instances: tuple[Instance, ...]  # never empty
+
+    @property
+    def task_type(self) -> str:
+        """The first category: SNI's and the paper's task type."""
+        return self.categories[0]
+
+
+def parse_task(
+    name: str, raw: Mapping[str, Any], where: str | None = None
+) -> Task:
+    """Returns the task that a task file's JSON object describes.
+
+    A string is accepted wherever the schema has a list of strings, and the
+    other way round for `Definition` and an example's texts (the first counts).
+    NaN and null in a list of descriptive metadata mean "not given", as one
+    real file has it; `Instance License` may be absent.
+
+    Args:
+      name: the task's name.
+      raw: the object, in SNI's schema.
+      where: what errors call it, a path say; the name where left out.
+
+    Raises:
+      ValueError: a field is missing, empty or of the wrong type; it names
+        `where`, the field, what was found and what was needed.
+    """
+    where = where or name
+    if not isinstance(raw, Mapping):
+        _fail(where, 'the file', raw, 'a JSON object with SNI task keys')
+    metadata = {
+        field: _strings(where, key, _get(where, raw, key))
+        for field, key in _METADATA.items()
+    }
+    return Task(
+        name=name,
+        definition=_text(where, 'Definition', _get(where, raw, 'Definition')),
+        categories=_categories(where, _get(where, raw, 'Categories')),
+        positive_examples=_examples(where, raw, 'Positive Examples'),
+        negative_examples=_examples(where, raw, 'Negative Examples'),
+        # SNI's own checks do not ask for this one.
+        instance_license=_strings(
+            where, 'Instance License', raw.get('Instance License', [])
+        ),
+        instances=_instances(where, _get(where, raw, 'Instances')),
+        **metadata,
+    )
+
+
+def _fail(where: str, field: str, found: Any, needed: str) -> NoReturn:
+    shown = json.dumps(found, default=repr)
+    shown = shown if len(shown) <= 60 else shown[:60] + '…'
+    raise ValueError(
+        f'{where}: {field}: found {type(found).__name__} {shown},'
+        f' needed {needed}.'
+    )
+
+
+def _get(where: str, raw: Mapping[str, Any], key: str, inside: str = '') -> Any:
+    if key not in raw:
+        near = ', '.join(map(str, raw)) or 'none'
+        raise ValueError(
+            f'{where}: {inside}{key} is missing; the keys there are: {near}.'
+        )
+    return raw[key]
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
+    """Descriptive metadata: a string or a list of strings, gaps left out."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list):
+        _fail(where, field, value, 'a string or a list of strings')
+    for i, v in enumerate(values):
+        if not isinstance(v, str) and not _absent(v):
+            _fail(where, f'{field}[{i}]', v, 'a string')
+    return tuple(v for v in values if isinstance(v, str))
+
+
+def _filled(where: str, field: str, value: Any) -> tuple[str, ...]:
+    """What cannot be done without: at least one string, and nothing else."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not values:
+        _fail(where, field, value, 'a string or a list of at least one string')
+    for i, v in enumerate(values):
+        if not isinstance(v, str):
+            _fail(where, f'{field}[{i}]', v, 'a string')
+    return tuple(values)
+
+
+def _text(where: str, field: str, value: Any) -> str:
+    return _filled(where, field, value)[0]
+
+
+def _categories(where: str, value: Any) -> tuple[str, ...]:
+    categories = _filled(where, 'Categories', value)
+    if not categories[0].strip():
+        _fail(where, 'Categories[0]', value, 'a task type that is not blank')
+    return categories
+
+
+def _objects(where: str, field: str, value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        _fail(where, field, value, 'a list of objects')
+    for i, v in enumerate(value):
+        if not isinstance(v, Mapping):
+            _fail(where, f'{field}[{i}]', v, 'an object')
+    return value
+
+
+def _examples(
+    where: str, raw: Mapping[str, Any], key: str
+) -> tuple[Mapping[str, str], ...]:
+    fields = ('input', 'output', 'explanation')
+    return tuple(
+        {
+            f: _text(
+                where, f'{key}[{i}].{f}', _get(where, x, f, f'{key}[{i}].')
+            )
+            for f in fields
+        }
+        for i, x in enumerate(_objects(where, key, _get(where, raw, key)))
+    )
+
+
+def _instances(where: str, value: Any) -> tuple[Instance, ...]:
+    objects = _objects(where, 'Instances', value)
+    if not objects:
+        _fail(where, 'Instances', value, 'at least one instance')
+    return tuple(_instance(where, i, x) for i, x in enumerate(objects))
+
+
+def _instance(where: str, i: int, x: Mapping[str, Any]) -> Instance:
+    at = f'Instances[{i}].'
+    id_, input_, output = (
+        _get(where, x, k, at) for k in ('id', 'input', 'output')
+    )
+    for key, v in (('id', id_), ('input', input_)):
+        if not isinstance(v, str):
+            _fail(where, at + key, v, 'a string')
+    return Instance(id_, input_, _filled(where, at + 'output', output))

@@ -1,0 +1,243 @@
+"""Instances tokenised once, in a folder of memory-mapped arrays.
+
+The folder's name is the fingerprint of the data, the tokenizer and the
+template, so that a second start with the same three only opens it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+import shutil
+import tempfile
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from fedprompt_jax.data import template as template_lib
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.sni_task import Task
+
+VERSION = 1  # of the folder's layout
+
+
+class Tokenizer(Protocol):
+    """What the store needs of models.tokenizer.Tokenizer."""
+
+    eos_id: int
+    fingerprint: str
+
+    def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """Everything besides data and tokenizer that the tokens depend on.
+
+    Attributes:
+      text: the query, with {input} and perhaps {definition}.
+      separator: stands after every query, and is never truncated away.
+      max_query: most tokens of a query, the separator included.
+      max_target: most tokens of a target; a truncated one has no
+        end-of-sequence token, since its text does not end there.
+    """
+
+    text: str
+    separator: str
+    max_query: int
+    max_target: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A data set before it is read.
+
+    Attributes:
+      name: what progress bars call it.
+      fingerprint: hash of its content.
+      tasks: reads it.
+    """
+
+    name: str
+    fingerprint: str
+    tasks: Callable[[], Iterable[Task]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TokenStore:
+    """I instances of a data set, their tokens and their texts.
+
+    Attributes:
+      fingerprint: of data, tokenizer and template.
+      tasks: metadata of each task (the fields of sni_task.Task that describe
+        it, and 'num_instances').
+      truncated: how many queries and targets lost their end.
+      task_of: int32 [I] index into `tasks`.
+      query_tokens, query_starts: int32 [all], int64 [I + 1].
+      target_tokens, target_starts: likewise, of the first reference.
+      records, record_starts: JSON of {id, input, outputs}: uint8, int64.
+    """
+
+    fingerprint: str
+    tasks: list[dict[str, Any]]
+    truncated: dict[str, int]
+    task_of: np.ndarray
+    query_tokens: np.ndarray
+    query_starts: np.ndarray
+    target_tokens: np.ndarray
+    target_starts: np.ndarray
+    records: np.ndarray
+    record_starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.task_of)
+
+    def query(self, i: int) -> np.ndarray:
+        """Token ids int32 [q] of instance i's query."""
+        return self.query_tokens[
+            self.query_starts[i] : self.query_starts[i + 1]
+        ]
+
+    def target(self, i: int) -> np.ndarray:
+        """Token ids int32 [t] of instance i's first reference and its end."""
+        start, end = self.target_starts[i], self.target_starts[i + 1]
+        return self.target_tokens[start:end]
+
+    def example(self, owner: int, i: int) -> Example:
+        """Instance i as an example of one owner of a bank."""
+        return Example(owner, self.query(i), self.target(i))
+
+    def record(self, i: int) -> dict[str, Any]:
+        """The text of instance i: {'id', 'input', 'outputs': [...]}."""
+        start, end = self.record_starts[i], self.record_starts[i + 1]
+        return json.loads(self.records[start:end].tobytes())
+
+    @property
+    def query_lengths(self) -> np.ndarray:
+        """int64 [I]."""
+        return np.diff(self.query_starts)
+
+    @property
+    def target_lengths(self) -> np.ndarray:
+        """int64 [I]."""
+        return np.diff(self.target_starts)
+
+
+def open_store(
+    source: Source, tokenizer: Tokenizer, template: Template, folder: Path
+) -> TokenStore:
+    """The store of a data set, made in `folder` if it is not there yet.
+
+    Args:
+      source: the data set.
+      tokenizer: the model's.
+      template: how queries are made.
+      folder: where stores live (`<cache>/tokens`).
+
+    Raises:
+      ValueError: the data is malformed, or a query has no token.
+    """
+    parts = [VERSION, source.fingerprint, tokenizer.fingerprint]
+    name = json.dumps([*parts, dataclasses.astuple(template)])
+    fingerprint = hashlib.sha256(name.encode()).hexdigest()
+    path = folder / fingerprint[:20]
+    if not path.exists():
+        _build(source, tokenizer, template, path)
+    meta = json.loads((path / 'meta.json').read_text('utf-8'))
+    arrays = {
+        field.name: np.load(path / f'{field.name}.npy', mmap_mode='r')
+        for field in dataclasses.fields(TokenStore)
+        if field.type is np.ndarray
+    }
+    return TokenStore(fingerprint, meta['tasks'], meta['truncated'], **arrays)
+
+
+def _build(source, tokenizer, template, path: Path) -> None:
+    """Writes a store beside `path` and renames it: whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix='.building-', dir=path.parent))
+    try:
+        writer = _Writer(tokenizer, template)
+        bar = tqdm(
+            source.tasks(), desc=f'tokenizing {source.name}', unit='task'
+        )
+        for task in bar:
+            writer.add(task)
+        writer.save(temporary)
+        os.replace(temporary, path)
+    except OSError:
+        if not path.exists():  # else another process was first
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Writer:
+    """Collects tasks; about 4 bytes a token stay in memory until saved."""
+
+    def __init__(self, tokenizer: Tokenizer, template: Template) -> None:
+        self.tokenizer, self.template = tokenizer, template
+        self.separator = tokenizer.encode_batch([template.separator], False)[0]
+        self.tasks: list[dict[str, Any]] = []
+        self.truncated = {'queries': 0, 'targets': 0}
+        self.task_of: list[np.ndarray] = []
+        self.rows: dict[str, list[np.ndarray]] = {
+            'query': [], 'target': [], 'record': []
+        }  # fmt: skip
+
+    def add(self, task: Task) -> None:
+        texts = [
+            template_lib.fill(
+                self.template.text, input=x.input, definition=task.definition
+            )
+            for x in task.instances
+        ]
+        encode = self.tokenizer.encode_batch
+        bodies = encode(texts, True)
+        targets = encode([x.outputs[0] for x in task.instances], False)
+        for x, body, target in zip(
+            task.instances, bodies, targets, strict=True
+        ):
+            self._add_tokens(f'{task.name}: instance {x.id}', body, target)
+            record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
+            text = json.dumps(record, ensure_ascii=False)
+            self.rows['record'].append(np.frombuffer(text.encode(), np.uint8))
+        n = len(task.instances)
+        self.task_of.append(np.full(n, len(self.tasks), np.int32))
+        self.tasks.append(_metadata(task) | {'num_instances': n})
+
+    def _add_tokens(self, where: str, body: Sequence[int], target) -> None:
+        room = self.template.max_query - len(self.separator)
+        self.truncated['queries'] += len(body) > room
+        query = [*body[:room], *self.separator]
+        if not query:
+            raise ValueError(
+                f'{where}: the query has no token; give '
+                'config.data.separator (such as a line break) some text.'
+            )
+        target = [*target, self.tokenizer.eos_id]
+        self.truncated['targets'] += len(target) > self.template.max_target
+        target = target[: self.template.max_target]
+        self.rows['query'].append(np.array(query, np.int32))
+        self.rows['target'].append(np.array(target, np.int32))
+
+    def save(self, folder: Path) -> None:
+        if not self.tasks:
+            raise ValueError('The data set has no task.')
+        np.save(folder / 'task_of.npy', np.concatenate(self.task_of))
+        for name, rows in self.rows.items():
+            kind = 'records' if name == 'record' else f'{name}_tokens'
+            starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+            np.save(folder / f'{kind}.npy', np.concatenate(rows))
+            np.save(folder / f'{name}_starts.npy', starts)
+        meta = {'tasks': self.tasks, 'truncated': self.truncated}
+        (folder / 'meta.json').write_text(json.dumps(meta), 'utf-8')
+
+
+def _metadata(task: Task) -> dict[str, Any]:
+    """All of a task but its instances, as JSON has it."""
+    fields = (f.name for f in dataclasses.fields(task))
+    return {f: getattr(task, f) for f in fields if f != 'instances'}

@@ -1,0 +1,1 @@
+"""Scores: generation, ROUGE-L, the trade-off."""

@@ -1,0 +1,228 @@
+"""Greedy generation for any mixture of owners and queries in one batch.
+
+The keys and values of each owner's prompt are computed once and shared by all
+its queries. Queries are sorted by length into batches of few static shapes.
+
+N queries in a batch, L their padded length, P prompt tokens, M cache slots.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from fedprompt_jax.data.packing import bucket
+from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.layers import KeysValues
+
+
+class Query(NamedTuple):
+    """Token ids int32 [q], q >= 1, to be continued behind an owner's prompt."""
+
+    owner: int
+    tokens: np.ndarray
+
+
+class Decoding(NamedTuple):
+    """State of a batch that is being continued.
+
+    Attributes:
+      step: int32 scalar, tokens written so far.
+      tokens: int32 [N, max_new_tokens], `eos` after a row's end.
+      done: bool [N], rows that have ended.
+      cache: keys and values [layers, N, M, K, h] of prompt, query and output.
+    """
+
+    step: jax.Array
+    tokens: jax.Array
+    done: jax.Array
+    cache: KeysValues
+
+
+class Generator:
+    """Continues queries greedily.
+
+    Attributes:
+      model: the language model.
+      base: its parameters, on device.
+      eos_ids: tokens that end an output.
+      max_new_tokens: longest output.
+      batch_size: most queries at once, N.
+      put: places a batch [N, ...] on the device mesh.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        base,
+        *,
+        eos_ids: Sequence[int],
+        max_new_tokens: int,
+        batch_size: int,
+        put: Callable,
+    ) -> None:
+        self.model, self.base = model, base
+        self.eos_ids, self.max_new_tokens = tuple(eos_ids), max_new_tokens
+        self.batch_size, self.put = batch_size, put
+
+    def __call__(
+        self, bank, queries: Sequence[Query], progress: str = ''
+    ) -> list[np.ndarray]:
+        """Output token ids of each query, its end token left out.
+
+        Args:
+          bank: trained parameters, leaves [C, ...].
+          queries: of any owners, in any order.
+          progress: what the progress bar says; '' shows none.
+        """
+        cache = prompt_cache(self.model, self.base, bank)
+        order = sorted(
+            range(len(queries)), key=lambda i: len(queries[i].tokens)
+        )
+        outputs: list[np.ndarray] = [np.zeros(0, np.int32)] * len(queries)
+        bar = tqdm(
+            total=len(queries), desc=progress, disable=not progress, leave=False
+        )
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            batch = self.put(self._pad([queries[i] for i in chosen]))
+            tokens = np.asarray(
+                greedy(
+                    self.model,
+                    self.base,
+                    cache,
+                    *batch,
+                    self.eos_ids,
+                    self.max_new_tokens,
+                )
+            )
+            for i, row in zip(chosen, tokens, strict=False):
+                outputs[i] = _until(row, self.eos_ids)
+            bar.update(len(chosen))
+        bar.close()
+        return outputs
+
+    def _pad(self, queries: Sequence[Query]):
+        """tokens [N, L], length [N] (0: no query), owner [N]."""
+        lengths = [len(q.tokens) for q in queries]
+        shape = (self.batch_size, bucket(max(max(lengths), 8), 2**30))
+        tokens = np.zeros(shape, np.int32)
+        length, owner = np.zeros((2, self.batch_size), np.int32)
+        for n, query in enumerate(queries):
+            tokens[n, : lengths[n]] = query.tokens
+            length[n], owner[n] = lengths[n], query.owner
+        return tokens, length, owner
+
+
+def _until(row: np.ndarray, eos_ids: Sequence[int]) -> np.ndarray:
+    ends = np.flatnonzero(np.isin(row, eos_ids))
+    return row[: ends[0]] if len(ends) else row
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def prompt_cache(model: Decoder, base, bank) -> KeysValues:
+    """Keys and values of each owner's prompt, [layers, C, P, K, h] each."""
+    x = bank['prompt'].astype(base['embed']['embedding'].dtype)
+    owners, length, _ = x.shape
+    positions = jnp.broadcast_to(jnp.arange(length), (owners, length))
+    mask = jnp.tril(jnp.ones((owners, length, length), bool))
+    _, cache = model.apply(
+        {'params': base}, x, positions, mask, method='hidden_states'
+    )
+    return cache
+
+
+@functools.partial(
+    jax.jit, static_argnames=('model', 'eos_ids', 'max_new_tokens')
+)
+def greedy(
+    model: Decoder,
+    base,
+    prompts: KeysValues,
+    tokens: jax.Array,
+    length: jax.Array,
+    owner: jax.Array,
+    eos_ids: tuple[int, ...],
+    max_new_tokens: int,
+) -> jax.Array:
+    """Output tokens int32 [N, max_new_tokens].
+
+    Args:
+      model: the language model.
+      base: its parameters.
+      prompts: the owners' prompt caches, see prompt_cache.
+      tokens: int32 [N, L] queries, padded on the right.
+      length: int32 [N] their lengths; a row of length 0 generates nothing.
+      owner: int32 [N] whose prompt stands before each.
+      eos_ids: tokens that end an output.
+      max_new_tokens: longest output.
+    """
+    variables = {'params': base}
+    prompt_length, padded = prompts[0].shape[2], tokens.shape[1]
+    query_end = prompt_length + length  # [N]
+    output_start = prompt_length + padded
+
+    def choose(hidden):  # [N, D] -> [N]
+        logits = model.apply(variables, hidden, method='logits')
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+    def hidden_states(tokens, positions, mask, past):
+        x = model.apply(variables, tokens, method='embed_tokens')
+        return model.apply(
+            variables, x, positions, mask, past, method='hidden_states'
+        )
+
+    def prefill() -> Decoding:
+        past = jax.tree.map(lambda x: x[:, owner], prompts)
+        positions = prompt_length + jnp.arange(padded)
+        positions = jnp.broadcast_to(positions, tokens.shape)
+        causal = jnp.tril(jnp.ones((padded, output_start), bool), prompt_length)
+        mask = jnp.broadcast_to(causal, (len(tokens), *causal.shape))
+        hidden, own = hidden_states(tokens, positions, mask, past)
+        last = jnp.maximum(length - 1, 0)[:, None, None]
+        first = choose(jnp.take_along_axis(hidden, last, axis=1)[:, 0])
+        room = [(0, 0), (0, 0), (0, max_new_tokens - 1), (0, 0), (0, 0)]
+        cache = jax.tree.map(
+            lambda a, b: jnp.pad(jnp.concatenate([a, b], axis=2), room),
+            past,
+            own,
+        )
+        out = jnp.full((len(tokens), max_new_tokens), eos_ids[0], jnp.int32)
+        done = length == 0
+        out = out.at[:, 0].set(jnp.where(done, eos_ids[0], first))
+        return Decoding(jnp.int32(1), out, done | ended(out[:, 0]), cache)
+
+    def ended(token):
+        return jnp.isin(token, jnp.array(eos_ids))
+
+    def step(state: Decoding) -> Decoding:
+        token = state.tokens[:, state.step - 1]
+        positions = (query_end + state.step - 1)[:, None]
+        slot = jnp.arange(state.cache[0].shape[2])
+        written = (slot >= output_start) & (
+            slot < output_start + state.step - 1
+        )
+        seen = (slot < query_end[:, None]) | written  # [N, M]
+        mask = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=True)
+        hidden, own = hidden_states(
+            token[:, None], positions, mask[:, None], state.cache
+        )
+        cache = jax.tree.map(
+            lambda c, x: jax.lax.dynamic_update_slice_in_dim(
+                c, x, output_start + state.step - 1, axis=2
+            ),
+            state.cache,
+            own,
+        )
+        token = jnp.where(state.done, eos_ids[0], choose(hidden[:, 0]))
+        out = state.tokens.at[:, state.step].set(token)
+        return Decoding(state.step + 1, out, state.done | ended(token), cache)
+
+    def going(state: Decoding):
+        return (state.step < max_new_tokens) & ~state.done.all()
+
+    return jax.lax.while_loop(going, step, prefill()).tokens

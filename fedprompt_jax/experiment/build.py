@@ -1,0 +1,228 @@
+"""Makes real what a config names: model, data, simulation, algorithm."""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax import algorithms
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.data.randomness import generator
+from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
+from fedprompt_jax.data.shapes import choose_shapes
+from fedprompt_jax.data.store import TokenStore
+from fedprompt_jax.evaluation.generation import Generator
+from fedprompt_jax.evaluation.scoring import Evaluator
+from fedprompt_jax.experiment import data as data_lib
+from fedprompt_jax.federated import mesh as mesh_lib
+from fedprompt_jax.federated import optimizers
+from fedprompt_jax.federated.algorithm import (
+    Algorithm,
+    Ingredients,
+    Simulation,
+)
+from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.models import source
+from fedprompt_jax.models.config import DecoderConfig, block_params
+from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.tokenizer import Tokenizer
+from fedprompt_jax.peft.init import Start, initial_prompt
+
+SAMPLE = 3  # batches from which the row shapes are chosen
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Experiment:
+    """Everything that the two stages use.
+
+    Attributes:
+      config: the checked config.
+      data: token store and clients.
+      lm: the frozen model, its tokenizer and fingerprint.
+      folder: the checkpoint folder it was loaded from.
+      population: training clients as the algorithm sees them.
+      pooled: whether that is all data as one client.
+      simulation: how cohorts are computed.
+      evaluator: scores prompts.
+      algorithm: stage 1.
+      params: the initial prompt.
+      put: places a tree on every device.
+      packing: the row shapes, for people.
+    """
+
+    config: config_dict.ConfigDict
+    data: data_lib.FederatedData
+    lm: source.LanguageModel
+    folder: Path
+    population: Any
+    pooled: bool
+    simulation: Simulation
+    evaluator: Evaluator
+    algorithm: Algorithm
+    params: Any
+    put: Any
+    packing: str
+
+    def cohort(self, round: int) -> Cohort:
+        """The cohort of a round of stage 1."""
+        c = self.config
+        return sample_cohort(
+            self.data.store,
+            self.population,
+            size=c.clients_per_round,
+            num_steps=c.local_steps,
+            batch_size=c.batch_size,
+            seed=c.seed,
+            round=round,
+        )
+
+
+def load_data(
+    config: config_dict.ConfigDict, cache_dir: Path
+) -> tuple[Path, Tokenizer, data_lib.FederatedData]:
+    """The model's folder, its tokenizer and the data: no device is touched."""
+    folder = source.resolve(config.model.source, cache_dir)
+    tokenizer = Tokenizer.from_folder(folder)
+    return folder, tokenizer, data_lib.load(config, tokenizer, cache_dir)
+
+
+def build(
+    config: config_dict.ConfigDict,
+    folder: Path,
+    data: data_lib.FederatedData,
+) -> Experiment:
+    """Puts the model on the devices and makes the stages' parts."""
+    if config.model.dtype == 'float32':
+        # Else a GPU or TPU multiplies f32 numbers in fewer bits.
+        jax.config.update('jax_default_matmul_precision', 'highest')
+    mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
+    sizes = source.read_config(folder)
+    lm = source.load(
+        folder,
+        jnp.dtype(config.model.dtype),
+        mesh_lib.base_sharding(mesh, sizes),
+    )
+    model = Decoder(lm.config, remat=config.model.remat)
+    module = algorithms.get(config.algorithm)
+    pooled = getattr(module, 'POOLED', False)
+    population = Pooled(data.population) if pooled else data.population
+    put_rows = mesh_lib.put_rows(mesh)
+    simulation = _simulation(config, lm, model, data, population, put_rows)
+    client, server = config.client, config.server
+    ingredients = Ingredients(
+        simulation,
+        optimizers.make(client.optimizer, client.learning_rate),
+        optimizers.make(server.optimizer, server.learning_rate),
+        config.aggregation,
+    )
+    evaluator = _evaluator(config, lm, model, data, put_rows)
+    put = mesh_lib.put_replicated(mesh)
+    return Experiment(
+        config=config,
+        data=data,
+        lm=lm,
+        folder=folder,
+        population=population,
+        pooled=pooled,
+        simulation=simulation,
+        evaluator=evaluator,
+        algorithm=module.make(ingredients),
+        params=put(initial_params(config, lm)),
+        put=put,
+        packing=_describe(simulation, evaluator),
+    )
+
+
+def initial_params(config: config_dict.ConfigDict, lm: source.LanguageModel):
+    """The prompt before the first round, as config.prompt says."""
+    c = config.prompt
+    start = Start(
+        generator(config.seed, 'initial prompt'),
+        c.length,
+        lm.base['embed']['embedding'],
+        c.scale,
+        lm.tokenizer.encode_batch([c.text], False)[0],
+    )
+    return initial_prompt(c.init, start)
+
+
+def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
+    if config.simulation == 'vmap':
+        return VmappedSimulation(model, lm.base, config.loss, put_rows)
+    batches = []
+    for round in range(SAMPLE):
+        cohort = sample_cohort(
+            data.store,
+            population,
+            size=config.clients_per_round,
+            num_steps=1,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            round=round,
+        )
+        batches += cohort.steps
+    used = np.concatenate([data.population.order, *data.held_out.train])
+    packer = _packer(config, lm.config, data.store, used, batches)
+    return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
+
+
+def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
+    sets = [*data.validation.local, *data.held_out.local]
+    used = np.concatenate(sets)
+    batches = [
+        [data.store.example(owner, int(i)) for i in own]
+        for owner, own in enumerate(sets[:SAMPLE])
+    ]
+    packer = _packer(config, lm.config, data.store, used, batches)
+    decoder = Generator(
+        model,
+        lm.base,
+        eos_ids=lm.tokenizer.eos_ids,
+        max_new_tokens=config.evaluation.max_new_tokens,
+        batch_size=config.evaluation.batch_size,
+        put=put_rows,
+    )
+    return Evaluator(data.store, lm.tokenizer, packer, decoder)
+
+
+def _packer(
+    config,
+    sizes: DecoderConfig,
+    store: TokenStore,
+    used: np.ndarray,
+    batches: Sequence[Sequence[Example]],
+) -> Packer:
+    targets = store.target_lengths[used]
+    tokens = store.query_lengths[used] + targets - 1
+    block = block_params(sizes)
+    heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
+    return choose_shapes(
+        batches,
+        (int(tokens.max()), int(targets.max())),
+        config.prompt.length,
+        attention_scale=block / (2 * heads),
+        target_cost=sizes.vocab_size * sizes.width / block,
+        max_tokens=config.packing.max_tokens,
+        row_multiple=config.mesh.data,
+    )
+
+
+def _describe(simulation: Simulation, evaluator: Evaluator) -> str:
+    """The row shapes in words; they are printed and kept in run.json."""
+    parts = {'evaluation': evaluator.packer}
+    if isinstance(simulation, PackedSimulation):
+        parts = {'training': simulation.packer} | parts
+    lines = []
+    for name, packer in parts.items():
+        shapes = ' and '.join(
+            f'{s.length} tokens ({s.targets} targets)' for s in packer.shapes
+        )
+        lines.append(f'{name} rows of {shapes}')
+    return '; '.join(lines)

@@ -1,0 +1,77 @@
+"""Checkpoints by Orbax: atomic, the latest few and the best one kept."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+METRIC = 'rouge_l'
+
+
+class Checkpoints:
+    """The checkpoints of one stage, by step."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        """Opens `folder`; what a killed save left behind is removed.
+
+        Args:
+          folder: made if it is not there.
+          keep: how many latest checkpoints stay, besides the best.
+        """
+        policies = ocp.training.preservation_policies
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(),
+            preservation_policy=policies.AnyPreservationPolicy(
+                [
+                    policies.LatestN(keep),
+                    policies.BestN(get_metric_fn=lambda m: m[METRIC], n=1),
+                ]
+            ),
+            cleanup_tmp_directories=True,
+        )
+
+    def save(
+        self, step: int, tree: Any, notes: dict, score: float | None
+    ) -> None:
+        """Saves a tree of arrays and JSON notes, whole or not at all.
+
+        Args:
+          step: rounds or epochs done.
+          tree: arrays.
+          notes: anything JSON has.
+          score: what the best checkpoint is chosen by; None ranks last.
+        """
+        metrics = {METRIC: -1.0 if score is None else score}
+        self._checkpointer.save(
+            step, tree, metrics=metrics, custom_metadata=notes
+        )
+
+    @property
+    def notes(self) -> dict | None:
+        """The notes of the latest checkpoint, or None before the first."""
+        latest = self._checkpointer.latest
+        if latest is None:
+            return None
+        return self._checkpointer.metadata(latest.step).custom_metadata
+
+    def restore(self, like: Any) -> Any | None:
+        """The latest tree, or None before the first save.
+
+        Args:
+          like: a tree of arrays with the shapes, dtypes and shardings that
+            the result shall have.
+        """
+        latest = self._checkpointer.latest
+        if latest is None:
+            return None
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=x.sharding
+            ),
+            like,
+        )
+        return self._checkpointer.load(latest.step, abstract)
+
+    def close(self) -> None:
+        self._checkpointer.close()

@@ -1,0 +1,190 @@
+"""Checks a config before anything is loaded; all faults in one error."""
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import difflib
+import math
+from typing import Any
+
+from ml_collections import config_dict
+
+from fedprompt_jax import algorithms
+from fedprompt_jax.data import partitions, splits, template
+from fedprompt_jax.data.examples import LOSSES
+from fedprompt_jax.federated import optimizers
+from fedprompt_jax.models import source
+from fedprompt_jax.peft.init import INITS
+
+SIMULATIONS = ('packed', 'vmap')
+DTYPES = ('float32', 'bfloat16')
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a value must be: a test, and the same in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def _number(least: float, open_: bool = False, most: float = math.inf) -> Rule:
+    def holds(x):
+        return math.isfinite(x) and (x > least if open_ else x >= least)
+
+    words = f'above {least:g}' if open_ else f'at least {least:g}'
+    if most < math.inf:
+        words += f' and at most {most:g}'
+    return Rule(lambda x: holds(x) and x <= most, words)
+
+
+_COUNT, _POSITIVE, _RATE = _number(0), _number(1), _number(0, open_=True)
+
+RULES = {
+    'seed': _COUNT,
+    'data.dirichlet_alpha': _RATE,
+    'data.client_size': _number(2),
+    'data.max_query': _POSITIVE,
+    'data.max_target': _POSITIVE,
+    'prompt.length': _COUNT,
+    'prompt.scale': _RATE,
+    'rounds': _COUNT,
+    'clients_per_round': _POSITIVE,
+    'local_steps': _POSITIVE,
+    'batch_size': _POSITIVE,
+    'client.learning_rate': _RATE,
+    'server.learning_rate': _RATE,
+    'validation.every': _COUNT,
+    'validation.clients': _POSITIVE,
+    'validation.examples': _POSITIVE,
+    'personalization.clients': _POSITIVE,
+    'personalization.train_examples': _POSITIVE,
+    'personalization.eval_examples': _POSITIVE,
+    'personalization.epochs': _COUNT,
+    'personalization.batch_size': _POSITIVE,
+    'personalization.learning_rate': _RATE,
+    'personalization.l2': _COUNT,
+    'personalization.every': _POSITIVE,
+    'evaluation.max_new_tokens': _POSITIVE,
+    'evaluation.batch_size': _POSITIVE,
+    'packing.max_tokens': _POSITIVE,
+    'mesh.data': _POSITIVE,
+    'mesh.model': _POSITIVE,
+    'checkpoint.every': _POSITIVE,
+    'checkpoint.keep': _POSITIVE,
+}
+
+CHOICES = {
+    'model.dtype': DTYPES,
+    'data.partition': partitions.KINDS,
+    'prompt.init': tuple(INITS),
+    'simulation': SIMULATIONS,
+    'loss': tuple(LOSSES),
+    'aggregation': ('uniform', 'examples'),
+    'personalization.split': ('test', 'validation'),
+}
+
+
+def check(config: config_dict.ConfigDict, *, files: bool = True) -> None:
+    """Raises ValueError with every fault of the config, a line a fault.
+
+    Args:
+      config: as configs/fedavg_adam.py makes it.
+      files: also check that the data and the model are there.
+    """
+    faults = list(_faults(config))
+    if files:
+        faults += source.check(config.model.source)
+        faults += _missing_data(config)
+    raise_all(faults)
+
+
+def raise_all(faults: list[str]) -> None:
+    """Raises ValueError with all faults, if there is any."""
+    if faults:
+        lines = ''.join(f'\n  - {fault}' for fault in faults)
+        raise ValueError(f'The config has {len(faults)} fault(s):{lines}')
+
+
+def lookup(config: config_dict.ConfigDict, key: str) -> Any:
+    """The value at a dotted key."""
+    for part in key.split('.'):
+        config = config[part]
+    return config
+
+
+def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
+    for key, rule in RULES.items():
+        value = lookup(c, key)
+        if not rule.holds(value):
+            yield f'config.{key}={value!r} must be {rule.words}.'
+    for key, choices in CHOICES.items():
+        yield from _not_among(key, lookup(c, key), choices)
+    yield from _not_among('algorithm', c.algorithm, algorithms.names())
+    yield from template.faults(c.data.template)
+    for key in ('client', 'server', 'personalization'):
+        try:
+            optimizers.parse(c[key].optimizer)
+        except ValueError as error:
+            yield f'config.{key}.optimizer={error}'
+    yield from _cross_faults(c)
+
+
+def _not_among(key: str, value: Any, choices) -> Iterator[str]:
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, 1)
+        hint = f' (did you mean {near[0]!r}?)' if near else ''
+        names = ', '.join(map(repr, choices))
+        yield f'config.{key}={value!r} must be one of {names}{hint}.'
+
+
+def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
+    """Faults that lie between two keys."""
+    p = c.personalization
+    for alpha in p.alphas:
+        if not 0 <= alpha <= 1:
+            yield (
+                f'config.personalization.alphas={p.alphas!r} must lie between '
+                '0 (the global prompt) and 1 (the personalized one).'
+            )
+    most = p.clients * p.eval_examples
+    if not p.clients <= p.global_examples <= most:
+        yield (
+            f'config.personalization.global_examples={p.global_examples} must '
+            f'be between clients={p.clients} and clients * eval_examples='
+            f'{most}, since it is drawn evenly from their eval examples.'
+        )
+    if c.prompt.init == 'text' and not c.prompt.text:
+        yield "config.prompt.text='' must not be empty for prompt.init='text'."
+    if c.algorithm == 'centralized' and c.clients_per_round != 1:
+        yield (
+            f'config.clients_per_round={c.clients_per_round} must be 1 for '
+            "algorithm='centralized', where one client holds all data."
+        )
+    if c.scale.startswith('paper'):
+        meant = c.scale.removeprefix('paper').strip('-') or 'high'
+        if c.data.partition != meant:
+            yield (
+                f'config.data.partition={c.data.partition!r} does not fit the '
+                f"learning rates of scale {c.scale!r}; use the config's scale "
+                f'paper-{c.data.partition} if there is one, or '
+                '--config.scale=custom with learning rates of your own.'
+            )
+    if c.data.splits not in splits.RULES and c.data.path == 'embedded':
+        yield (
+            f'config.data.splits={c.data.splits!r} is no rule, and the embedded '
+            "corpus has no lists of splits; use 'paper' or 'random'."
+        )
+
+
+def _missing_data(c: config_dict.ConfigDict) -> list[str]:
+    from fedprompt_jax.data import sni
+
+    if c.data.path == 'embedded':
+        return []
+    try:
+        sni.task_files(c.data.path)
+        if c.data.splits not in splits.RULES:
+            sni.read_splits(c.data.path, c.data.splits)
+    except ValueError as error:
+        return [f'config.data.path={c.data.path!r}: {error}']
+    return []

@@ -1,0 +1,220 @@
+"""The data of an experiment: token store, training population, test clients."""
+
+from collections.abc import Iterable
+import dataclasses
+import functools
+from pathlib import Path
+
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax.data import partitions, sni, splits
+from fedprompt_jax.data.partitions import Clients
+from fedprompt_jax.data.randomness import generator
+from fedprompt_jax.data.store import (
+    Source,
+    Template,
+    Tokenizer,
+    TokenStore,
+    open_store,
+)
+from fedprompt_jax.experiment.config import raise_all
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeldOut:
+    """C clients whose data no prompt was trained on before.
+
+    Attributes:
+      clients: int64 [C] client ids.
+      train: for each client, its instances for personalization.
+      local: for each client, its instances for the local score.
+      common: instances of the global score, drawn evenly from all `local`.
+    """
+
+    clients: np.ndarray
+    train: list[np.ndarray]
+    local: list[np.ndarray]
+    common: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FederatedData:
+    """All that an experiment reads.
+
+    Attributes:
+      store: tokens and texts of every instance.
+      population: training clients, their instances as indices of the store.
+      validation: clients that choose the prompt of stage 2 (`train` unused).
+      held_out: clients of stage 2.
+      description: what was split and dropped, for people.
+    """
+
+    store: TokenStore
+    population: Clients
+    validation: HeldOut
+    held_out: HeldOut
+    description: str
+
+
+def load(
+    config: config_dict.ConfigDict, tokenizer: Tokenizer, cache_dir: Path
+) -> FederatedData:
+    """Reads, splits and partitions the data as config.data says.
+
+    Raises:
+      ValueError: the data is malformed, or has too few clients.
+    """
+    c = config.data
+    template = Template(c.template, c.separator, c.max_query, c.max_target)
+    source = _source(c.path)
+    store = open_store(source, tokenizer, template, cache_dir / 'tokens')
+    split = _split(config, store)
+    clients = {
+        name: _clients(config, store, split, name) for name in splits.SPLITS
+    }
+    _check_sizes(config, clients)
+    v, p = config.validation, config.personalization
+    validation = _held_out(
+        clients['validation'], config.seed, v.clients, 0, v.examples, 0
+    )
+    held_out = _held_out(
+        clients[p.split],
+        config.seed,
+        p.clients,
+        p.train_examples,
+        p.eval_examples,
+        p.global_examples,
+    )
+    text = _describe(store, split, clients)
+    return FederatedData(store, clients['train'], validation, held_out, text)
+
+
+def _source(path: str) -> Source:
+    if path != 'embedded':
+        return Source(
+            Path(path).name,
+            sni.content_fingerprint(path),
+            functools.partial(sni.iter_folder, path),
+        )
+    from fedprompt_jax.data import corpus
+
+    raw = corpus.generate()
+
+    def tasks() -> Iterable[sni.Task]:
+        return (sni.parse_task(name, task) for name, task in raw.items())
+
+    return Source('the embedded corpus', sni.fingerprint_of_raw(raw), tasks)
+
+
+def _split(config, store: TokenStore) -> splits.SplitAssignment:
+    c = config.data
+    listed = None
+    if c.splits not in splits.RULES:
+        listed = sni.read_splits(c.path, c.splits)
+    return splits.assign_splits(
+        [t['name'] for t in store.tasks],
+        [t['categories'][0] for t in store.tasks],
+        c.splits,
+        config.seed,
+        listed,
+    )
+
+
+def _clients(config, store, split, name: str) -> Clients:
+    """The clients of a split; all but training are cut as 'high' (C.3)."""
+    c = config.data
+    chosen = split.split_of_task[store.task_of] == splits.SPLITS.index(name)
+    instances = np.flatnonzero(chosen)
+    _, type_of_task = np.unique(
+        [t['categories'][0] for t in store.tasks], return_inverse=True
+    )
+    task_of = store.task_of[instances]
+    try:
+        clients = partitions.partition(
+            c.partition if name == 'train' else 'high',
+            task_of,
+            type_of_task[task_of],
+            c.client_size,
+            config.seed,
+            c.dirichlet_alpha,
+        )
+    except ValueError as error:
+        raise ValueError(f'The {name} split: {error}') from None
+    return dataclasses.replace(clients, order=instances[clients.order])
+
+
+def _check_sizes(config, clients: dict[str, Clients]) -> None:
+    asked = {
+        'clients_per_round': ('train', config.clients_per_round),
+        'validation.clients': ('validation', config.validation.clients),
+        'personalization.clients': (
+            config.personalization.split,
+            config.personalization.clients,
+        ),
+    }
+    raise_all(
+        [
+            f'config.{key}={n} is more than the {len(clients[split])} clients '
+            f'of the {split} split; use at most that, or a smaller '
+            f'config.data.client_size than {config.data.client_size}.'
+            for key, (split, n) in asked.items()
+            if n > len(clients[split])
+        ]
+    )
+
+
+def _held_out(
+    population: Clients,
+    seed: int,
+    num_clients: int,
+    num_train: int,
+    num_local: int,
+    num_common: int,
+) -> HeldOut:
+    """Draws clients, and cuts the instances of each in two.
+
+    A client with fewer instances than asked is cut in the same proportion.
+    """
+    rng = generator(seed, 'held-out clients')
+    chosen = rng.choice(len(population), num_clients, replace=False)
+    chosen = np.sort(chosen)
+    train, local = [], []
+    for client in chosen:
+        own = population[client]
+        order = generator(seed, 'held-out examples', client).permutation(own)
+        share = num_local / (num_train + num_local)
+        n = min(num_local, max(1, int(len(own) * share)))
+        local.append(order[:n])
+        train.append(order[n : n + num_train])
+    # Client i gives its first examples; the first clients give one more
+    # where the number does not divide.
+    each, more = divmod(num_common, num_clients)
+    common = [own[: each + (i < more)] for i, own in enumerate(local)]
+    return HeldOut(chosen, train, local, np.concatenate(common))
+
+
+def _describe(store, split, clients: dict[str, Clients]) -> str:
+    lines = [f'{len(store)} instances of {len(store.tasks)} tasks']
+    for i, (name, own) in enumerate(clients.items()):
+        types = ', '.join(split.types[name])
+        tasks = int((split.split_of_task == i).sum())
+        lines.append(
+            f'{name}: {len(own)} clients of {own.sizes.mean():.0f} ± '
+            f'{own.sizes.std():.1f} instances, {tasks} tasks of '
+            f'{len(split.types[name])} types ({types})'
+        )
+        if own.dropped:
+            lines.append(
+                f'{name}: {len(own.dropped)} types have less than half a '
+                f"client's instances and are left out "
+                f'({sum(own.dropped.values())} instances)'
+            )
+    for reason, names in split.dropped.items():
+        lines.append(f'left out: {len(names)} tasks, {reason}')
+    t = store.truncated
+    lines.append(
+        f'truncated: {t["queries"]} queries, {t["targets"]} targets of '
+        f'{len(store)}'
+    )
+    return '\n'.join(lines)

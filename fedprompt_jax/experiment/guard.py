@@ -1,0 +1,34 @@
+"""Tells the user when a prompt does not move the loss."""
+
+ROUNDS = 3  # rounds looked at, from the first
+LEAST = 1e-4  # relative change of the loss a round
+
+
+def prompt_moves(metrics: list[dict], rounds_done: int) -> str | None:
+    """A warning after round 3 if no update so far mattered, else None.
+
+    The change looked at is the first-order one, <gradient, update>: it does
+    not suffer from the noise of sampling other clients each round.
+
+    Args:
+      metrics: lines of metrics.jsonl.
+      rounds_done: rounds done; looks only right after round 3.
+    """
+    if rounds_done != ROUNDS:
+        return None
+    rounds = [m for m in metrics if m['stage'] == 'train'][:ROUNDS]
+    if any(
+        abs(m['predicted_change']) >= LEAST * abs(m['loss']) for m in rounds
+    ):
+        return None
+    biggest = max(abs(m['predicted_change']) for m in rounds)
+    norms = rounds[-1]
+    return (
+        f'The prompt does not move the loss: the updates of the first {ROUNDS} '
+        f'rounds change a loss of {norms["loss"]:.4g} by {biggest:.2g} at '
+        f'most (|P| {norms["prompt_norm"]:.3g}, |update| '
+        f'{norms["update_norm"]:.3g}, mean client |gradient| '
+        f'{norms["client_grad_norm"]:.3g}). Raise config.server.learning_rate '
+        'or config.client.learning_rate, or start from a smaller '
+        'config.prompt.scale.'
+    )

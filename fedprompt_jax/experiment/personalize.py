@@ -1,0 +1,195 @@
+"""Stage 2: every held-out client trains the global prompt on its own data."""
+
+import time
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from fedprompt_jax.data.sampling import epoch_steps
+from fedprompt_jax.experiment.build import Experiment
+from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.experiment.scores import score_prompts
+from fedprompt_jax.federated import ledger, optimizers
+from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.federated.server import replicate
+
+
+@flax.struct.dataclass
+class Personal:
+    """What stage 2 carries from epoch to epoch, and a checkpoint holds.
+
+    Attributes:
+      bank: the clients' prompts, leaves [C, ...].
+      opt_state: each client's optimizer state, leaves [C, ...].
+      epoch: int32 scalar, epochs done.
+    """
+
+    bank: Any
+    opt_state: Any
+    epoch: jax.Array
+
+
+def personalize(
+    experiment: Experiment, run: RunFolder, checkpoints: Checkpoints, params
+) -> Personal:
+    """Runs the epochs that are left; returns the clients' prompts.
+
+    Args:
+      experiment: its parts.
+      run: where scores go.
+      checkpoints: of this stage.
+      params: the global prompt.
+    """
+    c = experiment.config.personalization
+    tx = optax.chain(
+        optimizers.pull_toward(params, c.l2) if c.l2 else optax.identity(),
+        optimizers.make(c.optimizer, c.learning_rate),
+    )
+    start = replicate(params, len(experiment.data.held_out.clients))
+    start = experiment.put(
+        Personal(start, jax.vmap(tx.init)(start), jnp.int32(0))
+    )
+    state = checkpoints.restore(start)
+    if state is None:
+        state = start
+        score_anchors(experiment, run, params)
+        _save(checkpoints, run, state)
+    first = int(state.epoch)
+    bar = tqdm(
+        range(first, c.epochs),
+        desc='personalization epochs',
+        initial=first,
+        total=c.epochs,
+    )
+    for number in bar:
+        state, loss = train_epoch(experiment, run, tx, state)
+        bar.set_postfix(loss=f'{loss:.3f}')
+        last = number + 1 == c.epochs
+        if last or (number + 1) % c.every == 0:
+            score_personal(experiment, run, state.bank, number + 1)
+        if last:
+            score_averages(experiment, run, params, state.bank)
+        if last or (number + 1) % experiment.config.checkpoint.every == 0:
+            _save(checkpoints, run, state)
+    return state
+
+
+def train_epoch(
+    experiment: Experiment, run: RunFolder, tx, state: Personal
+) -> tuple[Personal, float]:
+    """One epoch of all clients at once, and its mean loss."""
+    began = time.perf_counter()
+    held_out, config = experiment.data.held_out, experiment.config
+    steps = list(
+        epoch_steps(
+            experiment.data.store,
+            held_out.train,
+            held_out.clients,
+            batch_size=config.personalization.batch_size,
+            seed=config.seed,
+            epoch=int(state.epoch),
+        )
+    )
+
+    def local_train(isolate):
+        return experiment.simulation.local_train(
+            tx, state.bank, state.opt_state, steps, isolate
+        )
+
+    local = local_train(isolate=False)
+    lost = finite_owners(state.bank) & ~finite_owners(local.bank)
+    if bool(lost.any()):  # by itself, or through a row it shared?
+        local = local_train(isolate=True)
+    loss = float(np.nanmean(local.losses))
+    run.log(
+        stage='personalize',
+        epoch=int(state.epoch) + 1,
+        loss=loss,
+        client_grad_norm=np.nanmean(local.grad_norms),
+        clients_dropped=int((~finite_owners(local.bank)).sum()),
+        **ledger.compute(experiment.lm.config, config.prompt.length, steps),
+        seconds=time.perf_counter() - began,
+    )
+    state = Personal(local.bank, local.opt_state, state.epoch + 1)
+    return experiment.put(state), loss
+
+
+def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
+    """Scores bare model, initial and global prompt: one prompt for all."""
+    bare = jax.tree.map(lambda x: x[:0], params)
+    anchors = {
+        'bare': bare,
+        'initial': experiment.params,
+        'global': params,
+    }
+    for prompt, tree in anchors.items():
+        _score(experiment, run, replicate(tree, 1), prompt, 0, 0.0, True)
+
+
+def score_personal(
+    experiment: Experiment, run: RunFolder, bank, epoch: int
+) -> None:
+    """Scores each client's own prompt."""
+    _score(experiment, run, bank, 'personalized', epoch, 1.0, False)
+
+
+def score_averages(
+    experiment: Experiment, run: RunFolder, params, bank
+) -> None:
+    """Scores alpha * personalized + (1 - alpha) * global (Profit, obs. 4).
+
+    alpha = 0 and 1 are the global and the personalized prompt, whose scores
+    are there already.
+    """
+    c = experiment.config.personalization
+    for alpha in c.alphas:
+        if alpha in (0, 1):
+            continue
+        mixed = jax.tree.map(
+            lambda p, g, a=alpha: a * p + (1 - a) * g, bank, params
+        )
+        _score(experiment, run, mixed, 'averaged', c.epochs, alpha, False)
+
+
+def _score(experiment, run, bank, prompt, epoch, alpha, shared) -> None:
+    began = time.perf_counter()
+    config, held_out = experiment.config, experiment.data.held_out
+    clients = range(len(held_out.clients))
+    packer = experiment.evaluator.packer
+    length = jax.tree.leaves(bank)[0].shape[1]
+    rows, predictions = score_prompts(
+        experiment.evaluator._replace(
+            packer=packer._replace(prompt_length=length)
+        ),
+        held_out,
+        bank,
+        [0] * len(clients) if shared else list(clients),
+        config.loss,
+        {
+            'run': f'{config.name}-{config.scale}',
+            'prompt': prompt,
+            'seed': config.seed,
+            'epoch': epoch,
+            'alpha': alpha,
+            'lambda': config.personalization.l2,
+        },
+    )
+    run.add_scores(rows, predictions)
+    run.log(
+        stage='score',
+        prompt=prompt,
+        epoch=epoch,
+        alpha=alpha,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _save(checkpoints: Checkpoints, run: RunFolder, state: Personal) -> None:
+    notes = {'log_sizes': run.log_sizes()}
+    checkpoints.save(int(state.epoch), state, notes, None)

@@ -1,0 +1,36 @@
+"""The prompts that a run leaves, in Hugging Face PEFT's adapter format."""
+
+from pathlib import Path
+
+import jax
+
+from fedprompt_jax.experiment.build import Experiment
+from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.peft import hf_adapter
+
+
+def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
+    """Writes initial/, global/ and client-<id>/, an adapter each.
+
+    A client that turned non-finite has no prompt to save.
+    """
+    sizes = experiment.lm.config
+    base_model = str(experiment.folder.absolute())
+
+    def save(name, tree):
+        hf_adapter.save(
+            folder / name,
+            tree,
+            base_model,
+            {
+                'num_layers': sizes.num_layers,
+                'num_attention_heads': sizes.num_heads,
+            },
+        )
+
+    save('initial', experiment.params)
+    save('global', params)
+    finite = finite_owners(bank)
+    for i, client in enumerate(experiment.data.held_out.clients):
+        if finite[i]:
+            save(f'client-{client}', jax.tree.map(lambda x, i=i: x[i], bank))

@@ -1,0 +1,116 @@
+"""The records that a run leaves, read back: scores and metrics."""
+
+from collections.abc import Iterable
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
+
+Row = dict[str, Any]  # of tradeoff.csv, or a line of metrics.jsonl
+SPLITS = ('local', 'global')
+PROMPTS = {
+    'bare': 'bare model',
+    'initial': 'initial prompt',
+    'global': 'global prompt',
+    'personalized': 'personalized prompt',
+    'averaged': 'averaged',
+}
+
+
+def read_tradeoff(folder: str | Path) -> list[Row]:
+    """The rows of RUN/tradeoff.csv: a client x split x scored prompt.
+
+    Scores are floats (0..100; loss in nats; NaN for a dropped client), seed,
+    client, epoch and n are ints.
+
+    Raises:
+      ValueError: the file is absent, or a column or value is not as it should.
+    """
+    path = Path(folder) / TRADEOFF
+    if not path.is_file():
+        raise ValueError(
+            f'{path} does not exist; a run writes it once the prompts are '
+            'scored in stage 2 (personalization).'
+        )
+    with path.open(encoding='utf-8', newline='') as file:
+        reader = csv.DictReader(file)
+        missing = [c for c in _TYPES if c not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f'{path} lacks the column(s) {missing}.')
+        return [_typed(path, reader.line_num, row) for row in reader]
+
+
+def read_metrics(folder: str | Path) -> list[Row]:
+    """The lines of RUN/metrics.jsonl, null as NaN; [] where there is no file.
+
+    Raises:
+      ValueError: a line is no JSON object.
+    """
+    path, lines = Path(folder) / METRICS, []
+    if not path.is_file():
+        return lines
+    for i, text in enumerate(path.read_text('utf-8').splitlines(True), 1):
+        try:
+            line = dict(json.loads(text))
+        except (ValueError, TypeError) as error:
+            if not text.endswith('\n'):
+                break  # a killed run may stop in the middle of its last line
+            raise ValueError(
+                f'{path}:{i} is no JSON object: {text!r}'
+            ) from error
+        lines.append({k: math.nan if v is None else v for k, v in line.items()})
+    return lines
+
+
+def best_validation(lines: Iterable[Row]) -> Row | None:
+    """The validation with the highest ROUGE-L, the earliest of equals."""
+    scored = [
+        x
+        for x in lines
+        if x.get('stage') == 'validation'
+        and math.isfinite(x.get('rouge_l', math.nan))
+    ]
+    return max(scored, key=lambda x: x['rouge_l'], default=None)
+
+
+def _float(text: str) -> float:
+    return float(text or 'nan')
+
+
+_TYPES = {
+    'run': str,
+    'prompt': str,
+    'seed': int,
+    'client': int,
+    'epoch': int,
+    'alpha': _float,
+    'lambda': _float,
+    'split': str,
+    'rouge_l': _float,
+    'exact_match': _float,
+    'loss': _float,
+    'n': int,
+}
+_CHOICES = {'prompt': tuple(PROMPTS), 'split': SPLITS}
+
+
+def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
+    typed = {}
+    for column, kind in _TYPES.items():
+        text = row[column]
+        try:
+            typed[column] = kind(text)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f'{path}:{line}: {column}={text!r} must be a number.'
+            ) from error
+    for column, choices in _CHOICES.items():
+        if typed[column] not in choices:
+            raise ValueError(
+                f'{path}:{line}: {column}={typed[column]!r} must be one of '
+                f'{", ".join(choices)}.'
+            )
+    return typed

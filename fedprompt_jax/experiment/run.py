@@ -1,0 +1,142 @@
+"""A whole run: check, load, train, personalize, report."""
+
+from collections.abc import Sequence
+import datetime
+import importlib.metadata
+import logging
+from pathlib import Path
+import resource
+import shlex
+import sys
+import time
+from typing import Any
+
+from ml_collections import config_dict
+
+from fedprompt_jax.experiment import config as config_lib
+
+_LOG = logging.getLogger(__name__)
+
+PACKAGES = (
+    'jax',
+    'jaxlib',
+    'flax',
+    'optax',
+    'orbax-checkpoint',
+    'tokenizers',
+    'rouge-score',
+    'numpy',
+)
+
+
+def main(
+    config: config_dict.ConfigDict, workdir: Path, cache_dir: Path
+) -> None:
+    """Runs an experiment, or what is left of it.
+
+    Args:
+      config: as configs/fedavg_adam.py makes it.
+      workdir: the run folder.
+      cache_dir: converted models, token stores and compiled programs.
+
+    Raises:
+      ValueError: the config, the data or the folder is at fault; no device
+        was touched and nothing in the folder was changed.
+      FloatingPointError: training would turn non-finite.
+    """
+    began = time.perf_counter()
+    # 1. The config, before anything is loaded.
+    config_lib.check(config)
+    # Imports that take seconds come after the errors that need none of them.
+    import jax
+
+    from fedprompt_jax.experiment import build, personalize, report, train
+    from fedprompt_jax.experiment.checkpoint import Checkpoints
+    from fedprompt_jax.experiment.prompts import save_prompts
+    from fedprompt_jax.experiment.run_folder import RunFolder
+    from fedprompt_jax.models.shards import checkpoint_fingerprint
+
+    # 2. The data and the folder, before any device.
+    folder, tokenizer, data = build.load_data(config, cache_dir)
+    identity = {
+        'tokens': data.store.fingerprint,
+        'weights': checkpoint_fingerprint(folder),
+    }
+    run = RunFolder(workdir, config.to_dict(), identity)
+    if run.finished:
+        print(f'{workdir} is complete; nothing was changed.\n')
+        _print_table(run.path)
+        return
+    _LOG.info('Data:\n%s', data.description)
+    # 3. The model and everything on the devices.
+    jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
+    experiment = build.build(config, folder, data)
+    run.update_info(
+        command=shlex.join([Path(sys.executable).name, *sys.argv]),
+        seed=config.seed,
+        started=run.info.get('started', _now()),
+        versions=_versions(),
+        devices=[str(d) for d in jax.devices()],
+        fingerprints=identity,
+        data=data.description,
+        packing=experiment.packing,
+        starts=[*run.info.get('starts', []), _now()],
+    )
+    stages = {
+        name: Checkpoints(
+            workdir / 'checkpoints' / name, config.checkpoint.keep
+        )
+        for name in ('train', 'personalize')
+    }
+    _cut_logs(run, list(stages.values()))
+    # 4. The two stages.
+    stage = train.train(experiment, run, stages['train'])
+    params, rounds = train.chosen(stage)
+    _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+    personal = personalize.personalize(
+        experiment, run, stages['personalize'], params
+    )
+    for checkpoints in stages.values():
+        checkpoints.close()
+    # 5. What the run leaves.
+    save_prompts(experiment, run.path / 'prompts', params, personal.bank)
+    seconds = run.info.get('seconds', 0.0) + time.perf_counter() - began
+    run.update_info(
+        chosen_round=rounds, seconds=seconds, peak_memory_gb=_peak_memory()
+    )
+    page = report.write(run.path)
+    run.update_info(finished=_now())
+    page = report.write(run.path)
+    _print_table(run.path)
+    print(f'\n{seconds:.0f} s, {_peak_memory():.1f} GB at most.')
+    print(f'Run folder: {run.path}')
+    print(f'Trade-off plot: {run.path / "figures" / "tradeoff.png"}')
+    print(f'Report: {page}')
+
+
+def _cut_logs(run, stages: Sequence[Any]) -> None:
+    """Takes the logs back to the latest checkpoint of the latest stage."""
+    notes = [s.notes for s in stages if s.notes]
+    none = dict.fromkeys(run.log_sizes(), 0)
+    run.cut_logs(notes[-1]['log_sizes'] if notes else none)
+
+
+def _print_table(path: Path) -> None:
+    from fedprompt_jax.experiment import summary
+
+    print(summary.text_table(summary.read_tradeoff(path)))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+
+
+def _versions() -> dict[str, str]:
+    versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+    return {'python': sys.version.split()[0], **versions}
+
+
+def _peak_memory() -> float:
+    """Most memory this process ever had, in GB (10^9 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == 'darwin' else 1024) / 1e9

@@ -1,0 +1,176 @@
+"""The folder that a run leaves, and how it survives being killed.
+
+Three files grow during a run. A checkpoint remembers their sizes, and a
+restart cuts them back to it: what was written after the last checkpoint is
+written again, the same.
+"""
+
+from collections.abc import Iterable
+import csv
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+METRICS = 'metrics.jsonl'
+TRADEOFF = 'tradeoff.csv'
+PREDICTIONS = 'predictions.jsonl'
+LOGS = (METRICS, TRADEOFF, PREDICTIONS)
+TRADEOFF_FIELDS = (
+    'run', 'prompt', 'seed', 'client', 'epoch', 'alpha', 'lambda', 'split',
+    'rouge_l', 'exact_match', 'loss', 'n',
+)  # fmt: skip
+
+# Keys that may differ between two starts of a run: they change no result.
+FREE_KEYS = ('mesh.data', 'mesh.model', 'checkpoint.keep')
+
+
+class RunFolder:
+    """A run's folder; `path` exists after construction.
+
+    Attributes:
+      path: RUN.
+    """
+
+    def __init__(self, path: Path, config: dict, identity: dict) -> None:
+        """Opens the folder of a new run, or of this very run.
+
+        Args:
+          path: RUN.
+          config: the config as nested dicts.
+          identity: fingerprints of data and weights.
+
+        Raises:
+          ValueError: the folder belongs to a run with another config or
+            other data or weights; the differences are listed.
+        """
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        now = {'config': config, 'fingerprints': identity}
+        if (path / 'run.json').exists():
+            _refuse_other(path, self._stored(), now)
+        elif any((path / name).exists() for name in LOGS):
+            raise ValueError(
+                f'{path} holds the logs of some run but no run.json; give '
+                '--workdir another folder.'
+            )
+        write_json(path / 'config.json', config)
+
+    def _stored(self) -> dict:
+        config = json.loads((self.path / 'config.json').read_text('utf-8'))
+        return {'config': config, 'fingerprints': self.info['fingerprints']}
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """run.json; empty before the first start has written it."""
+        path = self.path / 'run.json'
+        return json.loads(path.read_text('utf-8')) if path.exists() else {}
+
+    def update_info(self, **values: Any) -> None:
+        """Adds to run.json."""
+        write_json(self.path / 'run.json', self.info | values)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.info.get('finished'))
+
+    def log(self, **record: Any) -> None:
+        """Adds a line to metrics.jsonl."""
+        self._append(METRICS, json.dumps(_plain(record)) + '\n')
+
+    def metrics(self) -> list[dict]:
+        """The lines of metrics.jsonl."""
+        path = self.path / METRICS
+        lines = path.read_text('utf-8').splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def add_scores(self, rows: Iterable[dict], predictions: Iterable[dict]):
+        """Adds rows to tradeoff.csv and lines to predictions.jsonl."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, TRADEOFF_FIELDS, lineterminator='\n')
+        if not self.log_sizes()[TRADEOFF]:
+            writer.writeheader()
+        writer.writerows(rows)
+        self._append(TRADEOFF, text.getvalue())
+        lines = (json.dumps(_plain(p), ensure_ascii=False) for p in predictions)
+        self._append(PREDICTIONS, ''.join(line + '\n' for line in lines))
+
+    def _append(self, name: str, text: str) -> None:
+        with open(self.path / name, 'a', encoding='utf-8') as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint that counts on it
+
+    def log_sizes(self) -> dict[str, int]:
+        """Bytes of each log, as a checkpoint remembers them."""
+        paths = {name: self.path / name for name in LOGS}
+        return {
+            n: p.stat().st_size if p.exists() else 0 for n, p in paths.items()
+        }
+
+    def cut_logs(self, sizes: dict[str, int]) -> None:
+        """Takes the logs back to the sizes that a checkpoint remembers.
+
+        Raises:
+          ValueError: a log is shorter than that: somebody changed it.
+        """
+        for name, size in sizes.items():
+            have = self.log_sizes()[name]
+            if have < size:
+                raise ValueError(
+                    f'{self.path / name} has {have} bytes, but the checkpoint '
+                    f'was made when it had {size}; restore the file or start '
+                    'in another --workdir.'
+                )
+            if have:
+                os.truncate(self.path / name, size)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f'.{path.name}.new')
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
+    temporary.write_text(text + '\n', 'utf-8')
+    os.replace(temporary, path)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: arrays as numbers, NaN as null, tuples as lists."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, 'item'):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _refuse_other(path: Path, before: dict, now: dict) -> None:
+    old, new = _flat(_plain(before)), _flat(_plain(now))
+    free = {f'config.{key}' for key in FREE_KEYS}
+    lines = [
+        f'\n  {key}: {old.get(key, "absent")!r} there, '
+        f'{new.get(key, "absent")!r} now'
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key not in free
+    ]
+    if lines:
+        raise ValueError(
+            f'{path} belongs to another run; nothing was changed. Give '
+            f'--workdir another folder, or undo:{"".join(lines)}'
+        )
+
+
+def _flat(tree: dict, prefix: str = '') -> dict[str, Any]:
+    """Nested dicts as one, its keys dotted."""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f'{prefix}{key}.')
+        else:
+            flat[f'{prefix}{key}'] = value
+    return flat

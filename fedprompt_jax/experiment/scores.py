@@ -1,0 +1,99 @@
+"""Local and global scores of prompts, as rows of tradeoff.csv."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fedprompt_jax.evaluation.scoring import (
+    Evaluator,
+    Request,
+    Scores,
+    mean_loss,
+)
+from fedprompt_jax.experiment.data import HeldOut
+
+
+def score_prompts(
+    evaluator: Evaluator,
+    held_out: HeldOut,
+    bank,
+    owner_of: Sequence[int],
+    loss: str,
+    labels: dict[str, Any],
+) -> tuple[list[dict], list[dict]]:
+    """Scores each client's prompt on its own and on the common examples.
+
+    A prompt that several clients share is run once an example.
+
+    Args:
+      evaluator: runs the model.
+      held_out: the clients and their examples.
+      bank: the prompts, leaves [C, ...].
+      owner_of: for each client, its prompt in the bank.
+      loss: a key of data.examples.LOSSES.
+      labels: fields that all rows share: run, prompt, seed, epoch, alpha,
+        lambda.
+
+    Returns:
+      Rows of tradeoff.csv, and lines of predictions.jsonl.
+    """
+    parts = [
+        (client, split, [Request(owner, int(i)) for i in instances])
+        for client, owner, local in zip(
+            held_out.clients, owner_of, held_out.local, strict=True
+        )
+        for split, instances in (
+            ('local', local),
+            ('global', held_out.common),
+        )
+    ]
+    place: dict[Request, int] = {}
+    for _, _, requests in parts:
+        for request in requests:
+            place.setdefault(request, len(place))
+    scores = evaluator.score(bank, list(place), labels['prompt'])
+    rows = [
+        labels
+        | {'client': int(client), 'split': split}
+        | summary(scores, np.array([place[r] for r in requests]), loss)
+        for client, split, requests in parts
+    ]
+    client_of = dict(zip(owner_of, held_out.clients, strict=True))
+    shared = len(client_of) < len(held_out.clients)
+    predictions = [
+        labels
+        | {'client': None if shared else int(client_of[request.owner])}
+        | prediction(evaluator, scores, i, request.instance)
+        for request, i in place.items()
+    ]
+    return rows, predictions
+
+
+def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
+    """Means over the chosen requests: ROUGE-L and exact match x 100, loss."""
+    return {
+        'rouge_l': 100 * float(np.mean(scores.rouge_l[chosen])),
+        'exact_match': 100 * float(np.mean(scores.exact_match[chosen])),
+        'loss': mean_loss(scores, chosen, loss),
+        'n': len(chosen),
+    }
+
+
+def prediction(
+    evaluator: Evaluator, scores: Scores, i: int, instance: int
+) -> dict[str, Any]:
+    """What the model answered to one instance, and what that is worth."""
+    record = evaluator.store.record(instance)
+    task = evaluator.store.tasks[evaluator.store.task_of[instance]]
+    return {
+        'task': task['name'],
+        'id': record['id'],
+        'prediction': scores.predictions[i],
+        'references': record['outputs'],
+        'rouge_l': float(scores.rouge_l[i]),
+        'exact_match': float(scores.exact_match[i]),
+        'loss': float(scores.loss[i]),
+        'target_tokens': int(scores.target_tokens[i]),
+        'output_tokens': int(scores.output_tokens[i]),
+    }

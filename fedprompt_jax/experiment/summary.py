@@ -1,0 +1,212 @@
+"""The scores of a run as means over clients: its final table."""
+
+from collections.abc import Iterable, Sequence
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fedprompt_jax.experiment.records import (
+    PROMPTS,
+    SPLITS,
+    Row,
+    read_tradeoff,  # noqa: F401  part of this module's face
+)
+
+SCORES = {'rouge_l': 'ROUGE-L', 'exact_match': 'exact match', 'loss': 'loss'}
+SHARED = ('bare', 'initial', 'global')  # one prompt for all clients
+_DIGITS = {'rouge_l': 2, 'exact_match': 2, 'loss': 3}
+_BLOCKS = {
+    'local': "local: each client's own held-out examples",
+    'global': 'global: one set drawn evenly from all evaluated clients',
+}
+_RESAMPLES = 9999
+
+
+class Mean(NamedTuple):
+    """A mean over clients, and what stands behind it.
+
+    Attributes:
+      mean: NaN where no client has a score.
+      se: sd (ddof=1) / sqrt(clients); NaN for fewer than two clients, and for
+        the global score of a shared prompt, which is one number.
+      clients: scores in the mean.
+      dropped: clients whose score is NaN, left out of the mean.
+    """
+
+    mean: float
+    se: float
+    clients: int
+    dropped: int
+
+
+class Gain(NamedTuple):
+    """A mean of paired differences, with its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    clients: int
+
+
+def last_epoch(rows: Iterable[Row]) -> int:
+    """The last scored epoch of personalization; 0 where there is none."""
+    epochs = (r['epoch'] for r in rows if r['prompt'] == 'personalized')
+    return max(epochs, default=0)
+
+
+def mean_of(scores: Iterable[float]) -> Mean:
+    """Mean and standard error of the scores that are not NaN."""
+    x = np.array(list(scores), float)
+    kept = x[~np.isnan(x)]
+    mean = float(kept.mean()) if kept.size else math.nan
+    se = math.nan
+    if kept.size > 1:
+        se = float(kept.std(ddof=1) / math.sqrt(kept.size))
+    return Mean(mean, se, kept.size, x.size - kept.size)
+
+
+def table(rows: Sequence[Row]) -> list[Row]:
+    """The final table: a row per anchor, then one per averaged alpha.
+
+    Args:
+      rows: of read_tradeoff.
+
+    Returns:
+      {'prompt', 'label', 'epoch', 'alpha', 'local', 'global'} a row, the last
+      two {'rouge_l', 'exact_match', 'loss'} -> Mean. The personalized and
+      averaged prompts are those of the last epoch; absent prompts have no row.
+    """
+    last, groups = last_epoch(rows), {}
+    for r in rows:
+        if r['prompt'] in SHARED or r['epoch'] == last:
+            alpha = r['alpha'] if r['prompt'] == 'averaged' else None
+            groups.setdefault((r['prompt'], alpha), []).append(r)
+    order = list(PROMPTS)
+    keys = sorted(groups, key=lambda k: (order.index(k[0]), k[1] or 0.0))
+    return [_table_row(*key, groups[key]) for key in keys]
+
+
+def paired_gain(rows: Sequence[Row], split: str) -> Gain:
+    """Personalized (last epoch) minus global ROUGE-L, a mean over clients.
+
+    The interval is the percentile bootstrap over clients, of a fixed seed;
+    NaN for fewer than two clients.
+    """
+    from scipy import stats
+
+    before = _by_client(rows, 'global', 0, split)
+    after = _by_client(rows, 'personalized', last_epoch(rows), split)
+    gains = np.array([after[c] - before[c] for c in after if c in before])
+    gains = gains[np.isfinite(gains)]
+    if gains.size < 2:
+        mean = float(gains[0]) if gains.size else math.nan
+        return Gain(mean, math.nan, math.nan, gains.size)
+    interval = stats.bootstrap(
+        (gains,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        batch=1000,
+        method='percentile',  # BCa is undefined where all gains are equal
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    low, high = float(interval.low), float(interval.high)
+    return Gain(float(gains.mean()), low, high, gains.size)
+
+
+def footnotes(rows: Sequence[Row]) -> list[str]:
+    """What a reader of the table has to know, and the paired gains."""
+    gains = []
+    for split in SPLITS:
+        g = paired_gain(rows, split)
+        if g.clients:
+            span = f'[{g.low:+.2f}, {g.high:+.2f}]' if g.clients > 1 else 'n/a'
+            gains.append(f'{split} {g.mean:+.2f}, {span} ({g.clients} clients)')
+    return [
+        'Mean ± standard error over clients. ROUGE-L and exact match are x100, '
+        'the loss is in nats.',
+        'A shared prompt (bare, initial, global) has one global score, hence '
+        'no spread over clients.',
+        'Paired gain in ROUGE-L, personalized - global prompt, 95 % bootstrap '
+        'interval over clients: ' + ('; '.join(gains) or 'no client') + '.',
+    ]
+
+
+def cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The final table as text: a header, then a list of cells per prompt."""
+    columns = [f'{s} {m}' for s in SPLITS for m in SCORES.values()]
+    found = [['prompt', *columns, 'clients']]
+    for r in table(rows):
+        scores = [_show(r[s][m], m) for s in SPLITS for m in SCORES]
+        found.append([r['label'], *scores, _count(r['local']['rouge_l'])])
+    return found
+
+
+def text_table(rows: Sequence[Row]) -> str:
+    """The final table for a terminal: a block per split, then footnotes."""
+    widths = (20, 16, 16, 17, 10)
+    lines = []
+    for split, title in _BLOCKS.items():
+        lines += [title, _aligned(['prompt', *SCORES.values(), ''], widths)]
+        for r in table(rows):
+            scores = [_show(r[split][m], m) for m in SCORES]
+            alone = split == 'global' and r['prompt'] in SHARED
+            count = 'shared' if alone else _count(r[split]['rouge_l'])
+            lines.append(_aligned([r['label'], *scores, count], widths))
+        lines.append('')
+    return '\n'.join([*lines, *footnotes(rows)])
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """The final table in Markdown, with its footnotes as a paragraph."""
+    header, *body = cells(rows)
+    rule = ['---', *['---:'] * (len(header) - 1)]
+    lines = [f'| {" | ".join(x)} |' for x in (header, rule, *body)]
+    return '\n'.join([*lines, '', *footnotes(rows)])
+
+
+def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
+    label = PROMPTS[prompt] + ('' if alpha is None else f', α = {alpha:g}')
+    found: Row = {
+        'prompt': prompt,
+        'label': label,
+        'epoch': rows[0]['epoch'],
+        'alpha': rows[0]['alpha'],
+    }
+    for split in SPLITS:
+        here = [r for r in rows if r['split'] == split]
+        found[split] = {m: mean_of(r[m] for r in here) for m in SCORES}
+    if prompt in SHARED:
+        # One prompt on one set: copies of a number have no spread.
+        alone = found['global']
+        found['global'] = {m: x._replace(se=math.nan) for m, x in alone.items()}
+    return found
+
+
+def _by_client(
+    rows: Iterable[Row], prompt: str, epoch: int, split: str
+) -> dict[Any, float]:
+    return {
+        (r['run'], r['seed'], r['client']): r['rouge_l']
+        for r in rows
+        if (r['prompt'], r['epoch'], r['split']) == (prompt, epoch, split)
+    }
+
+
+def _show(x: Mean, metric: str) -> str:
+    if math.isnan(x.mean):
+        return '–'
+    digits = _DIGITS[metric]
+    spread = '' if math.isnan(x.se) else f' ± {x.se:.{digits}f}'
+    return f'{x.mean:.{digits}f}{spread}'
+
+
+def _count(x: Mean) -> str:
+    total = x.clients + x.dropped
+    return f'{x.clients} of {total}' if x.dropped else f'{x.clients}'
+
+
+def _aligned(texts: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = zip(texts, widths, strict=True)
+    line = f'{first[0]:<{first[1]}}' + ''.join(f'{t:>{w}}' for t, w in rest)
+    return line.rstrip()

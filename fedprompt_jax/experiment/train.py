@@ -1,0 +1,174 @@
+"""Stage 1: a global prompt, trained round by round."""
+
+import logging
+import time
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from fedprompt_jax.evaluation.scoring import Request
+from fedprompt_jax.experiment.build import Experiment
+from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.guard import prompt_moves
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.experiment.scores import summary
+from fedprompt_jax.federated import ledger
+from fedprompt_jax.federated.server import replicate
+
+_LOG = logging.getLogger(__name__)
+
+
+@flax.struct.dataclass
+class Stage:
+    """What stage 1 carries from round to round, and a checkpoint holds.
+
+    Attributes:
+      server: the algorithm's ServerState.
+      best: params with the best validation ROUGE-L so far.
+      best_score: f32 scalar, that score; -1 before the first.
+      best_round: int32 scalar, rounds done when it was reached.
+    """
+
+    server: Any
+    best: Any
+    best_score: jax.Array
+    best_round: jax.Array
+
+
+def train(
+    experiment: Experiment, run: RunFolder, checkpoints: Checkpoints
+) -> Stage:
+    """Runs the rounds that are left; returns the state after the last.
+
+    Args:
+      experiment: its parts.
+      run: where metrics go.
+      checkpoints: of this stage.
+
+    Raises:
+      FloatingPointError: the server's state would turn non-finite. The last
+        good checkpoint is intact.
+    """
+    config = experiment.config
+    start = experiment.put(
+        Stage(
+            experiment.algorithm.init(experiment.params),
+            experiment.params,
+            jnp.float32(-1),
+            jnp.int32(0),
+        )
+    )
+    stage = checkpoints.restore(start)
+    if stage is None:
+        stage = validate(experiment, run, start)
+        save(checkpoints, run, stage)
+    first = int(stage.server.round)
+    bar = tqdm(
+        range(first, config.rounds),
+        desc='training rounds',
+        initial=first,
+        total=config.rounds,
+    )
+    for number in bar:
+        # 1. A cohort and its batches.
+        began = time.perf_counter()
+        cohort = experiment.cohort(number)
+        # 2. The round.
+        server, metrics = experiment.algorithm.round(stage.server, cohort)
+        metrics = {k: float(v) for k, v in metrics.items()}
+        _require_finite(server, number, run)
+        stage = stage.replace(server=server)
+        # 3. The log.
+        run.log(
+            stage='train',
+            round=number + 1,
+            **metrics,
+            **ledger.traffic(
+                server.params, len(cohort.clients), experiment.pooled
+            ),
+            **ledger.compute(
+                experiment.lm.config, config.prompt.length, cohort.steps
+            ),
+            seconds=time.perf_counter() - began,
+        )
+        bar.set_postfix(loss=f'{metrics["loss"]:.3f}')
+        warning = prompt_moves(run.metrics(), number + 1)
+        if warning:
+            _LOG.warning(warning)
+            run.update_info(warnings=[*run.info.get('warnings', []), warning])
+        # 4. Validation, and the checkpoint.
+        last = number + 1 == config.rounds
+        every = config.validation.every
+        if every and (last or (number + 1) % every == 0):
+            stage = validate(experiment, run, stage)
+        if last or (number + 1) % config.checkpoint.every == 0:
+            save(checkpoints, run, stage)
+    return stage
+
+
+def chosen(stage: Stage) -> tuple[Any, int]:
+    """The prompt that goes to stage 2, and the rounds it had.
+
+    The best by validation; the last where there was no validation.
+    """
+    if float(stage.best_score) < 0:
+        return stage.server.params, int(stage.server.round)
+    return stage.best, int(stage.best_round)
+
+
+def validate(experiment: Experiment, run: RunFolder, stage: Stage) -> Stage:
+    """Scores the server's prompt on the validation clients, keeps the best."""
+    if not experiment.config.validation.every:
+        return stage
+    began = time.perf_counter()
+    clients = experiment.data.validation.local
+    bank = replicate(stage.server.params, 1)
+    requests = [Request(0, int(i)) for own in clients for i in own]
+    scores = experiment.evaluator.score(bank, requests, 'validation')
+    ends = np.cumsum([len(own) for own in clients])
+    places = np.split(np.arange(len(requests)), ends[:-1])
+    rows = [summary(scores, own, experiment.config.loss) for own in places]
+    means = {
+        k: float(np.mean([row[k] for row in rows]))
+        for k in ('rouge_l', 'exact_match', 'loss')
+    }
+    spread = np.std([row['rouge_l'] for row in rows], ddof=len(rows) > 1)
+    run.log(
+        stage='validation',
+        round=int(stage.server.round),
+        **means,
+        rouge_l_se=spread / np.sqrt(len(rows)) if len(rows) > 1 else np.nan,
+        clients=len(rows),
+        seconds=time.perf_counter() - began,
+    )
+    if means['rouge_l'] > float(stage.best_score):
+        stage = stage.replace(
+            best=stage.server.params,
+            best_score=jnp.float32(means['rouge_l']),
+            best_round=stage.server.round,
+        )
+    return experiment.put(stage)
+
+
+def save(checkpoints: Checkpoints, run: RunFolder, stage: Stage) -> None:
+    """Saves the state, and how long the logs are that belong to it."""
+    number = int(stage.server.round)
+    here = number == int(stage.best_round)
+    score = float(stage.best_score) if here else None
+    checkpoints.save(number, stage, {'log_sizes': run.log_sizes()}, score)
+
+
+def _require_finite(server, number: int, run: RunFolder) -> None:
+    leaves = jax.tree.leaves(server)
+    if not all(bool(jnp.isfinite(x).all()) for x in leaves):
+        raise FloatingPointError(
+            f'Round {number + 1} would make the global prompt or the server '
+            'optimizer non-finite; stopped. The checkpoint before it is '
+            f'intact in {run.path / "checkpoints"}. Smaller values of '
+            'config.client.learning_rate and config.server.learning_rate are '
+            'the usual cure.'
+        )

@@ -1,0 +1,1 @@
+"""Federated learning: local training, the server, randomness, costs."""

@@ -1,0 +1,57 @@
+"""What a round costs: bytes sent, tokens read, floating-point operations."""
+
+from collections.abc import Iterable
+import math
+
+import jax
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.models.config import DecoderConfig, block_params
+
+
+def tree_bytes(params) -> int:
+    """Bytes of one owner's trained parameters, as they would be sent."""
+    leaves = jax.tree.leaves(params)
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
+
+
+def traffic(params, num_clients: int, pooled: bool) -> dict[str, int]:
+    """Bytes of one round over all clients, in both directions.
+
+    Every client receives the global prompt and sends one tree of its size (a
+    prompt or a gradient). Pooled data has no clients to talk to.
+    """
+    each = 0 if pooled else tree_bytes(params) * num_clients
+    return {'bytes_down': each, 'bytes_up': each}
+
+
+def compute(
+    config: DecoderConfig,
+    prompt_length: int,
+    steps: Iterable[Iterable[Example]],
+    training: bool = True,
+) -> dict[str, int]:
+    """Real tokens, and the floating-point operations that they need.
+
+    Two operations a multiply-add, N block parameters a token forward, as many
+    again backward: a frozen model has no weight gradients. Logits exist for
+    target tokens alone. A prompt counts once per (owner, step). Attention
+    scores, padding and repeated prompts are not counted: this is the useful
+    work.
+
+    Args:
+      config: sizes of the model.
+      prompt_length: P.
+      steps: the examples of each call of the model.
+      training: forward and backward, else forward alone.
+    """
+    tokens = targets = 0
+    for examples in steps:
+        examples = list(examples)
+        tokens += sum(e.num_tokens for e in examples)
+        tokens += prompt_length * len({e.owner for e in examples})
+        targets += sum(len(e.target) for e in examples)
+    passes = 2 if training else 1
+    logits = config.vocab_size * config.width
+    work = tokens * block_params(config) + targets * logits
+    return {'tokens': tokens, 'flops': 2 * passes * work}

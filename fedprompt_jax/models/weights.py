@@ -1,0 +1,237 @@
+"""A checkpoint folder of Hugging Face's layout, read into a parameter tree.
+
+One leaf at a time: its rows are copied from the safetensors file straight to
+their transposed place in one (layers, in, out) buffer, which goes to the
+devices before the next leaf begins. Host memory peaks at the largest leaf.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+from pathlib import Path
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+
+from fedprompt_jax.models.config import DecoderConfig, param_shapes
+from fedprompt_jax.models.llama import Name
+from fedprompt_jax.models.shards import shard_paths
+
+Sharding = Callable[[str], jax.sharding.Sharding]
+
+_DTYPES = ('F32', 'BF16', 'F16')
+_CHUNK_BYTES = 1 << 22  # rows are moved in pieces of about this size
+
+
+class _Tensor(NamedTuple):
+    """Where a checkpoint tensor lies and what it is."""
+
+    shard: Path
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class _Leaf(NamedTuple):
+    """A leaf of the tree and the tensors that fill it, in layer order."""
+
+    shape: tuple[int, ...]
+    parts: list[_Tensor]
+    stacked: bool
+    transpose: bool
+
+
+def load_weights(
+    folder: str | Path,
+    names: Iterable[Name],
+    config: DecoderConfig,
+    dtype: Any,
+    sharding: Sharding | None = None,
+) -> dict[str, Any]:
+    """The model's parameter tree, on device.
+
+    Args:
+      folder: holds model.safetensors, or its shards and their index; tensors
+        of F32, BF16 or F16.
+      names: the family's name map, such as `llama.NAMES`.
+      config: sizes that every tensor must agree with.
+      dtype: of all leaves.
+      sharding: from a leaf's path, such as 'layers/mlp/up/kernel', to its
+        sharding; None puts everything on the default device.
+
+    Raises:
+      ValueError: the folder has no safetensors, or the checkpoint does not
+        fit the config; all that is missing, unexpected or wrong is listed.
+    """
+    dtype = jnp.dtype(dtype)
+    shards = shard_paths(folder)
+    with contextlib.ExitStack() as stack:
+        files = {s: stack.enter_context(_open(s)) for s in shards}
+        leaves = _plan(files, list(names), config)
+        params: dict[str, Any] = {}
+        for path, leaf in leaves.items():
+            *parents, last = path.split('/')
+            node = params
+            for key in parents:
+                node = node.setdefault(key, {})
+            node[last] = _load_leaf(files, path, leaf, dtype, sharding)
+    return params
+
+
+def _open(shard: Path):
+    try:
+        return safetensors.safe_open(shard, framework='numpy')
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f'{shard} is not a whole safetensors file ({error}); copy or '
+            'download it again.'
+        ) from error
+
+
+def _plan(
+    files: Mapping[Path, Any], names: list[Name], config: DecoderConfig
+) -> dict[str, _Leaf]:
+    """Every leaf with its tensors; ValueError with all that does not fit."""
+    faults: list[str] = []
+    shapes = param_shapes(config)
+    slots = _match(files, names, shapes, config.num_layers, faults)
+    rules = {name.path: name for name in names if name.path}
+    leaves = {}
+    for path, shape in shapes.items():
+        rule = rules[path]
+        stacked = re.compile(rule.pattern).groups == 1
+        layers = range(shape[0]) if stacked else range(1)
+        needed = shape[1:] if stacked else shape
+        needed = needed[::-1] if rule.transpose else needed
+        for layer in layers:
+            tensor = slots.get((path, layer))
+            where = f'{path}, layer {layer}' if stacked else path
+            if tensor is None:
+                faults.append(f'missing: {where} ({rule.pattern})')
+            elif tensor.shape != needed:
+                faults.append(
+                    f'wrong shape: {tensor.name} is {tensor.shape}, '
+                    f'needs {needed}'
+                )
+        parts = [slots[path, i] for i in layers if (path, i) in slots]
+        leaves[path] = _Leaf(shape, parts, stacked, rule.transpose)
+    if faults:
+        raise ValueError(
+            f'{next(iter(files)).parent}: the checkpoint does not fit its '
+            'config.json:\n  ' + '\n  '.join(faults)
+        )
+    return leaves
+
+
+def _match(
+    files: Mapping[Path, Any],
+    names: list[Name],
+    shapes: Mapping[str, tuple[int, ...]],
+    num_layers: int,
+    faults: list[str],
+) -> dict[tuple[str | None, int], _Tensor]:
+    """Tensors by (leaf path, layer); what has no place goes to `faults`."""
+    slots: dict[tuple[str | None, int], _Tensor] = {}
+    for tensor in _tensors(files):
+        place = _place(tensor.name, names)
+        if place is None or place[1] >= num_layers:
+            faults.append(f'unexpected: {tensor.name} {tensor.shape}')
+            continue
+        if place[0] is None:  # a buffer that is recomputed
+            continue
+        if tensor.dtype not in _DTYPES:
+            faults.append(
+                f'unsupported dtype: {tensor.name} is {tensor.dtype}, '
+                f'needs one of {", ".join(_DTYPES)}'
+            )
+        other = slots.setdefault(place, tensor)
+        if other is not tensor:
+            faults.append(
+                f'given twice: {place[0]} by {other.name} in '
+                f'{other.shard.name} and by {tensor.name} in '
+                f'{tensor.shard.name}'
+            )
+    faults += _untied(files, slots, shapes)
+    return slots
+
+
+def _untied(
+    files: Mapping[Path, Any],
+    slots: Mapping[tuple[str | None, int], _Tensor],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> Iterator[str]:
+    """Checkpoints may repeat a tied table as a head, if it is the same."""
+    head = slots.get(('head/kernel', 0))
+    table = slots.get(('embed/embedding', 0))
+    if not head or not table or 'head/kernel' in shapes:
+        return
+    if not _equal(files, head, table):
+        yield (
+            f'tie_word_embeddings is true but {head.name} differs from '
+            f'{table.name}: set it to false in config.json if the head is '
+            'meant'
+        )
+
+
+def _place(name: str, names: list[Name]) -> tuple[str | None, int] | None:
+    """(leaf path, layer) of a tensor; layer 0 outside the layers."""
+    for rule in names:
+        match = re.fullmatch(rule.pattern, name)
+        if match:
+            return rule.path, int(match[1]) if match.groups() else 0
+    return None
+
+
+def _tensors(files: Mapping[Path, Any]) -> Iterator[_Tensor]:
+    for shard, file in files.items():
+        for name in file.keys():
+            part = file.get_slice(name)
+            yield _Tensor(
+                shard, name, part.get_dtype(), tuple(part.get_shape())
+            )
+
+
+def _rows(file: Any, tensor: _Tensor) -> Iterator[tuple[slice, np.ndarray]]:
+    """The tensor piece by piece along its first axis."""
+    part = file.get_slice(tensor.name)
+    row_bytes = 4 * int(np.prod(tensor.shape[1:]))
+    step = max(1, _CHUNK_BYTES // row_bytes)
+    for start in range(0, tensor.shape[0], step):
+        where = slice(start, min(start + step, tensor.shape[0]))
+        yield where, part[where]
+
+
+def _equal(files: Mapping[Path, Any], a: _Tensor, b: _Tensor) -> bool:
+    if (a.shape, a.dtype) != (b.shape, b.dtype):
+        return False
+    pairs = zip(_rows(files[a.shard], a), _rows(files[b.shard], b), strict=True)
+    return all(np.array_equal(x, y) for (_, x), (_, y) in pairs)
+
+
+def _load_leaf(
+    files: Mapping[Path, Any],
+    path: str,
+    leaf: _Leaf,
+    dtype: np.dtype,
+    sharding: Sharding | None,
+) -> jax.Array:
+    buffer = np.empty(leaf.shape, dtype)
+    for layer, tensor in enumerate(leaf.parts):
+        target = buffer[layer] if leaf.stacked else buffer
+        target = target.T if leaf.transpose else target
+        for where, rows in _rows(files[tensor.shard], tensor):
+            target[where] = rows
+    if dtype == np.float16 and not np.isfinite(buffer).all():
+        raise ValueError(
+            f'{path} does not fit into float16; load it as bfloat16.'
+        )
+    if sharding is None:
+        array = jax.device_put(buffer)
+    else:
+        array = jax.make_array_from_callback(
+            leaf.shape, sharding(path), lambda index: buffer[index]
+        )
+    return array.block_until_ready()  # else buffers pile up in the queue

@@ -1,0 +1,1 @@
+"""Kinds of trained parameters, one file each."""

@@ -1,0 +1,212 @@
+"""Prints what a partition looks like: Profit's Table 1 and Figure 6.
+
+  python -m fedprompt_jax.stats --data=PATH [--client_size=1200] [--split=train]
+
+PATH is a folder with `tasks/task*.json` (Super-NaturalInstructions), or
+`embedded` for the corpus in the package.
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+from fedprompt_jax.data import heterogeneity, partitions, sni, splits
+
+# Figure 6's metadata, its column -> Task's attribute.
+_METADATA = {
+    'source': 'source',
+    'domain': 'domains',
+    'reasoning': 'reasoning',
+    'in lang': 'input_language',
+    'out lang': 'output_language',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """What the statistics need of the data: no instance text."""
+
+    tasks: tuple[sni.Task, ...]  # their instances left out
+    sizes: np.ndarray  # int64 [num_tasks], instances of each
+    listed: dict[str, tuple[str, ...]] | None  # an official split, if asked for
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; a fault in data or flags ends it with one line."""
+    flags = _parser().parse_args(argv)
+    try:
+        found = collect(flags)
+    except ValueError as e:
+        sys.exit(f'error: {e}')
+    print(json.dumps(found, indent=1) if flags.json else _text(found))
+
+
+def collect(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the split sizes, what was dropped, and a row per partition.
+
+    Raises:
+      ValueError: the data cannot be read or split, or leaves no client.
+    """
+    corpus = _read(flags.data, flags.splits)
+    types = [t.task_type for t in corpus.tasks]
+    split = splits.assign_splits(
+        [t.name for t in corpus.tasks],
+        types,
+        flags.splits,
+        flags.seed,
+        corpus.listed,
+    )
+    chosen = split.split_of_task == splits.SPLITS.index(flags.split)
+    task_of = np.repeat(np.flatnonzero(chosen), corpus.sizes[chosen])
+    type_names, type_of_task = np.unique(types, return_inverse=True)
+    type_of = type_of_task[task_of]
+    kinds = partitions.KINDS if flags.partition == 'all' else [flags.partition]
+    rows, small = [], {}
+    for kind in kinds:
+        clients = partitions.partition(
+            kind,
+            task_of,
+            type_of,
+            flags.client_size,
+            flags.seed,
+            flags.dirichlet_alpha,
+        )
+        rows.append(_row(kind, clients, corpus.tasks, task_of, type_of))
+        small = {str(type_names[t]): n for t, n in clients.dropped.items()}
+    return {
+        'split': flags.split,
+        'client_size': flags.client_size,
+        'seed': flags.seed,
+        'splits': _split_sizes(split, corpus.sizes),
+        'dropped_tasks': {k: list(v) for k, v in split.dropped.items()},
+        'types_too_small': small,
+        'partitions': rows,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m fedprompt_jax.stats',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--data', required=True, help="a folder of SNI tasks, or 'embedded'")
+    add('--partition', default='all', choices=('all', *partitions.KINDS))
+    add('--client_size', type=int, default=1200, help='instances a client')
+    add('--seed', type=int, default=0)
+    add('--split', default='train', choices=splits.SPLITS)
+    add(
+        '--splits',
+        default='paper',
+        help="'paper', 'random', or the name of a folder in PATH/splits",
+    )
+    add('--dirichlet_alpha', type=float, default=1.0)
+    add('--json', action='store_true', help='print one JSON object')
+    return parser
+
+
+def _read(data: str, rule: str) -> Corpus:
+    listed = None
+    if rule not in splits.RULES:
+        listed = sni.read_splits(data, rule)
+    tasks, sizes = [], []
+    for task in _tasks(data):
+        tasks.append(dataclasses.replace(task, instances=()))
+        sizes.append(len(task.instances))
+    return Corpus(tuple(tasks), np.asarray(sizes, np.int64), listed)
+
+
+def _tasks(data: str) -> Iterable[sni.Task]:
+    if data != 'embedded':
+        return sni.iter_folder(data)
+    from fedprompt_jax.data import corpus  # only where it is asked for
+
+    return (sni.parse_task(n, raw) for n, raw in corpus.generate().items())
+
+
+def _split_sizes(
+    split: splits.SplitAssignment, sizes: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            'types': list(split.types[name]),
+            'tasks': int((split.split_of_task == i).sum()),
+            'instances': int(sizes[split.split_of_task == i].sum()),
+        }
+        for i, name in enumerate(splits.SPLITS)
+    }
+
+
+def _row(
+    kind: str,
+    clients: partitions.Clients,
+    tasks: Sequence[sni.Task],
+    task_of: np.ndarray,
+    type_of: np.ndarray,
+) -> dict[str, Any]:
+    mean_kl = {
+        'type': heterogeneity.kl_from_global(clients, type_of).mean(),
+        'task': heterogeneity.kl_from_global(clients, task_of).mean(),
+    }
+    for column, field in _METADATA.items():
+        values = [getattr(t, field) for t in tasks]
+        _, weights = heterogeneity.label_weights(values)
+        kl = heterogeneity.kl_from_global(clients, task_of, weights)
+        mean_kl[column] = kl.mean()
+    counts = heterogeneity.table1(clients, task_of, type_of)
+    return {
+        'partition': kind,
+        'clients': counts.clients,
+        'instances': counts.instances._asdict(),
+        'tasks': counts.tasks._asdict(),
+        'types': counts.types._asdict(),
+        'mean_kl': {k: float(v) for k, v in mean_kl.items()},
+    }
+
+
+def _text(found: dict[str, Any]) -> str:
+    return '\n'.join([*_split_lines(found), *_partition_lines(found)])
+
+
+def _split_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f'{"split":<11}{"types":>6}{"tasks":>7}{"instances":>11}'
+    for name, size in found['splits'].items():
+        yield '{:<11}{:>6}{:>7}{:>11,}'.format(
+            name, len(size['types']), size['tasks'], size['instances']
+        )
+    for reason, names in found['dropped_tasks'].items():
+        yield f'dropped: {len(names)} tasks, {reason}'
+    for name, n in found['types_too_small'].items():
+        yield f'dropped: type {name}, {n} instances, too few for a client'
+
+
+def _partition_lines(found: dict[str, Any]) -> Iterator[str]:
+    rows = found['partitions']
+    yield f'\n{found["split"]} clients, mean ± sd over clients:'
+    yield '{:<11}{:>8}{:>16}{:>15}{:>13}'.format(
+        'partition', 'clients', 'instances', 'tasks', 'types'
+    )
+    for r in rows:
+        cells = [_mean_sd(r[k]) for k in ('instances', 'tasks', 'types')]
+        yield '{:<11}{:>8,}{:>16}{:>15}{:>13}'.format(
+            r['partition'], r['clients'], *cells
+        )
+    yield '\nmean over clients of KL(client || all clients), nats:'
+    yield 'partition  ' + ''.join(f'{c:>10}' for c in rows[0]['mean_kl'])
+    for r in rows:
+        values = ''.join(f'{v:>10.4f}' for v in r['mean_kl'].values())
+        yield f'{r["partition"]:<11}{values}'
+
+
+def _mean_sd(x: dict[str, float]) -> str:
+    return f'{x["mean"]:.1f} ± {x["sd"]:.1f}'
+
+
+if __name__ == '__main__':
+    main()

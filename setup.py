@@ -1,0 +1,5 @@
+"""Metadata is in pyproject.toml; this file serves tools that ask for it."""
+
+from setuptools import setup
+
+setup()

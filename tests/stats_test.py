@@ -1,0 +1,101 @@
+"""The statistics command: on a folder, in a line where it cannot, quickly."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fedprompt_jax import stats
+
+METADATA = [
+    'Contributors',
+    'Source',
+    'URL',
+    'Reasoning',
+    'Input_language',
+    'Output_language',
+    'Instruction_language',
+    'Domains',
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve tasks of six types, 40 instances each; the last type has 3."""
+    (tmp_path / 'tasks').mkdir()
+    for i in range(12):
+        task = dict.fromkeys(METADATA, [f'value {i // 4}'])
+        task |= {
+            'Categories': [f'Type {i // 2}'],
+            'Definition': 'Do it.',
+            'Positive Examples': [],
+            'Negative Examples': [],
+            'Instances': [
+                {'id': f'{i}-{j}', 'input': 'x', 'output': 'y'}
+                for j in range(3 if i >= 10 else 40)
+            ],
+        }
+        file = tmp_path / 'tasks' / f'task{i}_x.json'
+        file.write_text(json.dumps(task))
+    return tmp_path
+
+
+def _run(capsys, folder, *flags):
+    stats.main([f'--data={folder}', '--client_size=20', *flags])
+    return capsys.readouterr().out
+
+
+def test_a_row_per_partition_and_the_reasons_of_what_was_dropped(
+    capsys, folder
+):
+    lists = folder / 'splits' / 'mine'
+    lists.mkdir(parents=True)
+    names = [f'task{i}_x' for i in range(12)]
+    (lists / 'train_tasks.txt').write_text('\n'.join(names[2:]))
+    (lists / 'test_tasks.txt').write_text(names[0])
+    found = json.loads(
+        _run(capsys, folder, '--splits=mine', '--seed=1', '--json')
+    )
+    assert found['dropped_tasks'] == {'in no list': ['task1_x']}
+    assert found['types_too_small'] == {'Type 5': 6}
+    sizes = [s['instances'] for s in found['splits'].values()]
+    assert sizes == [3 * 80 + 6, 80, 40]
+    rows = found['partitions']
+    assert [r['partition'] for r in rows] == [
+        'high',
+        'medium',
+        'low',
+        'dirichlet',
+    ]
+    assert {r['clients'] for r in rows} == {12}
+    assert {r['instances']['mean'] for r in rows} == {20}
+    assert list(rows[0]['mean_kl']) == [
+        'type',
+        'task',
+        'source',
+        'domain',
+        'reasoning',
+        'in lang',
+        'out lang',
+    ]
+    assert rows[0]['mean_kl']['task'] > rows[2]['mean_kl']['task']
+
+
+def test_the_printed_table_says_the_same(capsys, folder):
+    text = _run(capsys, folder, '--partition=high', '--split=test')
+    row = next(x for x in text.splitlines() if x.startswith('high'))
+    assert ' '.join(row.split()) == 'high 4 20.0 ± 0.0 1.0 ± 0.0 1.0 ± 0.0'
+    assert 'medium' not in text
+
+
+def test_a_fault_ends_the_command_with_one_line(folder):
+    with pytest.raises(SystemExit) as e:
+        stats.main([f'--data={folder}', '--client_size=2000'])
+    assert 'error: config.data.client_size=2000' in str(e.value)
+    assert 'use 159 or less' in str(e.value)
+
+
+def test_it_starts_without_jax():
+    code = 'import fedprompt_jax.stats, sys; sys.exit("jax" in sys.modules)'
+    subprocess.run([sys.executable, '-c', code], check=True)
