@@ -85,7 +85,7 @@ def test_missing_padding_token_is_the_end_of_text_and_said(folder, caplog):
     tiny.edit_json(folder / 'tokenizer_config.json', pad_token=None)
     tiny.edit_json(folder / 'generation_config.json', pad_token_id=None)
     tiny.edit_json(folder / 'config.json', pad_token_id=-1)
-    with caplog.at_level('INFO', logger='absl'):
+    with caplog.at_level('INFO', logger='fedprompt_jax'):
         assert Tokenizer.from_folder(folder).pad_id == 2
     assert 'padding with the end-of-text token 2' in caplog.text
 

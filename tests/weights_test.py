@@ -149,7 +149,7 @@ def test_recomputed_and_repeated_tensors_are_tolerated(tmp_path):
     _assert_equal(_load(folder), plain)
     tensors['lm_head.weight'][17, 3] += 1
     tiny.save_tensors(folder, tensors)
-    with pytest.raises(ValueError, match='lm_head.weight differs from'):
+    with pytest.raises(ValueError, match=r'lm_head.weight differs from'):
         _load(folder)
 
 
@@ -175,7 +175,7 @@ def test_float16_never_overflows_silently(tmp_path):
     tensors['model.norm.weight'][3] = 1e6
     tiny.save_tensors(folder, tensors)
     _load(folder, 'bfloat16')
-    with pytest.raises(ValueError, match='final_norm/scale .* bfloat16'):
+    with pytest.raises(ValueError, match=r'final_norm/scale .* bfloat16'):
         _load(folder, 'float16')
 
 
@@ -185,7 +185,7 @@ def test_pickle_is_refused_with_the_command(tmp_path):
     with pytest.raises(ValueError, match=r'pytorch_model\.bin.*save_pretrain'):
         _load(folder)
     (folder / 'pytorch_model.bin').unlink()
-    with pytest.raises(ValueError, match='neither model.safetensors nor'):
+    with pytest.raises(ValueError, match=r'neither model.safetensors nor'):
         _load(folder)
 
 
@@ -279,6 +279,6 @@ def test_what_is_not_computed_is_refused(tmp_path, key, value):
 
 def test_all_config_faults_come_together(tmp_path):
     hf = _hf(tmp_path, attention_bias=True, vocab_size=-1, hidden_act='gelu')
-    with pytest.raises(ValueError, match='gelu.*bias|bias.*gelu') as error:
+    with pytest.raises(ValueError, match=r'gelu.*bias|bias.*gelu') as error:
         llama.decoder_config(hf)
     assert 'vocab_size=-1' in str(error.value)

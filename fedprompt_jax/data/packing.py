@@ -48,14 +48,28 @@ class Grid(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a row holds: tokens (prompts included) and targets."""
+    """The grids of one row length.
+
+    Attributes:
+      length: L, tokens of a row, prompts included.
+      targets: K, most targets of a row.
+      rows: the numbers of rows that are compiled for, ascending.
+    """
 
     length: int
     targets: int
+    rows: tuple[int, ...]
 
     def holds(self, example: Example, prompt_length: int) -> bool:
         tokens = prompt_length + example.num_tokens
         return tokens <= self.length and len(example.target) <= self.targets
+
+    def grids(self, rows: int) -> list[int]:
+        """Sizes of the grids that so many rows go to: the largest size as
+        often as it fills, then the smallest that holds the rest."""
+        full, rest = divmod(rows, self.rows[-1])
+        sizes = [self.rows[-1]] * full
+        return sizes + [n for n in self.rows if n >= rest > 0][:1]
 
 
 class Packer(NamedTuple):
@@ -63,17 +77,12 @@ class Packer(NamedTuple):
 
     Attributes:
       prompt_length: P.
-      shapes: row shapes, short before long; an example goes to the first
-        that holds it.
-      max_tokens: most tokens in one grid, so that memory has a bound.
-      row_multiple: rows of a grid are a multiple of it (the data axis of the
-        device mesh).
+      shapes: short rows before long; an example goes to the first that holds
+        it.
     """
 
     prompt_length: int
     shapes: tuple[Shape, ...]
-    max_tokens: int
-    row_multiple: int = 1
 
     def pack(
         self,
@@ -93,14 +102,20 @@ class Packer(NamedTuple):
           ValueError: an example fits no shape.
         """
         grids = []
-        for shape, indices in self._by_shape(examples):
-            rows = self._fill(examples, indices, shape, isolate)
-            most = max(1, self.max_tokens // shape.length)
-            while rows:
-                now, rows = rows[:most], rows[most:]
-                size = bucket(len(now), most, self.row_multiple)
+        for shape, rows in self.rows(examples, isolate):
+            for size in shape.grids(len(rows)):
+                now, rows = rows[:size], rows[size:]
                 grids.append(self._grid(examples, weights, now, shape, size))
         return grids
+
+    def rows(
+        self, examples: Sequence[Example], isolate: bool = False
+    ) -> list[tuple[Shape, list[list[int]]]]:
+        """For each shape in use, its rows as lists of example indices."""
+        return [
+            (shape, self._fill(examples, indices, shape, isolate))
+            for shape, indices in self._by_shape(examples)
+        ]
 
     def _by_shape(self, examples):
         chosen: dict[Shape, list[int]] = {s: [] for s in self.shapes}
@@ -142,9 +157,8 @@ class Packer(NamedTuple):
             else:
                 row = len(rows)
                 rows.append([])
-                after[row] = shape - np.array(
-                    [self.prompt_length + e.num_tokens, len(e.target)]
-                )
+                used = [self.prompt_length + e.num_tokens, len(e.target)]
+                after[row] = np.subtract(shape[:2], used)
             rows[row].append(i)
             room[row], mine[row] = after[row], True
         return rows
@@ -187,7 +201,7 @@ def empty_grid(rows: int, shape: Shape) -> Grid:
     def full(width, value, dtype=np.int32):
         return np.full((rows, width), value, dtype)
 
-    n, k = shape
+    n, k = shape.length, shape.targets
     return Grid(
         tokens=full(n, 0),
         owner=full(n, NOBODY),
@@ -200,14 +214,3 @@ def empty_grid(rows: int, shape: Shape) -> Grid:
         target_example=full(k, NOBODY),
         target_weight=full(k, 0, np.float32),
     )
-
-
-def bucket(rows: int, most: int, multiple: int = 1) -> int:
-    """The number of rows to compile for: at most a quarter more than asked.
-
-    Four sizes an octave (4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...) bound the
-    compilations of a run; the result is a multiple of `multiple`.
-    """
-    step = max(1, 2 ** (rows.bit_length() - 3))
-    size = min(-(-rows // step) * step, most)
-    return -(-size // multiple) * multiple

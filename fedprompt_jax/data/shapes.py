@@ -1,16 +1,17 @@
-"""Chooses the row shapes of a run from its data, by what they would cost."""
+"""Chooses the shapes of a run's grids from its data, by what they cost."""
 
 from collections.abc import Sequence
 import itertools
-
-import numpy as np
+import math
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
+import numpy as np
 
 QUANTUM = 16  # row lengths and targets a row are multiples of it
 LONG = 512  # longest row that is tried where no example asks for more
-GAIN = 0.95  # a second shape must save this much: it has to be compiled too
+GAIN = 0.95  # a second row length must save this much: it is compiled too
+SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
 
 
 def choose_shapes(
@@ -22,12 +23,14 @@ def choose_shapes(
     target_cost: float,
     max_tokens: int,
     row_multiple: int = 1,
+    quantiles: Sequence[float] = (0.5, 1.0),
 ) -> Packer:
     """The packer whose grids would cost least on a sample of batches.
 
     A long row shares a prompt among more examples, a short one wastes less on
     attention, which is quadratic; where a few examples are much longer than
-    the others, a second grid of long rows keeps them apart.
+    the others, a second grid of long rows keeps them apart. Each row length
+    is compiled for as many numbers of rows as there are quantiles.
 
     Args:
       batches: a sample of what will be packed together.
@@ -37,41 +40,73 @@ def choose_shapes(
         rest of a layer.
       target_cost: cost of one target's logits, in units of one token.
       max_tokens: most tokens in one grid.
-      row_multiple: rows of a grid are a multiple of it.
+      row_multiple: rows of a grid are a multiple of it (the data axis of the
+        device mesh).
+      quantiles: of the rows that a batch of the sample needs, the numbers of
+        rows to compile for.
     """
     sizes = np.array(
         [(e.num_tokens, len(e.target)) for b in batches for e in b]
     )
     need = _up(prompt_length + longest[0])
     longs = [m * need for m in (1, 2, 3, 4, 6, 8) if m * need <= LONG]
-    steps = (32, 48, 64, 96, 128, 192, 256, 384, 512)
     typical = prompt_length + np.median(sizes[:, 0])
 
-    def packer(*lengths):
+    def candidate(*lengths: int) -> tuple[float, Packer]:
         shapes = _with_targets(lengths, sizes, prompt_length, longest)
-        return Packer(prompt_length, shapes, max_tokens, row_multiple)
+        packer = Packer(prompt_length, shapes)
+        counts = [_rows(packer, b) for b in batches]
+        shapes = tuple(
+            shape._replace(
+                rows=_row_sizes(
+                    [c[i] for c in counts],
+                    quantiles,
+                    max_tokens // shape.length,
+                    row_multiple,
+                )
+            )
+            for i, shape in enumerate(shapes)
+        )
+        cost = sum(
+            sum(shape.grids(c[i]))
+            * (
+                shape.length * (1 + shape.length / attention_scale)
+                + shape.targets * target_cost
+            )
+            for c in counts
+            for i, shape in enumerate(shapes)
+        )
+        return cost, Packer(prompt_length, shapes)
 
-    def cost(packer):
-        tokens = targets = 0.0
-        for examples in batches:
-            for grid in packer.pack(examples, [0.0] * len(examples)):
-                length = grid.tokens.shape[1]
-                tokens += grid.tokens.size * (1 + length / attention_scale)
-                targets += grid.target_label.size
-        return tokens + target_cost * targets
-
-    single = min((packer(n) for n in longs or [need]), key=cost)
+    singles = [candidate(n) for n in longs or [need]]
     pairs = [
-        packer(short, long)
-        for short, long in itertools.product(steps, longs or [need])
+        candidate(short, long)
+        for short, long in itertools.product(SHORT, longs or [need])
         if typical <= short < need <= long
     ]
-    best = min(pairs, key=cost, default=single)
-    return best if cost(best) < GAIN * cost(single) else single
+    single = min(singles, key=lambda c: c[0])
+    best = min(pairs, key=lambda c: c[0], default=single)
+    return best[1] if best[0] < GAIN * single[0] else single[1]
 
 
-def _up(n: float) -> int:
-    return int(-(-n // QUANTUM) * QUANTUM)
+def _rows(packer: Packer, examples: Sequence[Example]) -> list[int]:
+    """How many rows of each shape a batch needs."""
+    used = {shape: len(rows) for shape, rows in packer.rows(examples)}
+    return [used.get(shape, 0) for shape in packer.shapes]
+
+
+def _row_sizes(
+    counts: Sequence[int], quantiles: Sequence[float], most: int, multiple: int
+) -> tuple[int, ...]:
+    """Numbers of rows to compile for, from the rows that batches need."""
+    used = [n for n in counts if n] or [1]
+    most = max(multiple, most // multiple * multiple)
+    asked = (math.ceil(np.quantile(used, q)) for q in quantiles)
+    return tuple(sorted({min(_up(n, multiple), most) for n in asked}))
+
+
+def _up(n: float, quantum: int = QUANTUM) -> int:
+    return int(-(-n // quantum) * quantum)
 
 
 def _with_targets(lengths, sizes, prompt_length, longest) -> tuple[Shape, ...]:
@@ -84,7 +119,7 @@ def _with_targets(lengths, sizes, prompt_length, longest) -> tuple[Shape, ...]:
         density = mine[:, 1].sum() / max(1, mine[:, 0].sum())
         one = longest[1] if last else np.quantile(mine[:, 1], 0.98)
         targets = _up(max(one, 1.2 * density * (length - prompt_length)))
-        shapes.append(Shape(length, min(targets, _up(length))))
+        shapes.append(Shape(length, min(targets, _up(length)), (1,)))
         rest = rest[~here]
         rest = rest if len(rest) else sizes
     return tuple(shapes)

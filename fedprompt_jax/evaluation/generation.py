@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from fedprompt_jax.data.packing import bucket
 from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.layers import KeysValues
 
@@ -89,13 +88,18 @@ class Generator:
         )
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            batch = self.put(self._pad([queries[i] for i in chosen]))
+            padded, length, owner = self.put(
+                self._pad([queries[i] for i in chosen])
+            )
+            # Gathered out here: greedy compiles once for any number of owners.
+            past = jax.tree.map(lambda x, o=owner: x[:, o], cache)
             tokens = np.asarray(
                 greedy(
                     self.model,
                     self.base,
-                    cache,
-                    *batch,
+                    past,
+                    padded,
+                    length,
                     self.eos_ids,
                     self.max_new_tokens,
                 )
@@ -109,13 +113,21 @@ class Generator:
     def _pad(self, queries: Sequence[Query]):
         """tokens [N, L], length [N] (0: no query), owner [N]."""
         lengths = [len(q.tokens) for q in queries]
-        shape = (self.batch_size, bucket(max(max(lengths), 8), 2**30))
+        shape = (self.batch_size, padded_length(max(lengths)))
         tokens = np.zeros(shape, np.int32)
         length, owner = np.zeros((2, self.batch_size), np.int32)
         for n, query in enumerate(queries):
             tokens[n, : lengths[n]] = query.tokens
             length[n], owner[n] = lengths[n], query.owner
         return tokens, length, owner
+
+
+def padded_length(length: int) -> int:
+    """16, 24, 32, 48, 64, 96, ...: two lengths an octave are compiled for."""
+    size = 16
+    while size < length:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return size
 
 
 def _until(row: np.ndarray, eos_ids: Sequence[int]) -> np.ndarray:
@@ -142,10 +154,9 @@ def prompt_cache(model: Decoder, base, bank) -> KeysValues:
 def greedy(
     model: Decoder,
     base,
-    prompts: KeysValues,
+    past: KeysValues,
     tokens: jax.Array,
     length: jax.Array,
-    owner: jax.Array,
     eos_ids: tuple[int, ...],
     max_new_tokens: int,
 ) -> jax.Array:
@@ -154,15 +165,15 @@ def greedy(
     Args:
       model: the language model.
       base: its parameters.
-      prompts: the owners' prompt caches, see prompt_cache.
+      past: keys and values of the prompt before each query,
+        [layers, N, P, K, h].
       tokens: int32 [N, L] queries, padded on the right.
       length: int32 [N] their lengths; a row of length 0 generates nothing.
-      owner: int32 [N] whose prompt stands before each.
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
     variables = {'params': base}
-    prompt_length, padded = prompts[0].shape[2], tokens.shape[1]
+    prompt_length, padded = past[0].shape[2], tokens.shape[1]
     query_end = prompt_length + length  # [N]
     output_start = prompt_length + padded
 
@@ -177,7 +188,6 @@ def greedy(
         )
 
     def prefill() -> Decoding:
-        past = jax.tree.map(lambda x: x[:, owner], prompts)
         positions = prompt_length + jnp.arange(padded)
         positions = jnp.broadcast_to(positions, tokens.shape)
         causal = jnp.tril(jnp.ones((padded, output_start), bool), prompt_length)

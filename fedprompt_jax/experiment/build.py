@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ from fedprompt_jax import algorithms
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
-from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
+from fedprompt_jax.data.sampling import (
+    Cohort,
+    Pooled,
+    epoch_steps,
+    sample_cohort,
+)
 from fedprompt_jax.data.shapes import choose_shapes
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation.generation import Generator
@@ -35,7 +41,8 @@ from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.peft.init import Start, initial_prompt
 
-SAMPLE = 3  # batches from which the row shapes are chosen
+SAMPLE = 6  # batches of each stage from which row shapes are chosen
+SLICE = 64  # examples of a batch of the evaluation from which they are
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,8 +175,17 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
             round=round,
         )
         batches += cohort.steps
+    personal = epoch_steps(
+        data.store,
+        data.held_out.train,
+        data.held_out.clients,
+        batch_size=config.personalization.batch_size,
+        seed=config.seed,
+        epoch=0,
+    )
+    batches += itertools.islice(personal, SAMPLE)
     used = np.concatenate([data.population.order, *data.held_out.train])
-    packer = _packer(config, lm.config, data.store, used, batches)
+    packer = _packer(config, lm.config, data.store, used, batches, (0.5, 1.0))
     return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
 
 
@@ -177,10 +193,11 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
     sets = [*data.validation.local, *data.held_out.local]
     used = np.concatenate(sets)
     batches = [
-        [data.store.example(owner, int(i)) for i in own]
-        for owner, own in enumerate(sets[:SAMPLE])
+        [data.store.example(owner, int(i)) for owner, i in enumerate(part)]
+        for part in np.array_split(used, -(-len(used) // SLICE))
     ]
-    packer = _packer(config, lm.config, data.store, used, batches)
+    # Scores come in bulk: one number of rows serves all.
+    packer = _packer(config, lm.config, data.store, used, batches, (0.25,))
     decoder = Generator(
         model,
         lm.base,
@@ -198,6 +215,7 @@ def _packer(
     store: TokenStore,
     used: np.ndarray,
     batches: Sequence[Sequence[Example]],
+    quantiles: tuple[float, ...],
 ) -> Packer:
     targets = store.target_lengths[used]
     tokens = store.query_lengths[used] + targets - 1
@@ -211,6 +229,7 @@ def _packer(
         target_cost=sizes.vocab_size * sizes.width / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
+        quantiles=quantiles,
     )
 
 
@@ -222,7 +241,9 @@ def _describe(simulation: Simulation, evaluator: Evaluator) -> str:
     lines = []
     for name, packer in parts.items():
         shapes = ' and '.join(
-            f'{s.length} tokens ({s.targets} targets)' for s in packer.shapes
+            f'{" or ".join(map(str, s.rows))} rows of {s.length} tokens '
+            f'({s.targets} targets)'
+            for s in packer.shapes
         )
-        lines.append(f'{name} rows of {shapes}')
+        lines.append(f'{name} in grids of {shapes}')
     return '; '.join(lines)

@@ -129,7 +129,8 @@ def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
         'global': params,
     }
     for prompt, tree in anchors.items():
-        _score(experiment, run, replicate(tree, 1), prompt, 0, 0.0, True)
+        bank = replicate(tree, len(experiment.data.held_out.clients))
+        _score(experiment, run, bank, prompt, 0, 0.0, True)
 
 
 def score_personal(

@@ -3,15 +3,15 @@
 Each returns the path it wrote, or None where the run has no data for it.
 """
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 
 from fedprompt_jax.experiment import canvas, records
+from fedprompt_jax.experiment.client_plots import clients
 from fedprompt_jax.experiment.records import Row
-from fedprompt_jax.experiment.tradeoff_plots import clients, tradeoff
+from fedprompt_jax.experiment.tradeoff_plots import tradeoff
 
 _NORMS = {  # key in metrics.jsonl -> label, colour, dashes
     'prompt_norm': ('‖P‖ of the global prompt', canvas.BLUE, '-'),
@@ -20,7 +20,7 @@ _NORMS = {  # key in metrics.jsonl -> label, colour, dashes
 }
 _LOSSES = {
     'loss': ('all local steps', canvas.BLUE, '-'),
-    'loss_first_step': ('first step', canvas.ORANGE, '--'),
+    'loss_first_step': ('first step: the global prompt', canvas.ORANGE, '--'),
     'loss_last_step': ('last step', canvas.GREEN, ':'),
 }
 _LOSS_UNITS = {  # config.loss -> what a loss is
@@ -43,13 +43,15 @@ def training(folder: str | Path) -> Path | None:
     scores = [x for x in lines if x.get('stage') == 'validation']
     if not train:
         return None
-    unit = _loss_unit(Path(folder))
+    config = records.read_json(folder, 'config.json')
+    unit = _LOSS_UNITS.get(config.get('loss', ''), 'nats')
+    best = records.chosen_validation(folder, lines)
 
     def paint(figure):
         axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
         _paint_losses(axes[0], train, unit)
         if scores:
-            _paint_validation(axes[1], scores)
+            _paint_validation(axes[1], scores, best)
 
     return canvas.draw(folder, 'training', (10 if scores else 5.4, 4), paint)
 
@@ -81,7 +83,9 @@ def _paint_losses(ax, train: list[Row], unit: str) -> None:
     for key, (label, color, dashes) in _LOSSES.items():
         x, y = _series(train, key)
         if np.isfinite(y).any():
-            ax.plot(x, y, dashes, color=color, label=label, **_dots(x))
+            width = 1.8 if key == 'loss' else 1.1
+            style = {'color': color, 'lw': width} | _dots(x)
+            ax.plot(x, y, dashes, label=label, **style)
     if len(ax.lines) > 1:
         ax.legend(title='mean over clients of', alignment='left')
     ax.set_title('Training loss')
@@ -89,17 +93,15 @@ def _paint_losses(ax, train: list[Row], unit: str) -> None:
     _rounds(ax)
 
 
-def _paint_validation(ax, scores: list[Row]) -> None:
+def _paint_validation(ax, scores: list[Row], best: Row | None) -> None:
     x, y = _series(scores, 'rouge_l')
     _, se = _series(scores, 'rouge_l_se')
     ax.plot(x, y, color=canvas.BLUE, label='mean over clients', **_dots(x))
     if np.isfinite(se).any():
         band = {'color': canvas.BLUE, 'alpha': 0.15, 'lw': 0}
         ax.fill_between(x, y - se, y + se, label='± standard error', **band)
-    best = records.best_validation(scores)
     if best:
-        label = f'best: {best["rouge_l"]:.2f} at round {best["round"]}'
-        ax.axvline(best['round'], color=canvas.GREY, lw=1, ls='--', zorder=1)
+        label = f'goes to stage 2: {best["rouge_l"]:.2f}, round {best["round"]}'
         star = {'marker': '*', 's': 170, 'color': canvas.VERMILLION}
         ax.scatter(
             best['round'], best['rouge_l'], zorder=3, label=label, **star
@@ -126,9 +128,3 @@ def _rounds(ax) -> None:
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel('round')
-
-
-def _loss_unit(folder: Path) -> str:
-    path = folder / 'config.json'
-    config = json.loads(path.read_text('utf-8')) if path.is_file() else {}
-    return _LOSS_UNITS.get(config.get('loss'), 'nats')

@@ -1,6 +1,6 @@
 """The records that a run leaves, read back: scores and metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import csv
 import json
 import math
@@ -49,7 +49,8 @@ def read_metrics(folder: str | Path) -> list[Row]:
     Raises:
       ValueError: a line is no JSON object.
     """
-    path, lines = Path(folder) / METRICS, []
+    path = Path(folder) / METRICS
+    lines: list[Row] = []
     if not path.is_file():
         return lines
     for i, text in enumerate(path.read_text('utf-8').splitlines(True), 1):
@@ -65,14 +66,36 @@ def read_metrics(folder: str | Path) -> list[Row]:
     return lines
 
 
-def best_validation(lines: Iterable[Row]) -> Row | None:
-    """The validation with the highest ROUGE-L, the earliest of equals."""
+def read_json(folder: str | Path, name: str) -> dict[str, Any]:
+    """A JSON object of the run folder; {} where there is no such file.
+
+    Raises:
+      ValueError: the file holds something else.
+    """
+    path = Path(folder) / name
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text('utf-8')))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path} holds no JSON object: {error}') from error
+
+
+def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
+    """The validation of the prompt that goes on to stage 2.
+
+    What run.json says; before it says so, the highest ROUGE-L, the earliest
+    of equals. None where that prompt was never validated.
+    """
     scored = [
         x
         for x in lines
         if x.get('stage') == 'validation'
         and math.isfinite(x.get('rouge_l', math.nan))
     ]
+    chosen = read_json(folder, 'run.json').get('chosen_round')
+    if chosen is not None:
+        scored = [x for x in scored if x['round'] == chosen]
     return max(scored, key=lambda x: x['rouge_l'], default=None)
 
 
@@ -80,7 +103,7 @@ def _float(text: str) -> float:
     return float(text or 'nan')
 
 
-_TYPES = {
+_TYPES: dict[str, Callable[[str], Any]] = {
     'run': str,
     'prompt': str,
     'seed': int,
@@ -98,7 +121,7 @@ _CHOICES = {'prompt': tuple(PROMPTS), 'split': SPLITS}
 
 
 def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
-    typed = {}
+    typed: Row = {}
     for column, kind in _TYPES.items():
         text = row[column]
         try:

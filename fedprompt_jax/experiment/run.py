@@ -52,6 +52,7 @@ def main(
 
     from fedprompt_jax.experiment import build, personalize, report, train
     from fedprompt_jax.experiment.checkpoint import Checkpoints
+    from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.experiment.run_folder import RunFolder
     from fedprompt_jax.models.shards import checkpoint_fingerprint
@@ -70,7 +71,9 @@ def main(
     _LOG.info('Data:\n%s', data.description)
     # 3. The model and everything on the devices.
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
+    compilations = Compilations()
     experiment = build.build(config, folder, data)
+    _LOG.info('Packing: %s.', experiment.packing)
     run.update_info(
         command=shlex.join([Path(sys.executable).name, *sys.argv]),
         seed=config.seed,
@@ -100,15 +103,21 @@ def main(
         checkpoints.close()
     # 5. What the run leaves.
     save_prompts(experiment, run.path / 'prompts', params, personal.bank)
-    seconds = run.info.get('seconds', 0.0) + time.perf_counter() - began
+    seconds = time.perf_counter() - began
     run.update_info(
-        chosen_round=rounds, seconds=seconds, peak_memory_gb=_peak_memory()
+        chosen_round=rounds,
+        seconds=seconds,
+        peak_memory_gb=_peak_memory(),
+        compilations={
+            'count': compilations.count,
+            'seconds': round(compilations.seconds, 1),
+        },
     )
     page = report.write(run.path)
     run.update_info(finished=_now())
     page = report.write(run.path)
     _print_table(run.path)
-    print(f'\n{seconds:.0f} s, {_peak_memory():.1f} GB at most.')
+    print(f'\n{seconds:.0f} s since this start, {_peak_memory():.1f} GB.')
     print(f'Run folder: {run.path}')
     print(f'Trade-off plot: {run.path / "figures" / "tradeoff.png"}')
     print(f'Report: {page}')

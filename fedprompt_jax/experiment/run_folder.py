@@ -56,7 +56,8 @@ class RunFolder:
                 f'{path} holds the logs of some run but no run.json; give '
                 '--workdir another folder.'
             )
-        write_json(path / 'config.json', config)
+        if not self.info:
+            write_json(path / 'config.json', config)
 
     def _stored(self) -> dict:
         config = json.loads((self.path / 'config.json').read_text('utf-8'))
@@ -75,6 +76,12 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         return bool(self.info.get('finished'))
+
+    def warn(self, warning: str) -> None:
+        """Adds a warning to run.json, once."""
+        warnings = self.info.get('warnings', [])
+        if warning not in warnings:
+            self.update_info(warnings=[*warnings, warning])
 
     def log(self, **record: Any) -> None:
         """Adds a line to metrics.jsonl."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 import math
+import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,8 @@ def table(rows: Sequence[Row]) -> list[Row]:
       two {'rouge_l', 'exact_match', 'loss'} -> Mean. The personalized and
       averaged prompts are those of the last epoch; absent prompts have no row.
     """
-    last, groups = last_epoch(rows), {}
+    last = last_epoch(rows)
+    groups: dict[tuple[str, float | None], list[Row]] = {}
     for r in rows:
         if r['prompt'] in SHARED or r['epoch'] == last:
             alpha = r['alpha'] if r['prompt'] == 'averaged' else None
@@ -120,8 +122,8 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     for split in SPLITS:
         g = paired_gain(rows, split)
         if g.clients:
-            span = f'[{g.low:+.2f}, {g.high:+.2f}]' if g.clients > 1 else 'n/a'
-            gains.append(f'{split} {g.mean:+.2f}, {span} ({g.clients} clients)')
+            span = f'{g.low:+.2f} to {g.high:+.2f}' if g.clients > 1 else '–'
+            gains.append(f'{split} {g.mean:+.2f} [{span}, n = {g.clients}]')
     return [
         'Mean ± standard error over clients. ROUGE-L and exact match are x100, '
         'the loss is in nats.',
@@ -147,14 +149,18 @@ def text_table(rows: Sequence[Row]) -> str:
     widths = (20, 16, 16, 17, 10)
     lines = []
     for split, title in _BLOCKS.items():
-        lines += [title, _aligned(['prompt', *SCORES.values(), ''], widths)]
+        lines += [
+            title,
+            _aligned(['prompt', *SCORES.values(), 'clients'], widths),
+        ]
         for r in table(rows):
             scores = [_show(r[split][m], m) for m in SCORES]
             alone = split == 'global' and r['prompt'] in SHARED
             count = 'shared' if alone else _count(r[split]['rouge_l'])
             lines.append(_aligned([r['label'], *scores, count], widths))
         lines.append('')
-    return '\n'.join([*lines, *footnotes(rows)])
+    notes = (textwrap.fill(note, 80) for note in footnotes(rows))
+    return '\n'.join([*lines, *notes])
 
 
 def markdown_table(rows: Sequence[Row]) -> str:

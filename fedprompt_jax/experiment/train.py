@@ -99,7 +99,7 @@ def train(
         warning = prompt_moves(run.metrics(), number + 1)
         if warning:
             _LOG.warning(warning)
-            run.update_info(warnings=[*run.info.get('warnings', []), warning])
+            run.warn(warning)
         # 4. Validation, and the checkpoint.
         last = number + 1 == config.rounds
         every = config.validation.every
@@ -126,7 +126,9 @@ def validate(experiment: Experiment, run: RunFolder, stage: Stage) -> Stage:
         return stage
     began = time.perf_counter()
     clients = experiment.data.validation.local
-    bank = replicate(stage.server.params, 1)
+    # As many copies as stage 2 has clients: one program serves both.
+    copies = len(experiment.data.held_out.clients)
+    bank = replicate(stage.server.params, copies)
     requests = [Request(0, int(i)) for own in clients for i in own]
     scores = experiment.evaluator.score(bank, requests, 'validation')
     ends = np.cumsum([len(own) for own in clients])

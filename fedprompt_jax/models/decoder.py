@@ -4,7 +4,6 @@ Everything that differs between a packed row, a padded row, a prefill and one
 step of decoding is in three arguments: positions, mask and past.
 """
 
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp

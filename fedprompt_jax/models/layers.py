@@ -4,7 +4,6 @@ Shapes: R rows, L tokens of a row, M past tokens, D width, H query heads,
 K key heads, G = H / K query heads a key head, h head dimension.
 """
 
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp

@@ -1,0 +1,120 @@
+"""What a run cost: bytes sent, tokens, operations, seconds."""
+
+from collections.abc import Iterable, Sequence
+import math
+
+from fedprompt_jax.experiment.records import Row
+
+_STAGES = {'train': 'training', 'personalize': 'personalization'}
+_EVALUATION = 'evaluation'  # every other stage of metrics.jsonl
+
+
+def traffic(
+    lines: Sequence[Row], clients_per_round: int | None
+) -> list[list[str]]:
+    """Communication of training: a header, then the two directions.
+
+    Args:
+      lines: of metrics.jsonl; bytes_up and bytes_down are a round's, over all
+        clients.
+      clients_per_round: C, or None where it is not known.
+    """
+    train = [x for x in lines if x.get('stage') == 'train']
+    table = [['direction', 'a client a round', 'a round', 'in all']]
+    for label, key in (
+        ('up: clients to server', 'bytes_up'),
+        ('down: server to clients', 'bytes_down'),
+    ):
+        total = _total(train, key)
+        each = total / len(train) if train else math.nan
+        one = each / clients_per_round if clients_per_round else math.nan
+        table.append([label, *map(size, (one, each, total))])
+    return table
+
+
+def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
+    """Computation by stage: a header, then training, personalization, ...
+
+    Args:
+      lines: of metrics.jsonl.
+      seconds: of the whole run, or None; what the lines leave of it is the
+        row 'rest'.
+    """
+    stages: dict[str, list[Row]] = {s: [] for s in _STAGES.values()}
+    stages[_EVALUATION] = []
+    for line in lines:
+        stage = _STAGES.get(str(line.get('stage')), _EVALUATION)
+        stages[stage].append(line)
+    spent = {s: _total(x, 'seconds') for s, x in stages.items()}
+    logged = math.fsum(spent.values())
+    whole = max(seconds or 0.0, logged)
+    table = [['stage', 'seconds', 'share of time', 'tokens', 'FLOPs']]
+    for stage, s in spent.items():
+        work = (_total(stages[stage], key) for key in ('tokens', 'flops'))
+        table.append([stage, f'{s:,.1f}', share(s, whole), *map(count, work)])
+    rest = whole - logged
+    table += [
+        ['rest: start, figures', f'{rest:,.1f}', share(rest, whole), '–', '–'],
+        [
+            'in all',
+            f'{whole:,.1f}',
+            share(whole, whole),
+            *(count(_total(lines, key)) for key in ('tokens', 'flops')),
+        ],
+    ]
+    return table
+
+
+def dropped(lines: Sequence[Row]) -> list[str]:
+    """A sentence a stage in which clients turned non-finite."""
+    told = []
+    rounds = [n for n in _dropped(lines, 'train') if n]
+    if rounds:
+        told.append(
+            f'Training left out {sum(rounds)} client update(s) that turned '
+            f'non-finite, in {len(rounds)} round(s).'
+        )
+    # A prompt that is lost stays lost: the last epoch counts them all.
+    lost = _dropped(lines, 'personalize')[-1:]
+    if any(lost):
+        told.append(
+            f'Personalization lost {lost[0]} client(s) whose prompt turned '
+            'non-finite; they are left out of the means.'
+        )
+    return told
+
+
+def size(x: float) -> str:
+    """Bytes in words."""
+    if math.isnan(x):
+        return '–'
+    units = ('bytes', 'KiB', 'MiB', 'GiB', 'TiB')
+    power = min(int(math.log(x, 1024)), len(units) - 1) if x >= 1 else 0
+    return f'{x / 1024**power:,.{1 if power else 0}f} {units[power]}'
+
+
+def count(x: float) -> str:
+    """A count, in powers of ten where it is long; a dash for none."""
+    if not x:
+        return '–'
+    return f'{x:,.0f}' if x < 1e9 else f'{x:.3g}'
+
+
+def share(part: float, whole: float) -> str:
+    """A share in percent."""
+    return f'{100 * part / whole:.1f} %' if whole else '–'
+
+
+def _dropped(lines: Sequence[Row], stage: str) -> list[int]:
+    mine = (x for x in lines if x.get('stage') == stage)
+    return [int(_value(x, 'clients_dropped')) for x in mine]
+
+
+def _total(lines: Iterable[Row], key: str) -> float:
+    return math.fsum(_value(x, key) for x in lines)
+
+
+def _value(line: Row, key: str) -> float:
+    """What a line has of something; what it does not say is nothing."""
+    value = line.get(key, 0.0)
+    return 0.0 if math.isnan(value) else value

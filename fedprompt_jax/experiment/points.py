@@ -1,0 +1,88 @@
+"""Clients as points: their local against their global ROUGE-L."""
+
+from collections.abc import Sequence
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fedprompt_jax.experiment import records
+from fedprompt_jax.experiment.records import Row
+from fedprompt_jax.experiment.summary import last_epoch, mean_of
+
+Points = dict[Any, tuple[float, float]]  # client -> (local, global) ROUGE-L
+
+# Local scores lie on the horizontal axis, as in Profit: more weight on the
+# personalized prompt moves a point to the right.
+AXES = {
+    'xlabel': "local ROUGE-L (x100): each client's own examples",
+    'ylabel': 'global ROUGE-L (x100): one set for all clients',
+}
+
+
+class Spot(NamedTuple):
+    """Means over clients, local (x) and global (y), with standard errors."""
+
+    x: float
+    y: float
+    x_se: float
+    y_se: float
+
+
+def read(folder: str | Path) -> list[Row]:
+    """The rows of RUN/tradeoff.csv; [] where a run has none yet."""
+    exists = (Path(folder) / records.TRADEOFF).is_file()
+    return records.read_tradeoff(folder) if exists else []
+
+
+def points(rows: Sequence[Row], prompt: str, **fixed: Any) -> Points:
+    """Both scores of each client that has both; a dropped one is left out.
+
+    Args:
+      rows: of tradeoff.csv.
+      prompt: the scored prompt.
+      **fixed: values that other columns must have.
+    """
+    fixed['prompt'] = prompt
+    scores: dict[Any, dict[str, float]] = {}
+    for r in rows:
+        if all(r[k] == v for k, v in fixed.items()):
+            client = (r['run'], r['seed'], r['client'])
+            scores.setdefault(client, {})[r['split']] = r['rouge_l']
+    pairs = {
+        c: (s.get('local', math.nan), s.get('global', math.nan))
+        for c, s in scores.items()
+    }
+    return {c: xy for c, xy in pairs.items() if np.isfinite(xy).all()}
+
+
+def by_epoch(rows: Sequence[Row]) -> dict[int, Points]:
+    """Points after each scored epoch; epoch 0 is the global prompt."""
+    scored = {r['epoch'] for r in rows if r['prompt'] == 'personalized'}
+    found = {0: points(rows, 'global')}
+    for epoch in sorted(scored - {0}):
+        found[epoch] = points(rows, 'personalized', epoch=epoch)
+    return {e: p for e, p in found.items() if p}
+
+
+def by_alpha(rows: Sequence[Row]) -> dict[float, Points]:
+    """Points of the averaged prompts, by weight of the personalized one."""
+    last = last_epoch(rows)
+    alphas = sorted({r['alpha'] for r in rows if r['prompt'] == 'averaged'})
+    found = {a: points(rows, 'averaged', alpha=a, epoch=last) for a in alphas}
+    return {a: p for a, p in found.items() if p}
+
+
+def spot(clients: Points) -> Spot:
+    """Means of at least one client's scores."""
+    x, y = (mean_of(scores) for scores in zip(*clients.values(), strict=True))
+    return Spot(x.mean, y.mean, x.se, y.se)
+
+
+def count(epochs: dict[int, Points]) -> str:
+    """How many clients stand behind a figure, in words."""
+    everyone = set().union(*epochs.values())
+    lost = len(everyone) - min(len(p) for p in epochs.values())
+    word = 'client' if len(everyone) == 1 else 'clients'
+    return f'{len(everyone)} {word}' + (f', {lost} dropped' if lost else '')

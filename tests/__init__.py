@@ -1,0 +1,1 @@
+"""Laws of the project, and comparisons with other implementations."""

@@ -1,0 +1,66 @@
+"""Fixtures that several files share."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from fedprompt_jax.data import sni_task
+from fedprompt_jax.data.store import Source, Template, open_store
+from fedprompt_jax.models import source
+from fedprompt_jax.models.decoder import Decoder
+from tests import tiny
+
+
+@pytest.fixture(scope='session')
+def lm(tmp_path_factory):
+    """A tiny random LanguageModel: 2 layers, width 32."""
+    folder = tmp_path_factory.mktemp('tiny')
+    return source.load(tiny.make_checkpoint(folder), jnp.float32)
+
+
+@pytest.fixture(scope='session')
+def model(lm):
+    """Its decoder."""
+    return Decoder(lm.config)
+
+
+@pytest.fixture(scope='session')
+def poisonous(tmp_path_factory):
+    """(Decoder, base) whose embedding of token 299 is NaN, not its logit."""
+    folder = tmp_path_factory.mktemp('poisonous')
+    tiny.make_checkpoint(folder, tied=False)
+    lm = source.load(folder, jnp.float32)
+    base = jax.tree.map(lambda x: x, lm.base)
+    embedding = base['embed']['embedding'].at[299].set(jnp.nan)
+    base['embed'] = {'embedding': embedding}
+    return Decoder(lm.config), base
+
+
+def make_task(name='task1_rivers', count=12, **changes):
+    """A task in SNI's schema with short ragged instances."""
+    instances = [
+        {
+            'id': f'{name}-{i}',
+            'input': f'what is the river {i}?' + ' the name' * (i % 4),
+            'output': [f'river {i}', f'the {i} river'][: 1 + i % 2],
+        }
+        for i in range(count)
+    ]
+    raw = {
+        'Definition': ['Answer the question.'],
+        'Categories': ['Question Answering'],
+        'Instances': instances,
+    }
+    return sni_task.parse_task(name, raw | changes)
+
+
+@pytest.fixture(scope='session')
+def store(lm, tmp_path_factory):
+    """A token store of two tasks, 12 and 7 instances."""
+    tasks = [make_task(), make_task('task2_lakes', 7)]
+    return open_store(
+        Source('rivers', 'rivers', lambda: tasks),
+        lm.tokenizer,
+        Template('{input}', '\n', 64, 16),
+        tmp_path_factory.mktemp('store'),
+    )

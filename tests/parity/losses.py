@@ -1,0 +1,64 @@
+"""Losses and gradients of prompts: both simulations against PEFT."""
+
+from collections.abc import Iterator
+from pathlib import Path
+import tempfile
+
+import numpy as np
+import peft
+
+from fedprompt_jax.data.examples import LOSSES
+from fedprompt_jax.peft import hf_adapter
+from tests.parity import table
+from tests.parity.subjects import Subject
+from tests.parity.theirs import mean_loss, weight
+
+TOLERANCE = 1e-4
+
+
+def compare(subject: Subject) -> Iterator[table.Row]:
+    """All owners at once by us, one after the other by PEFT."""
+    name, _, ours, theirs, case, _ = subject
+    for loss in LOSSES:
+        expected = theirs.gradients(case.bank, case.examples, loss)
+        for simulation in ('packed', 'vmap'):
+            got = ours.using(simulation).gradients(
+                case.bank, case.examples, loss
+            )
+            for what, a, b in zip(('loss', 'grad'), got, expected, strict=True):
+                what = f'{name}: {loss} {what}, {simulation}'
+                yield table.relative('PEFT', what, a, b, TOLERANCE)
+    yield from compare_bare(subject)
+    yield compare_adapter(subject)
+
+
+def compare_bare(subject: Subject) -> Iterator[table.Row]:
+    """A prompt of length 0 against the bare model."""
+    name, _, ours, theirs, case, _ = subject
+    bank = case.bank[:, :0]
+    expected, _ = theirs.gradients(bank, case.examples, 'token')
+    for simulation in ('packed', 'vmap'):
+        got, _ = ours.using(simulation).gradients(bank, case.examples, 'token')
+        what = f'{name}: bare model, {simulation}'
+        yield table.relative('PEFT', what, got, expected, TOLERANCE)
+
+
+def compare_adapter(subject: Subject) -> table.Row:
+    """An adapter that PEFT made and saved, loaded by us."""
+    name, _, ours, theirs, case, _ = subject
+    examples = [e._replace(owner=0) for e in case.examples]
+    config = peft.PromptTuningConfig(
+        task_type=peft.TaskType.CAUSAL_LM,
+        num_virtual_tokens=7,
+        prompt_tuning_init=peft.PromptTuningInit.RANDOM,
+    )
+    model = peft.get_peft_model(theirs.model, config).eval()
+    theirs.model.requires_grad_(False)
+    expected = mean_loss(model, examples, 'token').item()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        prompt = np.asarray(hf_adapter.load(Path(folder))['prompt'])
+    assert prompt.shape == weight(model).shape
+    got, _ = ours.gradients(prompt[None], examples, 'token')
+    what = f'{name}: adapter saved by PEFT, loss'
+    return table.relative('PEFT', what, got, [expected], TOLERANCE)

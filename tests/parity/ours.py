@@ -1,0 +1,154 @@
+"""The questions of cases.Implementation, answered by this project."""
+
+import copy
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Grid, Packer, Shape
+from fedprompt_jax.evaluation.generation import Generator, Query, prompt_cache
+from fedprompt_jax.federated.algorithm import Simulation
+from fedprompt_jax.federated.packed import PackedSimulation, attention_mask
+from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.models import source
+from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.peft import prompt
+from tests.parity.cases import MAX_NEW_TOKENS
+
+
+class Ours:
+    """A model folder as this project computes it, in float32.
+
+    Attributes:
+      lm: the loaded model.
+      model: its decoder.
+      simulation: 'packed' or 'vmap'; `gradients` differs by it alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # Else a GPU or TPU multiplies f32 numbers in fewer bits.
+        jax.config.update('jax_default_matmul_precision', 'highest')
+        self.lm = source.load(folder, 'float32')
+        self.model = Decoder(self.lm.config)
+        self.simulation = 'packed'
+
+    def using(self, simulation: str) -> 'Ours':
+        """The same model with another simulation."""
+        other = copy.copy(self)
+        other.simulation = simulation
+        return other
+
+    def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
+        """See cases.Implementation."""
+        tokens = np.zeros((len(texts), max(map(len, texts))), np.int32)
+        for row, text in zip(tokens, texts, strict=True):
+            row[: len(text)] = text
+        out = jax.jit(self.model.apply)({'params': self.lm.base}, tokens)
+        return [
+            np.asarray(x)[: len(t)] for x, t in zip(out, texts, strict=True)
+        ]
+
+    def gradients(
+        self, bank: np.ndarray, examples: list[Example], loss: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See cases.Implementation."""
+        simulation = self.simulate(bank, examples, loss)
+        losses, grads = simulation.gradients({'prompt': bank}, examples)
+        return np.asarray(losses), np.asarray(grads['prompt'])
+
+    def simulate(
+        self, bank: np.ndarray, examples: list[Example], loss: str
+    ) -> Simulation:
+        """The simulation whose rows suit the examples."""
+        model, base = self.model, self.lm.base
+        if self.simulation == 'vmap':
+            return VmappedSimulation(model, base, loss, jax.device_put)
+        packer = make_packer(bank, examples)
+        return PackedSimulation(model, base, packer, loss, jax.device_put)
+
+    def greedy(
+        self, bank: np.ndarray, examples: list[Example]
+    ) -> list[np.ndarray]:
+        """See cases.Implementation."""
+        generator = Generator(
+            self.model,
+            self.lm.base,
+            eos_ids=self.lm.tokenizer.eos_ids,
+            max_new_tokens=MAX_NEW_TOKENS,
+            batch_size=4,
+            put=jax.device_put,
+        )
+        queries = [Query(e.owner, e.query) for e in examples]
+        return generator({'prompt': jnp.asarray(bank)}, queries)
+
+    def packed_logits(
+        self, bank: np.ndarray, examples: list[Example]
+    ) -> list[np.ndarray]:
+        """[n, V] of each example's n tokens, all examples in packed rows."""
+        out = [np.zeros(0)] * len(examples)
+        packer = make_packer(bank, examples)
+        for grid in packer.pack(examples, [1.0] * len(examples)):
+            logits = np.asarray(
+                grid_logits(self.model, self.lm.base, {'prompt': bank}, grid)
+            )
+            for row, k in np.argwhere(grid.target_example >= 0):
+                segment = grid.segment[row, grid.target_index[row, k]]
+                own = grid.segment[row] == segment
+                out[grid.target_example[row, k]] = logits[row, own]
+        return out
+
+    def cached_logits(
+        self, bank: np.ndarray, examples: list[Example]
+    ) -> list[np.ndarray]:
+        """The same, token by token on cached keys and values."""
+        cache = prompt_cache(self.model, self.lm.base, {'prompt': bank})
+        out = []
+        for e in examples:
+            past = jax.tree.map(lambda x, e=e: x[:, [e.owner]], cache)
+            steps = []
+            for token in np.concatenate([e.query, e.target[:-1]]):
+                logits, past = one_step(self.model, self.lm.base, token, past)
+                steps.append(np.asarray(logits))
+            out.append(np.stack(steps))
+        return out
+
+
+def make_packer(bank: np.ndarray, examples: list[Example]) -> Packer:
+    """Rows for about three examples, two rows a grid."""
+    length = bank.shape[1]
+    tokens = max(e.num_tokens for e in examples)
+    shape = Shape(2 * length + 3 * tokens, sum(len(e.target) for e in examples))
+    return Packer(length, (shape,), max_tokens=2 * shape.length)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def grid_logits(model: Decoder, base, bank, grid: Grid) -> jax.Array:
+    """[R, L, V] of a packed grid."""
+    apply = functools.partial(model.apply, {'params': base})
+    x = apply(grid.tokens, method='embed_tokens')
+    x = prompt.fill_slots(bank, x, grid.owner, grid.slot)
+    mask = attention_mask(grid)
+    hidden, _ = apply(x, grid.position, mask, method='hidden_states')
+    return apply(hidden, method='logits')
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def one_step(model: Decoder, base, token, past):
+    """Logits [V] after one token, and the cache with it."""
+    apply = functools.partial(model.apply, {'params': base})
+    seen = past[0].shape[2]
+    x = apply(jnp.full((1, 1), token), method='embed_tokens')
+    hidden, own = apply(
+        x,
+        jnp.full((1, 1), seen),
+        jnp.ones((1, 1, seen + 1), bool),
+        past,
+        method='hidden_states',
+    )
+    join = functools.partial(jnp.concatenate, axis=2)
+    past = jax.tree.map(lambda *pair: join(pair), past, own)
+    return apply(hidden, method='logits')[0, 0], past

@@ -1,0 +1,147 @@
+"""The questions of cases.Implementation, answered by transformers and PEFT."""
+
+from pathlib import Path
+import tempfile
+from typing import Any
+
+import numpy as np
+import peft
+import torch
+from torch.nn.functional import cross_entropy
+import transformers
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.peft import hf_adapter
+from tests.parity.cases import MAX_NEW_TOKENS
+
+IGNORED = -100  # label of what has no loss, in Hugging Face's models
+
+
+class Theirs:
+    """A model folder as PyTorch computes it, in float32 on the CPU."""
+
+    def __init__(self, folder: Path, **kwargs: Any) -> None:
+        torch.manual_seed(0)
+        torch.set_num_threads(2)
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        self.model = transformers.LlamaForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, **kwargs
+        ).eval()
+        self.model.requires_grad_(False)
+
+    def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
+        """See cases.Implementation."""
+        tokens, mask = pad(texts, 0), pad([np.ones_like(t) for t in texts], 0)
+        with torch.no_grad():
+            out = self.model(input_ids=tokens, attention_mask=mask).logits
+        return [x[: len(t)].numpy() for x, t in zip(out, texts, strict=True)]
+
+    def adapter(self, prompt: np.ndarray) -> Any:
+        """PEFT's model of a prompt [P, D] that our hf_adapter saved.
+
+        PEFT loads prompt adapters frozen, so it is unfrozen here. The bare
+        model where P = 0, which PEFT has no adapter for.
+        """
+        if not len(prompt):
+            return self.model
+        config = self.model.config
+        sizes = {
+            'num_layers': config.num_hidden_layers,
+            'num_attention_heads': config.num_attention_heads,
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            hf_adapter.save(Path(folder), {'prompt': prompt}, 'base', sizes)
+            model = peft.PeftModel.from_pretrained(self.model, folder).eval()
+        weight(model).requires_grad_(True)
+        return model
+
+    def gradients(
+        self, bank: np.ndarray, examples: list[Example], loss: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See cases.Implementation; one owner after the other."""
+        losses, grads = [], []
+        for owner, prompt in enumerate(bank):
+            model = self.adapter(prompt)
+            own = [e for e in examples if e.owner == owner]
+            value = mean_loss(model, own, loss)
+            grad = torch.zeros(prompt.shape)
+            if len(prompt):
+                (grad,) = torch.autograd.grad(value, weight(model))
+            losses.append(value.item())
+            grads.append(grad.numpy())
+        return np.array(losses), np.stack(grads)
+
+    def greedy(
+        self, bank: np.ndarray, examples: list[Example]
+    ) -> list[np.ndarray]:
+        """See cases.Implementation; one query after the other."""
+        models = [self.adapter(prompt) for prompt in bank]
+        return [generate(models[e.owner], e.query) for e in examples]
+
+    def logits_alone(
+        self, bank: np.ndarray, examples: list[Example]
+    ) -> list[np.ndarray]:
+        """[n, V] of each example's n tokens, each in a batch of its own."""
+        models = [self.adapter(prompt) for prompt in bank]
+        out = []
+        for e in examples:
+            tokens = np.concatenate([e.query, e.target[:-1]])
+            with torch.no_grad():
+                logits = models[e.owner](input_ids=pad([tokens], 0)).logits
+            out.append(logits[0, -len(tokens) :].numpy())
+        return out
+
+
+def weight(model: Any) -> torch.nn.Parameter:
+    """The prompt [P, D] of a PEFT model."""
+    return model.prompt_encoder[model.active_adapter].embedding.weight
+
+
+def pad(rows: list[np.ndarray], value: int) -> torch.Tensor:
+    """int64 [R, L], padded on the right."""
+    return torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(np.asarray(r), dtype=torch.int64) for r in rows],
+        batch_first=True,
+        padding_value=value,
+    )
+
+
+def mean_loss(model: Any, examples: list[Example], loss: str) -> torch.Tensor:
+    """An owner's loss: the model's own for 'token', else from its logits."""
+    full = [np.concatenate([e.query, e.target]) for e in examples]
+    tokens, mask = pad(full, 0), pad([np.ones_like(t) for t in full], 0)
+    labels = pad(
+        [
+            np.concatenate([np.full_like(e.query, IGNORED), e.target])
+            for e in examples
+        ],
+        IGNORED,
+    )
+    out = model(input_ids=tokens, attention_mask=mask, labels=labels)
+    if loss == 'token':
+        return out.loss
+    per_example = []
+    for e, row, text in zip(examples, out.logits, full, strict=True):
+        row = row[-tokens.shape[1] :]  # without the prompt
+        sums = cross_entropy(
+            row[len(e.query) - 1 : len(text) - 1],
+            torch.tensor(e.target, dtype=torch.int64),
+            reduction='sum',
+        )
+        per_example.append(sums / len(e.target) if loss == 'example' else sums)
+    return torch.stack(per_example).mean()
+
+
+def generate(model: Any, query: np.ndarray) -> np.ndarray:
+    """Greedy tokens after a query, without the end token."""
+    tokens = pad([query], 0)
+    out = model.generate(
+        input_ids=tokens,
+        attention_mask=torch.ones_like(tokens),
+        do_sample=False,
+        max_new_tokens=MAX_NEW_TOKENS,
+    )
+    new = out[0, len(query) :].numpy()
+    ends = np.flatnonzero(new == model.generation_config.eos_token_id)
+    return new[: ends[0]] if len(ends) else new

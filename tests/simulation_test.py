@@ -1,0 +1,308 @@
+"""Laws of a cohort's gradients and training: every way gives the same."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fedprompt_jax.algorithms import fedavg
+from fedprompt_jax.data.examples import LOSSES, Example, token_weights
+from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.data.sampling import Cohort
+from fedprompt_jax.federated import packed, vmapped
+from fedprompt_jax.federated.algorithm import Ingredients
+from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.models import token_loss
+from fedprompt_jax.models.decoder import Decoder
+from tests import plain
+
+P = 3
+PACKER = Packer(P, (Shape(32, 16), Shape(64, 48)), 512)
+COUNTS = (3, 0, 1, 5, 2)  # owner 1 is absent
+ADAM = optax.adam(0.1, b1=0.99)
+
+
+def same(tree):
+    return tree
+
+
+@pytest.fixture(scope='module')
+def simulations(model, lm):
+    """loss -> the packed and the vmapped simulation."""
+    return {
+        loss: (
+            PackedSimulation(model, lm.base, PACKER, loss, same),
+            VmappedSimulation(model, lm.base, loss, same),
+        )
+        for loss in LOSSES
+    }
+
+
+@pytest.fixture(scope='module')
+def cohort():
+    """A bank of 5 owners, and examples that 4 of them have."""
+    rng = np.random.default_rng(0)
+    bank = plain.random_bank(rng, len(COUNTS), P)
+    return bank, plain.random_examples(rng, COUNTS)
+
+
+@pytest.fixture(scope='module')
+def steps():
+    """Three steps; owners come and go, and owner 1 is never there."""
+    rng = np.random.default_rng(1)
+    counts = (COUNTS, (1, 0, 0, 2, 3), (0, 0, 4, 1, 2))
+    return [plain.random_examples(rng, c) for c in counts]
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_packed_and_vmapped_are_the_loop_over_clients(
+    loss, simulations, cohort, model, lm
+):
+    losses, grads = plain.gradients(model, lm.base, *cohort, loss)
+    assert losses[1] == 0 and (losses[[0, 2, 3, 4]] > 0).all()
+    for simulation in simulations[loss]:
+        got_losses, got_grads = simulation.gradients(*cohort)
+        np.testing.assert_allclose(got_losses, losses, rtol=1e-5)
+        plain.assert_owners_close(got_grads, grads, 1e-4)
+
+
+def test_local_training_is_plain_optax_on_each_client(
+    simulations, steps, model, lm
+):
+    bank = plain.random_bank(np.random.default_rng(2), len(COUNTS), P)
+    expected, losses = [], []
+    for c, params in plain.owners(bank):
+        own = [plain.of(c, examples) for examples in steps]
+        params, loss = plain.local_train(
+            model, lm.base, ADAM, params, own, 'sequence'
+        )
+        expected.append(params)
+        losses.append(loss)
+    expected, losses = plain.stack(expected), np.array(losses).T
+    _, first = plain.gradients(model, lm.base, bank, steps[0], 'sequence')
+    for simulation in simulations['sequence']:
+        start = jax.vmap(ADAM.init)(bank)
+        local = simulation.local_train(ADAM, bank, start, steps)
+        plain.assert_owners_close(local.bank, expected, 1e-4)
+        np.testing.assert_allclose(local.losses, losses, rtol=1e-4)
+        np.testing.assert_array_equal(
+            np.isnan(local.grad_norms), np.isnan(losses)
+        )
+        plain.assert_owners_close(local.first_grads, first, 1e-4)
+        norms = np.linalg.norm(np.asarray(first['prompt']), axis=(1, 2))
+        norms[1] = np.nan
+        np.testing.assert_allclose(local.grad_norms[0], norms, rtol=1e-4)
+        count = local.opt_state[0].count
+        np.testing.assert_array_equal(count, [2, 0, 2, 3, 3])
+
+
+def test_a_round_of_fedavg_is_its_definition(simulations, steps, model, lm):
+    present = [[e for e in s if e.owner != 1] for s in steps]
+    cohort = Cohort(np.arange(5), np.array([5, 1, 7, 3, 2]), present)
+    params = {'prompt': plain.random_bank(np.random.default_rng(3), 1)}
+    params = jax.tree.map(lambda x: x[0], params['prompt'])
+    server_tx = optax.adam(0.5, b1=0.9)
+    ends = [
+        plain.local_train(
+            model,
+            lm.base,
+            ADAM,
+            params,
+            [plain.of(c, s) for s in present],
+            'sequence',
+        )[0]['prompt']
+        for c in range(5)
+    ]
+    weights = cohort.num_examples / cohort.num_examples.sum()
+    mean = sum(w * (params['prompt'] - y) for w, y in zip(weights, ends))
+    updates, _ = server_tx.update(
+        {'prompt': mean}, server_tx.init(params), params
+    )
+    expected = optax.apply_updates(params, updates)
+    for simulation in simulations['sequence']:
+        algorithm = fedavg.make(
+            Ingredients(simulation, ADAM, server_tx, 'examples')
+        )
+        state, metrics = algorithm.round(algorithm.init(params), cohort)
+        plain.assert_close(state.params, expected, 1e-4)
+        assert int(state.round) == 1
+        assert int(metrics['clients_dropped']) == 0
+        np.testing.assert_allclose(
+            metrics['update_norm'], optax.tree.norm(updates), rtol=1e-4
+        )
+
+
+def test_the_order_of_clients_does_not_matter(simulations, cohort):
+    bank, examples = cohort
+    order = np.array([3, 1, 4, 0, 2])  # new owner i was order[i]
+    place = np.argsort(order)
+    moved_bank = jax.tree.map(lambda x: x[order], bank)
+    moved = [e._replace(owner=int(place[e.owner])) for e in examples[::-1]]
+    simulation, _ = simulations['sequence']
+    losses, grads = simulation.gradients(bank, examples)
+    moved_losses, moved_grads = simulation.gradients(moved_bank, moved)
+    np.testing.assert_allclose(moved_losses, losses[order], rtol=1e-5)
+    moved_grads = jax.tree.map(lambda x: x[place], moved_grads)
+    plain.assert_owners_close(moved_grads, grads, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ('shapes', 'max_tokens', 'row_multiple', 'isolate'),
+    [
+        ([(32, 16)], 32, 1, False),
+        ([(128, 96)], 4096, 1, False),
+        ([(16, 8), (48, 12)], 96, 3, False),
+        ([(64, 48)], 4096, 1, True),
+    ],
+)
+def test_rows_and_grids_do_not_matter(
+    shapes, max_tokens, row_multiple, isolate, simulations, cohort, model, lm
+):
+    packer = Packer(
+        P, tuple(Shape(*s) for s in shapes), max_tokens, row_multiple
+    )
+    other = PackedSimulation(model, lm.base, packer, 'token', same)
+    losses, grads = simulations['token'][0].gradients(*cohort)
+    got_losses, got_grads = other.gradients(*cohort, isolate)
+    np.testing.assert_allclose(got_losses, losses, rtol=1e-5)
+    plain.assert_owners_close(got_grads, grads, 1e-5)
+
+
+def test_padding_changes_nothing(cohort, model, lm):
+    bank, examples = cohort
+    weights = token_weights(examples, 'sequence')
+    (grid,) = Packer(P, (Shape(64, 48),), 512).pack(examples, weights)
+    wide = [
+        np.pad(x, [(0, 3), (0, 16)], constant_values=_padding(name))
+        for name, x in grid._asdict().items()
+    ]
+    ours, grads = packed.grid_gradients(model, lm.base, bank, grid)
+    wider, wide_grads = packed.grid_gradients(
+        model, lm.base, bank, type(grid)(*wide)
+    )
+    np.testing.assert_allclose(wider, ours, rtol=1e-5)
+    plain.assert_owners_close(wide_grads, grads, 1e-5)
+
+
+def _padding(name):
+    absent = ('owner', 'slot', 'target_owner', 'target_example')
+    return -1 if name in absent else 0
+
+
+def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
+    bank, examples = cohort
+    (grid,) = Packer(P, (Shape(64, 48),), 512).pack(
+        examples, token_weights(examples, 'sequence')
+    )
+    remat = Decoder(lm.config, remat=True)
+
+    def jaxpr(model):
+        call = functools.partial(packed.grid_gradients, model)
+        return str(jax.make_jaxpr(call)(lm.base, bank, grid))
+
+    assert 'remat' in jaxpr(remat) and 'remat' not in jaxpr(model)
+    ours, grads = packed.grid_gradients(model, lm.base, bank, grid)
+    theirs, remat_grads = packed.grid_gradients(remat, lm.base, bank, grid)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+    plain.assert_owners_close(remat_grads, grads, 1e-5)
+
+
+@pytest.mark.parametrize('chunk', [1, 8, 9, 30])
+def test_chunks_of_targets_are_the_whole(chunk, monkeypatch, model, lm):
+    rng = np.random.default_rng(4)
+    hidden = jnp.asarray(rng.normal(size=(3, 12, 32)), jnp.float32)
+    index = rng.integers(12, size=(3, 10))
+    label = rng.integers(300, size=(3, 10))
+    weight = rng.uniform(size=(3, 10))
+
+    def run():
+        def loss(hidden):
+            losses = token_loss.token_losses(
+                model, lm.base, hidden, index, label
+            )
+            return (weight * losses).sum(), losses
+
+        # A new function each time, so that CHUNK is read again.
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(hidden)
+
+    (_, losses), grads = run()
+    monkeypatch.setattr(token_loss, 'CHUNK', chunk)
+    (_, chunked), chunked_grads = run()
+    assert chunked.shape == (3, 10)
+    np.testing.assert_allclose(chunked, losses, rtol=1e-5, atol=1e-6)
+    plain.assert_close(chunked_grads, grads, 1e-5)
+
+
+def test_the_base_stays_and_every_trained_leaf_moves(simulations, cohort, lm):
+    bank, examples = cohort
+    before = [np.array(x) for x in jax.tree.leaves(lm.base)]
+    for simulation in simulations['sequence']:
+        state = jax.vmap(ADAM.init)(bank)
+        local = simulation.local_train(ADAM, bank, state, [examples])
+        for old, new in zip(
+            jax.tree.leaves(bank), jax.tree.leaves(local.bank), strict=True
+        ):
+            moved = np.asarray(old != new)
+            assert moved[[0, 2, 3, 4]].all()
+            assert not moved[1].any()  # the absent owner
+    for old, leaf in zip(before, jax.tree.leaves(lm.base), strict=True):
+        np.testing.assert_array_equal(old, leaf)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_a_non_finite_owner_does_not_touch_its_neighbours(
+    bad, simulations, cohort
+):
+    bank, examples = cohort
+    broken = jax.tree.map(lambda x: x.at[3, 0, 0].set(bad), bank)
+    for simulation in simulations['sequence']:
+        losses, grads = simulation.gradients(bank, examples)
+        got_losses, got_grads = simulation.gradients(broken, examples)
+        assert np.isnan(got_losses[3])
+        assert np.isnan(got_grads['prompt'][3]).any()
+        rest = np.array([0, 1, 2, 4])
+        np.testing.assert_array_equal(got_losses[rest], losses[rest])
+        np.testing.assert_array_equal(
+            got_grads['prompt'][rest], grads['prompt'][rest]
+        )
+
+
+def test_isolated_rows_keep_a_poisonous_example_to_its_owner(poisonous):
+    model, base = poisonous
+    rng = np.random.default_rng(5)
+    bank = plain.random_bank(rng, 3, P)
+    examples = plain.random_examples(rng, (2, 2, 2))
+    bad = Example(1, np.array([299], np.int32), np.array([7], np.int32))
+    simulation = PackedSimulation(model, base, PACKER, 'sequence', same)
+    _, grads = simulation.gradients(bank, [*examples, bad])
+    # What isolation is for: 0 * NaN in a shared row.
+    assert np.isnan(grads['prompt'][[0, 2]]).any()
+    losses, grads = simulation.gradients(bank, [*examples, bad], isolate=True)
+    assert np.isnan(losses[1]) and np.isnan(grads['prompt'][1]).any()
+    good = [e for e in examples if e.owner != 1]
+    expected = simulation.gradients(bank, good)
+    for got, want in zip(
+        (losses, grads['prompt']), (expected[0], expected[1]['prompt'])
+    ):
+        np.testing.assert_allclose(
+            got[[0, 2]], want[[0, 2]], rtol=1e-4, atol=1e-6
+        )
+
+
+def test_no_example_at_all_is_an_error(simulations, cohort):
+    with pytest.raises(ValueError, match='no example'):
+        simulations['sequence'][0].gradients(cohort[0], [])
+
+
+def test_padded_batches_name_their_present_owners():
+    examples = plain.random_examples(np.random.default_rng(6), COUNTS)
+    batch = vmapped.pad_batches([examples], len(COUNTS), 'token')
+    np.testing.assert_array_equal(batch.present[:, 0], [c > 0 for c in COUNTS])
+    assert not batch.target_weight[1].any()
+    np.testing.assert_allclose(
+        batch.target_weight.sum((1, 2, 3)), [1, 0, 1, 1, 1], rtol=1e-6
+    )
