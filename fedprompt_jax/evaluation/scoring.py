@@ -1,12 +1,11 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Grid, Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import text_scores
@@ -81,6 +80,7 @@ class Evaluator(NamedTuple):
         texts = [t.strip() for t in texts]
         truths = [self.store.record(r.instance)['outputs'] for r in requests]
         pairs = list(zip(texts, truths, strict=True))
+        splits = [self._split(r.instance) for r in requests]
         alive = finite[[r.owner for r in requests]]
 
         def kept(values):
@@ -88,12 +88,22 @@ class Evaluator(NamedTuple):
 
         return Scores(
             texts,
-            kept([text_scores.rouge_l(*p) for p in pairs]),
+            kept(
+                [
+                    text_scores.rouge_l(*p, split)
+                    for p, split in zip(pairs, splits, strict=True)
+                ]
+            ),
             kept([text_scores.exact_match(*p) for p in pairs]),
             kept(loss),
             np.array([len(self.store.target(r.instance)) for r in requests]),
             np.array([len(o) for o in outputs]),
         )
+
+    def _split(self, instance: int) -> Callable[[str], list[str]] | None:
+        """How ROUGE-L cuts this instance's texts; None for English ones."""
+        task = self.store.tasks[self.store.task_of[instance]]
+        return None if is_english(task) else self.tokenizer.pieces
 
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''
@@ -144,6 +154,6 @@ def mean_loss(scores: Scores, chosen: np.ndarray, loss: str) -> float:
     return float(np.sum(total) / np.sum(tokens))
 
 
-def example_lengths(examples: Sequence[Example]) -> np.ndarray:
-    """int [n, 2]: tokens and targets of each example."""
-    return np.array([(e.num_tokens, len(e.target)) for e in examples])
+def is_english(task: dict) -> bool:
+    """Whether a task of the store answers in English alone."""
+    return set(task['output_language']) <= {'English'}

@@ -4,7 +4,7 @@ Both are the maximum over the references, between 0 and 1 here; tables show
 100 times the mean. (Wang et al. 2022, section 5.1, and its evaluation script.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import functools
 import string
 
@@ -16,19 +16,38 @@ SETTINGS = {
 _PUNCTUATION = str.maketrans('', '', string.punctuation)
 
 
+class _Tokenizer:
+    """What rouge_score calls a tokenizer, around a function."""
+
+    def __init__(self, split: Callable[[str], list[str]]) -> None:
+        self.tokenize = split
+
+
 @functools.cache
-def _scorer():
+def _scorer(split: Callable[[str], list[str]] | None):
     from rouge_score import rouge_scorer  # imports nltk: two seconds
 
-    return rouge_scorer.RougeScorer(['rougeL'], use_stemmer=True)
+    if split is None:
+        return rouge_scorer.RougeScorer(['rougeL'], use_stemmer=True)
+    return rouge_scorer.RougeScorer(['rougeL'], tokenizer=_Tokenizer(split))
 
 
-def rouge_l(prediction: str, references: Sequence[str]) -> float:
+def rouge_l(
+    prediction: str,
+    references: Sequence[str],
+    split: Callable[[str], list[str]] | None = None,
+) -> float:
     """Best F1 over the references.
 
-    The scorer's tokenizer keeps a-z and 0-9 alone: it is for English.
+    Args:
+      prediction: a text.
+      references: one or more texts.
+      split: cuts a text into tokens, for languages other than English; None
+        is rouge_score's own way with its stemmer, which keeps a-z and 0-9
+        alone and would score identical Japanese texts 0.
     """
-    scores = (_scorer().score(r, prediction)['rougeL'] for r in references)
+    scorer = _scorer(split)
+    scores = (scorer.score(r, prediction)['rougeL'] for r in references)
     return max(s.fmeasure for s in scores)
 
 

@@ -85,6 +85,7 @@ def main(
         packing=experiment.packing,
         starts=[*run.info.get('starts', []), _now()],
     )
+    _warn_of_languages(run, data)
     stages = {
         name: Checkpoints(
             workdir / 'checkpoints' / name, config.checkpoint.keep
@@ -121,6 +122,26 @@ def main(
     print(f'Run folder: {run.path}')
     print(f'Trade-off plot: {run.path / "figures" / "tradeoff.png"}')
     print(f'Report: {page}')
+
+
+def _warn_of_languages(run, data) -> None:
+    """Says where ROUGE-L is not that of the paper's scorer."""
+    from fedprompt_jax.evaluation.scoring import is_english
+
+    store = data.store
+    used = [*data.validation.local, *data.held_out.local]
+    tasks = {int(store.task_of[i]) for own in used for i in own}
+    chosen = [store.tasks[t] for t in sorted(tasks)]
+    other = [t['name'] for t in chosen if not is_english(t)]
+    if other:
+        text = (
+            f'{len(other)} scored tasks do not answer in English '
+            f"({', '.join(other[:3])}, ...): their ROUGE-L is over the model's "
+            "own tokens, where Super-NaturalInstructions uses GPT-2's, and is "
+            'comparable only between runs of one model.'
+        )
+        _LOG.warning(text)
+        run.warn(text)
 
 
 def _cut_logs(run, stages: Sequence[Any]) -> None:

@@ -147,7 +147,8 @@ def validate(experiment: Experiment, run: RunFolder, stage: Stage) -> Stage:
         clients=len(rows),
         seconds=time.perf_counter() - began,
     )
-    if means['rouge_l'] > float(stage.best_score):
+    # Compared in f32, as it is kept: of equal scores the earliest stays.
+    if np.float32(means['rouge_l']) > np.float32(stage.best_score):
         stage = stage.replace(
             best=stage.server.params,
             best_score=jnp.float32(means['rouge_l']),

@@ -89,6 +89,11 @@ class Tokenizer:
         encoded = self.backend.encode_batch(texts, add_special_tokens=False)
         return [start + encoding.ids for encoding in encoded]
 
+    def pieces(self, text: str) -> list[str]:
+        """The vocabulary's pieces of a text, without their space marks."""
+        tokens = self.backend.encode(text, add_special_tokens=False).tokens
+        return [t.lstrip('Ġ▁') for t in tokens if t.lstrip('Ġ▁')]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids, special tokens left out."""
         return self.decode_batch([ids])[0]
