@@ -1,8 +1,9 @@
 """FedAvg with Adam on the clients and on the server: Profit's FedAvg(Adam).
 
-    python main.py --config=configs/fedavg_adam.py            # quickstart
+    python main.py --config=configs/fedavg_adam.py
     python main.py --config=configs/fedavg_adam.py:sni --config.data.path=DIR
-    python main.py --config=configs/fedavg_adam.py:paper --config.model.source=..
+    python main.py --config=configs/fedavg_adam.py:paper \\
+        --config.model.source=DIR --config.data.path=DIR
 
 This is THE config: every key is here, with its unit; the other configs start
 from it and change a few lines. A scale (after the colon) changes sizes, never

@@ -11,6 +11,12 @@ from fedprompt_jax.models.decoder import Decoder
 from tests import tiny
 
 
+LANGUAGES = ('Input', 'Output', 'Instruction')
+
+# A tiny model takes longer to compile than to run.
+jax.config.update('jax_disable_most_optimizations', True)
+
+
 @pytest.fixture(scope='session')
 def lm(tmp_path_factory):
     """A tiny random LanguageModel: 2 layers, width 32."""
@@ -46,7 +52,11 @@ def make_task(name='task1_rivers', count=12, **changes):
         }
         for i in range(count)
     ]
-    raw = {
+    empty = ('Source', 'URL', 'Reasoning', 'Domains', 'Contributors')
+    raw: dict = {key: [] for key in empty}
+    raw |= {f'{k}_language': ['English'] for k in LANGUAGES}
+    raw |= {'Positive Examples': [], 'Negative Examples': []}
+    raw |= {
         'Definition': ['Answer the question.'],
         'Categories': ['Question Answering'],
         'Instances': instances,

@@ -12,9 +12,13 @@ import numpy as np
 import optax
 
 from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer, Shape
+
+P = 3
+PACKER = Packer(P, (Shape(64, 48, (8,)),))  # one program for many tests
 
 # (query, target) tokens of random examples: few, since each is compiled.
-SIZES = ((2, 1), (5, 3), (9, 2), (14, 6))
+SIZES = ((2, 1), (5, 3), (14, 6))
 
 
 def random_examples(
@@ -34,7 +38,7 @@ def random_examples(
 
 
 def random_bank(
-    rng: np.random.Generator, owners: int, length: int = 3, width: int = 32
+    rng: np.random.Generator, owners: int, length: int = P, width: int = 32
 ):
     """Prompts of that many owners, N(0, 0.25)."""
     prompts = rng.normal(0, 0.5, (owners, length, width))
@@ -86,6 +90,11 @@ def client_loss(model, base, params, examples: Sequence[Example], loss: str):
         for w, p in zip(scale, parts, strict=True)
     ]
     return functools.reduce(optax.tree.add, weighted)
+
+
+def same(tree):
+    """Places nothing anywhere."""
+    return tree
 
 
 def owners(bank) -> Iterator[tuple[int, dict]]:

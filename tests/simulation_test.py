@@ -19,15 +19,10 @@ from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import token_loss
 from fedprompt_jax.models.decoder import Decoder
 from tests import plain
+from tests.plain import PACKER, P, same
 
-P = 3
-PACKER = Packer(P, (Shape(32, 16), Shape(64, 48)), 512)
 COUNTS = (3, 0, 1, 5, 2)  # owner 1 is absent
 ADAM = optax.adam(0.1, b1=0.99)
-
-
-def same(tree):
-    return tree
 
 
 @pytest.fixture(scope='module')
@@ -103,8 +98,8 @@ def test_local_training_is_plain_optax_on_each_client(
 def test_a_round_of_fedavg_is_its_definition(simulations, steps, model, lm):
     present = [[e for e in s if e.owner != 1] for s in steps]
     cohort = Cohort(np.arange(5), np.array([5, 1, 7, 3, 2]), present)
-    params = {'prompt': plain.random_bank(np.random.default_rng(3), 1)}
-    params = jax.tree.map(lambda x: x[0], params['prompt'])
+    bank = plain.random_bank(np.random.default_rng(3), 1, P)
+    ((_, params),) = plain.owners(bank)
     server_tx = optax.adam(0.5, b1=0.9)
     ends = [
         plain.local_train(
@@ -118,7 +113,9 @@ def test_a_round_of_fedavg_is_its_definition(simulations, steps, model, lm):
         for c in range(5)
     ]
     weights = cohort.num_examples / cohort.num_examples.sum()
-    mean = sum(w * (params['prompt'] - y) for w, y in zip(weights, ends))
+    mean = sum(
+        w * (params['prompt'] - y) for w, y in zip(weights, ends, strict=True)
+    )
     updates, _ = server_tx.update(
         {'prompt': mean}, server_tx.init(params), params
     )
@@ -151,20 +148,17 @@ def test_the_order_of_clients_does_not_matter(simulations, cohort):
 
 
 @pytest.mark.parametrize(
-    ('shapes', 'max_tokens', 'row_multiple', 'isolate'),
+    ('shapes', 'isolate'),
     [
-        ([(32, 16)], 32, 1, False),
-        ([(128, 96)], 4096, 1, False),
-        ([(16, 8), (48, 12)], 96, 3, False),
-        ([(64, 48)], 4096, 1, True),
+        ([Shape(32, 16, (4,))], False),
+        ([Shape(16, 8, (2, 3)), Shape(48, 12, (3,))], False),
+        ([Shape(64, 48, (8,))], True),
     ],
 )
 def test_rows_and_grids_do_not_matter(
-    shapes, max_tokens, row_multiple, isolate, simulations, cohort, model, lm
+    shapes, isolate, simulations, cohort, model, lm
 ):
-    packer = Packer(
-        P, tuple(Shape(*s) for s in shapes), max_tokens, row_multiple
-    )
+    packer = Packer(P, tuple(shapes))
     other = PackedSimulation(model, lm.base, packer, 'token', same)
     losses, grads = simulations['token'][0].gradients(*cohort)
     got_losses, got_grads = other.gradients(*cohort, isolate)
@@ -175,7 +169,7 @@ def test_rows_and_grids_do_not_matter(
 def test_padding_changes_nothing(cohort, model, lm):
     bank, examples = cohort
     weights = token_weights(examples, 'sequence')
-    (grid,) = Packer(P, (Shape(64, 48),), 512).pack(examples, weights)
+    (grid,) = PACKER.pack(examples, weights)
     wide = [
         np.pad(x, [(0, 3), (0, 16)], constant_values=_padding(name))
         for name, x in grid._asdict().items()
@@ -195,9 +189,7 @@ def _padding(name):
 
 def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
     bank, examples = cohort
-    (grid,) = Packer(P, (Shape(64, 48),), 512).pack(
-        examples, token_weights(examples, 'sequence')
-    )
+    (grid,) = PACKER.pack(examples, token_weights(examples, 'sequence'))
     remat = Decoder(lm.config, remat=True)
 
     def jaxpr(model):
@@ -211,7 +203,7 @@ def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
     plain.assert_owners_close(remat_grads, grads, 1e-5)
 
 
-@pytest.mark.parametrize('chunk', [1, 8, 9, 30])
+@pytest.mark.parametrize('chunk', [1, 9])
 def test_chunks_of_targets_are_the_whole(chunk, monkeypatch, model, lm):
     rng = np.random.default_rng(4)
     hidden = jnp.asarray(rng.normal(size=(3, 12, 32)), jnp.float32)
@@ -237,12 +229,14 @@ def test_chunks_of_targets_are_the_whole(chunk, monkeypatch, model, lm):
     plain.assert_close(chunked_grads, grads, 1e-5)
 
 
-def test_the_base_stays_and_every_trained_leaf_moves(simulations, cohort, lm):
-    bank, examples = cohort
+def test_the_base_stays_and_every_trained_leaf_moves(
+    simulations, cohort, steps, lm
+):
+    bank = cohort[0]
     before = [np.array(x) for x in jax.tree.leaves(lm.base)]
     for simulation in simulations['sequence']:
         state = jax.vmap(ADAM.init)(bank)
-        local = simulation.local_train(ADAM, bank, state, [examples])
+        local = simulation.local_train(ADAM, bank, state, steps)
         for old, new in zip(
             jax.tree.leaves(bank), jax.tree.leaves(local.bank), strict=True
         ):
@@ -262,6 +256,7 @@ def test_a_non_finite_owner_does_not_touch_its_neighbours(
     for simulation in simulations['sequence']:
         losses, grads = simulation.gradients(bank, examples)
         got_losses, got_grads = simulation.gradients(broken, examples)
+        got_losses, losses = np.asarray(got_losses), np.asarray(losses)
         assert np.isnan(got_losses[3])
         assert np.isnan(got_grads['prompt'][3]).any()
         rest = np.array([0, 1, 2, 4])
@@ -280,17 +275,15 @@ def test_isolated_rows_keep_a_poisonous_example_to_its_owner(poisonous):
     simulation = PackedSimulation(model, base, PACKER, 'sequence', same)
     _, grads = simulation.gradients(bank, [*examples, bad])
     # What isolation is for: 0 * NaN in a shared row.
-    assert np.isnan(grads['prompt'][[0, 2]]).any()
+    assert np.isnan(grads['prompt'][0::2]).any()
     losses, grads = simulation.gradients(bank, [*examples, bad], isolate=True)
     assert np.isnan(losses[1]) and np.isnan(grads['prompt'][1]).any()
     good = [e for e in examples if e.owner != 1]
-    expected = simulation.gradients(bank, good)
-    for got, want in zip(
-        (losses, grads['prompt']), (expected[0], expected[1]['prompt'])
-    ):
-        np.testing.assert_allclose(
-            got[[0, 2]], want[[0, 2]], rtol=1e-4, atol=1e-6
-        )
+    good_losses, good_grads = simulation.gradients(bank, good)
+    for c in (0, 2):
+        np.testing.assert_allclose(losses[c], good_losses[c], rtol=1e-5)
+        ours, theirs = (g['prompt'][c] for g in (grads, good_grads))
+        plain.assert_close(ours, theirs, 1e-5)
 
 
 def test_no_example_at_all_is_an_error(simulations, cohort):

@@ -99,7 +99,7 @@ def _listed():
     names = [f'task{i}' for i in range(42)]
     lists = {
         'train': names[:36],
-        'test': names[36:39] + ['task999_without_a_file'],
+        'test': [*names[36:39], 'task999_without_a_file'],
         'excluded': names[39:40],
     }
     return names, types, lists

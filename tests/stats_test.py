@@ -25,7 +25,7 @@ def folder(tmp_path):
     """Twelve tasks of six types, 40 instances each; the last type has 3."""
     (tmp_path / 'tasks').mkdir()
     for i in range(12):
-        task = dict.fromkeys(METADATA, [f'value {i // 4}'])
+        task = {key: [f'value {i // 4}'] for key in METADATA}
         task |= {
             'Categories': [f'Type {i // 2}'],
             'Definition': 'Do it.',

@@ -14,6 +14,7 @@ from fedprompt_jax.federated.algorithm import (
     Ingredients,
     isolating,
 )
+from fedprompt_jax.federated.client import finite_owners
 
 
 def make(ingredients: Ingredients) -> Algorithm:
@@ -42,10 +43,13 @@ def make(ingredients: Ingredients) -> Algorithm:
             local.first_grads,
             ingredients.weights(cohort),
         )
-        metrics['loss'] = np.nanmean(local.losses)
-        metrics['loss_first_step'] = np.nanmean(local.losses[0])
-        metrics['loss_last_step'] = np.nanmean(local.losses[-1])
-        metrics['client_grad_norm'] = np.nanmean(local.grad_norms)
+        finite = np.asarray(finite_owners(displacement))
+        losses = np.where(finite, local.losses, np.nan)
+        norms = np.where(finite, local.grad_norms, np.nan)
+        metrics['loss'] = np.nanmean(losses)
+        metrics['loss_first_step'] = np.nanmean(losses[0])
+        metrics['loss_last_step'] = np.nanmean(losses[-1])
+        metrics['client_grad_norm'] = np.nanmean(norms)
         return state, metrics
 
     return Algorithm(init, round)

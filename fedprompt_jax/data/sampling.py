@@ -4,7 +4,7 @@ Every draw is a function of (seed, purpose, round, client id), so that a run
 that is stopped and started again meets the same cohorts and batches.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -127,7 +127,7 @@ def shuffled_passes(
 def epoch_steps(
     store: TokenStore,
     instances: Sequence[np.ndarray],
-    clients: Sequence[int],
+    clients: Iterable[int],
     *,
     batch_size: int,
     seed: int,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 import itertools
 import math
 
+import numpy as np
+
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
-import numpy as np
 
 QUANTUM = 16  # row lengths and targets a row are multiples of it
 LONG = 512  # longest row that is tried where no example asks for more

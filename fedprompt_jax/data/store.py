@@ -27,8 +27,11 @@ VERSION = 1  # of the folder's layout
 class Tokenizer(Protocol):
     """What the store needs of models.tokenizer.Tokenizer."""
 
-    eos_id: int
-    fingerprint: str
+    @property
+    def eos_id(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
 

@@ -8,7 +8,7 @@ N queries in a batch, L their padded length, P prompt tokens, M cache slots.
 
 from collections.abc import Callable, Sequence
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -142,10 +142,10 @@ def prompt_cache(model: Decoder, base, bank) -> KeysValues:
     owners, length, _ = x.shape
     positions = jnp.broadcast_to(jnp.arange(length), (owners, length))
     mask = jnp.tril(jnp.ones((owners, length, length), bool))
-    _, cache = model.apply(
+    out: Any = model.apply(
         {'params': base}, x, positions, mask, method='hidden_states'
     )
-    return cache
+    return out[1]
 
 
 @functools.partial(

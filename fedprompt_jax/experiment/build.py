@@ -97,7 +97,26 @@ def load_data(
     """The model's folder, its tokenizer and the data: no device is touched."""
     folder = source.resolve(config.model.source, cache_dir)
     tokenizer = Tokenizer.from_folder(folder)
-    return folder, tokenizer, data_lib.load(config, tokenizer, cache_dir)
+    data = data_lib.load(config, tokenizer, cache_dir)
+    _check_positions(config, source.read_config(folder), data.store)
+    return folder, tokenizer, data
+
+
+def _check_positions(
+    config: config_dict.ConfigDict, sizes: DecoderConfig, store: TokenStore
+) -> None:
+    """Raises ValueError if an example would not fit the model's positions."""
+    longest = config.prompt.length + max(
+        int((store.query_lengths + store.target_lengths).max()),
+        int(store.query_lengths.max()) + config.evaluation.max_new_tokens,
+    )
+    if longest > sizes.max_positions:
+        raise ValueError(
+            f'The longest example has {longest} tokens with its prompt, and '
+            f'the model was trained for {sizes.max_positions}; lower '
+            f'config.data.max_query={config.data.max_query} or '
+            f'config.data.max_target={config.data.max_target}.'
+        )
 
 
 def build(

@@ -152,10 +152,21 @@ def score_averages(
     for alpha in c.alphas:
         if alpha in (0, 1):
             continue
-        mixed = jax.tree.map(
-            lambda p, g, a=alpha: a * p + (1 - a) * g, bank, params
-        )
+        mixed = mix(alpha, bank, params)
         _score(experiment, run, mixed, 'averaged', c.epochs, alpha, False)
+
+
+def mix(alpha: float, personal, shared):
+    """alpha * personal + (1 - alpha) * shared, for each owner of a bank.
+
+    Args:
+      alpha: between 0 and 1.
+      personal: leaves [C, ...].
+      shared: params of one owner.
+    """
+    return jax.tree.map(
+        lambda p, g: alpha * p + (1 - alpha) * g, personal, shared
+    )
 
 
 def _score(experiment, run, bank, prompt, epoch, alpha, shared) -> None:

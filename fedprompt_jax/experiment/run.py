@@ -58,7 +58,7 @@ def main(
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
     # 2. The data and the folder, before any device.
-    folder, tokenizer, data = build.load_data(config, cache_dir)
+    folder, _tokenizer, data = build.load_data(config, cache_dir)
     identity = {
         'tokens': data.store.fingerprint,
         'weights': checkpoint_fingerprint(folder),

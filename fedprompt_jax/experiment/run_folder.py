@@ -174,7 +174,7 @@ def _refuse_other(path: Path, before: dict, now: dict) -> None:
 
 def _flat(tree: dict, prefix: str = '') -> dict[str, Any]:
     """Nested dicts as one, its keys dotted."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
             flat |= _flat(value, f'{prefix}{key}.')

@@ -62,7 +62,7 @@ def train(
             jnp.int32(0),
         )
     )
-    stage = checkpoints.restore(start)
+    stage: Any = checkpoints.restore(start)
     if stage is None:
         stage = validate(experiment, run, start)
         save(checkpoints, run, stage)
@@ -120,7 +120,7 @@ def chosen(stage: Stage) -> tuple[Any, int]:
     return stage.best, int(stage.best_round)
 
 
-def validate(experiment: Experiment, run: RunFolder, stage: Stage) -> Stage:
+def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
     """Scores the server's prompt on the validation clients, keeps the best."""
     if not experiment.config.validation.every:
         return stage

@@ -60,12 +60,12 @@ def finite_owners(bank) -> jax.Array:
     return jnp.stack([leaf(x) for x in jax.tree.leaves(bank)]).all(axis=0)
 
 
-def per_owner(flags: jax.Array, leaf: jax.Array) -> jax.Array:
+def per_owner(flags, leaf: jax.Array) -> jax.Array:
     """flags [C] shaped to broadcast against a leaf [C, ...]."""
     return flags.reshape(-1, *[1] * (leaf.ndim - 1))
 
 
-def select(flags: jax.Array, bank, other):
+def select(flags, bank, other):
     """The bank's leaves where flags [C] hold, else the number `other`."""
     return jax.tree.map(
         lambda x: jnp.where(per_owner(flags, x), x, other), bank

@@ -26,7 +26,9 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
         elif isinstance(call, ast.Call) and not call.args:
             assert isinstance(call.func, ast.Name)
             name = call.func.id
-            kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+            kwargs = {
+                str(k.arg): ast.literal_eval(k.value) for k in call.keywords
+            }
         else:
             raise ValueError
     except (SyntaxError, ValueError, AssertionError):

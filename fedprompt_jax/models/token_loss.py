@@ -10,7 +10,7 @@ CHUNK = 4096
 
 
 def token_losses(
-    model: Decoder, base, hidden: jax.Array, index: jax.Array, label: jax.Array
+    model: Decoder, base, hidden: jax.Array, index, label
 ) -> jax.Array:
     """-log p(label) f32 [R, K] from hidden states [R, L, D].
 

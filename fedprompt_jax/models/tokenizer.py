@@ -100,8 +100,8 @@ class Tokenizer:
 
     def decode_batch(self, rows: Iterable[Iterable[int]]) -> list[str]:
         """The text of each row of ids, special tokens left out."""
-        rows = [[int(i) for i in row] for row in rows]
-        return self.backend.decode_batch(rows, skip_special_tokens=True)
+        ids = [[int(i) for i in row] for row in rows]
+        return self.backend.decode_batch(ids, skip_special_tokens=True)
 
 
 def _backend(folder: Path) -> 'tokenizers.Tokenizer':
@@ -135,22 +135,24 @@ def _special_ids(
     folder: Path, backend: 'tokenizers.Tokenizer', kind: str
 ) -> list[int]:
     """All ids named for 'eos', 'bos' or 'pad', the most trusted first."""
-    ids = []
+    ids: list[int] = []
     token = _read(folder, 'tokenizer_config.json').get(f'{kind}_token')
     if isinstance(token, dict):  # a serialised AddedToken
         token = token['content']
     if token is not None:
-        ids.append(backend.token_to_id(token))
-        if ids[0] is None:
+        found = backend.token_to_id(token)
+        if found is None:
             raise ValueError(
                 f'{folder}/tokenizer_config.json: {kind}_token={token!r} is '
                 'not in the vocabulary; correct its spelling.'
             )
+        ids.append(found)
     key = f'{kind}_token_id'
     for name in ('generation_config.json', 'config.json'):
         value = _read(folder, name).get(key)
-        values = value if isinstance(value, list) else [value]
-        values = [i for i in values if i is not None and i >= 0]  # -1: none
+        listed: list[Any] = value if isinstance(value, list) else [value]
+        values = [int(i) for i in listed if i is not None and i >= 0]
+        # (Some write -1 where there is none.)
         for i in values:
             if backend.id_to_token(i) is None:
                 raise ValueError(

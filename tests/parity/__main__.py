@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 
@@ -61,12 +62,14 @@ def compare(subject: Subject) -> Iterator[table.Row]:
 
 def attempt(name: str, rows: Callable, *args) -> Iterator[table.Row]:
     """The rows; an exception is one that fails."""
-    print(f'{name} ...', *(a.name for a in args), file=sys.stderr)
+    start = time.perf_counter()
     try:
         yield from rows(*args)
     except Exception as error:
         traceback.print_exc()
         yield table.Row(name, repr(error)[:40], 'error', float('nan'), 0)
+    seconds = time.perf_counter() - start
+    print(name, *(a.name for a in args), f'{seconds:.0f} s', file=sys.stderr)
 
 
 def compare_golden(subject: Subject) -> Iterator[table.Row]:

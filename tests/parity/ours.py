@@ -105,13 +105,20 @@ class Ours:
         self, bank: np.ndarray, examples: list[Example]
     ) -> list[np.ndarray]:
         """The same, token by token on cached keys and values."""
-        cache = prompt_cache(self.model, self.lm.base, {'prompt': bank})
+        caches = prompt_cache(self.model, self.lm.base, {'prompt': bank})
+        longest = max(e.num_tokens for e in examples)
+        room = [(0, 0), (0, 0), (0, longest), (0, 0), (0, 0)]
         out = []
         for e in examples:
-            past = jax.tree.map(lambda x, e=e: x[:, [e.owner]], cache)
+            cache = jax.tree.map(
+                lambda x, e=e: jnp.pad(x[:, [e.owner]], room), caches
+            )
             steps = []
-            for token in np.concatenate([e.query, e.target[:-1]]):
-                logits, past = one_step(self.model, self.lm.base, token, past)
+            tokens = np.concatenate([e.query, e.target[:-1]])
+            for place, token in enumerate(tokens, bank.shape[1]):
+                logits, cache = one_step(
+                    self.model, self.lm.base, token, place, cache
+                )
                 steps.append(np.asarray(logits))
             out.append(np.stack(steps))
         return out
@@ -121,8 +128,9 @@ def make_packer(bank: np.ndarray, examples: list[Example]) -> Packer:
     """Rows for about three examples, two rows a grid."""
     length = bank.shape[1]
     tokens = max(e.num_tokens for e in examples)
-    shape = Shape(2 * length + 3 * tokens, sum(len(e.target) for e in examples))
-    return Packer(length, (shape,), max_tokens=2 * shape.length)
+    targets = sum(len(e.target) for e in examples)
+    shape = Shape(2 * length + 3 * tokens, targets, rows=(1, 2))
+    return Packer(length, (shape,))
 
 
 @functools.partial(jax.jit, static_argnames='model')
@@ -137,18 +145,19 @@ def grid_logits(model: Decoder, base, bank, grid: Grid) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def one_step(model: Decoder, base, token, past):
-    """Logits [V] after one token, and the cache with it."""
+def one_step(model: Decoder, base, token, place, cache):
+    """Logits [V] after the token at a place, and the cache with it."""
     apply = functools.partial(model.apply, {'params': base})
-    seen = past[0].shape[2]
     x = apply(jnp.full((1, 1), token), method='embed_tokens')
+    seen = jnp.arange(cache[0].shape[2]) < place
     hidden, own = apply(
         x,
-        jnp.full((1, 1), seen),
-        jnp.ones((1, 1, seen + 1), bool),
-        past,
+        jnp.full((1, 1), place),
+        jnp.append(seen, True)[None, None],
+        cache,
         method='hidden_states',
     )
-    join = functools.partial(jnp.concatenate, axis=2)
-    past = jax.tree.map(lambda *pair: join(pair), past, own)
-    return apply(hidden, method='logits')[0, 0], past
+    cache = jax.tree.map(
+        lambda c, x: c.at[:, :, place].set(x[:, :, 0]), cache, own
+    )
+    return apply(hidden, method='logits')[0, 0], cache

@@ -26,7 +26,7 @@ def meeting(rng: random.Random) -> tuple[str, dict[str, str]]:
     a, b = rng.sample(people.NAMES, 2)
     x, y = rng.sample(CITIES, 2)
     month, day = rng.choice(numerals.MONTHS), rng.choice(numerals.DAYS)
-    names = dict(a=a, b=b, x=x, y=y, m=month, d=day)
+    names = {'a': a, 'b': b, 'x': x, 'y': y, 'm': month, 'd': day}
     template = rng.choice(MEETINGS)
     used = {k: v for k, v in names.items() if f'{{{k}}}' in template}
     return template.format(**names), used
@@ -74,7 +74,14 @@ def cities_in_sentence(rng: random.Random) -> Pairs:
         yield f'Cities in: {text}', [in_order(text, cities)]
 
 
-LABELS = dict(a='person', b='person', x='city', y='city', m='month', d='day')
+LABELS = {
+    'a': 'person',
+    'b': 'person',
+    'x': 'city',
+    'y': 'city',
+    'm': 'month',
+    'd': 'day',
+}
 
 
 @task(

@@ -50,12 +50,12 @@ def join_with_because(rng: random.Random) -> Pairs:
     ),
 )
 def join_with_who(rng: random.Random) -> Pairs:
-    facts = english.rows("""
+    rows = english.rows("""
 lives in {c}|was born in {c}|has an uncle in {c}|plays the violin|has two dogs
 speaks five languages|collects old stamps|loves spicy food|rides a motorcycle
 has a twin|hates cold weather|sings in a choir|grows roses|paints landscapes
 """)
-    facts = [fact for row in facts for fact in row]
+    facts = [fact for row in rows for fact in row]
     while True:
         name, job = rng.choice(people.NAMES), rng.choice(JOBS)
         fact = rng.choice(facts).format(c=rng.choice(CITIES))

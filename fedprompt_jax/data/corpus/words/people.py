@@ -22,8 +22,8 @@ NAMES = sorted(FEMALE + MALE)
 def pronouns(name: str) -> dict[str, str]:
     """The pronouns of a first name: he, him, his and himself, or hers."""
     if name in FEMALE:
-        return dict(he='she', him='her', his='her', self='herself')
-    return dict(he='he', him='him', his='his', self='himself')
+        return {'he': 'she', 'him': 'her', 'his': 'her', 'self': 'herself'}
+    return {'he': 'he', 'him': 'him', 'his': 'his', 'self': 'himself'}
 
 
 def fill(template: str, name: str, **more: str) -> str:
