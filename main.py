@@ -13,7 +13,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', 'configs/fedavg_adam.py', 'The experiment.', lock_config=True
+    'config', None, 'The experiment: configs/<name>.py:<scale>.'
 )
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The run folder; runs/<config>-<scale> where not given.'
@@ -44,5 +44,17 @@ def main(argv: list[str]) -> None:
         sys.exit(f'error: {error}')
 
 
+def parse_flags(argv: list[str]) -> list[str]:
+    """Flags as absl reads them; an unknown config key is a sentence."""
+    try:
+        return app.parse_flags_with_usage(argv)
+    except AttributeError as error:  # ml_collections says what is near
+        text = str(error).strip('\'"').replace('\n', ' ')
+        sys.exit(f'error: --config has no such key: {text}')
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
 if __name__ == '__main__':
-    app.run(main)
+    flags.mark_flag_as_required('config')
+    app.run(main, flags_parser=parse_flags)

@@ -1,5 +1,7 @@
 """Fixtures that several files share."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -9,7 +11,7 @@ from fedprompt_jax.data.store import Source, Template, open_store
 from fedprompt_jax.models import source
 from fedprompt_jax.models.decoder import Decoder
 from tests import tiny
-
+from tests.parity import cases
 
 LANGUAGES = ('Input', 'Output', 'Instruction')
 
@@ -40,6 +42,15 @@ def poisonous(tmp_path_factory):
     embedding = base['embed']['embedding'].at[299].set(jnp.nan)
     base['embed'] = {'embedding': embedding}
     return Decoder(lm.config), base
+
+
+@pytest.fixture(scope='session')
+def smollm2_folder():
+    """SmolLM2-135M-Instruct as a checkpoint folder, converted once (10 s)."""
+    try:
+        return source.resolve(cases.SMOLLM2, Path(cases.CACHE).expanduser())
+    except ValueError as error:  # it says which package to install
+        pytest.fail(str(error), pytrace=False)
 
 
 def make_task(name='task1_rivers', count=12, **changes):

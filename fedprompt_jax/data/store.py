@@ -184,6 +184,12 @@ class _Writer:
     def __init__(self, tokenizer: Tokenizer, template: Template) -> None:
         self.tokenizer, self.template = tokenizer, template
         self.separator = tokenizer.encode_batch([template.separator], False)[0]
+        if template.max_query <= len(self.separator):
+            raise ValueError(
+                f'config.data.max_query={template.max_query} must be above the '
+                f'{len(self.separator)} tokens of config.data.separator='
+                f'{template.separator!r}.'
+            )
         self.tasks: list[dict[str, Any]] = []
         self.truncated = {'queries': 0, 'targets': 0}
         self.task_of: list[np.ndarray] = []

@@ -45,7 +45,7 @@ RULES = {
     'data.client_size': _number(2),
     'data.max_query': _POSITIVE,
     'data.max_target': _POSITIVE,
-    'prompt.length': _COUNT,
+    'prompt.length': _POSITIVE,
     'prompt.scale': _RATE,
     'rounds': _COUNT,
     'clients_per_round': _POSITIVE,

@@ -74,7 +74,7 @@ def attempt(name: str, rows: Callable, *args) -> Iterator[table.Row]:
 
 def compare_golden(subject: Subject) -> Iterator[table.Row]:
     """The stored numbers against PyTorch's of today."""
-    case, stored, _ = golden.read(subject.name)
+    case, stored = golden.read(subject.name)
     today = golden.numbers(subject.theirs, case)
     for key, value in stored.items():
         yield table.relative(
@@ -89,8 +89,7 @@ def compare_golden(subject: Subject) -> Iterator[table.Row]:
 def write_golden(subject: Subject) -> None:
     """Writes PyTorch's numbers of a model."""
     answers = golden.numbers(subject.theirs, subject.case)
-    fingerprint = subject.ours.lm.fingerprint
-    golden.write(subject.name, subject.case, answers, fingerprint)
+    golden.write(subject.name, subject.case, answers)
     path = golden.path(subject.name)
     print(f'{path}: {path.stat().st_size / 1024:.0f} KB')
 

@@ -60,25 +60,24 @@ def path(name: str) -> Path:
     return FOLDER / f'{name}.npz'
 
 
-def write(name: str, case: Case, answers: Numbers, fingerprint: str) -> None:
-    """The case, the answers in f32 and the fingerprint of the weights."""
+def write(name: str, case: Case, answers: Numbers) -> None:
+    """The case as it is, the answers in f32 and int32."""
     arrays = {k: _narrow(v) for k, v in answers.items()}
     arrays |= {f'case_{k}': v for k, v in _flatten(case).items()}
     FOLDER.mkdir(exist_ok=True)
-    np.savez_compressed(path(name), fingerprint=np.array(fingerprint), **arrays)
+    np.savez_compressed(path(name), **arrays)
 
 
-def read(name: str) -> tuple[Case, Numbers, str]:
-    """The three things that `write` was given."""
+def read(name: str) -> tuple[Case, Numbers]:
+    """What `write` was given."""
     with np.load(path(name)) as file:
         arrays = dict(file)
-    fingerprint = str(arrays.pop('fingerprint'))
     flat = {
         k.removeprefix('case_'): arrays.pop(k)
         for k in list(arrays)
         if k.startswith('case_')
     }
-    return _unflatten(flat), arrays, fingerprint
+    return _unflatten(flat), arrays
 
 
 def _narrow(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,125 @@
+"""Laws of generation: the cache, the batch and the padding are not seen."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fedprompt_jax.evaluation import generation
+from fedprompt_jax.evaluation.generation import Generator, Query
+from tests import plain
+
+OWNERS = 4
+NEW = 6
+LENGTHS = (1, 3, 9, 16, 20, 5, 2, 16, 12)  # padded to 16 and to 24
+NEVER = (299,)  # an end token that random weights do not choose here
+
+
+@pytest.fixture(scope='module')
+def bank():
+    rng = np.random.default_rng(0)
+    # Large prompts, so that owners answer differently.
+    return jax.tree.map(lambda x: 2 * x, plain.random_bank(rng, OWNERS))
+
+
+@pytest.fixture(scope='module')
+def queries():
+    rng = np.random.default_rng(1)
+    return [
+        Query(i % OWNERS, rng.integers(5, 290, n).astype(np.int32))
+        for i, n in enumerate(LENGTHS)
+    ]
+
+
+@pytest.fixture(scope='module')
+def generate(model, lm):
+    """(bank, queries) -> outputs, with some end tokens and batch size."""
+
+    def call(bank, queries, eos_ids=NEVER, batch_size=4, new=NEW):
+        generator = Generator(
+            model,
+            lm.base,
+            eos_ids=eos_ids,
+            max_new_tokens=new,
+            batch_size=batch_size,
+            put=plain.same,
+        )
+        return [list(o) for o in generator(bank, queries)]
+
+    return call
+
+
+@pytest.fixture(scope='module')
+def naive(model, lm, bank, queries):
+    """A whole forward pass for every token of every query."""
+
+    def next_token(query, tokens):
+        params = jax.tree.map(lambda x: x[query.owner], bank)
+        padded = np.zeros(32, np.int32)  # behind a causal mask
+        padded[: len(tokens)] = tokens
+        rows = plain.logits(model, lm.base, params, padded)
+        return int(jnp.argmax(rows[plain.P + len(tokens) - 1]))
+
+    outputs = []
+    for query in queries:
+        tokens = list(query.tokens)
+        for _ in range(NEW):
+            tokens.append(next_token(query, tokens))
+        outputs.append(tokens[len(query.tokens) :])
+    return outputs
+
+
+def test_cached_greedy_is_a_forward_pass_for_every_token(
+    generate, naive, bank, queries
+):
+    assert len({tuple(o) for o in naive}) > len(naive) // 2  # they differ
+    assert generate(bank, queries) == naive
+
+
+@pytest.mark.parametrize('batch_size', [1, 9])
+def test_the_batch_does_not_matter(batch_size, generate, naive, bank, queries):
+    order = np.random.default_rng(2).permutation(len(queries))
+    shuffled = [queries[i] for i in order]
+    outputs = generate(bank, shuffled, batch_size=batch_size)
+    assert outputs == [naive[i] for i in order]
+
+
+def test_the_number_of_owners_does_not_matter(generate, naive, bank, queries):
+    few = jax.tree.map(lambda x: x[1:3], bank)
+    chosen = [i for i, q in enumerate(queries) if q.owner in (1, 2)]
+    moved = [queries[i]._replace(owner=queries[i].owner - 1) for i in chosen]
+    assert generate(few, moved) == [naive[i] for i in chosen]
+
+
+def test_an_end_token_stops_its_own_row_and_is_left_out(
+    generate, naive, bank, queries
+):
+    # The first token of one output and the third of another end a text.
+    ends = (naive[0][0], naive[5][2])
+
+    def cut(output):
+        places = [i for i, token in enumerate(output) if token in ends]
+        return output[: places[0]] if places else output
+
+    expected = [cut(o) for o in naive]
+    assert expected[0] == [] and NEW in map(len, expected)
+    assert len(expected[5]) == 2
+    assert generate(bank, queries, ends) == expected
+
+
+def test_fewer_new_tokens_are_a_beginning(generate, naive, bank, queries):
+    short = generate(bank, queries[:3], new=1)
+    assert short == [o[:1] for o in naive[:3]]
+
+
+def test_no_query_has_no_output(generate, bank):
+    assert generate(bank, []) == []
+
+
+def test_lengths_are_compiled_for_twice_an_octave():
+    padded = [generation.padded_length(n) for n in range(1, 1025)]
+    assert all(p >= n for n, p in enumerate(padded, start=1))
+    assert all(p <= 1.5 * n for n, p in enumerate(padded, start=1) if n > 16)
+    assert sorted(set(padded)) == [
+        16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
+    ]  # fmt: skip

@@ -1,0 +1,52 @@
+"""Our numbers are PyTorch's, which tests/parity stored in tests/golden."""
+
+import numpy as np
+import pytest
+
+from tests import tiny
+from tests.parity import golden
+from tests.parity.ours import Ours
+from tests.parity.table import relative_error
+
+SIMULATION = {'tiny_tied': 'packed', 'tiny_untied': 'vmap', 'smollm2': 'packed'}
+
+
+@pytest.fixture(scope='module', params=golden.NAMES)
+def answers(request, tmp_path_factory):
+    """(name, ours, theirs): golden numbers of a model by both."""
+    name = request.param
+    if name == 'smollm2':
+        folder = request.getfixturevalue('smollm2_folder')
+    else:
+        folder = tmp_path_factory.mktemp(name)
+        tied = name == 'tiny_tied'
+        tiny.make_checkpoint(folder, seed=int(tied), tied=tied)
+    case, theirs = golden.read(name)
+    ours = golden.numbers(Ours(folder).using(SIMULATION[name]), case)
+    return name, ours, theirs
+
+
+def test_logits(answers):
+    name, ours, theirs = answers
+    tolerance = 1e-3 if name == 'smollm2' else 1e-4
+    for key in {'logits', 'top_logits', 'next_logprob'} & theirs.keys():
+        np.testing.assert_allclose(
+            ours[key], theirs[key], rtol=0, atol=tolerance, err_msg=key
+        )
+
+
+def test_the_likeliest_tokens(answers):
+    _, ours, theirs = answers
+    np.testing.assert_array_equal(ours['top_ids'], theirs['top_ids'])
+
+
+@pytest.mark.parametrize('key', ['loss', 'grad_norm', 'grad'])
+def test_losses_and_gradients_of_prompts(answers, key):
+    _, ours, theirs = answers
+    assert ours[key].shape == theirs[key].shape
+    assert relative_error(ours[key], theirs[key]) < 1e-4
+
+
+def test_greedy_tokens(answers):
+    _, ours, theirs = answers
+    np.testing.assert_array_equal(ours['greedy'], theirs['greedy'])

@@ -1,0 +1,267 @@
+"""Laws of packing: what a grid holds, who reads whom, how many shapes."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fedprompt_jax.data.examples import LOSSES, Example, token_weights
+from fedprompt_jax.data.packing import NOBODY, Packer, Shape
+from fedprompt_jax.data.shapes import choose_shapes
+from fedprompt_jax.federated.packed import attention_mask
+
+SHAPES = (Shape(24, 8, (2, 5)), Shape(48, 20, (3,)))
+
+
+def random_examples(seed, count=60, owners=7, longest=30):
+    """Ragged examples whose tokens are all different."""
+    rng = np.random.default_rng(seed)
+    examples, token = [], 1
+    for _ in range(count):
+        q, t = rng.integers(1, longest), rng.integers(1, 12)
+        tokens = np.arange(token, token + q + t, dtype=np.int32)
+        owner = int(rng.integers(owners))
+        examples.append(Example(owner, tokens[:q], tokens[q:]))
+        token += q + t
+    return examples
+
+
+CASES = [
+    (prompt, isolate, seed)
+    for prompt, isolate in itertools.product((0, 3), (False, True))
+    for seed in (0, 1)
+]
+
+
+@pytest.fixture(params=CASES, ids=str)
+def packed(request):
+    """(P, isolate, examples, weights, grids)."""
+    prompt, isolate, seed = request.param
+    examples = random_examples(seed)
+    weights = token_weights(examples, 'example')
+    grids = Packer(prompt, SHAPES).pack(examples, weights, isolate)
+    return prompt, isolate, examples, weights, grids
+
+
+def places(grid):
+    """(row, place) of every target of a grid, in order."""
+    return np.argwhere(grid.target_example >= 0)
+
+
+def test_every_example_is_there_once_with_all_its_targets(packed):
+    prompt, _, examples, weights, grids = packed
+    found = {i: [] for i in range(len(examples))}
+    for grid in grids:
+        for r, k in places(grid):
+            i, at = int(grid.target_example[r, k]), grid.target_index[r, k]
+            e, t = examples[i], len(found[int(grid.target_example[r, k])])
+            found[i].append(int(grid.target_label[r, k]))
+            assert grid.target_owner[r, k] == e.owner == grid.owner[r, at]
+            assert grid.target_weight[r, k] == np.float32(weights[i])
+            # The token that predicts target t, and its position.
+            predictor = [*e.query, *e.target][len(e.query) - 1 + t]
+            assert grid.tokens[r, at] == predictor
+            assert grid.position[r, at] == prompt + len(e.query) - 1 + t
+    assert [found[i] for i in found] == [list(e.target) for e in examples]
+    tokens = np.concatenate(
+        [g.tokens[(g.owner >= 0) & (g.slot < 0)] for g in grids]
+    )
+    read = [np.concatenate([e.query, e.target[:-1]]) for e in examples]
+    assert sorted(tokens) == sorted(np.concatenate(read))
+
+
+def test_a_token_reads_its_prompt_and_its_example_up_to_itself(packed):
+    """attends(q, k) against the ids of the tokens themselves."""
+    prompt, _, examples, _, grids = packed
+    of = {t: i for i, e in enumerate(examples) for t in [*e.query, *e.target]}
+    for grid in grids:
+        mask = np.asarray(attention_mask(grid))
+        for r, q in np.argwhere(grid.owner >= 0):
+            reads = np.flatnonzero(mask[r, q])
+            slots = reads[grid.slot[r, reads] >= 0]
+            texts = reads[grid.slot[r, reads] < 0]
+            owner = grid.owner[r, q]
+            assert (grid.owner[r, reads] == owner).all()
+            if grid.slot[r, q] >= 0:
+                assert list(grid.slot[r, slots]) == list(
+                    range(grid.slot[r, q] + 1)
+                )
+                assert not len(texts)
+                continue
+            assert list(grid.slot[r, slots]) == list(range(prompt))
+            e = examples[of[grid.tokens[r, q]]]
+            whole = [*e.query, *e.target]
+            n = whole.index(grid.tokens[r, q]) + 1
+            assert list(grid.tokens[r, texts]) == whole[:n]
+
+
+def test_the_mask_is_the_formula(packed):
+    *_, grids = packed
+    grid = grids[-1]
+    rows, length = grid.tokens.shape
+    mask = np.asarray(attention_mask(grid))
+    rng = np.random.default_rng(3)
+    for r, q, k in rng.integers(0, [rows, length, length], (2000, 3)):
+        expected = (
+            k <= q
+            and grid.owner[r, q] == grid.owner[r, k]
+            and (
+                grid.segment[r, q] == grid.segment[r, k] or grid.slot[r, k] >= 0
+            )
+        )
+        assert mask[r, q, k] == expected
+
+
+def test_positions_count_the_prompt_and_restart_behind_it(packed):
+    prompt, *_, grids = packed
+    for grid in grids:
+        slots = grid.slot >= 0
+        np.testing.assert_array_equal(grid.position[slots], grid.slot[slots])
+        assert (grid.segment[slots] == 0).all()
+        for r in range(len(grid.tokens)):
+            for segment in set(grid.segment[r]) - {0}:
+                own = grid.position[r, grid.segment[r] == segment]
+                expected = prompt + np.arange(len(own))
+                np.testing.assert_array_equal(own, expected)
+
+
+def test_a_prompt_stands_once_a_row_and_owner(packed):
+    prompt, *_, grids = packed
+    for grid in grids:
+        for owner, slot in zip(grid.owner, grid.slot, strict=True):
+            for c in set(owner) - {NOBODY}:
+                own = slot[(owner == c) & (slot >= 0)]
+                assert list(own) == list(range(prompt))
+
+
+def test_rows_hold_what_their_shape_says_and_padding_is_empty(packed):
+    _, isolate, examples, _, grids = packed
+    sizes = {(n, s.length, s.targets) for s in SHAPES for n in s.rows}
+    for grid in grids:
+        assert (*grid.tokens.shape, grid.target_label.shape[1]) in sizes
+        padding = grid.owner == NOBODY
+        assert not grid.tokens[padding].any()
+        assert (grid.slot[padding] == NOBODY).all()
+        empty = grid.target_example == NOBODY
+        assert not grid.target_weight[empty].any()
+        assert (grid.target_owner[empty] == NOBODY).all()
+        for owner in grid.owner:
+            owners = set(owner) - {NOBODY}
+            assert not isolate or len(owners) <= 1
+
+
+def test_short_examples_go_to_short_rows():
+    short = Example(0, np.arange(1, 5), np.arange(1, 3))
+    long = Example(0, np.arange(1, 40), np.arange(1, 3))
+    many_targets = Example(0, np.arange(1, 3), np.arange(1, 11))
+    for example, length in ((short, 24), (long, 48), (many_targets, 48)):
+        (grid,) = Packer(3, SHAPES).pack([example], [1.0])
+        assert grid.tokens.shape[1] == length
+
+
+def test_a_row_holds_no_more_targets_than_it_has_places():
+    """Ten targets fit a row by tokens, but only eight by places."""
+    examples = [Example(0, np.arange(1, 2), np.arange(1, 6))] * 2
+    (grid,) = Packer(3, (Shape(24, 8, (2,)),)).pack(examples, [1.0] * 2)
+    assert (np.sum(grid.target_example >= 0, axis=1) == 5).all()
+
+
+@pytest.mark.parametrize('room', [(24, 2), (6, 20)])
+def test_an_example_that_fits_no_shape_is_an_error(room):
+    example = Example(0, np.arange(1, 5), np.arange(1, 5))
+    with pytest.raises(ValueError, match='7 tokens and 4 targets behind'):
+        Packer(3, (Shape(*room, (1,)),)).pack([example], [1.0])
+
+
+@pytest.mark.parametrize(
+    ('rows', 'grids'),
+    [(0, []), (1, [2]), (3, [5]), (5, [5]), (6, [5, 2]), (13, [5, 5, 5])],
+)
+def test_grids_are_of_the_compiled_sizes(rows, grids):
+    assert Shape(24, 8, (2, 5)).grids(rows) == grids
+
+
+@pytest.mark.parametrize(
+    ('loss', 'weights'),
+    # Owner 0 has examples of 1 and 3 targets, owner 1 one of 2.
+    [
+        ('sequence', [1 / 2, 1 / 2, 1]),
+        ('example', [1 / 2, 1 / 6, 1 / 2]),
+        ('token', [1 / 4, 1 / 4, 1 / 2]),
+    ],
+)
+def test_weights_by_hand(loss, weights):
+    query = np.arange(1, 3)
+    examples = [Example(c, query, np.arange(t)) for c, t in ((0, 1), (0, 3))]
+    examples.append(Example(1, query, np.arange(2)))
+    assert token_weights(examples, loss) == pytest.approx(weights)
+
+
+def test_an_unknown_loss_is_named():
+    with pytest.raises(ValueError, match="'mean' must be one of"):
+        token_weights([], 'mean')
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_weights_do_not_depend_on_other_owners(loss):
+    examples = random_examples(4)
+    weights = token_weights(examples, loss)
+    for c in range(7):
+        own = [i for i, e in enumerate(examples) if e.owner == c]
+        alone = token_weights([examples[i] for i in own], loss)
+        assert [weights[i] for i in own] == alone
+
+
+def chosen(batches, longest, multiple=1, max_tokens=1024):
+    return choose_shapes(
+        batches,
+        longest,
+        3,
+        attention_scale=256.0,
+        target_cost=0.3,
+        max_tokens=max_tokens,
+        row_multiple=multiple,
+    )
+
+
+@pytest.mark.parametrize('multiple', [1, 4])
+@pytest.mark.parametrize('longest', [30, 200])
+def test_a_run_compiles_few_shapes_whatever_its_cohorts(longest, multiple):
+    rng = np.random.default_rng(5)
+    cohorts = [
+        random_examples(seed, int(rng.integers(1, 60)), longest=longest)
+        for seed in range(60)
+    ]
+    every = [e for cohort in cohorts for e in cohort]
+    most = (
+        max(e.num_tokens for e in every),
+        max(len(e.target) for e in every),
+    )
+    packer = chosen(cohorts[:3], most, multiple)
+    shapes = set()
+    for cohort, isolate in itertools.product(cohorts, (False, True)):
+        for grid in packer.pack(cohort, [1.0] * len(cohort), isolate):
+            shapes.add((*grid.tokens.shape, grid.target_label.shape[1]))
+    assert len(shapes) <= 4
+    for rows, length, _ in shapes:
+        assert rows % multiple == 0
+        assert rows * length <= 1024 or rows == multiple
+
+
+@pytest.mark.parametrize('longest', [(9, 9), (100, 40), (700, 3), (15, 1)])
+def test_the_longest_example_of_the_run_fits(longest):
+    """Though no batch of the sample has it."""
+    tokens, targets = longest
+    packer = chosen([random_examples(6, 20, longest=4)], longest)
+    length = np.arange(tokens - targets + 1, dtype=np.int32)
+    example = Example(0, length, np.zeros(targets, np.int32))
+    assert example.num_tokens == tokens
+    assert packer.pack([example], [1.0])
+
+
+def test_a_few_long_examples_get_rows_of_their_own():
+    short = random_examples(7, 60, longest=8)
+    long = Example(0, np.arange(1, 400), np.arange(1, 9))
+    packer = chosen([[*short, long]], (long.num_tokens, 12))
+    assert len(packer.shapes) == 2
+    assert packer.shapes[0].length < 100 < packer.shapes[1].length
