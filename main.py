@@ -36,11 +36,11 @@ def main(argv: list[str]) -> None:
     own.propagate = False
     from fedprompt_jax.experiment import run
 
-    config = _CONFIG.value
-    workdir = _WORKDIR.value or f'runs/{config.name}-{config.scale}'
     try:
+        config = _CONFIG.value
+        workdir = _WORKDIR.value or f'runs/{config.name}-{config.scale}'
         run.main(config, Path(workdir), Path(_CACHE_DIR.value).expanduser())
-    except (ValueError, FloatingPointError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f'error: {error}')
 
 
@@ -49,8 +49,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(argv)
     except AttributeError as error:  # ml_collections says what is near
-        text = str(error).strip('\'"').replace('\n', ' ')
-        sys.exit(f'error: --config has no such key: {text}')
+        text = str(error).replace('\\n', '. ').replace('\\', '').strip('\'"')
+        sys.exit(f"error: --config has no key '{text}")
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 

@@ -58,7 +58,7 @@ def make_task(name='task1_rivers', count=12, **changes):
     instances = [
         {
             'id': f'{name}-{i}',
-            'input': f'what is the river {i}?' + ' the name' * (i % 4),
+            'input': f'what is the river {name[4]}{i}?' + ' the name' * (i % 4),
             'output': [f'river {i}', f'the {i} river'][: 1 + i % 2],
         }
         for i in range(count)

@@ -135,7 +135,7 @@ def test_a_prompt_stands_once_a_row_and_owner(packed):
 
 
 def test_rows_hold_what_their_shape_says_and_padding_is_empty(packed):
-    _, isolate, examples, _, grids = packed
+    _, isolate, *_, grids = packed
     sizes = {(n, s.length, s.targets) for s in SHAPES for n in s.rows}
     for grid in grids:
         assert (*grid.tokens.shape, grid.target_label.shape[1]) in sizes

@@ -11,8 +11,8 @@ from fedprompt_jax.data.sampling import Pooled, epoch_steps, sample_cohort
 from fedprompt_jax.data.store import Source, Template, open_store
 from tests.conftest import make_task
 
-POPULATION = [np.arange(0, 5), np.arange(5, 9), np.arange(9, 16), [16], [17]]
-POPULATION = [np.array(p) for p in POPULATION]
+POPULATION = [np.arange(0, 5), np.arange(5, 9), np.arange(9, 16)]
+POPULATION += [np.array([16]), np.array([17])]
 
 
 def cohort(store, population=POPULATION, seed=0, round=0, **sizes):
@@ -95,7 +95,7 @@ def test_a_client_shuffles_anew_each_round(store, instance_of):
 
 
 def test_pooled_data_goes_on_where_the_last_round_ended(store, instance_of):
-    """Rounds of 6 examples: 19 rounds are 6 passes over 19 instances."""
+    """Nine rounds of 6 examples are three passes over 18 instances."""
     pooled = Pooled(POPULATION)
     assert len(pooled) == 1 and len(pooled[0]) == 18
     seen = [
@@ -287,7 +287,7 @@ def test_a_build_that_is_killed_leaves_nothing(error, lm, tmp_path):
     assert len(store) == 12
 
 
-def test_of_two_builders_the_first_wins(lm, tmp_path, monkeypatch):
+def test_of_two_builders_the_first_wins(lm, tmp_path):
     """Another process finishes the same store while this one builds."""
     data = Counting([make_task()])
     other = open_store(data.source, lm.tokenizer, TEMPLATE, tmp_path)

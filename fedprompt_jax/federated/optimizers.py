@@ -47,12 +47,19 @@ def _check(spec: str, name: str, kwargs: dict[str, Any]) -> None:
             f'{spec!r}: optax has no optimizer {name!r}; did you mean '
             f'{near[0]!r}?'
         )
-    accepted = set(inspect.signature(getattr(optax, name)).parameters)
-    accepted -= {'learning_rate'}
-    for key in set(kwargs) - accepted:
+    parameters = dict(inspect.signature(getattr(optax, name)).parameters)
+    del parameters['learning_rate']
+    for key in set(kwargs) - set(parameters):
         raise ValueError(
             f'{spec!r}: optax.{name} has no argument {key!r}; it takes '
-            f'{", ".join(sorted(accepted))}.'
+            f'{", ".join(sorted(parameters))}.'
+        )
+    needed = [k for k, p in parameters.items() if p.default is p.empty]
+    missing = [k for k in needed if k not in kwargs]
+    if missing:
+        raise ValueError(
+            f'{spec!r}: optax.{name} needs {", ".join(missing)}; write '
+            f"'{name}({missing[0]}=...)'."
         )
 
 

@@ -1,0 +1,115 @@
+"""The order of the rooms: imports go down, never up and never in a circle."""
+
+import ast
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = 'fedprompt_jax'
+ROOMS = (
+    'data', 'models', 'peft', 'federated', 'evaluation', 'algorithms',
+    'experiment',
+)  # fmt: skip
+SLOW = ('jax', 'flax', 'optax', 'transformers', 'rouge_score', 'datasets')
+FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
+def statements(tree, top_level):
+    """All nodes, or those that run (or are type-checked) on import."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        lazy = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        if not (top_level and isinstance(node, lazy)):
+            todo.extend(ast.iter_child_nodes(node))
+
+
+def imports(module, top_level=False):
+    """Names of the modules that a module imports."""
+    tree = ast.parse(MODULES[module].read_text('utf-8'))
+    for node in statements(tree, top_level):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f'{module} has a relative import'
+            for alias in node.names:
+                whole = f'{node.module}.{alias.name}'
+                yield whole if whole in MODULES else node.module
+
+
+def room(module):
+    parts = module.split('.')
+    in_room = parts[0] == PACKAGE and len(parts) > 1 and parts[1] in ROOMS
+    return ROOMS.index(parts[1]) if in_room else None
+
+
+def test_the_rooms_are_those_of_the_design():
+    folders = {
+        p.name
+        for p in (ROOT / PACKAGE).iterdir()
+        if (p / '__init__.py').exists()
+    }
+    assert folders == set(ROOMS)
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_no_room_imports_one_above_it(module):
+    here = room(module)
+    if here is None:
+        here = -1  # files beside the rooms import none of them
+    for name in imports(module):
+        there = room(name)
+        assert there is None or there <= here, f'{module} imports {name}'
+
+
+@pytest.mark.parametrize('module', [m for m in MODULES if room(m) == 0])
+def test_data_imports_no_accelerator_library(module):
+    for name in imports(module):
+        assert name.split('.')[0] not in ('jax', 'flax', 'optax'), name
+    for name in imports(module, top_level=True):
+        assert name.split('.')[0] not in SLOW, name
+
+
+def test_nothing_imports_configs_tests_or_main():
+    for module in MODULES:
+        for name in imports(module):
+            assert name.split('.')[0] not in ('configs', 'tests', 'main')
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {m: [n for n in imports(m) if n in MODULES] for m in MODULES}
+    done, path = set(), []
+
+    def visit(module):
+        assert module not in path, ' > '.join([*path, module])
+        if module not in done:
+            path.append(module)
+            for other in graph[module]:
+                visit(other)
+            done.add(path.pop())
+
+    for module in graph:
+        visit(module)
+
+
+def test_faults_of_a_config_are_told_before_anything_slow_is_loaded():
+    script = (
+        'import sys; from fedprompt_jax.data import store, packing, sampling; '
+        'assert "jax" not in sys.modules; '
+        'from fedprompt_jax.experiment import run; '
+        'slow = {"transformers", "matplotlib", "rouge_score", "datasets"}; '
+        'assert not slow & set(sys.modules), slow & set(sys.modules)'
+    )
+    subprocess.run([sys.executable, '-c', script], cwd=ROOT, check=True)
