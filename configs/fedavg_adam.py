@@ -111,7 +111,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
 
     c.evaluation = config_dict.ConfigDict()
     c.evaluation.max_new_tokens = 10  # longest output, greedy
-    c.evaluation.batch_size = 48  # queries generated at once
+    # Queries generated at once; fewer where packing.max_tokens says so.
+    c.evaluation.batch_size = 48
 
     c.packing = config_dict.ConfigDict()
     c.packing.max_tokens = 4096  # most tokens in one call of the model

@@ -51,6 +51,7 @@ class Generator:
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
       batch_size: most queries at once, N.
+      max_tokens: most query tokens at once, which bounds memory.
       put: places a batch [N, ...] on the device mesh.
     """
 
@@ -63,10 +64,12 @@ class Generator:
         max_new_tokens: int,
         batch_size: int,
         put: Callable,
+        max_tokens: int = 2**20,
     ) -> None:
         self.model, self.base = model, base
         self.eos_ids, self.max_new_tokens = tuple(eos_ids), max_new_tokens
-        self.batch_size, self.put = batch_size, put
+        self.batch_size, self.max_tokens = batch_size, max_tokens
+        self.put = put
 
     def __call__(
         self, bank, queries: Sequence[Query], progress: str = ''
@@ -79,17 +82,17 @@ class Generator:
           progress: what the progress bar says; '' shows none.
         """
         cache = prompt_cache(self.model, self.base, bank)
-        order = sorted(
-            range(len(queries)), key=lambda i: len(queries[i].tokens)
-        )
+        lengths = [len(q.tokens) for q in queries]
+        order = sorted(range(len(queries)), key=lambda i: -lengths[i])
         outputs: list[np.ndarray] = [np.zeros(0, np.int32)] * len(queries)
         bar = tqdm(
             total=len(queries), desc=progress, disable=not progress, leave=False
         )
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        while order:
+            size = self._batch_rows(padded_length(lengths[order[0]]))
+            chosen, order = order[:size], order[size:]
             padded, length, owner = self.put(
-                self._pad([queries[i] for i in chosen])
+                _pad([queries[i] for i in chosen], size)
             )
             # Gathered out here: greedy compiles once for any number of owners.
             past = jax.tree.map(lambda x, o=owner: x[:, o], cache)
@@ -110,16 +113,20 @@ class Generator:
         bar.close()
         return outputs
 
-    def _pad(self, queries: Sequence[Query]):
-        """tokens [N, L], length [N] (0: no query), owner [N]."""
-        lengths = [len(q.tokens) for q in queries]
-        shape = (self.batch_size, padded_length(max(lengths)))
-        tokens = np.zeros(shape, np.int32)
-        length, owner = np.zeros((2, self.batch_size), np.int32)
-        for n, query in enumerate(queries):
-            tokens[n, : lengths[n]] = query.tokens
-            length[n], owner[n] = lengths[n], query.owner
-        return tokens, length, owner
+    def _batch_rows(self, length: int) -> int:
+        """Queries of a padded length at once: as max_tokens allows."""
+        return max(1, min(self.batch_size, self.max_tokens // length))
+
+
+def _pad(queries: Sequence[Query], rows: int):
+    """tokens [N, L], length [N] (0: no query), owner [N]."""
+    lengths = [len(q.tokens) for q in queries]
+    tokens = np.zeros((rows, padded_length(max(lengths))), np.int32)
+    length, owner = np.zeros((2, rows), np.int32)
+    for n, query in enumerate(queries):
+        tokens[n, : lengths[n]] = query.tokens
+        length[n], owner[n] = lengths[n], query.owner
+    return tokens, length, owner
 
 
 def padded_length(length: int) -> int:

@@ -224,6 +224,7 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
         max_new_tokens=config.evaluation.max_new_tokens,
         batch_size=config.evaluation.batch_size,
         put=put_rows,
+        max_tokens=config.packing.max_tokens,
     )
     return Evaluator(data.store, lm.tokenizer, packer, decoder)
 

@@ -140,12 +140,11 @@ def _not_among(key: str, value: Any, choices) -> Iterator[str]:
 def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
     """Faults that lie between two keys."""
     p = c.personalization
-    for alpha in p.alphas:
-        if not 0 <= alpha <= 1:
-            yield (
-                f'config.personalization.alphas={p.alphas!r} must lie between '
-                '0 (the global prompt) and 1 (the personalized one).'
-            )
+    if not all(0 <= alpha <= 1 for alpha in p.alphas):
+        yield (
+            f'config.personalization.alphas={p.alphas!r} must lie between '
+            '0 (the global prompt) and 1 (the personalized one).'
+        )
     most = p.clients * p.eval_examples
     if not p.clients <= p.global_examples <= most:
         yield (
@@ -171,8 +170,8 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             )
     if c.data.splits not in splits.RULES and c.data.path == 'embedded':
         yield (
-            f'config.data.splits={c.data.splits!r} is no rule, and the embedded '
-            "corpus has no lists of splits; use 'paper' or 'random'."
+            f'config.data.splits={c.data.splits!r} is no rule, and the '
+            "embedded corpus has no lists of splits; use 'paper' or 'random'."
         )
 
 

@@ -1,7 +1,9 @@
 """Logits and tokens: ours against transformers'."""
 
 from collections.abc import Iterator
+import contextlib
 import importlib.util
+import io
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +94,8 @@ def compare_imports(subject: Subject) -> Iterator[table.Row]:
     assert spec is not None  # subjects.make has used it
     path = Path(spec.submodule_search_locations[0])
     gguf = next(path.glob('*.gguf'))
-    theirs = Theirs(path, gguf_file=gguf.name)
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar that stays
+        theirs = Theirs(path, gguf_file=gguf.name)
     yield table.max_abs(
         'logits',
         f'{subject.name}: GGUF imported by each',

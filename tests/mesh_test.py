@@ -1,0 +1,122 @@
+"""Results do not depend on the devices: eight of them, in every mesh."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from tests import tiny
+
+ROOT = Path(__file__).parents[1]
+MESHES = [(8, 1), (4, 2), (2, 4), (1, 8)]
+
+
+def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
+    """Gradients, generation and losses on a mesh of all devices."""
+    from fedprompt_jax.data.packing import Packer, Shape
+    from fedprompt_jax.evaluation.generation import Generator, Query
+    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax.federated.packed import PackedSimulation
+    from fedprompt_jax.models import source
+    from fedprompt_jax.models.decoder import Decoder
+    from tests import plain
+
+    mesh = mesh_lib.make_mesh(data, model)
+    sizes = source.read_config(folder)
+    sharding = mesh_lib.base_sharding(mesh, sizes)
+    lm = source.load(folder, np.float32, sharding)
+    kernel = lm.base['layers']['mlp']['up']['kernel']
+    assert len(kernel.sharding.device_set) == data * model
+    assert kernel.addressable_shards[0].data.shape[-1] == 64 // model
+    put = mesh_lib.put_rows(mesh)
+    decoder = Decoder(lm.config)
+    rng = np.random.default_rng(0)
+    bank = plain.random_bank(rng, 4)
+    bank = mesh_lib.put_replicated(mesh)(bank)
+    examples = plain.random_examples(rng, (5, 3, 0, 6))
+    packer = Packer(plain.P, (Shape(32, 16, (8,)),))
+    simulation = PackedSimulation(decoder, lm.base, packer, 'sequence', put)
+    losses, grads = simulation.gradients(bank, examples)
+    generate = Generator(
+        decoder,
+        lm.base,
+        eos_ids=lm.tokenizer.eos_ids,
+        max_new_tokens=4,
+        batch_size=8,
+        put=put,
+    )
+    queries = [Query(e.owner, e.query) for e in examples[:11]]
+    tokens = np.full((11, 4), -1)
+    for row, output in zip(tokens, generate(bank, queries), strict=True):
+        row[: len(output)] = output
+    return {'losses': losses, 'grads': grads['prompt'], 'tokens': tokens}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tiny.make_checkpoint(tmp_path_factory.mktemp('mesh'))
+
+
+@pytest.fixture(scope='module')
+def on_eight(folder):
+    """What one process with eight devices found, by mesh."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'tests.mesh_test', folder],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            'JAX_PLATFORMS': 'cpu',
+            'JAX_NUM_CPU_DEVICES': '8',
+            'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / 'results.npz')
+
+
+@pytest.fixture(scope='module')
+def on_one(folder):
+    if jax.device_count() != 1:
+        pytest.skip('needs a process with one device to compare with')
+    return compute(folder, 1, 1)
+
+
+@pytest.mark.parametrize('mesh', MESHES, ids=str)
+def test_every_mesh_gives_what_one_device_gives(mesh, on_one, on_eight):
+    found = {key: on_eight[f'{key} {mesh}'] for key in on_one}
+    np.testing.assert_allclose(found['losses'], on_one['losses'], rtol=1e-5)
+    assert found['losses'][2] == 0  # the absent owner
+    np.testing.assert_allclose(
+        found['grads'], on_one['grads'], rtol=1e-3, atol=1e-5
+    )
+    np.testing.assert_array_equal(found['tokens'], on_one['tokens'])
+
+
+def test_a_mesh_of_other_devices_than_there_are_is_an_error():
+    from fedprompt_jax.federated import mesh as mesh_lib
+
+    have = jax.device_count()
+    with pytest.raises(ValueError, match=f'number of devices, {have}') as e:
+        mesh_lib.make_mesh(2 * have, 1)
+    assert f'--config.mesh.data={have}' in str(e.value)
+
+
+def main(folder: Path) -> None:
+    assert jax.device_count() == 8
+    results = {
+        f'{key} {mesh}': value
+        for mesh in MESHES
+        for key, value in compute(folder, *mesh).items()
+    }
+    np.savez(folder / 'results.npz', **results)
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]))
