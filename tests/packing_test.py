@@ -175,7 +175,15 @@ def test_an_example_that_fits_no_shape_is_an_error(room):
 
 @pytest.mark.parametrize(
     ('rows', 'grids'),
-    [(0, []), (1, [2]), (3, [5]), (5, [5]), (6, [5, 2]), (13, [5, 5, 5])],
+    [
+        (0, []),
+        (1, [2]),
+        (2, [2]),
+        (3, [5]),
+        (5, [5]),
+        (6, [5, 2]),
+        (13, [5, 5, 5]),
+    ],
 )
 def test_grids_are_of_the_compiled_sizes(rows, grids):
     assert Shape(24, 8, (2, 5)).grids(rows) == grids
@@ -248,13 +256,14 @@ def test_a_run_compiles_few_shapes_whatever_its_cohorts(longest, multiple):
         assert rows * length <= 1024 or rows == multiple
 
 
-@pytest.mark.parametrize('longest', [(9, 9), (100, 40), (700, 3), (15, 1)])
+@pytest.mark.parametrize('longest', [(30, 30), (100, 80), (700, 3), (40, 1)])
 def test_the_longest_example_of_the_run_fits(longest):
-    """Though no batch of the sample has it."""
+    """Though no batch of the sample has its like."""
     tokens, targets = longest
-    packer = chosen([random_examples(6, 20, longest=4)], longest)
-    length = np.arange(tokens - targets + 1, dtype=np.int32)
-    example = Example(0, length, np.zeros(targets, np.int32))
+    sample = [Example(c, np.arange(30), np.arange(1)) for c in range(9)]
+    packer = chosen([sample], longest)
+    query = np.arange(tokens - targets + 1, dtype=np.int32)
+    example = Example(0, query, np.zeros(targets, np.int32))
     assert example.num_tokens == tokens
     assert packer.pack([example], [1.0])
 

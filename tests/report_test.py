@@ -11,12 +11,12 @@ import warnings
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment import (
+from fedprompt_jax.experiment import run_folder
+from fedprompt_jax.experiment.report import (
     costs,
+    page,
     plots,
     records,
-    report,
-    run_folder,
     summary,
 )
 
@@ -268,10 +268,10 @@ def test_what_a_run_does_not_have_is_left_out(make):
         folder = make(name, **settings)
         with warnings.catch_warnings():
             warnings.simplefilter('error')
-            page = report.write(folder).read_text('utf-8')
+            text = page.write(folder).read_text('utf-8')
         found = [p.stem for p in (folder / 'figures').glob('*.png')]
         assert sorted(found) == sorted(figures), name
-        assert page.count('<img') == len(figures), name
+        assert text.count('<img') == len(figures), name
 
 
 def test_costs_by_hand(make):
@@ -310,26 +310,26 @@ class _Page(html.parser.HTMLParser):
 
 def test_the_page_is_whole_and_needs_nothing_beside_it(make):
     folder = make(warnings=[EVIL], versions={'jax': EVIL}, devices=[EVIL])
-    text = report.write(folder).read_text('utf-8')
-    page = _Page()
-    page.feed(text)
-    page.close()
-    assert page.open == []
-    assert not page.tags & {'script', 'link', 'iframe'}
-    sources = [v for k, v in page.attributes if k in ('src', 'href')]
+    text = page.write(folder).read_text('utf-8')
+    parser = _Page()
+    parser.feed(text)
+    parser.close()
+    assert parser.open == []
+    assert not parser.tags & {'script', 'link', 'iframe'}
+    sources = [v for k, v in parser.attributes if k in ('src', 'href')]
     assert len(sources) == 4
     assert all(s.startswith('data:image/png;base64,') for s in sources)
     assert 'http:' not in text and 'https:' not in text
     # Command, warning, config; and all of run.json once more.
-    assert page.words.count(EVIL) == 3 + 4
+    assert parser.words.count(EVIL) == 3 + 4
     for part in ('26.00 ± 12.00', 'Every round', 'validation rouge_l'):
-        assert part in page.words
+        assert part in parser.words
 
 
 def test_the_command_writes_a_report_again(make, capsys):
     folder = make()
     (folder / 'report.html').write_text('old')
-    report.main([str(folder)])
+    page.main([str(folder)])
     assert capsys.readouterr().out.strip() == str(folder / 'report.html')
     assert (folder / 'report.html').read_text('utf-8').startswith('<!doctype')
 
@@ -342,14 +342,14 @@ def test_a_folder_of_something_else_ends_it_with_2(tmp_path, make, capsys):
         (broken, 'run.json holds no JSON object'),
     ):
         with pytest.raises(SystemExit) as e:
-            report.main([str(folder)])
+            page.main([str(folder)])
         assert e.value.code == 2
         assert told in capsys.readouterr().err
 
 
 def test_it_starts_without_the_slow_imports():
     code = (
-        'import sys, fedprompt_jax.experiment.report;'
+        'import sys, fedprompt_jax.experiment.report.page;'
         'sys.exit(bool({"jax", "matplotlib", "scipy"} & set(sys.modules)))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.experiment.records import read_metrics, read_tradeoff
+from fedprompt_jax.experiment.report.records import read_metrics, read_tradeoff
 from fedprompt_jax.experiment.run_folder import RunFolder, write_json
 
 CONFIG = {'rounds': 3, 'seed': 0, 'mesh': {'data': 1}, 'alphas': (0.5, 1)}

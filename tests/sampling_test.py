@@ -144,6 +144,14 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_client(store):
     assert order(store) == first
     assert order(store, epoch=1) != first
     assert order(store, seed=1) != first
+    # Clients with as many instances are shuffled each its own way.
+    twice = [np.arange(9)] * 2
+    steps = epoch(store, instances=twice, clients=[0, 1])
+    mine, other = (
+        [tuple(e.query) for s in steps for e in s if e.owner == c]
+        for c in (0, 1)
+    )
+    assert mine != other
     # Other clients beside it do not change a client's order.
     alone = order(store, instances=POPULATION[2:3], clients=[2])
     beside = [tuple(e.query) for s in epoch(store) for e in s if e.owner == 2]

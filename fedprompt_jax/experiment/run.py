@@ -50,10 +50,11 @@ def main(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import build, personalize, report, train
+    from fedprompt_jax.experiment import build, personalize, train
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
+    from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import RunFolder
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
@@ -114,14 +115,14 @@ def main(
             'seconds': round(compilations.seconds, 1),
         },
     )
-    page = report.write(run.path)
     run.update_info(finished=_now())
-    page = report.write(run.path)
+    report = page.write(run.path)
+    run.update_info(complete=True)
     _print_table(run.path)
     print(f'\n{seconds:.0f} s since this start, {_peak_memory():.1f} GB.')
     print(f'Run folder: {run.path}')
     print(f'Trade-off plot: {run.path / "figures" / "tradeoff.png"}')
-    print(f'Report: {page}')
+    print(f'Report: {report}')
 
 
 def _warn_of_languages(run, data) -> None:
@@ -152,7 +153,7 @@ def _cut_logs(run, stages: Sequence[Any]) -> None:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.experiment import summary
+    from fedprompt_jax.experiment.report import summary
 
     print(summary.text_table(summary.read_tradeoff(path)))
 

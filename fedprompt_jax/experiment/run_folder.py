@@ -75,7 +75,7 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        return bool(self.info.get('finished'))
+        return bool(self.info.get('complete'))
 
     def warn(self, warning: str) -> None:
         """Adds a warning to run.json, once."""

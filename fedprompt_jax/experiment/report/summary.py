@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.experiment.records import (
+from fedprompt_jax.experiment.report.records import (
     PROMPTS,
     SPLITS,
     Row,

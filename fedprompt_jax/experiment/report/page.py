@@ -14,8 +14,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from fedprompt_jax.experiment import canvas, costs, plots, records, summary
-from fedprompt_jax.experiment.records import Row
+from fedprompt_jax.experiment.report import (
+    canvas,
+    costs,
+    plots,
+    records,
+    summary,
+)
+from fedprompt_jax.experiment.report.records import Row
 from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
 
 CAPTIONS = {
@@ -230,7 +236,3 @@ def _details(name: str, inner: str) -> str:
 
 def _text(value: Any) -> str:
     return html.escape(str(value))
-
-
-if __name__ == '__main__':
-    main()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment import canvas, records
-from fedprompt_jax.experiment.client_plots import clients
-from fedprompt_jax.experiment.records import Row
-from fedprompt_jax.experiment.tradeoff_plots import tradeoff
+from fedprompt_jax.experiment.report import canvas, records
+from fedprompt_jax.experiment.report.client_plots import clients
+from fedprompt_jax.experiment.report.records import Row
+from fedprompt_jax.experiment.report.tradeoff_plots import tradeoff
 
 _NORMS = {  # key in metrics.jsonl -> label, colour, dashes
     'prompt_norm': ('‖P‖ of the global prompt', canvas.BLUE, '-'),

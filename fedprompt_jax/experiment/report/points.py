@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.experiment import records
-from fedprompt_jax.experiment.records import Row
-from fedprompt_jax.experiment.summary import last_epoch, mean_of
+from fedprompt_jax.experiment.report import records
+from fedprompt_jax.experiment.report.records import Row
+from fedprompt_jax.experiment.report.summary import last_epoch, mean_of
 
 Points = dict[Any, tuple[float, float]]  # client -> (local, global) ROUGE-L
 

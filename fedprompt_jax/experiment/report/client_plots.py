@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment import canvas
-from fedprompt_jax.experiment import points as points_lib
-from fedprompt_jax.experiment.points import Points
+from fedprompt_jax.experiment.report import canvas
+from fedprompt_jax.experiment.report import points as points_lib
+from fedprompt_jax.experiment.report.points import Points
 
 _QUANTILES = {90: ('90th', '--'), 50: ('50th', '-'), 10: ('10th', ':')}
 

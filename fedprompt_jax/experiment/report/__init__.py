@@ -1,0 +1,1 @@
+"""Figures, tables and the report of a run folder, from its files alone."""
