@@ -312,6 +312,17 @@ def test_a_round_without_a_finite_client_is_nan(module, poisonous):
     assert np.isnan(metrics['loss'])
 
 
+def test_a_client_that_diverges_is_in_no_mean():
+    """Its displacement overflows f32; its first loss and gradient do not."""
+    ingredients = Ingredients(Quadratics(), optax.sgd(1e30), SGD, 'uniform')
+    cohort = numbers(1, 5, 2**30)
+    state, metrics = run(fedavg, ingredients, start(), [cohort])
+    assert scalar(state) == pytest.approx(3e30)
+    assert int(metrics['clients_dropped']) == 1
+    assert metrics['loss'] == (1 + 25) / 2 / 2
+    assert metrics['client_grad_norm'] == (1 + 5) / 2
+
+
 @pytest.mark.filterwarnings('ignore::RuntimeWarning')
 def test_a_huge_learning_rate_drops_every_client():
     ingredients = Ingredients(Quadratics(), optax.sgd(1e39), SGD, 'uniform')

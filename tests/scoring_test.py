@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation import scoring
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
@@ -95,7 +96,8 @@ def evaluator(lm, model, store):
         batch_size=8,
         put=plain.same,
     )
-    return Evaluator(store, lm.tokenizer, plain.PACKER, decoder)
+    packer = Packer(plain.P, (Shape(64, 16, (3,)),))  # many grids
+    return Evaluator(store, lm.tokenizer, packer, decoder)
 
 
 @pytest.fixture(scope='module')

@@ -183,8 +183,8 @@ def _held_out(
     for client in chosen:
         own = population[client]
         order = generator(seed, 'held-out examples', client).permutation(own)
-        share = num_local / (num_train + num_local)
-        n = min(num_local, max(1, int(len(own) * share)))
+        share = len(own) * num_local // (num_train + num_local)
+        n = min(num_local, max(1, share))
         local.append(order[:n])
         train.append(order[n : n + num_train])
     # Client i gives its first examples; the first clients give one more

@@ -17,6 +17,8 @@ def prompt_moves(metrics: list[dict], rounds_done: int) -> str | None:
     if rounds_done != ROUNDS:
         return None
     rounds = [m for m in metrics if m['stage'] == 'train'][:ROUNDS]
+    if any(m['predicted_change'] is None or m['loss'] is None for m in rounds):
+        return None  # a non-finite round, written as null, tells nothing
     if any(
         abs(m['predicted_change']) >= LEAST * abs(m['loss']) for m in rounds
     ):
