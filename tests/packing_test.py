@@ -179,13 +179,15 @@ def test_an_example_that_fits_no_shape_is_an_error(room):
         (0, []),
         (1, [2]),
         (2, [2]),
-        (3, [5]),
+        (3, [2, 2]),  # one row of padding, where one grid of 5 has two
+        (4, [2, 2]),
         (5, [5]),
-        (6, [5, 2]),
-        (13, [5, 5, 5]),
+        (6, [2, 2, 2]),
+        (8, [5, 2, 2]),
+        (10, [5, 5]),
     ],
 )
-def test_grids_are_of_the_compiled_sizes(rows, grids):
+def test_grids_have_the_fewest_rows_of_the_compiled_sizes(rows, grids):
     assert Shape(24, 8, (2, 5)).grids(rows) == grids
 
 

@@ -65,11 +65,18 @@ class Shape(NamedTuple):
         return tokens <= self.length and len(example.target) <= self.targets
 
     def grids(self, rows: int) -> list[int]:
-        """Sizes of the grids that so many rows go to: the largest size as
-        often as it fills, then the smallest that holds the rest."""
-        full, rest = divmod(rows, self.rows[-1])
-        sizes = [self.rows[-1]] * full
-        return sizes + [n for n in self.rows if n >= rest > 0][:1]
+        """Sizes of the grids that so many rows go to, largest first.
+
+        The fewest rows in all, and of those choices the fewest grids.
+        """
+        best: list[tuple[int, list[int]]] = [(0, [])]
+        for need in range(1, rows + 1):
+            options = []
+            for size in self.rows:
+                total, grids = best[max(0, need - size)]
+                options.append((total + size, [*grids, size]))
+            best.append(min(options, key=lambda o: (o[0], len(o[1]))))
+        return sorted(best[rows][1], reverse=True)
 
 
 class Packer(NamedTuple):

@@ -24,14 +24,13 @@ def choose_shapes(
     target_cost: float,
     max_tokens: int,
     row_multiple: int = 1,
-    quantiles: Sequence[float] = (0.5, 1.0),
+    shares: Sequence[float] = (0.5, 1.0),
 ) -> Packer:
     """The packer whose grids would cost least on a sample of batches.
 
     A long row shares a prompt among more examples, a short one wastes less on
     attention, which is quadratic; where a few examples are much longer than
-    the others, a second grid of long rows keeps them apart. Each row length
-    is compiled for as many numbers of rows as there are quantiles.
+    the others, a second grid of long rows keeps them apart.
 
     Args:
       batches: a sample of what will be packed together.
@@ -43,8 +42,9 @@ def choose_shapes(
       max_tokens: most tokens in one grid.
       row_multiple: rows of a grid are a multiple of it (the data axis of the
         device mesh).
-      quantiles: of the rows that a batch of the sample needs, the numbers of
-        rows to compile for.
+      shares: the numbers of rows to compile for are these quantiles of the
+        rows that a batch of the sample needs; and half the first one where
+        that is more than 1, to fill what the others leave.
     """
     sizes = np.array(
         [(e.num_tokens, len(e.target)) for b in batches for e in b]
@@ -61,7 +61,7 @@ def choose_shapes(
             shape._replace(
                 rows=_row_sizes(
                     [c[i] for c in counts],
-                    quantiles,
+                    shares,
                     max_tokens // shape.length,
                     row_multiple,
                 )
@@ -97,12 +97,14 @@ def _rows(packer: Packer, examples: Sequence[Example]) -> list[int]:
 
 
 def _row_sizes(
-    counts: Sequence[int], quantiles: Sequence[float], most: int, multiple: int
+    counts: Sequence[int], shares: Sequence[float], most: int, multiple: int
 ) -> tuple[int, ...]:
     """Numbers of rows to compile for, from the rows that batches need."""
     used = [n for n in counts if n] or [1]
     most = max(multiple, most // multiple * multiple)
-    asked = (math.ceil(np.quantile(used, q)) for q in quantiles)
+    asked = [math.ceil(np.quantile(used, share)) for share in shares]
+    if len(shares) > 1 and asked[0] > 3:
+        asked.append(math.ceil(asked[0] / 2))
     return tuple(sorted({min(_up(n, multiple), most) for n in asked}))
 
 

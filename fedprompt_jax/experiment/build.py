@@ -235,7 +235,7 @@ def _packer(
     store: TokenStore,
     used: np.ndarray,
     batches: Sequence[Sequence[Example]],
-    quantiles: tuple[float, ...],
+    shares: tuple[float, ...],
 ) -> Packer:
     targets = store.target_lengths[used]
     tokens = store.query_lengths[used] + targets - 1
@@ -249,7 +249,7 @@ def _packer(
         target_cost=sizes.vocab_size * sizes.width / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
-        quantiles=quantiles,
+        shares=shares,
     )
 
 
