@@ -253,7 +253,7 @@ def test_a_run_compiles_few_shapes_whatever_its_cohorts(longest, multiple):
     for cohort, isolate in itertools.product(cohorts, (False, True)):
         for grid in packer.pack(cohort, [1.0] * len(cohort), isolate):
             shapes.add((*grid.tokens.shape, grid.target_label.shape[1]))
-    assert len(shapes) <= 4
+    assert len(shapes) <= 6  # two lengths, three numbers of rows each
     for rows, length, _ in shapes:
         assert rows % multiple == 0
         assert rows * length <= 1024 or rows == multiple

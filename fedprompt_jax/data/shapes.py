@@ -12,6 +12,7 @@ from fedprompt_jax.data.packing import Packer, Shape
 QUANTUM = 16  # row lengths and targets a row are multiples of it
 LONG = 512  # longest row that is tried where no example asks for more
 GAIN = 0.95  # a second row length must save this much: it is compiled too
+CLOSE = 1.2  # two numbers of rows nearer than this become the larger one
 SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
 
 
@@ -102,10 +103,13 @@ def _row_sizes(
     """Numbers of rows to compile for, from the rows that batches need."""
     used = [n for n in counts if n] or [1]
     most = max(multiple, most // multiple * multiple)
-    asked = [math.ceil(np.quantile(used, share)) for share in shares]
-    if len(shares) > 1 and asked[0] > 3:
-        asked.append(math.ceil(asked[0] / 2))
-    return tuple(sorted({min(_up(n, multiple), most) for n in asked}))
+    asked = {math.ceil(np.quantile(used, share)) for share in shares}
+    if len(shares) > 1 and min(asked) > 3:
+        asked.add(math.ceil(min(asked) / 2))
+    sizes = sorted({min(_up(n, multiple), most) for n in asked})
+    # One that the next hardly exceeds is not worth its compilation.
+    pairs = zip(sizes, [*sizes[1:], math.inf], strict=True)
+    return tuple(size for size, larger in pairs if larger > CLOSE * size)
 
 
 def _up(n: float, quantum: int = QUANTUM) -> int:
