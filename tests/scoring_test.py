@@ -10,6 +10,7 @@ from fedprompt_jax.evaluation import scoring
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
 from fedprompt_jax.evaluation.text_scores import exact_match, rouge_l
+from fedprompt_jax.federated.packed import grid_losses
 from tests import plain
 
 
@@ -166,3 +167,17 @@ def test_a_non_finite_owner_has_no_score_and_harms_nobody(
         assert np.isnan(ours[dead]).all()
         np.testing.assert_array_equal(ours[~dead], theirs[~dead])
     assert np.isnan(scoring.mean_loss(again, dead, 'sequence'))
+
+
+def test_a_row_poisoned_by_an_owner_is_scored_again_apart(
+    evaluator, scored, bank, monkeypatch
+):
+    def poisoned(model, base, bank, grid):
+        rows = (grid.owner == 1).any(axis=1, keepdims=True)
+        return jnp.where(rows, jnp.nan, grid_losses(model, base, bank, grid))
+
+    monkeypatch.setattr(scoring, 'grid_losses', poisoned)
+    again = evaluator.losses(bank, REQUESTS)
+    dead = np.array([r.owner == 1 for r in REQUESTS])
+    assert np.isnan(again[dead]).all()
+    np.testing.assert_allclose(again[~dead], scored.loss[~dead], rtol=1e-5)

@@ -5,7 +5,6 @@ Profit's FedAvg(Adam) and FedAvg(SGD): arXiv 2310.04627, section 3.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
@@ -14,7 +13,7 @@ from fedprompt_jax.federated.algorithm import (
     Ingredients,
     isolating,
 )
-from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.federated.client import finite_owners, mean_of_finite
 
 
 def make(ingredients: Ingredients) -> Algorithm:
@@ -43,13 +42,14 @@ def make(ingredients: Ingredients) -> Algorithm:
             local.first_grads,
             ingredients.weights(cohort),
         )
-        finite = np.asarray(finite_owners(displacement))
-        losses = np.where(finite, local.losses, np.nan)
-        norms = np.where(finite, local.grad_norms, np.nan)
-        metrics['loss'] = np.nanmean(losses)
-        metrics['loss_first_step'] = np.nanmean(losses[0])
-        metrics['loss_last_step'] = np.nanmean(losses[-1])
-        metrics['client_grad_norm'] = np.nanmean(norms)
+        finite = finite_owners(displacement)
+        for name, values in {
+            'loss': local.losses,
+            'loss_first_step': local.losses[0],
+            'loss_last_step': local.losses[-1],
+            'client_grad_norm': local.grad_norms,
+        }.items():
+            metrics[name] = mean_of_finite(values, finite)
         return state, metrics
 
     return Algorithm(init, round)

@@ -5,9 +5,6 @@ Profit's FedSGD, and FedSGD-LB with a large client batch (2310.04627).
 
 import itertools
 
-import jax.numpy as jnp
-import numpy as np
-
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import (
@@ -15,7 +12,11 @@ from fedprompt_jax.federated.algorithm import (
     Ingredients,
     isolating,
 )
-from fedprompt_jax.federated.client import finite_owners, owner_norms
+from fedprompt_jax.federated.client import (
+    finite_owners,
+    mean_of_finite,
+    owner_norms,
+)
 
 
 def make(ingredients: Ingredients) -> Algorithm:
@@ -37,11 +38,10 @@ def make(ingredients: Ingredients) -> Algorithm:
         state, metrics = server.server_update(
             server_tx, state, grads, grads, ingredients.weights(cohort)
         )
-        finite = np.asarray(finite_owners(grads))
-        metrics['loss'] = np.nanmean(np.where(finite, losses, np.nan))
-        metrics['client_grad_norm'] = jnp.nanmean(
-            jnp.where(finite, owner_norms(grads), jnp.nan)
-        )
+        finite = finite_owners(grads)
+        metrics['loss'] = mean_of_finite(losses, finite)
+        norms = owner_norms(grads)
+        metrics['client_grad_norm'] = mean_of_finite(norms, finite)
         return state, metrics
 
     return Algorithm(init, round)

@@ -1,12 +1,13 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from fedprompt_jax.data.packing import Grid, Packer
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import text_scores
 from fedprompt_jax.evaluation.generation import Generator, Query
@@ -119,21 +120,33 @@ class Evaluator(NamedTuple):
         for start in range(0, len(requests), SLICE):
             part = requests[start : start + SLICE]
             examples = [self.store.example(*r) for r in part]
-            # Row by row, so that memory follows the slice and not the set.
-            for grid in self.packer.pack(examples, [1.0] * len(examples)):
-                sums, count = self._grid_sums(bank, grid, len(examples))
-                total[start : start + len(part)] += sums
-                bar.update(count)
+            sums = self._sums(bank, examples, bar.update)
+            if not np.isfinite(sums).all():  # one, or all that share its row?
+                sums = self._sums(bank, examples, lambda n: None, isolate=True)
+            total[start : start + len(part)] = sums
         bar.close()
         return total
 
-    def _grid_sums(self, bank, grid: Grid, n: int) -> tuple[np.ndarray, int]:
+    def _sums(
+        self,
+        bank,
+        examples: Sequence[Example],
+        progress: Callable[[int], Any],
+        isolate: bool = False,
+    ) -> np.ndarray:
+        """Sum of -log p over each example's target, f64 [n]."""
         model, base = self.generator.model, self.generator.base
-        losses = grid_losses(model, base, bank, self.generator.put(grid))
-        real = grid.target_example >= 0
-        of = grid.target_example[real]
-        sums = np.bincount(of, np.asarray(losses)[real], minlength=n)
-        return sums, len(np.unique(of))
+        total = np.zeros(len(examples))
+        # Row by row, so that memory follows the slice and not the set.
+        for grid in self.packer.pack(examples, [1.0] * len(examples), isolate):
+            losses = grid_losses(model, base, bank, self.generator.put(grid))
+            real = grid.target_example >= 0
+            of = grid.target_example[real]
+            total += np.bincount(
+                of, np.asarray(losses)[real], minlength=len(total)
+            )
+            progress(len(np.unique(of)))
+        return total
 
 
 def mean_loss(scores: Scores, chosen: np.ndarray, loss: str) -> float:

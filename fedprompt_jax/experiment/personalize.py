@@ -6,7 +6,6 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from tqdm import tqdm
 
@@ -16,7 +15,7 @@ from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import score_prompts
 from fedprompt_jax.federated import ledger, optimizers
-from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.federated.client import finite_owners, mean_of_finite
 from fedprompt_jax.federated.server import replicate
 
 
@@ -106,13 +105,14 @@ def train_epoch(
     lost = finite_owners(state.bank) & ~finite_owners(local.bank)
     if bool(lost.any()):  # by itself, or through a row it shared?
         local = local_train(isolate=True)
-    loss = float(np.nanmean(local.losses))
+    finite = finite_owners(local.bank)
+    loss = mean_of_finite(local.losses, finite)
     run.log(
         stage='personalize',
         epoch=int(state.epoch) + 1,
         loss=loss,
-        client_grad_norm=np.nanmean(local.grad_norms),
-        clients_dropped=int((~finite_owners(local.bank)).sum()),
+        client_grad_norm=mean_of_finite(local.grad_norms, finite),
+        clients_dropped=int((~finite).sum()),
         **ledger.compute(experiment.lm.config, config.prompt.length, steps),
         seconds=time.perf_counter() - began,
     )

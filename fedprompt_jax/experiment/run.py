@@ -153,9 +153,10 @@ def _cut_logs(run, stages: Sequence[Any]) -> None:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.experiment.report import summary
+    from fedprompt_jax.experiment.report import records, summary
 
-    print(summary.text_table(summary.read_tradeoff(path)))
+    rows = records.read_tradeoff(path)
+    print(summary.text_table(rows, records.loss_unit(path)))
 
 
 def _now() -> str:

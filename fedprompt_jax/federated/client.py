@@ -60,6 +60,18 @@ def finite_owners(bank) -> jax.Array:
     return jnp.stack([leaf(x) for x in jax.tree.leaves(bank)]).all(axis=0)
 
 
+def mean_of_finite(values, finite) -> float:
+    """Mean of what the finite owners report; NaN where there is nothing.
+
+    Args:
+      values: [..., C]; NaN, where an owner has nothing to report, is left out.
+      finite: bool [C], owners that count.
+    """
+    counted = np.asarray(values)[..., np.asarray(finite)]
+    counted = counted[~np.isnan(counted)]
+    return float(counted.mean()) if counted.size else float('nan')
+
+
 def per_owner(flags, leaf: jax.Array) -> jax.Array:
     """flags [C] shaped to broadcast against a leaf [C, ...]."""
     return flags.reshape(-1, *[1] * (leaf.ndim - 1))

@@ -6,9 +6,8 @@ import inspect
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
-
-UNFIT = ('lbfgs',)  # searches along the loss, beyond the batch's gradient
 
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:
@@ -56,6 +55,16 @@ def _check(spec: str, name: str, kwargs: dict[str, Any]) -> None:
             f'{spec!r}: optax.{name} has no argument {key!r}; it takes '
             f'{", ".join(sorted(parameters))}.'
         )
+    # The signature says nothing of values, nor of an optimizer that asks for
+    # more than a gradient (L-BFGS searches along the loss).
+    params = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    try:
+        tx = getattr(optax, name)(0.1, **kwargs)
+        jax.eval_shape(lambda p: tx.update(p, tx.init(p), p), params)
+    except Exception as error:
+        raise ValueError(
+            f'{spec!r}: optax.{name} takes no step: {error}'
+        ) from error
 
 
 def _optimizers() -> list[str]:
@@ -63,7 +72,7 @@ def _optimizers() -> list[str]:
     found = []
     for name in dir(optax):
         value = getattr(optax, name)
-        if name.startswith('_') or name in UNFIT:
+        if name.startswith('_'):
             continue
         if callable(value) and not isinstance(value, type):
             try:

@@ -12,7 +12,7 @@ from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny
 
 SMOLLM2 = 'smollm2-135m-instruct'
-CACHE = os.environ.get('FEDPROMPT_CACHE', '~/.cache/fedprompt_jax')
+CACHE = os.environ.get('XDG_CACHE_HOME', '~/.cache') + '/fedprompt_jax'
 MAX_NEW_TOKENS = 10
 TEXTS = (
     'The capital of France is Paris, and the capital of Italy is Rome.\n'

@@ -129,7 +129,7 @@ def _scores(folder: Path) -> Iterator[str]:
         return
     rows = summary.read_tradeoff(folder)
     yield '<h2>Scores</h2>' + _table(summary.cells(rows))
-    for note in summary.footnotes(rows):
+    for note in summary.footnotes(rows, records.loss_unit(folder)):
         yield f'<p class="note">{_text(note)}</p>'
 
 

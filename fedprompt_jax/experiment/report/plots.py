@@ -23,11 +23,6 @@ _LOSSES = {
     'loss_first_step': ('first step: the global prompt', canvas.ORANGE, '--'),
     'loss_last_step': ('last step', canvas.GREEN, ':'),
 }
-_LOSS_UNITS = {  # config.loss -> what a loss is
-    'sequence': 'nats an example, summed over its target',
-    'example': 'nats a target token, mean over examples',
-    'token': 'nats a target token',
-}
 
 
 def all_figures(folder: str | Path) -> list[Path]:
@@ -43,8 +38,7 @@ def training(folder: str | Path) -> Path | None:
     scores = [x for x in lines if x.get('stage') == 'validation']
     if not train:
         return None
-    config = records.read_json(folder, 'config.json')
-    unit = _LOSS_UNITS.get(config.get('loss', ''), 'nats')
+    unit = records.loss_unit(folder)
     best = records.chosen_validation(folder, lines)
 
     def paint(figure):

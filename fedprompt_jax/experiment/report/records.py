@@ -19,6 +19,12 @@ PROMPTS = {
     'averaged': 'averaged',
 }
 
+_LOSS_UNITS = {  # config.loss -> what a loss is
+    'sequence': 'nats an example, summed over its target',
+    'example': 'nats a target token, mean over examples',
+    'token': 'nats a target token',
+}
+
 
 def read_tradeoff(folder: str | Path) -> list[Row]:
     """The rows of RUN/tradeoff.csv: a client x split x scored prompt.
@@ -79,6 +85,12 @@ def read_json(folder: str | Path, name: str) -> dict[str, Any]:
         return dict(json.loads(path.read_text('utf-8')))
     except (ValueError, TypeError) as error:
         raise ValueError(f'{path} holds no JSON object: {error}') from error
+
+
+def loss_unit(folder: str | Path) -> str:
+    """What a loss of the run is, in words."""
+    loss = read_json(folder, 'config.json').get('loss', '')
+    return _LOSS_UNITS.get(loss, 'nats')
 
 
 def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:

@@ -116,7 +116,7 @@ def paired_gain(rows: Sequence[Row], split: str) -> Gain:
     return Gain(float(gains.mean()), low, high, gains.size)
 
 
-def footnotes(rows: Sequence[Row]) -> list[str]:
+def footnotes(rows: Sequence[Row], unit: str = 'nats') -> list[str]:
     """What a reader of the table has to know, and the paired gains."""
     gains = []
     for split in SPLITS:
@@ -126,7 +126,7 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
             gains.append(f'{split} {g.mean:+.2f} [{span}, n = {g.clients}]')
     return [
         'Mean ± standard error over clients. ROUGE-L and exact match are x100, '
-        'the loss is in nats.',
+        f'the loss is in {unit}.',
         'A shared prompt (bare, initial, global) has one global score, hence '
         'no spread over clients.',
         'Paired gain in ROUGE-L, personalized - global prompt, 95 % bootstrap '
@@ -144,7 +144,7 @@ def cells(rows: Sequence[Row]) -> list[list[str]]:
     return found
 
 
-def text_table(rows: Sequence[Row]) -> str:
+def text_table(rows: Sequence[Row], unit: str = 'nats') -> str:
     """The final table for a terminal: a block per split, then footnotes."""
     widths = (20, 16, 16, 17, 10)
     lines = []
@@ -159,16 +159,16 @@ def text_table(rows: Sequence[Row]) -> str:
             count = 'shared' if alone else _count(r[split]['rouge_l'])
             lines.append(_aligned([r['label'], *scores, count], widths))
         lines.append('')
-    notes = (textwrap.fill(note, 80) for note in footnotes(rows))
+    notes = (textwrap.fill(note, 80) for note in footnotes(rows, unit))
     return '\n'.join([*lines, *notes])
 
 
-def markdown_table(rows: Sequence[Row]) -> str:
+def markdown_table(rows: Sequence[Row], unit: str = 'nats') -> str:
     """The final table in Markdown, with its footnotes as a paragraph."""
     header, *body = cells(rows)
     rule = ['---', *['---:'] * (len(header) - 1)]
     lines = [f'| {" | ".join(x)} |' for x in (header, rule, *body)]
-    return '\n'.join([*lines, '', *footnotes(rows)])
+    return '\n'.join([*lines, '', *footnotes(rows, unit)])
 
 
 def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
