@@ -188,18 +188,20 @@ def greedy(
         logits = model.apply(variables, hidden, method='logits')
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
-    def hidden_states(tokens, positions, mask, past):
+    def hidden_states(tokens, positions, mask, past, past_positions):
         x = model.apply(variables, tokens, method='embed_tokens')
-        return model.apply(
-            variables, x, positions, mask, past, method='hidden_states'
-        )
+        arguments = (x, positions, mask, past, past_positions)
+        return model.apply(variables, *arguments, method='hidden_states')
 
     def prefill() -> Decoding:
         positions = prompt_length + jnp.arange(padded)
         positions = jnp.broadcast_to(positions, tokens.shape)
         causal = jnp.tril(jnp.ones((padded, output_start), bool), prompt_length)
         mask = jnp.broadcast_to(causal, (len(tokens), *causal.shape))
-        hidden, own = hidden_states(tokens, positions, mask, past)
+        before = jnp.broadcast_to(
+            jnp.arange(prompt_length), (len(tokens), prompt_length)
+        )
+        hidden, own = hidden_states(tokens, positions, mask, past, before)
         last = jnp.maximum(length - 1, 0)[:, None, None]
         first = choose(jnp.take_along_axis(hidden, last, axis=1)[:, 0])
         room = [(0, 0), (0, 0), (0, max_new_tokens - 1), (0, 0), (0, 0)]
@@ -225,8 +227,11 @@ def greedy(
         )
         seen = (slot < query_end[:, None]) | written  # [N, M]
         mask = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=True)
+        # Outputs go on where the query ended, though their slots do not.
+        outputs = query_end[:, None] + slot - output_start
+        at = jnp.where(slot < output_start, slot, outputs)  # [N, M]
         hidden, own = hidden_states(
-            token[:, None], positions, mask[:, None], state.cache
+            token[:, None], positions, mask[:, None], state.cache, at
         )
         cache = jax.tree.map(
             lambda c, x: jax.lax.dynamic_update_slice_in_dim(

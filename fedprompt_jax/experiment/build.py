@@ -36,8 +36,9 @@ from fedprompt_jax.federated.algorithm import (
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.config import DecoderConfig, block_params
+from fedprompt_jax.models.config import DecoderConfig
 from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.sizes import block_params
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.peft.init import Start, initial_prompt
 

@@ -6,7 +6,8 @@ import math
 import jax
 
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.models.config import DecoderConfig, block_params
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.sizes import block_params
 
 
 def tree_bytes(params) -> int:

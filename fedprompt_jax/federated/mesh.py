@@ -9,14 +9,19 @@ import re
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from fedprompt_jax.models.config import DecoderConfig, param_shapes
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.sizes import param_shapes
 
 # Path of a base leaf -> how it is cut over 'model'. The first match counts;
 # what matches nothing is replicated. Kernels of layers are [layers, in, out].
 RULES: tuple[tuple[str, PartitionSpec], ...] = (
-    (r'(query|key|value|gate|up)/kernel$', PartitionSpec(None, None, 'model')),
+    (
+        r'(query|key|value|qkv|gate|up)/kernel$',
+        PartitionSpec(None, None, 'model'),
+    ),
+    (r'(query|key|value|qkv|gate|up)/bias$', PartitionSpec(None, 'model')),
     (r'(output|down)/kernel$', PartitionSpec(None, 'model', None)),
-    (r'embed/embedding$', PartitionSpec('model', None)),
+    (r'^embed/embedding$', PartitionSpec('model', None)),
     (r'head/kernel$', PartitionSpec(None, 'model')),
 )
 

@@ -1,62 +1,100 @@
-"""The shape of a decoder-only language model: its sizes and its leaves."""
+"""What a decoder-only language model is made of, family by family.
+
+A family's file turns Hugging Face's config.json into one of these; the
+decoder reads nothing else. Everything is hashable: jit keeps it static.
+"""
 
 import dataclasses
-import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotary:
+    """Rotary position embeddings (Su et al. 2021).
+
+    Attributes:
+      theta: base of the wavelengths.
+      fraction: share of a head's dimensions, its first ones, that turn.
+      factor: all wavelengths are this much longer ("linear" scaling).
+      llama3: (factor, low, high, original positions) of Llama 3.1: only the
+        wavelengths beyond original / low are longer, with a ramp up to them.
+    """
+
+    theta: float
+    fraction: float = 1.0
+    factor: float = 1.0
+    llama3: tuple[float, float, float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class DecoderConfig:
-    """Sizes of a Llama-shaped decoder; hashable, so it can be a jit static."""
+    """Sizes and parts of a decoder; the defaults make a Llama.
 
-    vocab_size: int  # V, rows of the embedding table
-    width: int  # D, size of a hidden state
-    num_layers: int  # decoder blocks
-    num_heads: int  # query heads
-    num_kv_heads: int  # key and value heads, each shared by a query group
-    head_dim: int  # size of one head; num_heads * head_dim may differ from D
-    mlp_width: int  # F, hidden size of the gated MLP
-    rope_theta: float  # base of the rotary wavelengths
-    norm_eps: float  # added to the mean square inside RMSNorm
-    tied_embeddings: bool  # the output projection is the embedding table
-    max_positions: int  # longest sequence the model was trained for
-
-
-def param_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter leaf, keyed by its path joined with '/'.
-
-    Kernels are (in, out); leaves of `layers` have a leading layer axis.
+    Attributes:
+      vocab_size: V, rows of the embedding table.
+      width: D, size of a hidden state.
+      num_layers: decoder blocks.
+      num_heads: query heads.
+      num_kv_heads: key and value heads, each shared by a group of queries.
+      head_dim: h; num_heads * head_dim may differ from D.
+      mlp_width: F, hidden size of the MLP.
+      norm_eps: added to the variance inside a norm.
+      tied_embeddings: the output projection is the embedding table.
+      max_positions: longest sequence the model was trained for.
+      rotary: rotary embeddings, or None where positions are learned.
+      local_rotary: those of local layers, where they differ.
+      position_rows: rows of the table of learned positions; 0 for none.
+      position_offset: the row of position 0.
+      embedding_width: of the embedding table where it is not D (0: it is);
+        projections lead in and out.
+      embedding_scale: token embeddings are multiplied by it.
+      norm: 'rms', 'rms_plus_one' (the scale is stored less one) or 'layer'.
+      layout: of a block: 'pre' (norms before attention and MLP), 'post'
+        (after each sum), 'sandwich' (before and after each part), or
+        'parallel' (attention and MLP both read the block's input).
+      final_norm: whether the last hidden states are normalised.
+      fused: how query, key and value lie in one kernel: '' for three kernels,
+        'parts' for [3, heads, h], 'heads' for [heads, 3, h].
+      attention_bias: of query, key and value.
+      output_bias: of the attention's output projection.
+      head_norm: RMS norm of each query and key head.
+      query_scale: of the scores; 0 stands for h ** -0.5.
+      score_cap: scores become cap * tanh(score / cap); 0 for none.
+      logit_cap: logits likewise.
+      window: a local layer reads keys less than this many positions back.
+      local_layers: which layers are local; () for none.
+      gated: down(act(gate x) * up x), else down(act(up x)).
+      activation: 'silu', 'relu', 'gelu' or 'gelu_tanh'.
+      mlp_bias: of the MLP's projections.
     """
-    width, layers, mlp = config.width, config.num_layers, config.mlp_width
-    query = config.num_heads * config.head_dim
-    key = config.num_kv_heads * config.head_dim
-    shapes = {
-        'embed/embedding': (config.vocab_size, width),
-        'layers/attention_norm/scale': (layers, width),
-        'layers/attention/query/kernel': (layers, width, query),
-        'layers/attention/key/kernel': (layers, width, key),
-        'layers/attention/value/kernel': (layers, width, key),
-        'layers/attention/output/kernel': (layers, query, width),
-        'layers/mlp_norm/scale': (layers, width),
-        'layers/mlp/gate/kernel': (layers, width, mlp),
-        'layers/mlp/up/kernel': (layers, width, mlp),
-        'layers/mlp/down/kernel': (layers, mlp, width),
-        'final_norm/scale': (width,),
-    }
-    if not config.tied_embeddings:
-        shapes['head/kernel'] = (width, config.vocab_size)
-    return shapes
 
-
-def num_params(config: DecoderConfig) -> int:
-    """Number of parameters of the whole model; a tied table counts once."""
-    return sum(math.prod(shape) for shape in param_shapes(config).values())
-
-
-def block_params(config: DecoderConfig) -> int:
-    """Number of parameters every token passes: the layers, nothing else.
-
-    A forward pass costs 2 * block_params FLOPs a token before attention
-    scores; the vocabulary product comes on top, for target tokens only.
-    """
-    shapes = param_shapes(config).items()
-    return sum(math.prod(s) for path, s in shapes if path.startswith('layers/'))
+    vocab_size: int
+    width: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    mlp_width: int
+    norm_eps: float
+    tied_embeddings: bool
+    max_positions: int
+    rotary: Rotary | None = None
+    local_rotary: Rotary | None = None
+    position_rows: int = 0
+    position_offset: int = 0
+    embedding_width: int = 0
+    embedding_scale: float = 1.0
+    norm: str = 'rms'
+    layout: str = 'pre'
+    final_norm: bool = True
+    fused: str = ''
+    attention_bias: bool = False
+    output_bias: bool = False
+    head_norm: bool = False
+    query_scale: float = 0.0
+    score_cap: float = 0.0
+    logit_cap: float = 0.0
+    window: int = 0
+    local_layers: tuple[bool, ...] = ()
+    gated: bool = True
+    activation: str = 'silu'
+    mlp_bias: bool = False

@@ -1,37 +1,76 @@
-"""A causal decoder of the Llama family, its layers scanned.
+"""A causal decoder, its layers scanned; the config says of which family.
 
 Everything that differs between a packed row, a padded row, a prefill and one
-step of decoding is in three arguments: positions, mask and past.
+step of decoding is in its arguments: positions, mask and past.
 """
+
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.models import layers
+from fedprompt_jax.models import layers, rotary
 from fedprompt_jax.models.config import DecoderConfig
 
 
+class Context(NamedTuple):
+    """What all layers read besides hidden states.
+
+    Attributes:
+      turn: rotary tables of global and local layers, or None.
+      mask: bool [2, R, L, M + L] of global and local layers.
+    """
+
+    turn: rotary.Table | None
+    mask: jax.Array
+
+    def of(self, local) -> 'Context':
+        """The context of a layer; `local` is 0 or 1."""
+        one = len(self.mask) == 1  # then `local` is known without looking
+        return jax.tree.map(lambda x: x[0 if one else local], self)
+
+
 class Block(nn.Module):
-    """One layer: attention and MLP, each after a norm, each added back."""
+    """One layer: attention and MLP, with norms where the layout has them."""
 
     config: DecoderConfig
 
     @nn.compact
-    def __call__(self, x, past, rotary, mask):
+    def __call__(self, x, past, local, context: Context):
         c = self.config
-        y = layers.RMSNorm(c.norm_eps, name='attention_norm')(x)
-        y, own = layers.Attention(c, name='attention')(y, rotary, mask, past)
+        turn, mask = context.of(local)
+
+        def attention(y):
+            return layers.Attention(c, name='attention')(y, turn, mask, past)
+
+        def mlp(y):
+            return layers.MLP(c, name='mlp')(y)
+
+        def norm(name, y):
+            return layers.norm(c, name)(y)
+
+        if c.layout == 'parallel':
+            y, own = attention(norm('attention_norm', x))
+            return x + y + mlp(norm('mlp_norm', x)), own
+        if c.layout == 'post':
+            y, own = attention(x)
+            x = norm('attention_norm', x + y)
+            return norm('mlp_norm', x + mlp(x)), own
+        y, own = attention(norm('attention_norm', x))
+        if c.layout == 'sandwich':
+            x = x + norm('attention_out_norm', y)
+            y = mlp(norm('mlp_norm', x))
+            return x + norm('mlp_out_norm', y), own
         x = x + y
-        y = layers.RMSNorm(c.norm_eps, name='mlp_norm')(x)
-        return x + layers.GatedMLP(c, name='mlp')(y), own
+        return x + mlp(norm('mlp_norm', x)), own
 
 
 class Decoder(nn.Module):
     """The frozen language model: `base` is its parameter tree.
 
     Attributes:
-      config: sizes of the model.
+      config: sizes and parts of the model.
       remat: recompute each layer in the backward pass instead of storing its
         activations (less memory, a third more work).
     """
@@ -46,18 +85,26 @@ class Decoder(nn.Module):
             block,
             variable_axes={'params': 0},
             split_rngs={'params': True},
-            in_axes=(0, nn.broadcast, nn.broadcast),
+            in_axes=(0, 0, nn.broadcast),
             length=c.num_layers,
         )
-        self.embed = nn.Embed(c.vocab_size, c.width)
+        table_width = c.embedding_width or c.width
+        self.embed = nn.Embed(c.vocab_size, table_width)
+        if c.position_rows:
+            self.embed_positions = nn.Embed(c.position_rows, c.width)
+        if c.embedding_width:
+            self.project_in = nn.Dense(c.width, use_bias=False)
+            self.project_out = nn.Dense(table_width, use_bias=False)
         self.layers = stack(c)
-        self.final_norm = layers.RMSNorm(c.norm_eps)
+        if c.final_norm:
+            self.final_norm = layers.norm(c, None)
         if not c.tied_embeddings:
             self.head = nn.Dense(c.vocab_size, use_bias=False)
 
     def embed_tokens(self, tokens: jax.Array) -> jax.Array:
-        """Embeddings [..., D] of the tokens int [...]."""
-        return self.embed(tokens)
+        """Embeddings [..., E] of the tokens int [...]."""
+        x = self.embed(tokens)
+        return x * jnp.asarray(self.config.embedding_scale, x.dtype)
 
     def hidden_states(
         self,
@@ -65,33 +112,61 @@ class Decoder(nn.Module):
         positions: jax.Array,
         mask: jax.Array,
         past: layers.KeysValues | None = None,
+        past_positions: jax.Array | None = None,
     ) -> tuple[jax.Array, layers.KeysValues]:
         """Final hidden states of input embeddings.
 
         Args:
-          x: [R, L, D] input embeddings.
-          positions: int [R, L] positions for the rotary embedding.
+          x: [R, L, E] input embeddings; E is D but for a few families.
+          positions: int [R, L].
           mask: bool [R, L, M + L]: which past and present tokens each reads.
           past: keys and values of M earlier tokens, [layers, R, M, K, h]
             each, or None for M = 0.
+          past_positions: int [R, M], or None with past.
 
         Returns:
-          Normalised hidden states [R, L, D] and the keys and values of the L
-          tokens, [layers, R, L, K, h] each. (Unused, they cost nothing: XLA
-          removes them.)
+          Hidden states [R, L, E] and the keys and values of the L tokens,
+          [layers, R, L, K, h] each. (Unused, they cost nothing: XLA removes
+          them.)
         """
         c = self.config
-        rotary = layers.rotary_table(positions, c.head_dim, c.rope_theta)
-        x, own = self.layers(x, past, rotary, mask)
-        return self.final_norm(x), own
+        if c.embedding_width:
+            x = self.project_in(x)
+        if c.position_rows:
+            x = x + self.embed_positions(positions + c.position_offset)
+        local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
+        context = self._context(positions, mask, past_positions)
+        x, own = self.layers(x, past, local, context)
+        if c.final_norm:
+            x = self.final_norm(x)
+        return (self.project_out(x) if c.embedding_width else x), own
+
+    def _context(self, positions, mask, past_positions) -> Context:
+        """Masks and rotary tables of global layers and of local ones."""
+        c = self.config
+        masks, kinds = [mask], [c.rotary]
+        if any(c.local_layers):
+            keys = positions
+            if past_positions is not None:
+                keys = jnp.concatenate([past_positions, positions], axis=1)
+            back = positions[:, :, None] - keys[:, None, :]
+            masks.append(mask & (back < c.window))
+            kinds.append(c.local_rotary or c.rotary)
+        turns = [rotary.table(positions, c.head_dim, r) for r in kinds if r]
+        stacked = (
+            jax.tree.map(lambda *t: jnp.stack(t), *turns) if turns else None
+        )
+        return Context(stacked, jnp.stack(masks))
 
     def logits(self, hidden: jax.Array) -> jax.Array:
-        """Next-token logits f32 [..., V] of hidden states [..., D]."""
+        """Next-token logits f32 [..., V] of hidden states [..., E]."""
         if self.config.tied_embeddings:
             logits = self.embed.attend(hidden)
         else:
             logits = self.head(hidden)
-        return logits.astype(jnp.float32)
+        return layers.soft_cap(
+            logits.astype(jnp.float32), self.config.logit_cap
+        )
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Logits [R, L, V] of plain rows of tokens [R, L]."""

@@ -18,7 +18,7 @@ import gguf
 import numpy as np
 import tqdm
 
-from fedprompt_jax.models import gguf_tokenizer, llama
+from fedprompt_jax.models import families, gguf_tokenizer
 
 _OUTER = {
     'token_embd.weight': 'model.embed_tokens.weight',
@@ -130,7 +130,7 @@ def _config(reader: gguf.GGUFReader) -> dict[str, Any]:
         'torch_dtype': 'float32',
         **gguf_tokenizer.special_ids(reader),
     }
-    llama.decoder_config(config)
+    families.decoder_config(config)
     return config
 
 

@@ -1,46 +1,66 @@
-"""The parts of a Llama-style block: RMSNorm, rotary positions, attention, MLP.
+"""The parts of a block: norms, projections, attention and MLP.
 
 Shapes: R rows, L tokens of a row, M past tokens, D width, H query heads,
 K key heads, G = H / K query heads a key head, h head dimension.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import DecoderConfig
 
 # Keys and values of tokens already seen, each [R, M, K, h]; stacked over
 # layers they are [layers, R, M, K, h].
 KeysValues = tuple[jax.Array, jax.Array]
 
-
-def rotary_table(positions: jax.Array, head_dim: int, theta: float):
-    """Cosine and sine of every position's angles, each f32 [R, L, h / 2]."""
-    frequency = theta ** (-jnp.arange(0, head_dim, 2) / head_dim)
-    angle = positions[..., None].astype(jnp.float32) * frequency
-    return jnp.cos(angle), jnp.sin(angle)
-
-
-def rotate(x: jax.Array, rotary) -> jax.Array:
-    """x [R, L, heads, h] turned by its positions (first half with second)."""
-    cos, sin = (t[:, :, None, :] for t in rotary)
-    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-    return turned.astype(x.dtype)
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'silu': nn.silu,
+    'relu': nn.relu,
+    'gelu': lambda x: nn.gelu(x, approximate=False),
+    'gelu_tanh': lambda x: nn.gelu(x, approximate=True),
+}
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * scale, computed in f32."""
+    """x / rms(x) * (scale + plus), computed in f32."""
 
     epsilon: float
+    plus: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param('scale', nn.initializers.ones, (x.shape[-1],))
         y = x.astype(jnp.float32)
         y *= jax.lax.rsqrt(jnp.mean(y * y, -1, keepdims=True) + self.epsilon)
-        return (y * scale.astype(jnp.float32)).astype(x.dtype)
+        return (y * (scale.astype(jnp.float32) + self.plus)).astype(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """(x - mean) / deviation * scale + bias, computed in f32."""
+
+    epsilon: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param('scale', nn.initializers.ones, (x.shape[-1],))
+        bias = self.param('bias', nn.initializers.zeros, (x.shape[-1],))
+        y = x.astype(jnp.float32)
+        y -= jnp.mean(y, -1, keepdims=True)
+        y *= jax.lax.rsqrt(jnp.mean(y * y, -1, keepdims=True) + self.epsilon)
+        y = y * scale.astype(jnp.float32) + bias.astype(jnp.float32)
+        return y.astype(x.dtype)
+
+
+def norm(config: DecoderConfig, name: str) -> nn.Module:
+    """The family's norm of hidden states."""
+    if config.norm == 'layer':
+        return LayerNorm(config.norm_eps, name=name)
+    plus = {'rms': 0.0, 'rms_plus_one': 1.0}[config.norm]
+    return RMSNorm(config.norm_eps, plus, name=name)
 
 
 class Attention(nn.Module):
@@ -52,7 +72,7 @@ class Attention(nn.Module):
     def __call__(
         self,
         x: jax.Array,
-        rotary,
+        turn: rotary_lib.Table | None,
         mask: jax.Array,
         past: KeysValues | None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -62,24 +82,50 @@ class Attention(nn.Module):
         may read.
         """
         c = self.config
-        rows, length, _ = x.shape
-
-        def heads(name, n):
-            y = nn.Dense(n * c.head_dim, use_bias=False, name=name)(x)
-            return y.reshape(rows, length, n, c.head_dim)
-
-        q = rotate(heads('query', c.num_heads), rotary)
-        k = rotate(heads('key', c.num_kv_heads), rotary)
-        v = heads('value', c.num_kv_heads)
+        q, k, v = self._split(x)
+        if c.head_norm:
+            plus = 1.0 if c.norm == 'rms_plus_one' else 0.0
+            q = RMSNorm(c.norm_eps, plus, name='query_norm')(q)
+            k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
+        if turn is not None:
+            q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
         own = (k, v)
         if past is not None:
             k = jnp.concatenate([past[0].astype(k.dtype), k], axis=1)
             v = jnp.concatenate([past[1].astype(v.dtype), v], axis=1)
-        out = attend(q, k, v, mask)
-        return nn.Dense(c.width, use_bias=False, name='output')(out), own
+        scale = c.query_scale or c.head_dim**-0.5
+        out = attend(q, k, v, mask, scale, c.score_cap)
+        output = nn.Dense(c.width, use_bias=c.output_bias, name='output')
+        return output(out), own
+
+    def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries [R, L, H, h], keys and values [R, L, K, h]."""
+        c = self.config
+
+        def dense(name, heads):
+            size = heads * c.head_dim
+            return nn.Dense(size, use_bias=c.attention_bias, name=name)(x)
+
+        def heads(name, n):
+            return dense(name, n).reshape(*x.shape[:2], n, c.head_dim)
+
+        if not c.fused:
+            n = c.num_kv_heads
+            return (
+                heads('query', c.num_heads),
+                heads('key', n),
+                heads('value', n),
+            )
+        qkv = dense('qkv', 3 * c.num_heads)
+        axis = 2 if c.fused == 'parts' else 3
+        shape = [c.num_heads, c.head_dim]
+        shape.insert(axis - 2, 3)
+        qkv = qkv.reshape(*x.shape[:2], *shape)
+        q, k, v = jnp.moveaxis(qkv, axis, 0)
+        return q, k, v
 
 
-def attend(q, k, v, mask) -> jax.Array:
+def attend(q, k, v, mask, scale: float, cap: float = 0.0) -> jax.Array:
     """Softmax attention, in f32 from the scores to the probabilities.
 
     Args:
@@ -87,6 +133,8 @@ def attend(q, k, v, mask) -> jax.Array:
       k: [R, S, K, h], S = M + L.
       v: [R, S, K, h].
       mask: bool [R, L, S]. A row without any True gives a uniform average.
+      scale: of the scores.
+      cap: scores become cap * tanh(score / cap); 0 for none.
 
     Returns:
       [R, L, H * h].
@@ -97,22 +145,34 @@ def attend(q, k, v, mask) -> jax.Array:
     score = jnp.einsum(
         'rlkgh,rskh->rkgls', q, k, preferred_element_type=jnp.float32
     )
-    score = jnp.where(mask[:, None, None], score * head_dim**-0.5, -1e30)
+    score = soft_cap(score * scale, cap)
+    score = jnp.where(mask[:, None, None], score, -1e30)
     weight = jax.nn.softmax(score, axis=-1).astype(v.dtype)
     out = jnp.einsum('rkgls,rskh->rlkgh', weight, v)
     return out.reshape(rows, length, num_heads * head_dim)
 
 
-class GatedMLP(nn.Module):
-    """down(silu(gate x) * up x)."""
+def soft_cap(x: jax.Array, cap: float) -> jax.Array:
+    """cap * tanh(x / cap), or x where cap is 0."""
+    return cap * jnp.tanh(x / cap) if cap else x
+
+
+class MLP(nn.Module):
+    """down(act(gate x) * up x), or down(act(up x)) where it is not gated."""
 
     config: DecoderConfig
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        def dense(name, width):
-            return nn.Dense(width, use_bias=False, name=name)
+        c = self.config
+        activation = ACTIVATIONS[c.activation]
 
-        gate = dense('gate', self.config.mlp_width)(x)
-        up = dense('up', self.config.mlp_width)(x)
-        return dense('down', self.config.width)(nn.silu(gate) * up)
+        def dense(name, width):
+            return nn.Dense(width, use_bias=c.mlp_bias, name=name)
+
+        if c.gated:
+            gate = activation(dense('gate', c.mlp_width)(x))
+            y = gate * dense('up', c.mlp_width)(x)
+        else:
+            y = activation(dense('up', c.mlp_width)(x))
+        return dense('down', c.width)(y)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax.models import llama, shards
+from fedprompt_jax.models import families, shards
 from fedprompt_jax.models.config import DecoderConfig
 from fedprompt_jax.models.tokenizer import Tokenizer
 
@@ -65,7 +65,7 @@ def check(spec: str) -> list[str]:
         return []
     tests = (
         lambda: shards.shard_paths(found),
-        lambda: llama.decoder_config(_hf_config(found)),
+        lambda: families.decoder_config(_hf_config(found)),
         lambda: _require_tokenizer(found),
     )
     return [fault for test in tests if (fault := _fault(test))]
@@ -73,7 +73,7 @@ def check(spec: str) -> list[str]:
 
 def read_config(folder: str | Path) -> DecoderConfig:
     """The sizes of the model in a Hugging Face folder; no weights are read."""
-    return llama.decoder_config(_hf_config(Path(folder)))
+    return families.decoder_config(_hf_config(Path(folder)))
 
 
 def load(
@@ -91,7 +91,7 @@ def load(
 
     folder = Path(folder)
     hf_config = _hf_config(folder)
-    config = llama.decoder_config(hf_config)
+    config = families.decoder_config(hf_config)
     tokenizer = Tokenizer.from_folder(folder)
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
@@ -99,7 +99,8 @@ def load(
             f'{tokenizer.vocab_size - 1} but config.json has vocab_size='
             f'{config.vocab_size}; they belong to different models.'
         )
-    base = weights.load_weights(folder, llama.NAMES, config, dtype, sharding)
+    names = families.names(hf_config)
+    base = weights.load_weights(folder, names, config, dtype, sharding)
     fingerprint = shards.checkpoint_fingerprint(folder)
     return LanguageModel(config, base, tokenizer, fingerprint, hf_config)
 

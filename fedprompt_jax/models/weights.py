@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from fedprompt_jax.models.config import DecoderConfig, param_shapes
-from fedprompt_jax.models.llama import Name
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.shards import shard_paths
+from fedprompt_jax.models.sizes import param_shapes
 
 Sharding = Callable[[str], jax.sharding.Sharding]
 
@@ -56,7 +57,7 @@ def load_weights(
     Args:
       folder: holds model.safetensors, or its shards and their index; tensors
         of F32, BF16 or F16.
-      names: the family's name map, such as `llama.NAMES`.
+      names: the family's name map, see models/families.
       config: sizes that every tensor must agree with.
       dtype: of all leaves.
       sharding: from a leaf's path, such as 'layers/mlp/up/kernel', to its
@@ -98,7 +99,7 @@ def _plan(
     faults: list[str] = []
     shapes = param_shapes(config)
     slots = _match(files, names, shapes, config.num_layers, faults)
-    rules = {name.path: name for name in names if name.path}
+    rules = {name.path: name for name in names}
     leaves = {}
     for path, shape in shapes.items():
         rule = rules[path]
@@ -132,15 +133,17 @@ def _match(
     shapes: Mapping[str, tuple[int, ...]],
     num_layers: int,
     faults: list[str],
-) -> dict[tuple[str | None, int], _Tensor]:
+) -> dict[tuple[str, int], _Tensor]:
     """Tensors by (leaf path, layer); what has no place goes to `faults`."""
-    slots: dict[tuple[str | None, int], _Tensor] = {}
+    slots: dict[tuple[str, int], _Tensor] = {}
     for tensor in _tensors(files):
         place = _place(tensor.name, names)
-        if place is None or place[1] >= num_layers:
-            faults.append(f'unexpected: {tensor.name} {tensor.shape}')
+        if place and not place[0]:  # a buffer that is recomputed
             continue
-        if place[0] is None:  # a buffer that is recomputed
+        # (A tied table may come a second time, as a head: see _untied.)
+        known = place and (place[0] in shapes or place[0] == 'head/kernel')
+        if place is None or not known or place[1] >= num_layers:
+            faults.append(f'unexpected: {tensor.name} {tensor.shape}')
             continue
         if tensor.dtype not in _DTYPES:
             faults.append(
@@ -160,7 +163,7 @@ def _match(
 
 def _untied(
     files: Mapping[Path, Any],
-    slots: Mapping[tuple[str | None, int], _Tensor],
+    slots: Mapping[tuple[str, int], _Tensor],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> Iterator[str]:
     """Checkpoints may repeat a tied table as a head, if it is the same."""
@@ -176,7 +179,7 @@ def _untied(
         )
 
 
-def _place(name: str, names: list[Name]) -> tuple[str | None, int] | None:
+def _place(name: str, names: list[Name]) -> tuple[str, int] | None:
     """(leaf path, layer) of a tensor; layer 0 outside the layers."""
     for rule in names:
         match = re.fullmatch(rule.pattern, name)

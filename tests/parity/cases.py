@@ -8,8 +8,9 @@ import numpy as np
 
 from fedprompt_jax.data import corpus
 from fedprompt_jax.data.examples import Example
+from fedprompt_jax.models import families
 from fedprompt_jax.models.tokenizer import Tokenizer
-from tests import tiny
+from tests import tiny, tiny_families
 
 SMOLLM2 = 'smollm2-135m-instruct'
 CACHE = os.environ.get('XDG_CACHE_HOME', '~/.cache') + '/fedprompt_jax'
@@ -82,6 +83,16 @@ def tiny_case(folder: Path, tied: bool) -> Case:
     sizes = [(0, 5, 3), (0, 9, 1), (1, 4, 6), (2, 1, 2), (2, 7, 4), (2, 3, 1)]
     texts = [e.query for e in random_examples([(0, 11, 1), (0, 7, 1)], 2)]
     return Case(prompts(3, 5, 32), random_examples(sizes), texts)
+
+
+def family_case(folder: Path, name: str) -> Case:
+    """Writes a tiny model of a family; texts longer than its windows."""
+    tiny_families.make_checkpoint(folder, name)
+    sizes = [(0, 15, 3), (0, 9, 1), (1, 14, 6), (2, 1, 2), (2, 7, 4)]
+    texts = [e.query for e in random_examples([(0, 21, 1), (0, 9, 1)], 2)]
+    sizes_of = families.decoder_config(tiny.read_json(folder / 'config.json'))
+    width = sizes_of.embedding_width or sizes_of.width
+    return Case(prompts(3, 5, width), random_examples(sizes), texts)
 
 
 def smollm2_case(tokenizer: Tokenizer) -> Case:

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from fedprompt_jax.data.examples import LOSSES, Example
+from tests import tiny_families
 from tests.parity.cases import MAX_NEW_TOKENS, Case, Implementation
 
 FOLDER = Path(__file__).parents[1] / 'golden'
-NAMES = ('tiny_tied', 'tiny_untied', 'smollm2')
+NAMES = ('tiny_tied', 'tiny_untied', *tiny_families.CONFIGS, 'smollm2')
 SMALL = 512  # a vocabulary whose logits are kept whole
 FEW = 16  # entries kept of each gradient of a larger model
 TOP = 5
@@ -20,8 +21,9 @@ def numbers(model: Implementation, case: Case) -> Numbers:
     """What an implementation answers to a case, in named arrays.
 
     Of the n tokens of all texts: next_logprob [n - texts], top_ids and
-    top_logits [n, 5], logits [n, V] of a small model. Of the owners, for each
-    of LOSSES: loss and grad_norm [3, C], and grad [3, C, P * D or FEW].
+    top_logits [n, 5], and of a small model every fourth row of the logits.
+    Of the owners, for each of LOSSES: loss and grad_norm [3, C], and grad
+    [3, C, P * D or FEW].
     greedy [examples, MAX_NEW_TOKENS], filled up with -1.
     """
     out: Numbers = {}
@@ -34,7 +36,7 @@ def numbers(model: Implementation, case: Case) -> Numbers:
     out['top_ids'] = np.argsort(-flat, axis=1)[:, :TOP]
     out['top_logits'] = np.take_along_axis(flat, out['top_ids'], 1)
     if small:
-        out['logits'] = flat
+        out['logits'] = flat[::4]
     results = [model.gradients(case.bank, case.examples, k) for k in LOSSES]
     grads = np.stack([g.reshape(len(g), -1) for _, g in results])
     out['loss'] = np.stack([losses for losses, _ in results])

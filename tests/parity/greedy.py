@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from tests.parity import table
 from tests.parity.cases import corpus_examples
-from tests.parity.subjects import Subject
+from tests.parity.subjects import GGUF, Subject
 
 
 def compare(subject: Subject) -> Iterator[table.Row]:
     """Mixed owners behind saved prompts, then the bare model."""
     name, _, ours, theirs, case, _ = subject
     examples = case.examples
-    if not subject.tiny:
+    if name == GGUF:
         examples = corpus_examples(ours.lm.tokenizer, [0, 1] * 4)
     banks = {'two or three owners': case.bank, 'bare model': case.bank[:, :0]}
     for what, bank in banks.items():

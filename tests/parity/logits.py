@@ -5,12 +5,18 @@ import contextlib
 import importlib.util
 import io
 from pathlib import Path
+import shutil
+import tempfile
 
+import jax
 import numpy as np
+import torch
 import transformers
 
+from fedprompt_jax.models import source
 from tests.parity import cases, table
-from tests.parity.subjects import Subject
+from tests.parity.ours import Ours
+from tests.parity.subjects import GGUF, Subject
 from tests.parity.theirs import Theirs
 
 ODD_TEXTS = (
@@ -54,9 +60,45 @@ def compare(subject: Subject) -> Iterator[table.Row]:
             alone,
             tolerance,
         )
-    yield from compare_tokenizers(subject)
-    if not subject.tiny:
+    if not subject.is_family:
+        yield from compare_tokenizers(subject)
+    else:
+        yield compare_bfloat16(subject)
+        yield compare_shards(subject)
+    if name == GGUF:
         yield from compare_imports(subject)
+
+
+def compare_bfloat16(subject: Subject) -> table.Row:
+    """Our bf16 logits are as near to f32 as PyTorch's bf16 ones."""
+    name, folder, _, theirs, case, _ = subject
+    exact = theirs.logits(case.texts)
+    off = [
+        np.concatenate(
+            [a - b for a, b in zip(x.logits(case.texts), exact, strict=True)]
+        )
+        for x in (Ours(folder, 'bfloat16'), Theirs(folder, torch.bfloat16))
+    ]
+    ours, torchs = (float(np.sqrt(np.mean(d**2))) for d in off)
+    what = f"{name}: bf16 error, ours / PyTorch's"
+    return table.Row('logits', what, 'ratio', ours / torchs, 1.25)
+
+
+def compare_shards(subject: Subject) -> table.Row:
+    """What transformers saves in many shards is read back bit by bit."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.theirs.model.save_pretrained(folder, max_shard_size='20KB')
+        for path in subject.folder.glob('*token*'):
+            shutil.copy(path, folder)
+        found = jax.tree.leaves(source.load(folder, 'float32').base)
+        shards = len(list(Path(folder).glob('*.safetensors')))
+    assert shards > 1
+    return table.differing(
+        'weights',
+        f'{subject.name}: saved by transformers',
+        [np.asarray(x) for x in found],
+        [np.asarray(x) for x in jax.tree.leaves(subject.ours.lm.base)],
+    )
 
 
 def compare_tokenizers(subject: Subject) -> Iterator[table.Row]:

@@ -29,7 +29,8 @@ def compare(subject: Subject) -> Iterator[table.Row]:
                 what = f'{name}: {loss} {what}, {simulation}'
                 yield table.relative('PEFT', what, a, b, TOLERANCE)
     yield from compare_bare(subject)
-    yield compare_adapter(subject)
+    if not ours.lm.config.embedding_width:  # PEFT takes it for the width
+        yield compare_adapter(subject)
 
 
 def compare_bare(subject: Subject) -> Iterator[table.Row]:

@@ -21,7 +21,7 @@ from tests.parity.cases import MAX_NEW_TOKENS
 
 
 class Ours:
-    """A model folder as this project computes it, in float32.
+    """A model folder as this project computes it.
 
     Attributes:
       lm: the loaded model.
@@ -29,10 +29,10 @@ class Ours:
       simulation: 'packed' or 'vmap'; `gradients` differs by it alone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dtype: str = 'float32') -> None:
         # Else a GPU or TPU multiplies f32 numbers in fewer bits.
         jax.config.update('jax_default_matmul_precision', 'highest')
-        self.lm = source.load(folder, 'float32')
+        self.lm = source.load(folder, dtype)
         self.model = Decoder(self.lm.config)
         self.simulation = 'packed'
 
@@ -149,12 +149,13 @@ def one_step(model: Decoder, base, token, place, cache):
     """Logits [V] after the token at a place, and the cache with it."""
     apply = functools.partial(model.apply, {'params': base})
     x = apply(jnp.full((1, 1), token), method='embed_tokens')
-    seen = jnp.arange(cache[0].shape[2]) < place
+    slots = jnp.arange(cache[0].shape[2])
     hidden, own = apply(
         x,
         jnp.full((1, 1), place),
-        jnp.append(seen, True)[None, None],
+        jnp.append(slots < place, True)[None, None],
         cache,
+        slots[None],
         method='hidden_states',
     )
     cache = jax.tree.map(

@@ -5,9 +5,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fedprompt_jax.models import source
-from tests.parity.cases import SMOLLM2, Case, smollm2_case, tiny_case
+from tests import tiny_families
+from tests.parity.cases import (
+    SMOLLM2,
+    Case,
+    family_case,
+    smollm2_case,
+    tiny_case,
+)
 from tests.parity.ours import Ours
 from tests.parity.theirs import Theirs
+
+GGUF = 'smollm2'  # the name of the one that comes from a GGUF file
 
 
 class Subject(NamedTuple):
@@ -30,18 +39,22 @@ class Subject(NamedTuple):
     tolerance: float
 
     @property
-    def tiny(self) -> bool:
-        return self.name != 'smollm2'
+    def is_family(self) -> bool:
+        """Whether it stands for its architecture alone."""
+        return self.name in tiny_families.CONFIGS
 
 
 def make(scratch: Path, cache_dir: Path) -> Iterator[Subject]:
-    """A tiny Llama with a tied head, one without, and SmolLM2-135M."""
+    """Tiny models, the families' among them, and SmolLM2-135M."""
     for tied in (True, False):
         name = 'tiny_tied' if tied else 'tiny_untied'
         case = tiny_case(scratch / name, tied)
         yield _subject(name, scratch / name, case, 1e-4)
+    for name in tiny_families.CONFIGS:
+        case = family_case(scratch / name, name)
+        yield _subject(name, scratch / name, case, 1e-4)
     folder = source.resolve(SMOLLM2, cache_dir)
-    subject = _subject('smollm2', folder, None, 1e-3)
+    subject = _subject(GGUF, folder, None, 1e-3)
     yield subject._replace(case=smollm2_case(subject.ours.lm.tokenizer))
 
 

@@ -18,16 +18,22 @@ IGNORED = -100  # label of what has no loss, in Hugging Face's models
 
 
 class Theirs:
-    """A model folder as PyTorch computes it, in float32 on the CPU."""
+    """A model folder as PyTorch computes it on the CPU."""
 
-    def __init__(self, folder: Path, **kwargs: Any) -> None:
+    def __init__(
+        self, folder: Path, dtype: torch.dtype = torch.float32, **kwargs: Any
+    ) -> None:
         torch.manual_seed(0)
         torch.set_num_threads(2)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        self.model = transformers.LlamaForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, **kwargs
-        ).eval()
+        self.model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, **kwargs
+        )
+        strange = {k: v for k, v in report.items() if v}
+        if strange:
+            raise ValueError(f'{folder} does not fit transformers: {strange}')
+        self.model.eval()
         self.model.requires_grad_(False)
 
     def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
@@ -35,7 +41,8 @@ class Theirs:
         tokens, mask = pad(texts, 0), pad([np.ones_like(t) for t in texts], 0)
         with torch.no_grad():
             out = self.model(input_ids=tokens, attention_mask=mask).logits
-        return [x[: len(t)].numpy() for x, t in zip(out, texts, strict=True)]
+        out = out.float().numpy()
+        return [x[: len(t)] for x, t in zip(out, texts, strict=True)]
 
     def adapter(self, prompt: np.ndarray) -> Any:
         """PEFT's model of a prompt [P, D] that our hf_adapter saved.
