@@ -20,7 +20,7 @@ _WORKDIR = flags.DEFINE_string(
 )
 _CACHE_DIR = flags.DEFINE_string(
     'cache_dir',
-    os.environ.get('XDG_CACHE_HOME', '~/.cache') + '/fedprompt_jax',
+    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
     'Converted models, tokenised data and compiled programs.',
 )
 

@@ -203,24 +203,6 @@ def test_other_files_are_refused(tmp_path):
         gguf_import.convert(path, tmp_path / 'out')
 
 
-def test_the_faster_of_two_conversions_stays(tmp_path, monkeypatch):
-    folder = tiny.make_checkpoint(tmp_path / 'hf')
-    path = _write(tmp_path / 'x.gguf', folder)
-    move, done = gguf_import._move, []
-
-    def slow(temp, out):
-        if not done:
-            done.append(True)
-            gguf_import.convert(path, out)
-            (out / 'mark').touch()
-        move(temp, out)
-
-    monkeypatch.setattr(gguf_import, '_move', slow)
-    out = gguf_import.convert(path, tmp_path / 'cache' / 'out')
-    assert (out / 'mark').exists()
-    assert [p.name for p in out.parent.iterdir()] == ['out']
-
-
 # From a name in the config to a model
 
 

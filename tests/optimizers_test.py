@@ -66,11 +66,17 @@ def test_an_unknown_name_is_answered_with_the_nearest(spec, near):
 
 
 @pytest.mark.parametrize(
-    'name', ['chain', 'clip', 'add_noise', 'x', '_deprecated_dpsgd']
+    'name',
+    ['chain', 'clip', 'add_noise', 'x', 'scale_by_rprop', '_deprecated_dpsgd'],
 )
 def test_transformations_without_a_learning_rate_are_none(name):
     with pytest.raises(ValueError, match='optax has no optimizer'):
         optimizers.parse(name)
+
+
+def test_an_optimizer_of_random_steps_is_refused():
+    with pytest.raises(ValueError, match='same for every client and round'):
+        optimizers.parse('noisy_sgd(eta=0.1)')
 
 
 def test_an_unknown_argument_is_answered_with_those_there_are():
@@ -100,7 +106,7 @@ def test_an_optimizer_that_cannot_take_a_step_is_refused(spec, why):
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
 @pytest.mark.parametrize(
-    'name', sorted({*optimizers._optimizers()} - {'lbfgs'})
+    'name', sorted({*optimizers._optimizers()} - {'lbfgs', 'noisy_sgd'})
 )
 def test_every_optimizer_there_is_takes_a_step(name):
     assert np.isfinite(_first_steps(optimizers.make(name, 0.1), 1)).all()

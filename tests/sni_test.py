@@ -122,6 +122,8 @@ BAD = [(_without(k), [k, 'missing']) for k in REQUIRED] + [
     (_instance(output=[]), ['Instances[1].output', 'at least one']),
     (_instance(output=['a', 3]), ['Instances[1].output[1]', 'int 3']),
     (_instance(output=None), ['Instances[1].output', 'NoneType']),
+    (_instance(output=['a', '\ud83d']), ['Instances[1].output[1]', 'UTF-8']),
+    (_instance(input='\ud83d'), ['Instances[1].input', 'UTF-8']),
     (_instance(input=['a']), ['Instances[1].input', 'list', 'string']),
     (_instance(id=12), ['Instances[1].id', 'int 12', 'string']),
     (_instance_without('output'), ['Instances[1].output', 'missing']),
@@ -153,6 +155,14 @@ def test_what_is_not_json_names_line_and_column(tmp_path):
     file.write_text('{"Source": [],\n  "URL" 3}')
     with pytest.raises(ValueError, match=r'task1_x\.json.*line 2, column 9'):
         sni.read_folder(tmp_path)
+
+
+def test_a_bottomless_file_is_named(tmp_path):
+    path = tmp_path / 'tasks' / 'task1_x.json'
+    path.parent.mkdir()
+    path.write_text('[' * 100_000)
+    with pytest.raises(ValueError, match=r'task1_x\.json: nested'):
+        list(sni.iter_folder(tmp_path))
 
 
 def test_what_is_not_utf8_names_the_byte(tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 from fedprompt_jax.data.examples import Example
 
 NOBODY = -1  # the owner of padding, and the slot of an ordinary token
+OPEN = 512  # rows that an example is tried in
 
 
 class Grid(NamedTuple):
@@ -139,7 +140,10 @@ class Packer(NamedTuple):
         return [(s, i) for s, i in chosen.items() if i]
 
     def _fill(self, examples, indices, shape, isolate) -> list[list[int]]:
-        """Rows as lists of examples: best fit, longest examples first."""
+        """Rows as lists of examples: best fit, longest examples first.
+
+        Only the latest OPEN rows are tried, so that time is linear.
+        """
         order = sorted(
             indices,
             key=lambda i: (examples[i].owner, -examples[i].num_tokens, i),
@@ -152,22 +156,23 @@ class Packer(NamedTuple):
             e = examples[i]
             if e.owner != owner:
                 owner, mine[:] = e.owner, False
-            prompt = np.where(mine, 0, self.prompt_length)
-            after = room - [e.num_tokens, len(e.target)]
+            tried = slice(max(0, len(rows) - OPEN), len(rows))
+            prompt = np.where(mine[tried], 0, self.prompt_length)
+            after = room[tried] - [e.num_tokens, len(e.target)]
             after[:, 0] -= prompt
-            fits = (after >= 0).all(1) & (mine if isolate else True)
-            fits[len(rows) :] = False
+            fits = (after >= 0).all(1) & (mine[tried] if isolate else True)
             if fits.any():
                 # A row that has the prompt already saves P tokens.
                 loss = after[:, 0] + 2 * prompt
-                row = int(np.argmin(np.where(fits, loss, np.iinfo(int).max)))
+                best = int(np.argmin(np.where(fits, loss, np.iinfo(int).max)))
+                row, left = tried.start + best, after[best]
             else:
                 row = len(rows)
                 rows.append([])
                 used = [self.prompt_length + e.num_tokens, len(e.target)]
-                after[row] = np.subtract(shape[:2], used)
+                left = np.subtract(shape[:2], used)
             rows[row].append(i)
-            room[row], mine[row] = after[row], True
+            room[row], mine[row] = left, True
         return rows
 
     def _grid(self, examples, weights, rows, shape, size) -> Grid:

@@ -5,6 +5,7 @@ import itertools
 import math
 
 import numpy as np
+from tqdm import tqdm
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
@@ -80,12 +81,18 @@ def choose_shapes(
         )
         return cost, Packer(prompt_length, shapes)
 
-    singles = [candidate(n) for n in longs or [need]]
-    pairs = [
-        candidate(short, long)
+    pairs_of = [
+        (short, long)
         for short, long in itertools.product(SHORT, longs or [need])
         if typical <= short < need <= long
     ]
+    lengths = [(n,) for n in longs or [need]] + pairs_of
+    found = {
+        n: candidate(*n)
+        for n in tqdm(lengths, 'choosing row shapes', leave=False)
+    }
+    singles = [c for n, c in found.items() if len(n) == 1]
+    pairs = [c for n, c in found.items() if len(n) == 2]
     single = min(singles, key=lambda c: c[0])
     best = min(pairs, key=lambda c: c[0], default=single)
     return best[1] if best[0] < GAIN * single[0] else single[1]

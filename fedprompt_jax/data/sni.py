@@ -152,3 +152,7 @@ def _read_json(file: pathlib.Path) -> Any:
         raise ValueError(
             f'{file}: not JSON at line {e.lineno}, column {e.colno}: {e.msg}.'
         ) from e
+    except RecursionError as e:
+        raise ValueError(
+            f'{file}: nested far deeper than a task is; mend the file.'
+        ) from e

@@ -129,8 +129,8 @@ def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         _fail(where, field, value, 'a string or a list of strings')
     for i, v in enumerate(values):
-        if not isinstance(v, str) and not _absent(v):
-            _fail(where, f'{field}[{i}]', v, 'a string')
+        if not _is_text(v) and not _absent(v):
+            _fail(where, f'{field}[{i}]', v, _TEXT)
     return tuple(v for v in values if isinstance(v, str))
 
 
@@ -140,9 +140,22 @@ def _filled(where: str, field: str, value: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not values:
         _fail(where, field, value, 'a string or a list of at least one string')
     for i, v in enumerate(values):
-        if not isinstance(v, str):
-            _fail(where, f'{field}[{i}]', v, 'a string')
+        if not _is_text(v):
+            _fail(where, f'{field}[{i}]', v, _TEXT)
     return tuple(values)
+
+
+_TEXT = 'a string that UTF-8 can write (no half of a surrogate pair)'
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(where: str, field: str, value: Any) -> str:
@@ -193,6 +206,6 @@ def _instance(where: str, i: int, x: Mapping[str, Any]) -> Instance:
         _get(where, x, k, at) for k in ('id', 'input', 'output')
     )
     for key, v in (('id', id_), ('input', input_)):
-        if not isinstance(v, str):
-            _fail(where, at + key, v, 'a string')
+        if not _is_text(v):
+            _fail(where, at + key, v, _TEXT)
     return Instance(id_, input_, _filled(where, at + 'output', output))

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
-import shutil
-import tempfile
 from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from fedprompt_jax import files
 from fedprompt_jax.data import template as template_lib
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sni_task import Task
@@ -159,10 +157,7 @@ def open_store(
 
 
 def _build(source, tokenizer, template, path: Path) -> None:
-    """Writes a store beside `path` and renames it: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix='.building-', dir=path.parent))
-    try:
+    with files.whole_folder(path) as temporary:
         writer = _Writer(tokenizer, template)
         bar = tqdm(
             source.tasks(), desc=f'tokenizing {source.name}', unit='task'
@@ -170,12 +165,6 @@ def _build(source, tokenizer, template, path: Path) -> None:
         for task in bar:
             writer.add(task)
         writer.save(temporary)
-        os.replace(temporary, path)
-    except OSError:
-        if not path.exists():  # else another process was first
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 class _Writer:

@@ -42,7 +42,8 @@ from fedprompt_jax.models.sizes import block_params
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.peft.init import Start, initial_prompt
 
-SAMPLE = 6  # batches of each stage from which row shapes are chosen
+SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
+EXAMPLES = 4096  # and most examples in them, beyond the first batch
 SLICE = 64  # examples of a batch of the evaluation from which they are
 
 
@@ -94,30 +95,12 @@ class Experiment:
 
 def load_data(
     config: config_dict.ConfigDict, cache_dir: Path
-) -> tuple[Path, Tokenizer, data_lib.FederatedData]:
-    """The model's folder, its tokenizer and the data: no device is touched."""
+) -> tuple[Path, data_lib.FederatedData]:
+    """The model's folder and the data: no device is touched."""
     folder = source.resolve(config.model.source, cache_dir)
     tokenizer = Tokenizer.from_folder(folder)
-    data = data_lib.load(config, tokenizer, cache_dir)
-    _check_positions(config, source.read_config(folder), data.store)
-    return folder, tokenizer, data
-
-
-def _check_positions(
-    config: config_dict.ConfigDict, sizes: DecoderConfig, store: TokenStore
-) -> None:
-    """Raises ValueError if an example would not fit the model's positions."""
-    longest = config.prompt.length + max(
-        int((store.query_lengths + store.target_lengths).max()),
-        int(store.query_lengths.max()) + config.evaluation.max_new_tokens,
-    )
-    if longest > sizes.max_positions:
-        raise ValueError(
-            f'The longest example has {longest} tokens with its prompt, and '
-            f'the model was trained for {sizes.max_positions}; lower '
-            f'config.data.max_query={config.data.max_query} or '
-            f'config.data.max_target={config.data.max_target}.'
-        )
+    positions = source.read_config(folder).max_positions
+    return folder, data_lib.load(config, tokenizer, positions, cache_dir)
 
 
 def build(
@@ -184,7 +167,8 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
     if config.simulation == 'vmap':
         return VmappedSimulation(model, lm.base, config.loss, put_rows)
     batches = []
-    for round in range(SAMPLE):
+    in_round = config.clients_per_round * config.batch_size
+    for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
         cohort = sample_cohort(
             data.store,
             population,
@@ -203,7 +187,9 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
         seed=config.seed,
         epoch=0,
     )
-    batches += itertools.islice(personal, SAMPLE)
+    in_step = config.personalization.clients * config.personalization.batch_size
+    count = max(1, min(SAMPLE, EXAMPLES // in_step))
+    batches += itertools.islice(personal, count)
     used = np.concatenate([data.population.order, *data.held_out.train])
     packer = _packer(config, lm.config, data.store, used, batches, (0.5, 1.0))
     return PackedSimulation(model, lm.base, packer, config.loss, put_rows)

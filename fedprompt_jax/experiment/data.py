@@ -58,12 +58,22 @@ class FederatedData:
 
 
 def load(
-    config: config_dict.ConfigDict, tokenizer: Tokenizer, cache_dir: Path
+    config: config_dict.ConfigDict,
+    tokenizer: Tokenizer,
+    max_positions: int,
+    cache_dir: Path,
 ) -> FederatedData:
     """Reads, splits and partitions the data as config.data says.
 
+    Args:
+      config: the checked config.
+      tokenizer: the model's.
+      max_positions: tokens of the longest sequence that the model takes.
+      cache_dir: where token stores live.
+
     Raises:
-      ValueError: the data is malformed, or has too few clients.
+      ValueError: the data is malformed, has too few clients, or an example
+        is too long.
     """
     c = config.data
     template = Template(c.template, c.separator, c.max_query, c.max_target)
@@ -73,7 +83,12 @@ def load(
     clients = {
         name: _clients(config, store, split, name) for name in splits.SPLITS
     }
-    _check_sizes(config, clients)
+    raise_all(
+        [
+            *_too_few_clients(config, clients),
+            *_too_long(config, store, clients, max_positions),
+        ]
+    )
     v, p = config.validation, config.personalization
     validation = _held_out(
         clients['validation'], config.seed, v.clients, 0, v.examples, 0
@@ -86,7 +101,7 @@ def load(
         p.eval_examples,
         p.global_examples,
     )
-    text = _describe(store, split, clients)
+    text = _describe(store, split, clients) + _shrunk(config, held_out)
     return FederatedData(store, clients['train'], validation, held_out, text)
 
 
@@ -144,7 +159,7 @@ def _clients(config, store, split, name: str) -> Clients:
     return dataclasses.replace(clients, order=instances[clients.order])
 
 
-def _check_sizes(config, clients: dict[str, Clients]) -> None:
+def _too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
     asked = {
         'clients_per_round': ('train', config.clients_per_round),
         'validation.clients': ('validation', config.validation.clients),
@@ -153,15 +168,32 @@ def _check_sizes(config, clients: dict[str, Clients]) -> None:
             config.personalization.clients,
         ),
     }
-    raise_all(
-        [
-            f'config.{key}={n} is more than the {len(clients[split])} clients '
-            f'of the {split} split; use at most that, or a smaller '
-            f'config.data.client_size than {config.data.client_size}.'
-            for key, (split, n) in asked.items()
-            if n > len(clients[split])
-        ]
+    return [
+        f'config.{key}={n} is more than the {len(clients[split])} clients '
+        f'of the {split} split; use at most that, or a smaller '
+        f'config.data.client_size than {config.data.client_size}.'
+        for key, (split, n) in asked.items()
+        if n > len(clients[split])
+    ]
+
+
+def _too_long(
+    config, store: TokenStore, clients: dict[str, Clients], most: int
+) -> list[str]:
+    used = np.concatenate([own.order for own in clients.values()])
+    queries, targets = store.query_lengths[used], store.target_lengths[used]
+    longest = config.prompt.length + max(
+        int((queries + targets).max()),
+        int(queries.max()) + config.evaluation.max_new_tokens,
     )
+    if longest <= most:
+        return []
+    return [
+        f'The longest example has {longest} tokens with its prompt, and the '
+        f'model was trained for {most}; lower config.data.max_query='
+        f'{config.data.max_query} or config.data.max_target='
+        f'{config.data.max_target}.'
+    ]
 
 
 def _held_out(
@@ -192,6 +224,29 @@ def _held_out(
     each, more = divmod(num_common, num_clients)
     common = [own[: each + (i < more)] for i, own in enumerate(local)]
     return HeldOut(chosen, train, local, np.concatenate(common))
+
+
+def _shrunk(config, held_out: HeldOut) -> str:
+    """Says it where held-out clients have fewer examples than asked."""
+    p = config.personalization
+    lines = []
+    for key, parts in (
+        ('train_examples', held_out.train),
+        ('eval_examples', held_out.local),
+    ):
+        least, asked = min(map(len, parts)), p[key]
+        if least < asked:
+            lines.append(
+                f'\nfewer than config.personalization.{key}={asked}: the '
+                f'smallest held-out client gives {least}, since config.data.'
+                f'client_size={config.data.client_size}'
+            )
+    if len(held_out.common) < p.global_examples:
+        lines.append(
+            f'\nfewer than config.personalization.global_examples='
+            f'{p.global_examples}: there are {len(held_out.common)}'
+        )
+    return ''.join(lines)
 
 
 def _describe(store, split, clients: dict[str, Clients]) -> str:

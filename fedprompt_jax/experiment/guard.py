@@ -4,18 +4,15 @@ ROUNDS = 3  # rounds looked at, from the first
 LEAST = 1e-4  # relative change of the loss a round
 
 
-def prompt_moves(metrics: list[dict], rounds_done: int) -> str | None:
-    """A warning after round 3 if no update so far mattered, else None.
+def prompt_moves(metrics: list[dict]) -> str | None:
+    """A warning if no update of the first rounds mattered, else None.
 
     The change looked at is the first-order one, <gradient, update>: it does
     not suffer from the noise of sampling other clients each round.
 
     Args:
       metrics: lines of metrics.jsonl.
-      rounds_done: rounds done; looks only right after round 3.
     """
-    if rounds_done != ROUNDS:
-        return None
     rounds = [m for m in metrics if m['stage'] == 'train'][:ROUNDS]
     if any(m['predicted_change'] is None or m['loss'] is None for m in rounds):
         return None  # a non-finite round, written as null, tells nothing

@@ -172,7 +172,6 @@ def mix(alpha: float, personal, shared):
 def _score(experiment, run, bank, prompt, epoch, alpha, shared) -> None:
     began = time.perf_counter()
     config, held_out = experiment.config, experiment.data.held_out
-    clients = range(len(held_out.clients))
     packer = experiment.evaluator.packer
     length = jax.tree.leaves(bank)[0].shape[1]
     rows, predictions = score_prompts(
@@ -181,7 +180,7 @@ def _score(experiment, run, bank, prompt, epoch, alpha, shared) -> None:
         ),
         held_out,
         bank,
-        [0] * len(clients) if shared else list(clients),
+        shared,
         config.loss,
         {
             'run': f'{config.name}-{config.scale}',

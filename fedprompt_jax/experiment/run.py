@@ -40,8 +40,8 @@ def main(
       cache_dir: converted models, token stores and compiled programs.
 
     Raises:
-      ValueError: the config, the data or the folder is at fault; no device
-        was touched and nothing in the folder was changed.
+      ValueError: the config, the data or the folder is at fault; nothing
+        was computed and nothing in the folder was changed.
       FloatingPointError: training would turn non-finite.
     """
     began = time.perf_counter()
@@ -50,16 +50,19 @@ def main(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
+    from fedprompt_jax.evaluation.text_scores import SETTINGS
     from fedprompt_jax.experiment import build, personalize, train
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import RunFolder
+    from fedprompt_jax.federated.mesh import check_devices
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
-    # 2. The data and the folder, before any device.
-    folder, _tokenizer, data = build.load_data(config, cache_dir)
+    # 2. The data and the folder, before any work on a device.
+    check_devices(config.mesh.data, config.mesh.model)
+    folder, data = build.load_data(config, cache_dir)
     identity = {
         'tokens': data.store.fingerprint,
         'weights': checkpoint_fingerprint(folder),
@@ -82,6 +85,7 @@ def main(
         versions=_versions(),
         devices=[str(d) for d in jax.devices()],
         fingerprints=identity,
+        scores=SETTINGS,
         data=data.description,
         packing=experiment.packing,
         starts=[*run.info.get('starts', []), _now()],

@@ -1,6 +1,5 @@
 """Local and global scores of prompts, as rows of tradeoff.csv."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ def score_prompts(
     evaluator: Evaluator,
     held_out: HeldOut,
     bank,
-    owner_of: Sequence[int],
+    shared: bool,
     loss: str,
     labels: dict[str, Any],
 ) -> tuple[list[dict], list[dict]]:
@@ -30,7 +29,8 @@ def score_prompts(
       evaluator: runs the model.
       held_out: the clients and their examples.
       bank: the prompts, leaves [C, ...].
-      owner_of: for each client, its prompt in the bank.
+      shared: whether all clients use the bank's first prompt, else each its
+        own.
       loss: a key of data.examples.LOSSES.
       labels: fields that all rows share: run, prompt, seed, epoch, alpha,
         lambda.
@@ -38,10 +38,11 @@ def score_prompts(
     Returns:
       Rows of tradeoff.csv, and lines of predictions.jsonl.
     """
+    owners = [0 if shared else i for i in range(len(held_out.clients))]
     parts = [
         (client, split, [Request(owner, int(i)) for i in instances])
         for client, owner, local in zip(
-            held_out.clients, owner_of, held_out.local, strict=True
+            held_out.clients, owners, held_out.local, strict=True
         )
         for split, instances in (
             ('local', local),
@@ -59,11 +60,9 @@ def score_prompts(
         | summary(scores, np.array([place[r] for r in requests]), loss)
         for client, split, requests in parts
     ]
-    client_of = dict(zip(owner_of, held_out.clients, strict=True))
-    shared = len(client_of) < len(held_out.clients)
     predictions = [
         labels
-        | {'client': None if shared else int(client_of[request.owner])}
+        | {'client': None if shared else int(held_out.clients[request.owner])}
         | prediction(evaluator, scores, i, request.instance)
         for request, i in place.items()
     ]

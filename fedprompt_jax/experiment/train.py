@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from fedprompt_jax.evaluation.scoring import Request
+from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
-from fedprompt_jax.experiment.guard import prompt_moves
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import summary
 from fedprompt_jax.federated import ledger
@@ -30,12 +30,14 @@ class Stage:
       server: the algorithm's ServerState.
       best: params with the best validation ROUGE-L so far.
       best_score: f32 scalar, that score; -1 before the first.
+      best_loss: f32 scalar, its validation loss, which decides among equals.
       best_round: int32 scalar, rounds done when it was reached.
     """
 
     server: Any
     best: Any
     best_score: jax.Array
+    best_loss: jax.Array
     best_round: jax.Array
 
 
@@ -59,6 +61,7 @@ def train(
             experiment.algorithm.init(experiment.params),
             experiment.params,
             jnp.float32(-1),
+            jnp.float32(jnp.inf),
             jnp.int32(0),
         )
     )
@@ -79,7 +82,7 @@ def train(
         cohort = experiment.cohort(number)
         # 2. The round.
         server, metrics = experiment.algorithm.round(stage.server, cohort)
-        metrics = {k: float(v) for k, v in metrics.items()}
+        metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
         _require_finite(server, number, run)
         stage = stage.replace(server=server)
         # 3. The log.
@@ -96,8 +99,9 @@ def train(
             seconds=time.perf_counter() - began,
         )
         bar.set_postfix(loss=f'{metrics["loss"]:.3f}')
-        warning = prompt_moves(run.metrics(), number + 1)
-        if warning:
+        if number + 1 == guard.ROUNDS and (
+            warning := guard.prompt_moves(run.metrics())
+        ):
             _LOG.warning(warning)
             run.warn(warning)
         # 4. Validation, and the checkpoint.
@@ -121,7 +125,10 @@ def chosen(stage: Stage) -> tuple[Any, int]:
 
 
 def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
-    """Scores the server's prompt on the validation clients, keeps the best."""
+    """Scores the server's prompt on the validation clients, keeps the best.
+
+    The initial prompt is scored and never chosen: stage 2 is about training.
+    """
     if not experiment.config.validation.every:
         return stage
     began = time.perf_counter()
@@ -147,11 +154,14 @@ def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
         clients=len(rows),
         seconds=time.perf_counter() - began,
     )
-    # Compared in f32, as it is kept: of equal scores the earliest stays.
-    if np.float32(means['rouge_l']) > np.float32(stage.best_score):
+    # Compared in f32, as they are kept; of equals the earliest stays.
+    score, loss = np.float32(means['rouge_l']), np.float32(means['loss'])
+    best = (float(stage.best_score), -float(stage.best_loss))
+    if int(stage.server.round) and (float(score), -float(loss)) > best:
         stage = stage.replace(
             best=stage.server.params,
-            best_score=jnp.float32(means['rouge_l']),
+            best_score=jnp.float32(score),
+            best_loss=jnp.float32(loss),
             best_round=stage.server.round,
         )
     return experiment.put(stage)

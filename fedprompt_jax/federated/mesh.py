@@ -26,12 +26,8 @@ RULES: tuple[tuple[str, PartitionSpec], ...] = (
 )
 
 
-def make_mesh(data: int, model: int) -> Mesh:
-    """A mesh ('data', 'model') over all devices.
-
-    Raises:
-      ValueError: data * model is not the number of devices.
-    """
+def check_devices(data: int, model: int) -> None:
+    """Raises ValueError if data * model is not the number of devices."""
     have = jax.device_count()
     if data * model != have:
         raise ValueError(
@@ -39,6 +35,11 @@ def make_mesh(data: int, model: int) -> Mesh:
             f'the number of devices, {have}; use --config.mesh.data='
             f'{max(1, have // model)}.'
         )
+
+
+def make_mesh(data: int, model: int) -> Mesh:
+    """A mesh ('data', 'model') over all devices; see check_devices."""
+    check_devices(data, model)
     return jax.make_mesh(
         (data, model), ('data', 'model'), axis_types=(AxisType.Auto,) * 2
     )

@@ -55,6 +55,11 @@ def _check(spec: str, name: str, kwargs: dict[str, Any]) -> None:
             f'{spec!r}: optax.{name} has no argument {key!r}; it takes '
             f'{", ".join(sorted(parameters))}.'
         )
+    if {'seed', 'key'} & set(parameters):
+        raise ValueError(
+            f'{spec!r}: optax.{name} draws random numbers, which would be the '
+            'same for every client and round.'
+        )
     # The signature says nothing of values, nor of an optimizer that asks for
     # more than a gradient (L-BFGS searches along the loss).
     params = jax.ShapeDtypeStruct((2, 3), jnp.float32)
@@ -72,7 +77,7 @@ def _optimizers() -> list[str]:
     found = []
     for name in dir(optax):
         value = getattr(optax, name)
-        if name.startswith('_'):
+        if name.startswith(('_', 'scale_by_')):  # parts of optimizers
             continue
         if callable(value) and not isinstance(value, type):
             try:

@@ -4,6 +4,7 @@ Everything that differs between a packed row, a padded row, a prefill and one
 step of decoding is in its arguments: positions, mask and past.
 """
 
+import functools
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -12,6 +13,11 @@ import jax.numpy as jnp
 
 from fedprompt_jax.models import layers, rotary
 from fedprompt_jax.models.config import DecoderConfig
+
+# Logits are never rounded to bf16: that makes ties for greedy decoding.
+_matmul = functools.partial(
+    jax.lax.dot_general, preferred_element_type=jnp.float32
+)
 
 
 class Context(NamedTuple):
@@ -99,7 +105,9 @@ class Decoder(nn.Module):
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
         if not c.tied_embeddings:
-            self.head = nn.Dense(c.vocab_size, use_bias=False)
+            self.head = nn.Dense(
+                c.vocab_size, use_bias=False, dot_general=_matmul
+            )
 
     def embed_tokens(self, tokens: jax.Array) -> jax.Array:
         """Embeddings [..., E] of the tokens int [...]."""
@@ -161,12 +169,11 @@ class Decoder(nn.Module):
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Next-token logits f32 [..., V] of hidden states [..., E]."""
         if self.config.tied_embeddings:
-            logits = self.embed.attend(hidden)
+            contract = (((hidden.ndim - 1,), (1,)), ((), ()))
+            logits = _matmul(hidden, self.embed.embedding, contract)
         else:
             logits = self.head(hidden)
-        return layers.soft_cap(
-            logits.astype(jnp.float32), self.config.logit_cap
-        )
+        return layers.soft_cap(logits, self.config.logit_cap)
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Logits [R, L, V] of plain rows of tokens [R, L]."""

@@ -6,18 +6,16 @@ projections with the two halves of each head interleaved; that is undone.
 
 from collections.abc import Iterator
 import json
-import os
 from pathlib import Path
 import re
-import shutil
 import struct
 from typing import Any, BinaryIO
-import uuid
 
 import gguf
 import numpy as np
 import tqdm
 
+from fedprompt_jax import files
 from fedprompt_jax.models import families, gguf_tokenizer
 
 _OUTER = {
@@ -58,27 +56,12 @@ def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
     reader = _open(Path(gguf_path))
     config = _config(reader)
     names = _names(reader, config)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temp = out.parent / f'.{out.name}.{uuid.uuid4().hex[:8]}'
-    temp.mkdir()
-    try:
-        _write_json(temp / 'config.json', config)
-        gguf_tokenizer.save(reader, temp)
-        with (temp / 'model.safetensors').open('wb') as file:
+    with files.whole_folder(out) as folder:
+        _write_json(folder / 'config.json', config)
+        gguf_tokenizer.save(reader, folder)
+        with (folder / 'model.safetensors').open('wb') as file:
             _write_tensors(file, reader, names, config['head_dim'])
-        _move(temp, out)
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
     return out
-
-
-def _move(temp: Path, out: Path) -> None:
-    try:
-        os.replace(temp, out)
-    except OSError:
-        # A folder with files in it cannot be replaced: somebody was faster.
-        if not (out / 'config.json').exists():
-            raise
 
 
 def _open(path: Path) -> gguf.GGUFReader:

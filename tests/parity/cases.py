@@ -13,7 +13,7 @@ from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_families
 
 SMOLLM2 = 'smollm2-135m-instruct'
-CACHE = os.environ.get('XDG_CACHE_HOME', '~/.cache') + '/fedprompt_jax'
+CACHE = (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax'
 MAX_NEW_TOKENS = 10
 TEXTS = (
     'The capital of France is Paris, and the capital of Italy is Rome.\n'

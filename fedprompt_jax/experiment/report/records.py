@@ -96,8 +96,9 @@ def loss_unit(folder: str | Path) -> str:
 def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
     """The validation of the prompt that goes on to stage 2.
 
-    What run.json says; before it says so, the highest ROUGE-L, the earliest
-    of equals. None where that prompt was never validated.
+    What run.json says; before it says so, the highest ROUGE-L of a trained
+    prompt, of equals the lower loss, then the earlier. None where that prompt
+    was never validated.
     """
     scored = [
         x
@@ -108,7 +109,13 @@ def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
     chosen = read_json(folder, 'run.json').get('chosen_round')
     if chosen is not None:
         scored = [x for x in scored if x['round'] == chosen]
-    return max(scored, key=lambda x: x['rouge_l'], default=None)
+    else:
+        scored = [x for x in scored if x['round']]
+
+    def rank(x: Row) -> tuple[float, float]:
+        return x['rouge_l'], -x.get('loss', math.inf)
+
+    return max(scored, key=rank, default=None)
 
 
 def _float(text: str) -> float:

@@ -1,0 +1,51 @@
+"""Folders that appear whole or not at all."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+from pathlib import Path
+import shutil
+import socket
+import uuid
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder, which becomes `path` if nothing is raised.
+
+    Where another process has made `path` meanwhile, that one stays. What
+    killed processes of this machine left behind is removed.
+
+    Args:
+      path: the folder to make; its parents are made too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    name = f'.building-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}'
+    temporary = path.parent / name
+    temporary.mkdir()
+    try:
+        yield temporary
+        try:
+            os.replace(temporary, path)
+        except OSError:  # a folder with files in it is not replaced
+            if not path.exists():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob(f'.building-{socket.gethostname()}-*-*'):
+        if not _alive(int(left.name.split('-')[-2])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,66 @@
+"""Which prompt goes to stage 2: the best trained one by validation."""
+
+import types
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fedprompt_jax.evaluation.scoring import Scores
+from fedprompt_jax.experiment import train
+from fedprompt_jax.federated.server import ServerState
+
+
+class Validation:
+    """An experiment whose validation scores are given, and nothing else."""
+
+    def __init__(self, scores) -> None:
+        self.scores = iter(scores)
+        instances = [np.array([0, 1]), np.array([2])]
+        self.data = types.SimpleNamespace(
+            validation=types.SimpleNamespace(local=instances),
+            held_out=types.SimpleNamespace(clients=np.arange(2)),
+        )
+        self.config = types.SimpleNamespace(
+            loss='sequence', validation=types.SimpleNamespace(every=1)
+        )
+        self.evaluator = self
+
+    def put(self, tree):
+        return tree
+
+    def score(self, bank, requests, progress):
+        rouge_l, loss = next(self.scores)
+        n = len(requests)
+        same = (np.full(n, rouge_l), np.zeros(n), np.full(n, loss))
+        return Scores([''] * n, *same, np.ones(n, int), np.ones(n, int))
+
+
+@pytest.mark.parametrize(
+    ('scores', 'chosen'),
+    [
+        # (ROUGE-L, loss) after round 0, 1, 2, ...
+        ([(0.9, 1.0), (0.1, 1.0), (0.2, 1.0)], 2),  # never the untrained one
+        ([(0.0, 9.0), (0.3, 1.0), (0.2, 0.5)], 1),
+        ([(0.0, 9.0), (0.0, 8.0), (0.0, 7.0), (0.0, 7.5)], 2),  # lower loss
+        ([(0.0, 9.0), (0.3, 1.0), (0.3, 1.0)], 1),  # the earlier
+        ([(0.5, 9.0)], 0),  # without a round there is no other
+    ],
+)
+def test_the_best_trained_prompt_is_chosen(scores, chosen):
+    experiment = Validation(scores)
+    run = types.SimpleNamespace(log=lambda **line: None)
+    stage = train.Stage(
+        ServerState({'prompt': jnp.zeros((1, 2))}, (), jnp.int32(0)),
+        {'prompt': jnp.zeros((1, 2))},
+        jnp.float32(-1),
+        jnp.float32(jnp.inf),
+        jnp.int32(0),
+    )
+    for number in range(len(scores)):
+        params = {'prompt': jnp.full((1, 2), float(number))}
+        server = ServerState(params, (), jnp.int32(number))
+        stage = train.validate(experiment, run, stage.replace(server=server))
+    params, rounds = train.chosen(stage)
+    assert rounds == chosen
+    assert (params['prompt'] == chosen).all()
