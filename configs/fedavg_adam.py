@@ -58,7 +58,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.data.max_query = 1024  # tokens, the separator included
     c.data.max_target = 128  # tokens, the end included
 
-    # What is trained.
+    # What is trained: a file in fedprompt_jax/peft. 'prompt' (before the
+    # input), 'prefix' (keys and values in every layer), 'lora' or 'ia3'.
+    c.peft = 'prompt'
     c.prompt = config_dict.ConfigDict()
     c.prompt.length = 10  # P, virtual tokens
     # 'normal', 'uniform' (in [-scale, scale]), 'vocabulary' (embeddings of
@@ -66,6 +68,22 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.prompt.init = 'normal'
     c.prompt.scale = 0.5  # standard deviation: N(0, 0.25)
     c.prompt.text = ''
+
+    c.prefix = config_dict.ConfigDict()
+    c.prefix.length = 10  # P, virtual tokens of a layer
+    c.prefix.layers = ()  # which layers have them; () for all
+    c.prefix.positions = 'shifted'  # real tokens from P on; or 'kept': from 0
+    c.prefix.scale = 0.02  # standard deviation of the first values
+    c.prefix.mlp = 0  # hidden units of a reparametrisation; 0 for none
+    # Linear layers are found by a regex of Hugging Face's names ('q_proj') or
+    # of the names here, which are the same for all families.
+    c.lora = config_dict.ConfigDict()
+    c.lora.targets = 'attention/(query|value|qkv)'
+    c.lora.rank = 8  # r
+    c.lora.alpha = 16.0  # the product is scaled by alpha / r
+    c.ia3 = config_dict.ConfigDict()
+    c.ia3.outputs = 'attention/(key|value|qkv)'  # outputs that are multiplied
+    c.ia3.inputs = 'mlp/down'  # and inputs
 
     # Stage 1: federated training of the global prompt.
     c.algorithm = 'fedavg'  # a file in fedprompt_jax/algorithms

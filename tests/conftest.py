@@ -10,7 +10,9 @@ from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.store import Source, Template, open_store
 from fedprompt_jax.models import source
 from fedprompt_jax.models.decoder import Decoder
-from tests import tiny
+from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.tuned import TunedModel
+from tests import plain, tiny
 from tests.parity import cases
 
 LANGUAGES = ('Input', 'Output', 'Instruction')
@@ -28,20 +30,20 @@ def lm(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def model(lm):
-    """Its decoder."""
-    return Decoder(lm.config)
+    """Its decoder with a soft prompt."""
+    return TunedModel(Decoder(lm.config), Prompt(plain.P))
 
 
 @pytest.fixture(scope='session')
 def poisonous(tmp_path_factory):
-    """(Decoder, base) whose embedding of token 299 is NaN, not its logit."""
+    """(model, base) whose embedding of token 299 is NaN, not its logit."""
     folder = tmp_path_factory.mktemp('poisonous')
     tiny.make_checkpoint(folder, tied=False)
     lm = source.load(folder, jnp.float32)
     base = jax.tree.map(lambda x: x, lm.base)
     embedding = base['embed']['embedding'].at[299].set(jnp.nan)
     base['embed'] = {'embedding': embedding}
-    return Decoder(lm.config), base
+    return TunedModel(Decoder(lm.config), Prompt(plain.P)), base
 
 
 @pytest.fixture(scope='session')

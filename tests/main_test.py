@@ -227,6 +227,27 @@ def test_other_algorithms_run(project, config):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ('flags', 'left'),
+    [
+        (('peft=lora', 'lora.rank=2'), 'adapter_model.safetensors'),
+        # PEFT has no prefix in some layers.
+        (('peft=prefix', 'prefix.layers=(1,)'), 'params.safetensors'),
+    ],
+)
+def test_other_kinds_of_parameters_run(project, flags, left):
+    name = flags[0].removeprefix('peft=')
+    done = project.run(name, *(f'--config.{flag}' for flag in flags))
+    assert done.returncode == 0, done.stderr
+    assert (project.folder / name / 'prompts' / 'global' / left).exists()
+    losses = [
+        row['loss']
+        for row in metrics(project.folder / name)
+        if row['stage'] == 'train'
+    ]
+    assert losses[-1] < losses[0]
+
+
 def test_all_faults_come_together_before_any_work(project):
     done = project.run(
         'faulty',

@@ -23,6 +23,8 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.models import source
     from fedprompt_jax.models.decoder import Decoder
+    from fedprompt_jax.peft.prompt import Prompt
+    from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
     mesh = mesh_lib.make_mesh(data, model)
@@ -33,16 +35,16 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     assert len(kernel.sharding.device_set) == data * model
     assert kernel.addressable_shards[0].data.shape[-1] == 64 // model
     put = mesh_lib.put_rows(mesh)
-    decoder = Decoder(lm.config)
+    model = TunedModel(Decoder(lm.config), Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
     bank = mesh_lib.put_replicated(mesh)(bank)
     examples = plain.random_examples(rng, (5, 3, 0, 6))
     packer = Packer(plain.P, (Shape(32, 16, (8,)),))
-    simulation = PackedSimulation(decoder, lm.base, packer, 'sequence', put)
+    simulation = PackedSimulation(model, lm.base, packer, 'sequence', put)
     losses, grads = simulation.gradients(bank, examples)
     generate = Generator(
-        decoder,
+        model,
         lm.base,
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=4,

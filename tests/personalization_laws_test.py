@@ -1,5 +1,7 @@
 """Laws of stage 2: what holds a prompt back, and the limits of mixing."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from fedprompt_jax.experiment.personalize import mix
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.optimizers import pull_toward
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.peft.prompt import Prompt
 from tests import plain
 
 
@@ -102,6 +105,7 @@ def test_a_prompt_of_length_0_is_the_bare_model(model, lm):
     rng = np.random.default_rng(8)
     examples = plain.random_examples(rng, (2, 3))
     none = {'prompt': jnp.zeros((2, 0, 32))}
+    model = dataclasses.replace(model, kind=Prompt(0))
     simulation = PackedSimulation(
         model,
         lm.base,
@@ -114,7 +118,9 @@ def test_a_prompt_of_length_0_is_the_bare_model(model, lm):
 
     @jax.jit
     def log_p(tokens):
-        return jax.nn.log_softmax(model.apply({'params': lm.base}, tokens))
+        return jax.nn.log_softmax(
+            model.decoder.apply({'params': lm.base}, tokens)
+        )
 
     def bare(tokens):  # right padding hides behind the causal mask
         padded = np.zeros((1, 32), np.int32)

@@ -13,6 +13,7 @@ import optax
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.models.layers import Places
 
 P = 3
 PACKER = Packer(P, (Shape(64, 48, (8,)),))  # one program for many tests
@@ -50,12 +51,13 @@ def logits(model, base, params, tokens) -> jax.Array:
     """Logits [P + n, V] of one prompt and the n tokens behind it."""
 
     def call(method, *args):
-        return model.apply({'params': base}, *args, method=method)
+        return model.decoder.apply({'params': base}, *args, method=method)
 
     x = jnp.concatenate([params['prompt'], call('embed_tokens', tokens)])
     n = len(x)
     mask = jnp.tril(jnp.ones((1, n, n), bool))
-    hidden, _ = call('hidden_states', x[None], jnp.arange(n)[None], mask)
+    places = Places.plain(jnp.arange(n)[None])
+    hidden, _ = call('hidden_states', x[None], places, mask)
     return call('logits', hidden)[0]
 
 

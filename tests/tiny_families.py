@@ -5,7 +5,6 @@ families' own rules, and tests/parity asks PyTorch whether it knows them all.
 """
 
 from pathlib import Path
-import re
 from typing import Any
 
 import numpy as np
@@ -168,12 +167,5 @@ def random_tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
             own = shape[1:] if stacked else shape
             mean = scale * rule.path.endswith('scale')
             value = rng.normal(mean, 0.15, own[::-1] if rule.transpose else own)
-            tensors[hf_name(rule.pattern, layer)] = value.astype(np.float32)
+            tensors[rule.example(layer)] = value.astype(np.float32)
     return tensors
-
-
-def hf_name(pattern: str, layer: int) -> str:
-    """The full name that a rule's pattern stands for."""
-    name = pattern.replace(r'(\d+)', str(layer))
-    name = re.sub(r'\(\?:(.*?)\)\?', r'\1', name)  # with all prefixes
-    return name.replace(r'\.', '.')

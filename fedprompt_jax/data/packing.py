@@ -7,6 +7,7 @@ independent of what follows, so the examples of an owner can share it exactly.
     attends(q, k) = k <= q  and  owner(q) = owner(k)
                     and (segment(q) = segment(k)  or  k is a prompt slot)
     positions     = 0 ... P-1 on the prompt; every example restarts at P
+                    (at 0 behind a prefix that takes no positions)
 """
 
 from collections.abc import Sequence
@@ -87,10 +88,14 @@ class Packer(NamedTuple):
       prompt_length: P.
       shapes: short rows before long; an example goes to the first that holds
         it.
+      first_position: of an example's first token; None for P.
+      one_owner: whether a row holds a single owner always.
     """
 
     prompt_length: int
     shapes: tuple[Shape, ...]
+    first_position: int | None = None
+    one_owner: bool = False
 
     def pack(
         self,
@@ -144,6 +149,7 @@ class Packer(NamedTuple):
 
         Only the latest OPEN rows are tried, so that time is linear.
         """
+        isolate = isolate or self.one_owner
         order = sorted(
             indices,
             key=lambda i: (examples[i].owner, -examples[i].num_tokens, i),
@@ -183,7 +189,8 @@ class Packer(NamedTuple):
 
     def _write_row(self, grid, r, row, examples, weights):
         at = done = 0  # the next free column and the next free target
-        owner = None
+        owner, first = None, self.first_position
+        first = self.prompt_length if first is None else first
         for segment, i in enumerate(row, start=1):
             e = examples[i]
             if e.owner != owner:
@@ -197,7 +204,7 @@ class Packer(NamedTuple):
             grid.tokens[r, at:end] = np.concatenate([e.query, e.target[:-1]])
             grid.owner[r, at:end] = owner
             grid.segment[r, at:end] = segment
-            grid.position[r, at:end] = self.prompt_length + np.arange(end - at)
+            grid.position[r, at:end] = first + np.arange(end - at)
             where = slice(done, done + t)
             grid.target_index[r, where] = np.arange(end - t, end)
             grid.target_label[r, where] = e.target

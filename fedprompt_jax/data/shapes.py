@@ -22,6 +22,8 @@ def choose_shapes(
     longest: tuple[int, int],
     prompt_length: int,
     *,
+    first_position: int | None = None,
+    one_owner: bool = False,
     attention_scale: float,
     target_cost: float,
     max_tokens: int,
@@ -38,6 +40,8 @@ def choose_shapes(
       batches: a sample of what will be packed together.
       longest: most tokens, and most targets, of any example of the run.
       prompt_length: P.
+      first_position: see Packer.
+      one_owner: see Packer.
       attention_scale: row length at which attention costs as much as all the
         rest of a layer.
       target_cost: cost of one target's logits, in units of one token.
@@ -57,7 +61,7 @@ def choose_shapes(
 
     def candidate(*lengths: int) -> tuple[float, Packer]:
         shapes = _with_targets(lengths, sizes, prompt_length, longest)
-        packer = Packer(prompt_length, shapes)
+        packer = Packer(prompt_length, shapes, first_position, one_owner)
         counts = [_rows(packer, b) for b in batches]
         shapes = tuple(
             shape._replace(
@@ -79,7 +83,7 @@ def choose_shapes(
             for c in counts
             for i, shape in enumerate(shapes)
         )
-        return cost, Packer(prompt_length, shapes)
+        return cost, Packer(prompt_length, shapes, first_position, one_owner)
 
     pairs_of = [
         (short, long)

@@ -8,15 +8,15 @@ N queries in a batch, L their padded length, P prompt tokens, M cache slots.
 
 from collections.abc import Callable, Sequence
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.models.layers import KeysValues
+from fedprompt_jax.models.layers import KeysValues, Places
+from fedprompt_jax.peft.tuned import TunedModel
 
 
 class Query(NamedTuple):
@@ -57,7 +57,7 @@ class Generator:
 
     def __init__(
         self,
-        model: Decoder,
+        model: TunedModel,
         base,
         *,
         eos_ids: Sequence[int],
@@ -94,12 +94,15 @@ class Generator:
             padded, length, owner = self.put(
                 _pad([queries[i] for i in chosen], size)
             )
-            # Gathered out here: greedy compiles once for any number of owners.
+            # Gathered out here: each query is an owner of its own to greedy,
+            # which compiles once for any number of owners.
             past = jax.tree.map(lambda x, o=owner: x[:, o], cache)
+            own = jax.tree.map(lambda x, o=owner: x[o], bank)
             tokens = np.asarray(
                 greedy(
                     self.model,
                     self.base,
+                    own,
                     past,
                     padded,
                     length,
@@ -143,24 +146,28 @@ def _until(row: np.ndarray, eos_ids: Sequence[int]) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def prompt_cache(model: Decoder, base, bank) -> KeysValues:
-    """Keys and values of each owner's prompt, [layers, C, P, K, h] each."""
-    x = bank['prompt'].astype(base['embed']['embedding'].dtype)
-    owners, length, _ = x.shape
-    positions = jnp.broadcast_to(jnp.arange(length), (owners, length))
-    mask = jnp.tril(jnp.ones((owners, length, length), bool))
-    out: Any = model.apply(
-        {'params': base}, x, positions, mask, method='hidden_states'
-    )
-    return out[1]
+def prompt_cache(model: TunedModel, base, bank) -> KeysValues:
+    """Keys and values of each owner's slots, [layers, C, P, K, h] each."""
+    owners, slots = len(jax.tree.leaves(bank)[0]), model.kind.slots
+    mask = jnp.tril(jnp.ones((owners, slots, slots), bool))
+    tokens = jnp.zeros((owners, slots), jnp.int32)
+    bound = model.bind(base, bank)
+    return bound.hidden_states(tokens, slot_places(owners, slots), mask)[1]
+
+
+def slot_places(owners: int, slots: int) -> Places:
+    """Where the slots [C, P] of a bank stand."""
+    owner, slot = jnp.indices((owners, slots))
+    return Places(slot, owner, slot)
 
 
 @functools.partial(
     jax.jit, static_argnames=('model', 'eos_ids', 'max_new_tokens')
 )
 def greedy(
-    model: Decoder,
+    model: TunedModel,
     base,
+    bank,
     past: KeysValues,
     tokens: jax.Array,
     length: jax.Array,
@@ -172,38 +179,38 @@ def greedy(
     Args:
       model: the language model.
       base: its parameters.
-      past: keys and values of the prompt before each query,
+      bank: trained parameters of each query's owner, leaves [N, ...].
+      past: keys and values of the slots before each query,
         [layers, N, P, K, h].
       tokens: int32 [N, L] queries, padded on the right.
       length: int32 [N] their lengths; a row of length 0 generates nothing.
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    variables = {'params': base}
-    prompt_length, padded = past[0].shape[2], tokens.shape[1]
-    query_end = prompt_length + length  # [N]
-    output_start = prompt_length + padded
+    bound = model.bind(base, bank)
+    rows, padded = tokens.shape
+    slots, first = model.kind.slots, model.kind.first_position
+    query_end = slots + length  # [N], a column of the cache
+    output_start = slots + padded
+    shift = first - slots  # of a position against its column without padding
 
     def choose(hidden):  # [N, D] -> [N]
-        logits = model.apply(variables, hidden, method='logits')
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return jnp.argmax(bound.logits(hidden), axis=-1).astype(jnp.int32)
 
-    def hidden_states(tokens, positions, mask, past, past_positions):
-        x = model.apply(variables, tokens, method='embed_tokens')
-        arguments = (x, positions, mask, past, past_positions)
-        return model.apply(variables, *arguments, method='hidden_states')
+    def places_of(position) -> Places:  # of tokens that are no slots
+        owner = jnp.indices(position.shape)[0]
+        return Places(position, owner, jnp.full_like(position, -1))
 
     def prefill() -> Decoding:
-        positions = prompt_length + jnp.arange(padded)
-        positions = jnp.broadcast_to(positions, tokens.shape)
-        causal = jnp.tril(jnp.ones((padded, output_start), bool), prompt_length)
-        mask = jnp.broadcast_to(causal, (len(tokens), *causal.shape))
-        before = jnp.broadcast_to(
-            jnp.arange(prompt_length), (len(tokens), prompt_length)
+        here = places_of(
+            jnp.broadcast_to(first + jnp.arange(padded), tokens.shape)
         )
-        hidden, own = hidden_states(tokens, positions, mask, past, before)
+        causal = jnp.tril(jnp.ones((padded, output_start), bool), slots)
+        mask = jnp.broadcast_to(causal, (rows, *causal.shape))
+        before = slot_places(rows, slots)
+        hidden, own = bound.hidden_states(tokens, here, mask, past, before)
         last = jnp.maximum(length - 1, 0)[:, None, None]
-        first = choose(jnp.take_along_axis(hidden, last, axis=1)[:, 0])
+        token = choose(jnp.take_along_axis(hidden, last, axis=1)[:, 0])
         room = [(0, 0), (0, 0), (0, max_new_tokens - 1), (0, 0), (0, 0)]
         cache = jax.tree.map(
             lambda a, b: jnp.pad(jnp.concatenate([a, b], axis=2), room),
@@ -212,7 +219,7 @@ def greedy(
         )
         out = jnp.full((len(tokens), max_new_tokens), eos_ids[0], jnp.int32)
         done = length == 0
-        out = out.at[:, 0].set(jnp.where(done, eos_ids[0], first))
+        out = out.at[:, 0].set(jnp.where(done, eos_ids[0], token))
         return Decoding(jnp.int32(1), out, done | ended(out[:, 0]), cache)
 
     def ended(token):
@@ -220,18 +227,21 @@ def greedy(
 
     def step(state: Decoding) -> Decoding:
         token = state.tokens[:, state.step - 1]
-        positions = (query_end + state.step - 1)[:, None]
-        slot = jnp.arange(state.cache[0].shape[2])
-        written = (slot >= output_start) & (
-            slot < output_start + state.step - 1
+        column = jnp.arange(state.cache[0].shape[2])
+        written = (column >= output_start) & (
+            column < output_start + state.step - 1
         )
-        seen = (slot < query_end[:, None]) | written  # [N, M]
+        seen = (column < query_end[:, None]) | written  # [N, M]
         mask = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=True)
-        # Outputs go on where the query ended, though their slots do not.
-        outputs = query_end[:, None] + slot - output_start
-        at = jnp.where(slot < output_start, slot, outputs)  # [N, M]
-        hidden, own = hidden_states(
-            token[:, None], positions, mask[:, None], state.cache, at
+        here = places_of((query_end + shift + state.step - 1)[:, None])
+        # Outputs go on where the query ended, though their columns do not.
+        outputs = query_end[:, None] + column - output_start
+        at = jnp.where(column < output_start, column, outputs) + shift
+        is_slot = column < slots
+        there = places_of(jnp.where(is_slot, column, at))
+        there = there._replace(slot=jnp.where(is_slot, column, there.slot))
+        hidden, own = bound.hidden_states(
+            token[:, None], here, mask[:, None], state.cache, there
         )
         cache = jax.tree.map(
             lambda c, x: jax.lax.dynamic_update_slice_in_dim(

@@ -1,6 +1,8 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
 from collections.abc import Callable, Sequence
+import copy
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +16,8 @@ from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.client import finite_owners, select
 from fedprompt_jax.federated.packed import grid_losses
 from fedprompt_jax.models.tokenizer import Tokenizer
+from fedprompt_jax.peft import none
+from fedprompt_jax.peft.kind import Params
 
 SLICE = 2048  # requests packed at once, so that memory does not grow
 
@@ -59,6 +63,15 @@ class Evaluator(NamedTuple):
     tokenizer: Tokenizer
     packer: Packer
     generator: Generator
+
+    def bare(self) -> tuple['Evaluator', Params]:
+        """The evaluator of the model with nothing trained, and that nothing."""
+        kind = none.Nothing()
+        generator = copy.copy(self.generator)
+        generator.model = dataclasses.replace(generator.model, kind=kind)
+        packer = Packer(0, self.packer.shapes)
+        other = self._replace(packer=packer, generator=generator)
+        return other, kind.init(None)
 
     def score(
         self, bank, requests: Sequence[Request], progress: str = ''

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax import algorithms
+from fedprompt_jax import algorithms, peft
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
@@ -36,11 +36,11 @@ from fedprompt_jax.federated.algorithm import (
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.config import DecoderConfig
 from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.models.sizes import block_params
+from fedprompt_jax.models.sizes import block_params, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
-from fedprompt_jax.peft.init import Start, initial_prompt
+from fedprompt_jax.peft.kind import Base, Kind, Params, Start
+from fedprompt_jax.peft.tuned import TunedModel
 
 SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
 EXAMPLES = 4096  # and most examples in them, beyond the first batch
@@ -61,7 +61,8 @@ class Experiment:
       simulation: how cohorts are computed.
       evaluator: scores prompts.
       algorithm: stage 1.
-      params: the initial prompt.
+      kind: of what is trained.
+      params: it before any training.
       put: places a tree on every device.
       packing: the row shapes, for people.
     """
@@ -75,6 +76,7 @@ class Experiment:
     simulation: Simulation
     evaluator: Evaluator
     algorithm: Algorithm
+    kind: Kind
     params: Any
     put: Any
     packing: str
@@ -100,6 +102,7 @@ def load_data(
     folder = source.resolve(config.model.source, cache_dir)
     tokenizer = Tokenizer.from_folder(folder)
     positions = source.read_config(folder).max_positions
+    make_kind(config, folder)  # its faults come before the data is read
     return folder, data_lib.load(config, tokenizer, positions, cache_dir)
 
 
@@ -119,7 +122,8 @@ def build(
         jnp.dtype(config.model.dtype),
         mesh_lib.base_sharding(mesh, sizes),
     )
-    model = Decoder(lm.config, remat=config.model.remat)
+    decoder = Decoder(lm.config, remat=config.model.remat)
+    model = TunedModel(decoder, make_kind(config, folder))
     module = algorithms.get(config.algorithm)
     pooled = getattr(module, 'POOLED', False)
     population = Pooled(data.population) if pooled else data.population
@@ -144,23 +148,30 @@ def build(
         simulation=simulation,
         evaluator=evaluator,
         algorithm=module.make(ingredients),
-        params=put(initial_params(config, lm)),
+        kind=model.kind,
+        params=put(initial_params(config, lm, model.kind)),
         put=put,
         packing=_describe(simulation, evaluator),
     )
 
 
-def initial_params(config: config_dict.ConfigDict, lm: source.LanguageModel):
-    """The prompt before the first round, as config.prompt says."""
-    c = config.prompt
+def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
+    """What is trained, as config.peft says; no weights are read."""
+    sizes = source.read_config(folder)
+    base = Base(sizes, source.read_names(folder), param_shapes(sizes))
+    return peft.get(config.peft).make(config, base)
+
+
+def initial_params(
+    config: config_dict.ConfigDict, lm: source.LanguageModel, kind: Kind
+) -> Params:
+    """What is trained, before the first round."""
     start = Start(
         generator(config.seed, 'initial prompt'),
-        c.length,
         lm.base['embed']['embedding'],
-        c.scale,
-        lm.tokenizer.encode_batch([c.text], False)[0],
+        lambda text: lm.tokenizer.encode_batch([text], False)[0],
     )
-    return initial_prompt(c.init, start)
+    return kind.init(start)
 
 
 def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
@@ -191,7 +202,7 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
     count = max(1, min(SAMPLE, EXAMPLES // in_step))
     batches += itertools.islice(personal, count)
     used = np.concatenate([data.population.order, *data.held_out.train])
-    packer = _packer(config, lm.config, data.store, used, batches, (0.5, 1.0))
+    packer = _packer(config, model, data.store, used, batches, (0.5, 1.0))
     return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
 
 
@@ -203,7 +214,7 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
         for part in np.array_split(used, -(-len(used) // SLICE))
     ]
     # Scores come in bulk: one number of rows serves all.
-    packer = _packer(config, lm.config, data.store, used, batches, (0.25,))
+    packer = _packer(config, model, data.store, used, batches, (0.25,))
     decoder = Generator(
         model,
         lm.base,
@@ -218,7 +229,7 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
 
 def _packer(
     config,
-    sizes: DecoderConfig,
+    model: TunedModel,
     store: TokenStore,
     used: np.ndarray,
     batches: Sequence[Sequence[Example]],
@@ -226,12 +237,15 @@ def _packer(
 ) -> Packer:
     targets = store.target_lengths[used]
     tokens = store.query_lengths[used] + targets - 1
+    sizes, kind = model.decoder.config, model.kind
     block = block_params(sizes)
     heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
     return choose_shapes(
         batches,
         (int(tokens.max()), int(targets.max())),
-        config.prompt.length,
+        kind.slots,
+        first_position=kind.first_position,
+        one_owner=kind.one_owner,
         attention_scale=block / (2 * heads),
         target_cost=sizes.vocab_size * sizes.width / block,
         max_tokens=config.packing.max_tokens,

@@ -8,12 +8,13 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax import algorithms
+from fedprompt_jax import algorithms, peft
 from fedprompt_jax.data import partitions, splits, template
 from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
-from fedprompt_jax.peft.init import INITS
+from fedprompt_jax.peft.prefix import POSITIONS
+from fedprompt_jax.peft.prompt import INITS
 
 SIMULATIONS = ('packed', 'vmap')
 DTYPES = ('float32', 'bfloat16')
@@ -47,6 +48,11 @@ RULES = {
     'data.max_target': _POSITIVE,
     'prompt.length': _POSITIVE,
     'prompt.scale': _RATE,
+    'prefix.length': _POSITIVE,
+    'prefix.scale': _RATE,
+    'prefix.mlp': _COUNT,
+    'lora.rank': _POSITIVE,
+    'lora.alpha': _RATE,
     'rounds': _COUNT,
     'clients_per_round': _POSITIVE,
     'local_steps': _POSITIVE,
@@ -76,7 +82,8 @@ RULES = {
 CHOICES = {
     'model.dtype': DTYPES,
     'data.partition': partitions.KINDS,
-    'prompt.init': tuple(INITS),
+    'prompt.init': INITS,
+    'prefix.positions': POSITIONS,
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'aggregation': ('uniform', 'examples'),
@@ -120,6 +127,9 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
     for key, choices in CHOICES.items():
         yield from _not_among(key, lookup(c, key), choices)
     yield from _not_among('algorithm', c.algorithm, algorithms.names())
+    yield from _not_among('peft', c.peft, peft.names())
+    if c.peft in peft.names():
+        yield from peft.get(c.peft).faults(c)
     yield from template.faults(c.data.template)
     for key in ('client', 'server', 'personalization'):
         try:
@@ -152,8 +162,6 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             f'be between clients={p.clients} and clients * eval_examples='
             f'{most}, since it is drawn evenly from their eval examples.'
         )
-    if c.prompt.init == 'text' and not c.prompt.text:
-        yield "config.prompt.text='' must not be empty for prompt.init='text'."
     if c.algorithm == 'centralized' and c.clients_per_round != 1:
         yield (
             f'config.clients_per_round={c.clients_per_round} must be 1 for '

@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax import peft
 from fedprompt_jax.data import partitions, sni, splits
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
@@ -182,7 +183,7 @@ def _too_long(
 ) -> list[str]:
     used = np.concatenate([own.order for own in clients.values()])
     queries, targets = store.query_lengths[used], store.target_lengths[used]
-    longest = config.prompt.length + max(
+    longest = peft.get(config.peft).positions(config) + max(
         int((queries + targets).max()),
         int(queries.max()) + config.evaluation.max_new_tokens,
     )

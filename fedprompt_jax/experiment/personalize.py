@@ -113,7 +113,7 @@ def train_epoch(
         loss=loss,
         client_grad_norm=mean_of_finite(local.grad_norms, finite),
         clients_dropped=int((~finite).sum()),
-        **ledger.compute(experiment.lm.config, config.prompt.length, steps),
+        **ledger.compute(experiment.lm.config, experiment.kind.slots, steps),
         seconds=time.perf_counter() - began,
     )
     state = Personal(local.bank, local.opt_state, state.epoch + 1)
@@ -122,15 +122,10 @@ def train_epoch(
 
 def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
     """Scores bare model, initial and global prompt: one prompt for all."""
-    bare = jax.tree.map(lambda x: x[:0], params)
-    anchors = {
-        'bare': bare,
-        'initial': experiment.params,
-        'global': params,
-    }
-    for prompt, tree in anchors.items():
-        bank = replicate(tree, len(experiment.data.held_out.clients))
-        _score(experiment, run, bank, prompt, 0, 0.0, True)
+    bare, nothing = experiment.evaluator.bare()
+    _score(experiment, run, nothing, 'bare', 0, 0.0, True, bare)
+    for prompt, tree in (('initial', experiment.params), ('global', params)):
+        _score(experiment, run, tree, prompt, 0, 0.0, True)
 
 
 def score_personal(
@@ -169,17 +164,18 @@ def mix(alpha: float, personal, shared):
     )
 
 
-def _score(experiment, run, bank, prompt, epoch, alpha, shared) -> None:
+def _score(
+    experiment, run, trained, prompt, epoch, alpha, shared, evaluator=None
+) -> None:
+    """Scores a bank, or one tree that all clients share."""
     began = time.perf_counter()
     config, held_out = experiment.config, experiment.data.held_out
-    packer = experiment.evaluator.packer
-    length = jax.tree.leaves(bank)[0].shape[1]
+    if shared:  # as many copies as clients: one program serves all
+        trained = replicate(trained, len(held_out.clients))
     rows, predictions = score_prompts(
-        experiment.evaluator._replace(
-            packer=packer._replace(prompt_length=length)
-        ),
+        evaluator or experiment.evaluator,
         held_out,
-        bank,
+        trained,
         shared,
         config.loss,
         {

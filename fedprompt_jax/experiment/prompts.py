@@ -1,4 +1,4 @@
-"""The prompts that a run leaves, in Hugging Face PEFT's adapter format."""
+"""The prompts that a run leaves, as Hugging Face PEFT's adapters."""
 
 from pathlib import Path
 
@@ -18,15 +18,19 @@ def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
     base_model = str(experiment.folder.absolute())
 
     def save(name, tree):
-        hf_adapter.save(
-            folder / name,
-            tree,
-            base_model,
-            {
-                'num_layers': sizes.num_layers,
-                'num_attention_heads': sizes.num_heads,
-            },
-        )
+        try:
+            hf_adapter.save(
+                folder / name,
+                experiment.kind,
+                tree,
+                base_model,
+                {
+                    'num_layers': sizes.num_layers,
+                    'num_attention_heads': sizes.num_heads,
+                },
+            )
+        except ValueError as error:  # PEFT has no such adapter
+            hf_adapter.save_plain(folder / name, tree, str(error))
 
     save('initial', experiment.params)
     save('global', params)

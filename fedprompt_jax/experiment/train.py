@@ -94,7 +94,7 @@ def train(
                 server.params, len(cohort.clients), experiment.pooled
             ),
             **ledger.compute(
-                experiment.lm.config, config.prompt.length, cohort.steps
+                experiment.lm.config, experiment.kind.slots, cohort.steps
             ),
             seconds=time.perf_counter() - began,
         )

@@ -21,9 +21,9 @@ from fedprompt_jax.federated.client import (
     owner_norms,
     select,
 )
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.token_loss import token_losses
-from fedprompt_jax.peft import prompt
+from fedprompt_jax.peft.tuned import TunedModel
 
 
 def attention_mask(grid: Grid) -> jax.Array:
@@ -38,7 +38,7 @@ def attention_mask(grid: Grid) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def grid_losses(model: Decoder, base, bank, grid: Grid) -> jax.Array:
+def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
     """-log p f32 [R, K] of a grid's targets under their owners' prompts.
 
     Args:
@@ -47,21 +47,18 @@ def grid_losses(model: Decoder, base, bank, grid: Grid) -> jax.Array:
       bank: trained parameters of C owners, leaves [C, ...].
       grid: a packed grid; places without a target hold nonsense.
     """
-
-    def call(method, *args):
-        return model.apply({'params': base}, *args, method=method)
-
-    x = call('embed_tokens', grid.tokens)
-    x = prompt.fill_slots(bank, x, grid.owner, grid.slot)
-    mask = attention_mask(grid)
-    hidden, _ = call('hidden_states', x, grid.position, mask)
+    bound = model.bind(base, bank)
+    at = (grid.position, grid.owner, grid.slot)
+    places = Places(*map(jnp.asarray, at))
+    tokens, mask = jnp.asarray(grid.tokens), attention_mask(grid)
+    hidden, _ = bound.hidden_states(tokens, places, mask)
     return token_losses(
-        model, base, hidden, grid.target_index, grid.target_label
+        bound.logits, hidden, grid.target_index, grid.target_label
     )
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def grid_gradients(model: Decoder, base, bank, grid: Grid):
+def grid_gradients(model: TunedModel, base, bank, grid: Grid):
     """Each owner's loss f32 [C] on a grid, and its gradient like the bank.
 
     An owner's loss depends on its own leaf alone, so the gradient of the sum
@@ -103,7 +100,7 @@ class PackedSimulation:
     """
 
     def __init__(
-        self, model: Decoder, base, packer: Packer, loss: str, put
+        self, model: TunedModel, base, packer: Packer, loss: str, put
     ) -> None:
         self.model, self.base = model, base
         self.packer, self.loss, self.put = packer, loss, put

@@ -1,7 +1,7 @@
 """The plain simulation: jax.vmap of one client's update, padded batches.
 
 This is the reference that packed.py must equal. Every example carries its
-own copy of the prompt and is padded to the longest of the cohort.
+own copy of its owner's prompt and is padded to the longest of the cohort.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ import optax
 
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.federated.client import LocalResult, client_step
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.token_loss import token_losses
-from fedprompt_jax.peft import prompt
+from fedprompt_jax.peft.tuned import TunedModel
 
 LENGTH_MULTIPLE = 32  # lengths are padded to it, to bound the compilations
 
@@ -41,23 +41,24 @@ class Batch(NamedTuple):
     present: np.ndarray
 
 
-def client_loss(model: Decoder, base, params, batch: Batch) -> jax.Array:
+def client_loss(model: TunedModel, base, params, batch: Batch) -> jax.Array:
     """Scalar loss of one client on one padded batch."""
-
-    def call(method, *args):
-        return model.apply({'params': base}, *args, method=method)
-
-    x = prompt.prepend(params, call('embed_tokens', batch.tokens))
-    rows, length, _ = x.shape
-    prompt_length = length - batch.tokens.shape[1]
-    positions = jnp.broadcast_to(jnp.arange(length), (rows, length))
+    slots, rows = model.kind.slots, len(batch.tokens)
+    tokens = jnp.pad(batch.tokens, ((0, 0), (slots, 0)))
+    column = jnp.arange(tokens.shape[1])
+    first = model.kind.first_position
+    position = jnp.where(column < slots, column, column - slots + first)
+    slot = jnp.where(column < slots, column, -1)
     # Padding stands on the right, where a causal mask already hides it.
-    mask = jnp.broadcast_to(
-        jnp.tril(jnp.ones((length, length), bool)), (rows, length, length)
+    mask = column[:, None] >= column
+    places, mask = jax.tree.map(
+        lambda x: jnp.broadcast_to(x, (rows, *x.shape)),
+        (Places(position, jnp.zeros_like(column), slot), mask),
     )
-    hidden, _ = call('hidden_states', x, positions, mask)
-    index = batch.target_index + prompt_length
-    losses = token_losses(model, base, hidden, index, batch.target_label)
+    bound = model.bind(base, jax.tree.map(lambda x: x[None], params))
+    hidden, _ = bound.hidden_states(tokens, places, mask)
+    index = batch.target_index + slots
+    losses = token_losses(bound.logits, hidden, index, batch.target_label)
     return (batch.target_weight * losses).sum()
 
 
@@ -90,7 +91,7 @@ def cohort_gradients(model, base, bank, batches: Batch):
 class VmappedSimulation:
     """Trains cohorts by vmap; the same methods as PackedSimulation."""
 
-    def __init__(self, model: Decoder, base, loss: str, put) -> None:
+    def __init__(self, model: TunedModel, base, loss: str, put) -> None:
         self.model, self.base, self.loss, self.put = model, base, loss, put
 
     def gradients(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from fedprompt_jax.models import layers, rotary
 from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.layers import Places
 
 # Logits are never rounded to bf16: that makes ties for greedy decoding.
 _matmul = functools.partial(
@@ -26,15 +27,20 @@ class Context(NamedTuple):
     Attributes:
       turn: rotary tables of global and local layers, or None.
       mask: bool [2, R, L, M + L] of global and local layers.
+      places: of the L tokens.
+      past_slot: int [R, M], slots of the past tokens, or None.
     """
 
     turn: rotary.Table | None
     mask: jax.Array
+    places: Places
+    past_slot: jax.Array | None
 
-    def of(self, local) -> 'Context':
-        """The context of a layer; `local` is 0 or 1."""
+    def of(self, local) -> tuple[rotary.Table | None, jax.Array]:
+        """Rotary table and mask of a layer; `local` is 0 or 1."""
         one = len(self.mask) == 1  # then `local` is known without looking
-        return jax.tree.map(lambda x: x[0 if one else local], self)
+        both = (self.turn, self.mask)
+        return jax.tree.map(lambda x: x[0 if one else local], both)
 
 
 class Block(nn.Module):
@@ -48,10 +54,12 @@ class Block(nn.Module):
         turn, mask = context.of(local)
 
         def attention(y):
-            return layers.Attention(c, name='attention')(y, turn, mask, past)
+            return layers.Attention(c, name='attention')(
+                y, turn, mask, past, context.places, context.past_slot
+            )
 
         def mlp(y):
-            return layers.MLP(c, name='mlp')(y)
+            return layers.MLP(c, name='mlp')(y, context.places.owner)
 
         def norm(name, y):
             return layers.norm(c, name)(y)
@@ -89,7 +97,7 @@ class Decoder(nn.Module):
         block = nn.remat(Block, prevent_cse=False) if self.remat else Block
         stack = nn.scan(
             block,
-            variable_axes={'params': 0},
+            variable_axes={'params': 0, 'peft': 0},
             split_rngs={'params': True},
             in_axes=(0, 0, nn.broadcast),
             length=c.num_layers,
@@ -117,20 +125,20 @@ class Decoder(nn.Module):
     def hidden_states(
         self,
         x: jax.Array,
-        positions: jax.Array,
+        places: Places,
         mask: jax.Array,
         past: layers.KeysValues | None = None,
-        past_positions: jax.Array | None = None,
+        past_places: Places | None = None,
     ) -> tuple[jax.Array, layers.KeysValues]:
         """Final hidden states of input embeddings.
 
         Args:
           x: [R, L, E] input embeddings; E is D but for a few families.
-          positions: int [R, L].
+          places: of the L tokens.
           mask: bool [R, L, M + L]: which past and present tokens each reads.
           past: keys and values of M earlier tokens, [layers, R, M, K, h]
             each, or None for M = 0.
-          past_positions: int [R, M], or None with past.
+          past_places: of the past tokens, or None with past.
 
         Returns:
           Hidden states [R, L, E] and the keys and values of the L tokens,
@@ -141,22 +149,24 @@ class Decoder(nn.Module):
         if c.embedding_width:
             x = self.project_in(x)
         if c.position_rows:
-            x = x + self.embed_positions(positions + c.position_offset)
+            x = x + self.embed_positions(places.position + c.position_offset)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
-        context = self._context(positions, mask, past_positions)
+        context = self._context(places, mask, past_places)
         x, own = self.layers(x, past, local, context)
         if c.final_norm:
             x = self.final_norm(x)
         return (self.project_out(x) if c.embedding_width else x), own
 
-    def _context(self, positions, mask, past_positions) -> Context:
+    def _context(self, places, mask, past_places) -> Context:
         """Masks and rotary tables of global layers and of local ones."""
         c = self.config
+        positions = places.position
         masks, kinds = [mask], [c.rotary]
         if any(c.local_layers):
             keys = positions
-            if past_positions is not None:
-                keys = jnp.concatenate([past_positions, positions], axis=1)
+            if past_places is not None:
+                before = past_places.position
+                keys = jnp.concatenate([before, positions], axis=1)
             back = positions[:, :, None] - keys[:, None, :]
             masks.append(mask & (back < c.window))
             kinds.append(c.local_rotary or c.rotary)
@@ -164,7 +174,8 @@ class Decoder(nn.Module):
         stacked = (
             jax.tree.map(lambda *t: jnp.stack(t), *turns) if turns else None
         )
-        return Context(stacked, jnp.stack(masks))
+        past_slot = None if past_places is None else past_places.slot
+        return Context(stacked, jnp.stack(masks), places, past_slot)
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Next-token logits f32 [..., V] of hidden states [..., E]."""
@@ -182,5 +193,5 @@ class Decoder(nn.Module):
         mask = jnp.tril(jnp.ones((length, length), bool))
         mask = jnp.broadcast_to(mask, (rows, length, length))
         x = self.embed_tokens(tokens)
-        hidden, _ = self.hidden_states(x, positions, mask)
+        hidden, _ = self.hidden_states(x, Places.plain(positions), mask)
         return self.logits(hidden)

@@ -5,6 +5,7 @@ K key heads, G = H / K query heads a key head, h head dimension.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,10 +13,32 @@ import jax.numpy as jnp
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.linear import Linear
 
 # Keys and values of tokens already seen, each [R, M, K, h]; stacked over
 # layers they are [layers, R, M, K, h].
 KeysValues = tuple[jax.Array, jax.Array]
+
+
+class Places(NamedTuple):
+    """Where tokens stand, and whose they are; int [R, L] each.
+
+    Attributes:
+      position: for the positional encoding.
+      owner: index into the bank of trained parameters; negative for padding.
+      slot: 0 ... P-1 on an owner's virtual tokens, negative elsewhere.
+    """
+
+    position: jax.Array
+    owner: jax.Array
+    slot: jax.Array
+
+    @classmethod
+    def plain(cls, position: jax.Array) -> 'Places':
+        """Of tokens of a model that nothing was trained for."""
+        nothing = jnp.full_like(position, -1)
+        return cls(position, nothing, nothing)
+
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     'silu': nn.silu,
@@ -75,6 +98,8 @@ class Attention(nn.Module):
         turn: rotary_lib.Table | None,
         mask: jax.Array,
         past: KeysValues | None,
+        places: Places,
+        past_slot: jax.Array | None,
     ) -> tuple[jax.Array, KeysValues]:
         """Returns the output [R, L, D] and this call's own keys and values.
 
@@ -82,29 +107,63 @@ class Attention(nn.Module):
         may read.
         """
         c = self.config
-        q, k, v = self._split(x)
+        q, k, v = self._split(x, places.owner)
         if c.head_norm:
             plus = 1.0 if c.norm == 'rms_plus_one' else 0.0
             q = RMSNorm(c.norm_eps, plus, name='query_norm')(q)
             k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = (k, v)
+        own = k, v = self._with_prefix(k, v, places)
+        mask = self._living(mask, places.slot, past_slot)
         if past is not None:
             k = jnp.concatenate([past[0].astype(k.dtype), k], axis=1)
             v = jnp.concatenate([past[1].astype(v.dtype), v], axis=1)
         scale = c.query_scale or c.head_dim**-0.5
         out = attend(q, k, v, mask, scale, c.score_cap)
-        output = nn.Dense(c.width, use_bias=c.output_bias, name='output')
-        return output(out), own
+        output = Linear(c.width, c.output_bias, name='output')
+        return output(out, places.owner), own
 
-    def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _with_prefix(self, k, v, places: Places) -> KeysValues:
+        """Keys and values of slots become those that their owner trains.
+
+        P-tuning v2 (Liu et al. 2022): 'peft' holds prefix_key and
+        prefix_value, [C, P, K, h]; they are not turned by a position.
+        """
+        if not self.has_variable('peft', 'prefix_key'):
+            return k, v
+        owner = jnp.maximum(places.owner, 0)
+        slot = jnp.maximum(places.slot, 0)
+        here = (places.slot >= 0)[:, :, None, None]
+
+        def put(name, x):
+            rows = self.get_variable('peft', name)[owner, slot]
+            return jnp.where(here, rows.astype(x.dtype), x)
+
+        return put('prefix_key', k), put('prefix_value', v)
+
+    def _living(self, mask, slot, past_slot) -> jax.Array:
+        """Hides the slots that this layer has no prefix for.
+
+        'peft' holds prefix_length, int32 [C] (equal for all owners), where
+        layers differ in it.
+        """
+        if not self.has_variable('peft', 'prefix_length'):
+            return mask
+        if past_slot is not None:
+            slot = jnp.concatenate([past_slot, slot], axis=1)
+        length: jax.Array = self.get_variable('peft', 'prefix_length')[0]
+        return mask & (slot < length)[:, None, :]
+
+    def _split(
+        self, x: jax.Array, owner: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Queries [R, L, H, h], keys and values [R, L, K, h]."""
         c = self.config
 
         def dense(name, heads):
             size = heads * c.head_dim
-            return nn.Dense(size, use_bias=c.attention_bias, name=name)(x)
+            return Linear(size, c.attention_bias, name=name)(x, owner)
 
         def heads(name, n):
             return dense(name, n).reshape(*x.shape[:2], n, c.head_dim)
@@ -163,16 +222,15 @@ class MLP(nn.Module):
     config: DecoderConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, owner: jax.Array) -> jax.Array:
         c = self.config
         activation = ACTIVATIONS[c.activation]
 
-        def dense(name, width):
-            return nn.Dense(width, use_bias=c.mlp_bias, name=name)
+        def dense(name, x, width=c.mlp_width):
+            return Linear(width, c.mlp_bias, name=name)(x, owner)
 
         if c.gated:
-            gate = activation(dense('gate', c.mlp_width)(x))
-            y = gate * dense('up', c.mlp_width)(x)
+            y = activation(dense('gate', x)) * dense('up', x)
         else:
-            y = activation(dense('up', c.mlp_width)(x))
-        return dense('down', c.width)(y)
+            y = activation(dense('up', x))
+        return dense('down', y, c.width)

@@ -1,5 +1,6 @@
 """Which tensors of a checkpoint fill which leaves of the parameter tree."""
 
+import re
 from typing import NamedTuple
 
 
@@ -16,6 +17,12 @@ class Name(NamedTuple):
     pattern: str
     path: str
     transpose: bool = False
+
+    def example(self, layer: int) -> str:
+        """The name of a layer's tensor, with every prefix that it may have."""
+        name = self.pattern.replace(r'(\d+)', str(layer))
+        name = re.sub(r'\(\?:(.*?)\)\?', r'\1', name)
+        return name.replace(r'\.', '.')
 
 
 def in_layers(prefix: str, *rules: tuple[str, str, bool]) -> tuple[Name, ...]:

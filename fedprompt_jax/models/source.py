@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedprompt_jax.models import families, shards
 from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ def check(spec: str) -> list[str]:
 def read_config(folder: str | Path) -> DecoderConfig:
     """The sizes of the model in a Hugging Face folder; no weights are read."""
     return families.decoder_config(_hf_config(Path(folder)))
+
+
+def read_names(folder: str | Path) -> tuple[Name, ...]:
+    """The rules for the tensors of the model in a Hugging Face folder."""
+    return families.names(_hf_config(Path(folder)))
 
 
 def load(

@@ -1,22 +1,21 @@
 """Cross-entropy of target tokens, with logits computed only at targets."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-
-from fedprompt_jax.models.decoder import Decoder
 
 # Targets whose logits exist at once: 4096 x 49,152 in f32 is 0.8 GB.
 CHUNK = 4096
 
 
 def token_losses(
-    model: Decoder, base, hidden: jax.Array, index, label
+    logits_of: Callable[[jax.Array], jax.Array], hidden: jax.Array, index, label
 ) -> jax.Array:
     """-log p(label) f32 [R, K] from hidden states [R, L, D].
 
     Args:
-      model: the language model.
-      base: its parameters.
+      logits_of: logits f32 [..., V] of hidden states [..., D].
       hidden: [R, L, D] normalised final hidden states.
       index: int [R, K] column of the hidden state that predicts each target.
       label: int [R, K] the target tokens.
@@ -26,7 +25,7 @@ def token_losses(
 
     def losses(hidden_and_label):
         hidden, label = hidden_and_label
-        logits = model.apply({'params': base}, hidden, method='logits')
+        logits = logits_of(hidden)
         chosen = jnp.take_along_axis(logits, label[..., None], axis=-1)
         return jax.nn.logsumexp(logits, axis=-1) - chosen[..., 0]
 

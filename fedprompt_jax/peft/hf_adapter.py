@@ -1,59 +1,79 @@
-"""Soft prompts in the adapter format of Hugging Face PEFT."""
+"""Trained parameters in the adapter format of Hugging Face PEFT."""
 
 import json
 from pathlib import Path
 
-import jax.numpy as jnp
+import flax.traverse_util
 import numpy as np
 from safetensors import numpy as safetensors
 
-from fedprompt_jax.peft.prompt import Params
-
-KEY = 'prompt_embeddings'
+from fedprompt_jax.peft.kind import Kind, Params
 
 
-def save(folder: Path, params: Params, base_model: str, sizes: dict) -> None:
+def save(
+    folder: Path, kind: Kind, params: Params, base_model: str, sizes: dict
+) -> None:
     """Writes a folder that peft.PeftModel.from_pretrained reads.
 
     Args:
       folder: adapter_config.json and adapter_model.safetensors go here.
-      params: {'prompt': [P, D]}.
+      kind: of the parameters.
+      params: one owner's.
       base_model: what PEFT should call the base model.
       sizes: num_layers and num_attention_heads of the base model.
+
+    Raises:
+      ValueError: PEFT has no such adapter.
     """
-    prompt = np.asarray(params['prompt'], np.float32)
+    own, tensors = kind.to_hf(params)
+    virtual = sizes if 'num_virtual_tokens' in own else {}
     config = {
-        'peft_type': 'PROMPT_TUNING',
         'task_type': 'CAUSAL_LM',
         'base_model_name_or_path': base_model,
         'inference_mode': True,
-        'num_virtual_tokens': prompt.shape[0],
-        'token_dim': prompt.shape[1],
-        'num_transformer_submodules': 1,
-        'prompt_tuning_init': 'RANDOM',
-        **sizes,
+        **virtual,
+        **own,
     }
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2, sort_keys=True)
     (folder / 'adapter_config.json').write_text(text, 'utf-8')
-    weights = {KEY: np.ascontiguousarray(prompt)}
+    weights = {
+        name: np.ascontiguousarray(np.asarray(x, np.float32))
+        for name, x in tensors.items()
+    }
     # Without this PEFT and transformers refuse the file.
     metadata = {'format': 'pt'}
     path = folder / 'adapter_model.safetensors'
     safetensors.save_file(weights, path, metadata)
 
 
-def load(folder: Path) -> Params:
-    """{'prompt': f32 [P, D]} of a PEFT prompt-tuning adapter.
+def save_plain(folder: Path, params: Params, why: str) -> None:
+    """Writes params.safetensors, leaves named by their paths.
+
+    Args:
+      folder: the file goes here.
+      params: one owner's.
+      why: PEFT's format does not hold them; kept in the file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    flat = flax.traverse_util.flatten_dict(params, sep='/')
+    tensors = {name: np.asarray(x, np.float32) for name, x in flat.items()}
+    path = folder / 'params.safetensors'
+    safetensors.save_file(tensors, path, {'why': why})
+
+
+def load(folder: Path, kind: Kind) -> Params:
+    """The parameters of a PEFT adapter of this kind.
 
     Raises:
-      ValueError: the adapter is of another kind.
+      ValueError: the adapter is of another kind, or does not fit it.
     """
     config = json.loads((folder / 'adapter_config.json').read_text('utf-8'))
-    if config.get('peft_type') != 'PROMPT_TUNING':
+    tensors = safetensors.load_file(folder / 'adapter_model.safetensors')
+    try:
+        return kind.from_hf(config, tensors)
+    except KeyError as error:
         raise ValueError(
-            f'{folder} holds a {config.get("peft_type")} adapter; a '
-            'PROMPT_TUNING one is needed.'
-        )
-    weights = safetensors.load_file(folder / 'adapter_model.safetensors')
-    return {'prompt': jnp.asarray(weights[KEY], jnp.float32)}
+            f'{folder} holds a {config.get("peft_type")} adapter without '
+            f'{error}; it is not one of {type(kind).__name__}.'
+        ) from error

@@ -3,31 +3,100 @@
 Lester et al. (2021); Profit's only kind (arXiv 2310.04627, appendix A).
 """
 
-import jax
+from collections.abc import Iterator
+import dataclasses
+from typing import Any, ClassVar
+
 import jax.numpy as jnp
+from ml_collections import config_dict
+import numpy as np
 
-Params = dict[str, jax.Array]  # {'prompt': [P, D]}
+from fedprompt_jax.peft.kind import Base, Params, Start
+
+INITS = ('normal', 'uniform', 'vocabulary', 'text')
+_KEY = 'prompt_embeddings'
 
 
-def fill_slots(bank: Params, x: jax.Array, owner, slot) -> jax.Array:
-    """Input embeddings with each prompt slot holding its owner's row.
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """{'prompt': f32 [P, E]}; see kind.Kind.
 
-    Args:
-      bank: {'prompt': [C, P, D]}.
-      x: [R, L, D] embeddings of the tokens.
-      owner: int [R, L] index into the bank.
-      slot: int [R, L] 0 ... P-1 on prompt slots, negative elsewhere.
+    Attributes:
+      length: P.
+      how: one of INITS.
+      scale: of 'normal' and 'uniform'.
+      text: of 'text'.
     """
-    prompt = bank['prompt']
-    if not prompt.shape[1]:
-        return x
-    # Negative indices would wrap around; the mask discards what they read.
-    rows = prompt[jnp.maximum(owner, 0), jnp.maximum(slot, 0)]
-    return jnp.where((slot >= 0)[..., None], rows.astype(x.dtype), x)
+
+    length: int
+    how: str = 'normal'
+    scale: float = 0.5
+    text: str = ''
+    one_owner: ClassVar[bool] = False
+
+    @property
+    def slots(self) -> int:
+        return self.length
+
+    @property
+    def first_position(self) -> int:
+        return self.length
+
+    def init(self, start: Start) -> Params:
+        """Trained in f32 whatever the base is in.
+
+        normal: N(0, scale^2). Profit: N(0, 0.25), scale 0.5 (app. C).
+        uniform: U(-scale, scale). Lester et al.: scale 0.5.
+        vocabulary: embeddings of P tokens drawn without replacement.
+        text: embeddings of a text's first P tokens, repeated if it is short.
+        """
+        size, width = start.embedding.shape
+        shape = self.length, width
+        prompt: Any
+        if self.how == 'normal':
+            prompt = start.rng.normal(0.0, self.scale, shape)
+        elif self.how == 'uniform':
+            prompt = start.rng.uniform(-self.scale, self.scale, shape)
+        elif self.how == 'vocabulary':
+            ids = start.rng.choice(size, self.length, replace=False)
+            prompt = start.embedding[ids]
+        else:
+            ids = np.resize(start.encode(self.text), self.length)
+            prompt = start.embedding[ids]
+        return {'prompt': jnp.asarray(prompt, jnp.float32)}
+
+    def expand(self, params: Params) -> dict[str, Any]:
+        return {'prompt': params['prompt']}
+
+    def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
+        prompt = params['prompt']
+        config = {
+            'peft_type': 'PROMPT_TUNING',
+            'num_virtual_tokens': prompt.shape[0],
+            'token_dim': prompt.shape[1],
+            'num_transformer_submodules': 1,
+            'prompt_tuning_init': 'RANDOM',
+        }
+        return config, {_KEY: prompt}
+
+    def from_hf(self, config: dict[str, Any], tensors) -> Params:
+        del config
+        return {'prompt': jnp.asarray(tensors[_KEY], jnp.float32)}
 
 
-def prepend(params: Params, x: jax.Array) -> jax.Array:
-    """[B, P + L, D]: one owner's prompt before each of its examples."""
-    prompt = params['prompt'].astype(x.dtype)
-    prompt = jnp.broadcast_to(prompt, (len(x), *prompt.shape))
-    return jnp.concatenate([prompt, x], axis=1)
+def make(config: config_dict.ConfigDict, base: Base) -> Prompt:
+    """What config.prompt says."""
+    del base
+    c = config.prompt
+    return Prompt(c.length, c.init, c.scale, c.text)
+
+
+def positions(config: config_dict.ConfigDict) -> int:
+    """Positions that virtual tokens take."""
+    return config.prompt.length
+
+
+def faults(config: config_dict.ConfigDict) -> Iterator[str]:
+    """What is wrong with config.prompt beyond single values."""
+    if config.prompt.init == 'text' and not config.prompt.text:
+        yield "config.prompt.text='' must not be empty for prompt.init='text'."

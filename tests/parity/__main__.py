@@ -14,6 +14,7 @@ from tests.parity import (
     cases,
     golden,
     greedy,
+    kinds,
     logits,
     losses,
     rounds,
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> None:
 
 def compare(subject: Subject) -> Iterator[table.Row]:
     """All rows of a model."""
-    for module in (logits, losses, rounds, greedy):
+    for module in (logits, losses, rounds, greedy, kinds):
         name = module.__name__.rpartition('.')[2]
         yield from attempt(name, module.compare, subject)
     yield from attempt('golden', compare_golden, subject)

@@ -9,6 +9,7 @@ import peft
 
 from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.peft import hf_adapter
+from fedprompt_jax.peft.prompt import Prompt
 from tests.parity import table
 from tests.parity.subjects import Subject
 from tests.parity.theirs import mean_loss, weight
@@ -58,7 +59,7 @@ def compare_adapter(subject: Subject) -> table.Row:
     expected = mean_loss(model, examples, 'token').item()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        prompt = np.asarray(hf_adapter.load(Path(folder))['prompt'])
+        prompt = np.asarray(hf_adapter.load(Path(folder), Prompt(7))['prompt'])
     assert prompt.shape == weight(model).shape
     got, _ = ours.gradients(prompt[None], examples, 'token')
     what = f'{name}: adapter saved by PEFT, loss'

@@ -16,7 +16,9 @@ from fedprompt_jax.federated.packed import PackedSimulation, attention_mask
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
 from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.peft import prompt
+from fedprompt_jax.models.layers import Places
+from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity.cases import MAX_NEW_TOKENS
 
 
@@ -25,7 +27,7 @@ class Ours:
 
     Attributes:
       lm: the loaded model.
-      model: its decoder.
+      decoder: its decoder.
       simulation: 'packed' or 'vmap'; `gradients` differs by it alone.
     """
 
@@ -33,8 +35,12 @@ class Ours:
         # Else a GPU or TPU multiplies f32 numbers in fewer bits.
         jax.config.update('jax_default_matmul_precision', 'highest')
         self.lm = source.load(folder, dtype)
-        self.model = Decoder(self.lm.config)
+        self.decoder = Decoder(self.lm.config)
         self.simulation = 'packed'
+
+    def model(self, bank: np.ndarray) -> TunedModel:
+        """The model with prompts as long as the bank's [C, P, D]."""
+        return TunedModel(self.decoder, Prompt(bank.shape[1]))
 
     def using(self, simulation: str) -> 'Ours':
         """The same model with another simulation."""
@@ -47,7 +53,7 @@ class Ours:
         tokens = np.zeros((len(texts), max(map(len, texts))), np.int32)
         for row, text in zip(tokens, texts, strict=True):
             row[: len(text)] = text
-        out = jax.jit(self.model.apply)({'params': self.lm.base}, tokens)
+        out = jax.jit(self.decoder.apply)({'params': self.lm.base}, tokens)
         return [
             np.asarray(x)[: len(t)] for x, t in zip(out, texts, strict=True)
         ]
@@ -64,7 +70,7 @@ class Ours:
         self, bank: np.ndarray, examples: list[Example], loss: str
     ) -> Simulation:
         """The simulation whose rows suit the examples."""
-        model, base = self.model, self.lm.base
+        model, base = self.model(bank), self.lm.base
         if self.simulation == 'vmap':
             return VmappedSimulation(model, base, loss, jax.device_put)
         packer = make_packer(bank, examples)
@@ -75,7 +81,7 @@ class Ours:
     ) -> list[np.ndarray]:
         """See cases.Implementation."""
         generator = Generator(
-            self.model,
+            self.model(bank),
             self.lm.base,
             eos_ids=self.lm.tokenizer.eos_ids,
             max_new_tokens=MAX_NEW_TOKENS,
@@ -90,10 +96,10 @@ class Ours:
     ) -> list[np.ndarray]:
         """[n, V] of each example's n tokens, all examples in packed rows."""
         out = [np.zeros(0)] * len(examples)
-        packer = make_packer(bank, examples)
+        packer, model = make_packer(bank, examples), self.model(bank)
         for grid in packer.pack(examples, [1.0] * len(examples)):
             logits = np.asarray(
-                grid_logits(self.model, self.lm.base, {'prompt': bank}, grid)
+                grid_logits(model, self.lm.base, {'prompt': bank}, grid)
             )
             for row, k in np.argwhere(grid.target_example >= 0):
                 segment = grid.segment[row, grid.target_index[row, k]]
@@ -105,7 +111,8 @@ class Ours:
         self, bank: np.ndarray, examples: list[Example]
     ) -> list[np.ndarray]:
         """The same, token by token on cached keys and values."""
-        caches = prompt_cache(self.model, self.lm.base, {'prompt': bank})
+        model = self.model(bank)
+        caches = prompt_cache(model, self.lm.base, {'prompt': bank})
         longest = max(e.num_tokens for e in examples)
         room = [(0, 0), (0, 0), (0, longest), (0, 0), (0, 0)]
         out = []
@@ -117,7 +124,7 @@ class Ours:
             tokens = np.concatenate([e.query, e.target[:-1]])
             for place, token in enumerate(tokens, bank.shape[1]):
                 logits, cache = one_step(
-                    self.model, self.lm.base, token, place, cache
+                    self.decoder, self.lm.base, token, place, cache
                 )
                 steps.append(np.asarray(logits))
             out.append(np.stack(steps))
@@ -134,14 +141,12 @@ def make_packer(bank: np.ndarray, examples: list[Example]) -> Packer:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def grid_logits(model: Decoder, base, bank, grid: Grid) -> jax.Array:
+def grid_logits(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
     """[R, L, V] of a packed grid."""
-    apply = functools.partial(model.apply, {'params': base})
-    x = apply(grid.tokens, method='embed_tokens')
-    x = prompt.fill_slots(bank, x, grid.owner, grid.slot)
+    bound = model.bind(base, bank)
+    places = Places(grid.position, grid.owner, grid.slot)
     mask = attention_mask(grid)
-    hidden, _ = apply(x, grid.position, mask, method='hidden_states')
-    return apply(hidden, method='logits')
+    return bound.logits(bound.hidden_states(grid.tokens, places, mask)[0])
 
 
 @functools.partial(jax.jit, static_argnames='model')
@@ -152,10 +157,10 @@ def one_step(model: Decoder, base, token, place, cache):
     slots = jnp.arange(cache[0].shape[2])
     hidden, own = apply(
         x,
-        jnp.full((1, 1), place),
+        Places.plain(jnp.full((1, 1), place)),
         jnp.append(slots < place, True)[None, None],
         cache,
-        slots[None],
+        Places.plain(slots[None]),
         method='hidden_states',
     )
     cache = jax.tree.map(

@@ -12,6 +12,7 @@ import transformers
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.peft import hf_adapter
+from fedprompt_jax.peft.prompt import Prompt
 from tests.parity.cases import MAX_NEW_TOKENS
 
 IGNORED = -100  # label of what has no loss, in Hugging Face's models
@@ -58,7 +59,8 @@ class Theirs:
             'num_attention_heads': config.num_attention_heads,
         }
         with tempfile.TemporaryDirectory() as folder:
-            hf_adapter.save(Path(folder), {'prompt': prompt}, 'base', sizes)
+            kind, params = Prompt(len(prompt)), {'prompt': prompt}
+            hf_adapter.save(Path(folder), kind, params, 'base', sizes)
             model = peft.PeftModel.from_pretrained(self.model, folder).eval()
         weight(model).requires_grad_(True)
         return model

@@ -1,0 +1,50 @@
+"""A frozen linear layer, and what an owner's trained parameters add to it.
+
+Trained parameters come in the Flax collection 'peft', beside 'params': where
+a module finds variables of its own there, it uses them.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Linear(nn.Module):
+    """y = x W + b; with LoRA + (x a) b; with IA3 times a vector.
+
+    Variables of the collection 'peft', for C owners:
+      lora_a [C, in, r], lora_b [C, r, out]: the whole row must have one
+        owner, whose product x a b is added (Hu et al. 2021; the scale
+        alpha / r is in lora_b already).
+      ia3_in [C, in], ia3_out [C, out]: every token's input or output is
+        multiplied by its owner's vector (Liu et al. 2022).
+    """
+
+    features: int
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, owner: jax.Array) -> jax.Array:
+        """[R, L, out] of x [R, L, in]; owner is int [R, L], NOBODY < 0."""
+        shape = (x.shape[-1], self.features)
+        kernel = self.param('kernel', nn.initializers.zeros, shape)
+        trained: dict[str, jax.Array] = {
+            name: self.get_variable('peft', name).astype(x.dtype)
+            for name in ('lora_a', 'lora_b', 'ia3_in', 'ia3_out')
+            if self.has_variable('peft', name)
+        }
+        owner = jnp.maximum(owner, 0)  # what padding computes is discarded
+        if 'ia3_in' in trained:
+            x = x * trained['ia3_in'][owner]
+        y = x @ kernel
+        if self.use_bias:
+            zeros = nn.initializers.zeros
+            y = y + self.param('bias', zeros, (self.features,))
+        if 'lora_a' in trained:
+            # Padding, whose owner is less than any, follows its row's.
+            row = owner.max(axis=1, initial=0)
+            a, b = (trained[k][row] for k in ('lora_a', 'lora_b'))
+            y = y + (x @ a) @ b
+        if 'ia3_out' in trained:
+            y = y * trained['ia3_out'][owner]
+        return y

@@ -1,0 +1,79 @@
+"""What a kind of trained parameters is to the rest of the project."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.names import Name
+
+Params = dict[str, Any]  # a tree of f32 arrays: what one owner trains
+
+
+class Start(NamedTuple):
+    """What the first parameters may be made of.
+
+    Attributes:
+      rng: host randomness of (seed, purpose).
+      embedding: [V, E] embedding table of the base.
+      encode: token ids of a text.
+    """
+
+    rng: np.random.Generator
+    embedding: jax.Array
+    encode: Callable[[str], list[int]]
+
+
+class Base(NamedTuple):
+    """The frozen model as far as a kind has to know it.
+
+    Attributes:
+      config: its sizes.
+      names: rules for its checkpoint's tensors, hence for module names.
+      shapes: of its leaves, by path.
+    """
+
+    config: DecoderConfig
+    names: tuple[Name, ...]
+    shapes: dict[str, tuple[int, ...]]
+
+
+class Kind(Protocol):
+    """A kind of trained parameters; hashable, so that jit keeps it static.
+
+    Attributes:
+      slots: P, virtual tokens before an owner's examples in a row.
+      first_position: position of an example's first token.
+      one_owner: whether all of a row must belong to one owner.
+    """
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def first_position(self) -> int: ...
+
+    @property
+    def one_owner(self) -> bool: ...
+
+    def init(self, start: Start) -> Params:
+        """The parameters before any training."""
+        ...
+
+    def expand(self, params: Params) -> dict[str, Any]:
+        """What the model reads, from one owner's parameters.
+
+        'prompt' [P, E] are input embeddings of the slots; 'layers' is the
+        Flax collection 'peft' of the decoder's layers, leaves [layers, ...].
+        """
+        ...
+
+    def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
+        """adapter_config.json and tensors by name, as HF PEFT saves them."""
+        ...
+
+    def from_hf(self, config: dict[str, Any], tensors) -> Params:
+        """The parameters of such an adapter; ValueError if of another kind."""
+        ...

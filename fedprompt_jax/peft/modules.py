@@ -1,0 +1,88 @@
+"""The linear layers of a model, found by Hugging Face's names for them."""
+
+import re
+from typing import NamedTuple
+
+from fedprompt_jax.peft.kind import Base
+
+
+class Module(NamedTuple):
+    """A linear layer of every block.
+
+    Attributes:
+      path: here, below `layers`: ('attention', 'query').
+      names: HF's, layer by layer: 'model.layers.0.self_attn.q_proj'.
+      inputs: its kernel's first axis.
+      outputs: its second.
+    """
+
+    path: tuple[str, ...]
+    names: tuple[str, ...]
+    inputs: int
+    outputs: int
+
+
+def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
+    """The linear layers whose last names match, in the tree's order.
+
+    Args:
+      base: the model.
+      targets: a regex of the last parts of HF's names, such as
+        'q_proj|v_proj', or of the names here: 'attention/(query|value)'.
+      key: of the config that says so, for the error.
+
+    Raises:
+      ValueError: nothing matches; the names there are, are listed.
+    """
+    every = [_module(base, rule.path) for rule in _kernels(base)]
+    pattern = re.compile(rf'(?:.*\.)?(?:{targets})')
+    found = tuple(
+        m
+        for m in every
+        if pattern.fullmatch(m.names[0]) or pattern.fullmatch('/'.join(m.path))
+    )
+    if not found:
+        names = ', '.join(m.names[0] for m in every)
+        raise ValueError(
+            f'{key}={targets!r} matches none of the linear layers: {names}'
+        )
+    return found
+
+
+def _kernels(base: Base):
+    return [
+        rule
+        for rule in base.names
+        if rule.path in base.shapes
+        and rule.path.startswith('layers/')
+        and rule.path.endswith('/kernel')
+    ]
+
+
+def _module(base: Base, path: str) -> Module:
+    layers, inputs, outputs = base.shapes[path]
+    rule = next(r for r in base.names if r.path == path)
+    names = tuple(
+        rule.example(i).removesuffix('.weight') for i in range(layers)
+    )
+    return Module(tuple(path.split('/')[1:-1]), names, inputs, outputs)
+
+
+def last(m: Module) -> str:
+    """The name by which PEFT finds a layer: all behind the layer's number."""
+    return m.names[0].split('.0.', 1)[1]
+
+
+def is_conv1d(base: Base, m: Module) -> bool:
+    """Whether HF stores the kernel as (in, out), like GPT-2's Conv1D."""
+    path = '/'.join(('layers', *m.path, 'kernel'))
+    return not next(r for r in base.names if r.path == path).transpose
+
+
+def pattern_faults(targets: str, key: str) -> list[str]:
+    """The fault of a regex that is none."""
+    try:
+        re.compile(targets)
+    except re.error as error:
+        return [f'config.{key}={targets!r} is no regular expression: {error}.']
+    return []

@@ -1,0 +1,74 @@
+"""The frozen model with a bank of trained parameters: what is called."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.layers import KeysValues, Places
+from fedprompt_jax.peft.kind import Kind
+
+
+class Bound(NamedTuple):
+    """A model whose tokens say which owner's parameters they use.
+
+    Attributes:
+      decoder: the model.
+      variables: 'params', and 'peft' if layers have trained parameters.
+      prompt: [C, P, E] input embeddings of slots, or None.
+    """
+
+    decoder: Decoder
+    variables: dict[str, Any]
+    prompt: jax.Array | None
+
+    def hidden_states(
+        self,
+        tokens: jax.Array,
+        places: Places,
+        mask: jax.Array,
+        past: KeysValues | None = None,
+        past_places: Places | None = None,
+    ) -> tuple[jax.Array, KeysValues]:
+        """Decoder.hidden_states of tokens int [R, L] at their places."""
+        x = self._apply('embed_tokens', tokens)
+        if self.prompt is not None and self.prompt.shape[1]:
+            # Negative indices would wrap around: what they read is discarded.
+            owner = jnp.maximum(places.owner, 0)
+            slot = jnp.maximum(places.slot, 0)
+            rows = self.prompt[owner, slot].astype(x.dtype)
+            x = jnp.where((places.slot >= 0)[..., None], rows, x)
+        return self._apply('hidden_states', x, places, mask, past, past_places)
+
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """Next-token logits f32 [..., V] of hidden states [..., E]."""
+        return self._apply('logits', hidden)
+
+    def _apply(self, method: str, *args) -> Any:
+        return self.decoder.apply(self.variables, *args, method=method)
+
+
+@dataclasses.dataclass(frozen=True)
+class TunedModel:
+    """A decoder and the kind of parameters that is trained in it.
+
+    Hashable, so that jit keeps it static.
+    """
+
+    decoder: Decoder
+    kind: Kind
+
+    def bind(self, base, bank) -> Bound:
+        """The model under a bank.
+
+        Args:
+          base: the decoder's parameters.
+          bank: trained parameters of C owners, leaves [C, ...].
+        """
+        trained = jax.vmap(self.kind.expand)(bank)
+        prompt = trained.pop('prompt', None)
+        # Layers come first: each scanned layer takes its own slice.
+        trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
+        return Bound(self.decoder, {'params': base, 'peft': trained}, prompt)

@@ -1,0 +1,165 @@
+"""Prefixes, LoRA and IA3: adapters that go to PEFT and come from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peft
+
+from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.evaluation.generation import Generator, Query
+from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.models import families
+from fedprompt_jax.models.sizes import param_shapes
+from fedprompt_jax.peft import hf_adapter, modules
+from fedprompt_jax.peft.ia3 import IA3
+from fedprompt_jax.peft.kind import Base, Kind, Start
+from fedprompt_jax.peft.lora import LoRA
+from fedprompt_jax.peft.prefix import Prefix
+from fedprompt_jax.peft.tuned import TunedModel
+from tests.parity import table
+from tests.parity.cases import MAX_NEW_TOKENS
+from tests.parity.subjects import Subject
+from tests.parity.theirs import generate, mean_loss
+
+TOLERANCE = 1e-4
+LENGTH, RANK, ALPHA = 4, 3, 6
+
+
+def make_kinds(subject: Subject) -> dict[str, Kind]:
+    """The kinds that PEFT has too, for a model."""
+    lm = subject.ours.lm
+    names = families.names(lm.hf_config)
+    base = Base(lm.config, names, param_shapes(lm.config))
+    c = lm.config
+    targets = modules.find(base, 'attention/(query|value|qkv)|mlp/down', '')
+    keys = modules.find(base, 'attention/(key|value|qkv)', '')
+    down = modules.find(base, 'mlp/down', '')
+    conv1d = modules.is_conv1d(base, down[0])
+    return {
+        'prefix': Prefix(
+            (LENGTH,) * c.num_layers, c.num_kv_heads, c.head_dim, scale=0.5
+        ),
+        'lora': LoRA(targets, RANK, ALPHA, conv1d),
+        'ia3': IA3(keys, down, conv1d),
+    }
+
+
+def compare(subject: Subject) -> Iterator[table.Row]:
+    """Loss and greedy texts by an adapter, ours in PEFT and PEFT's here."""
+    rng = np.random.default_rng(0)
+    for name, kind in make_kinds(subject).items():
+        table_of = subject.ours.lm.base['embed']['embedding']
+        params = jax.tree.map(
+            lambda x: x + rng.normal(0, 0.1, x.shape).astype(np.float32),
+            kind.init(Start(rng, table_of, lambda text: [5])),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            sizes = {
+                'num_layers': subject.ours.lm.config.num_layers,
+                'num_attention_heads': subject.ours.lm.config.num_heads,
+            }
+            hf_adapter.save(Path(folder), kind, params, 'base', sizes)
+            theirs = peft.PeftModel.from_pretrained(
+                subject.theirs.model, folder
+            ).eval()
+            yield from compare_one(subject, kind, params, theirs, name)
+            restore(theirs)
+        yield compare_saved_by_peft(subject, kind, name)
+
+
+def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
+    """One adapter by both."""
+    examples = [e._replace(owner=0) for e in subject.case.examples]
+    expected = mean_loss(theirs, examples, 'token').item()
+    what = f'{subject.name}: {name}, our adapter'
+    yield table.relative(
+        'kinds',
+        f'{what}, loss',
+        [our_loss(subject, kind, params, examples)],
+        [expected],
+        TOLERANCE,
+    )
+    generator = Generator(
+        TunedModel(subject.ours.decoder, kind),
+        subject.ours.lm.base,
+        eos_ids=subject.ours.lm.tokenizer.eos_ids,
+        max_new_tokens=MAX_NEW_TOKENS,
+        batch_size=4,
+        put=jax.device_put,
+    )
+    bank = jax.tree.map(lambda x: x[None], params)
+    yield table.differing(
+        'kinds',
+        f'{what}, greedy',
+        generator(bank, [Query(0, e.query) for e in examples]),
+        [generate(theirs, e.query) for e in examples],
+    )
+
+
+def our_loss(subject, kind, params, examples) -> float:
+    """The mean over target tokens, in packed rows."""
+    tokens = sum(e.num_tokens for e in examples) + kind.slots
+    targets = sum(len(e.target) for e in examples)
+    packer = Packer(
+        kind.slots,
+        (Shape(tokens, targets, (1,)),),
+        kind.first_position,
+        kind.one_owner,
+    )
+    simulation = PackedSimulation(
+        TunedModel(subject.ours.decoder, kind),
+        subject.ours.lm.base,
+        packer,
+        'token',
+        jax.device_put,
+    )
+    bank = jax.tree.map(lambda x: jnp.asarray(x)[None], params)
+    return float(simulation.gradients(bank, examples)[0][0])
+
+
+def compare_saved_by_peft(subject, kind, name) -> table.Row:
+    """An adapter that PEFT made, its weights at random, loaded by us."""
+    own, _ = kind.to_hf(kind.init(_start(subject)))
+    own = {k: v for k, v in own.items() if k != 'prefix_projection'}
+    kind_of = {
+        'PREFIX_TUNING': peft.PrefixTuningConfig,
+        'LORA': peft.LoraConfig,
+        'IA3': peft.IA3Config,
+    }[own.pop('peft_type')]
+    if name == 'prefix':
+        own = {'num_virtual_tokens': LENGTH}  # PEFT finds out the rest
+    theirs = peft.get_peft_model(
+        subject.theirs.model, kind_of(task_type='CAUSAL_LM', **own)
+    ).eval()
+    for key, value in theirs.named_parameters():
+        if any(part in key for part in ('lora_', 'ia3_', 'prompt_encoder')):
+            value.data.normal_(float('ia3' in key), 0.1)
+    examples = [e._replace(owner=0) for e in subject.case.examples]
+    expected = mean_loss(theirs, examples, 'token').item()
+    with tempfile.TemporaryDirectory() as folder:
+        theirs.save_pretrained(folder)
+        params = hf_adapter.load(Path(folder), kind)
+    restore(theirs)
+    return table.relative(
+        'kinds',
+        f'{subject.name}: {name}, saved by PEFT, loss',
+        [our_loss(subject, kind, params, examples)],
+        [expected],
+        TOLERANCE,
+    )
+
+
+def _start(subject: Subject) -> Start:
+    embedding = subject.ours.lm.base['embed']['embedding']
+    return Start(np.random.default_rng(0), embedding, lambda text: [5])
+
+
+def restore(model: peft.PeftModel) -> None:
+    """Takes an adapter out of the model that it was put into."""
+    if hasattr(model.base_model, 'unload'):
+        model.base_model.unload()
+    model.get_base_model().requires_grad_(False)
