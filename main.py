@@ -42,15 +42,21 @@ def main(argv: list[str]) -> None:
         run.main(config, Path(workdir), Path(_CACHE_DIR.value).expanduser())
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('\ninterrupted; the same command goes on where it stopped.')
 
 
 def parse_flags(argv: list[str]) -> list[str]:
     """Flags as absl reads them; an unknown config key is a sentence."""
     try:
         return app.parse_flags_with_usage(argv)
-    except AttributeError as error:  # ml_collections says what is near
-        text = str(error).replace('\\n', '. ').replace('\\', '').strip('\'"')
-        sys.exit(f"error: --config has no key '{text}")
+    except (AttributeError, KeyError) as error:  # it says what is near
+        text = str(error.args[0] if error.args else error)
+        text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())
+        sys.exit(
+            f'error: the config has no such key: {text}. All keys are in '
+            'configs/fedavg_adam.py.'
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 

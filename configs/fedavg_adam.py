@@ -124,16 +124,18 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.learning_rate = 0.03
     c.personalization.l2 = 0.0  # lambda of (lambda / 2) |P_i - P_global|^2
     c.personalization.every = 3  # epochs between scores
-    # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch.
+    # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch;
+    # 0 and 1 are the global and the personalized prompt, scored anyway.
     c.personalization.alphas = (0.5,)
 
     c.evaluation = config_dict.ConfigDict()
-    c.evaluation.max_new_tokens = 10  # longest output, greedy
+    c.evaluation.max_new_tokens = 10  # longest output, greedy; the paper's 10
     # Queries generated at once; fewer where packing.max_tokens says so.
     c.evaluation.batch_size = 48
 
     c.packing = config_dict.ConfigDict()
-    c.packing.max_tokens = 4096  # most tokens in one call of the model
+    # Most tokens in one call of the model; one row at least.
+    c.packing.max_tokens = 4096
 
     # Devices: rows of a batch over `data`, the base over `model`.
     c.mesh = config_dict.ConfigDict()

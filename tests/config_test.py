@@ -149,7 +149,7 @@ def test_all_faults_are_told_together():
     expected = [
         'config.rounds=-1 must be at least 0.',
         'config.batch_size=0 must be at least 1.',
-        'config.server.learning_rate=nan must be above 0.',
+        'config.server.learning_rate=nan must be above 0 and finite.',
         "config.loss='tokens' must be one of 'sequence', 'example', 'token' "
         "(did you mean 'token'?).",
         "config.algorithm='fedavgg' must be one of 'centralized', 'fedavg', "

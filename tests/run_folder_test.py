@@ -161,3 +161,11 @@ def test_a_warning_is_kept_once(tmp_path):
     for text in ('a', 'b', 'a'):
         run.warn(text)
     assert run.info['warnings'] == ['a', 'b']
+
+
+def test_a_folder_in_use_is_refused_until_it_is_not(tmp_path):
+    first = RunFolder(tmp_path, {}, {})
+    with pytest.raises(ValueError, match='Another process is at work'):
+        RunFolder(tmp_path, {}, {})
+    del first
+    RunFolder(tmp_path, {}, {})

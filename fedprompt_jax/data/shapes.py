@@ -93,7 +93,7 @@ def choose_shapes(
     lengths = [(n,) for n in longs or [need]] + pairs_of
     found = {
         n: candidate(*n)
-        for n in tqdm(lengths, 'choosing row shapes', leave=False)
+        for n in tqdm(lengths, 'choosing row shapes', leave=False, disable=None)
     }
     singles = [c for n, c in found.items() if len(n) == 1]
     pairs = [c for n, c in found.items() if len(n) == 2]

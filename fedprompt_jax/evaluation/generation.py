@@ -86,7 +86,10 @@ class Generator:
         order = sorted(range(len(queries)), key=lambda i: -lengths[i])
         outputs: list[np.ndarray] = [np.zeros(0, np.int32)] * len(queries)
         bar = tqdm(
-            total=len(queries), desc=progress, disable=not progress, leave=False
+            total=len(queries),
+            desc=progress,
+            disable=None if progress else True,  # None: off a terminal
+            leave=False,
         )
         while order:
             size = self._batch_rows(padded_length(lengths[order[0]]))

@@ -127,7 +127,7 @@ class Evaluator(NamedTuple):
         bar = tqdm(
             total=len(requests),
             desc=f'{progress}: losses',
-            disable=not progress,
+            disable=None if progress else True,  # None: off a terminal
             leave=False,
         )
         for start in range(0, len(requests), SLICE):

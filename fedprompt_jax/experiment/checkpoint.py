@@ -48,6 +48,12 @@ class Checkpoints:
         )
 
     @property
+    def step(self) -> int | None:
+        """Rounds or epochs done at the latest checkpoint; None before."""
+        latest = self._checkpointer.latest
+        return None if latest is None else latest.step
+
+    @property
     def notes(self) -> dict | None:
         """The notes of the latest checkpoint, or None before the first."""
         latest = self._checkpointer.latest

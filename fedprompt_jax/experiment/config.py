@@ -100,7 +100,10 @@ def check(config: config_dict.ConfigDict, *, files: bool = True) -> None:
     """
     faults = list(_faults(config))
     if files:
-        faults += source.check(config.model.source)
+        faults += [
+            f'config.model.source={config.model.source!r}: {fault}'
+            for fault in source.check(config.model.source)
+        ]
         faults += _missing_data(config)
     raise_all(faults)
 
@@ -123,10 +126,14 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
     for key, rule in RULES.items():
         value = lookup(c, key)
         if not rule.holds(value):
-            yield f'config.{key}={value!r} must be {rule.words}.'
+            finite = '' if math.isfinite(value) else ' and finite'
+            yield f'config.{key}={value!r} must be {rule.words}{finite}.'
     for key, choices in CHOICES.items():
         yield from _not_among(key, lookup(c, key), choices)
     yield from _not_among('algorithm', c.algorithm, algorithms.names())
+    if c.algorithm in algorithms.names():
+        if not hasattr(algorithms.get(c.algorithm), 'make'):
+            yield f'config.algorithm={c.algorithm!r}: its file has no make().'
     yield from _not_among('peft', c.peft, peft.names())
     if c.peft in peft.names():
         yield from peft.get(c.peft).faults(c)
@@ -150,10 +157,11 @@ def _not_among(key: str, value: Any, choices) -> Iterator[str]:
 def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
     """Faults that lie between two keys."""
     p = c.personalization
-    if not all(0 <= alpha <= 1 for alpha in p.alphas):
+    if not _are_alphas(p.alphas):
         yield (
-            f'config.personalization.alphas={p.alphas!r} must lie between '
-            '0 (the global prompt) and 1 (the personalized one).'
+            f'config.personalization.alphas={p.alphas!r} must lie between 0 '
+            '(the global prompt) and 1 (the personalized one), all different, '
+            "such as '(0.25, 0.5)'."
         )
     most = p.clients * p.eval_examples
     if not p.clients <= p.global_examples <= most:
@@ -181,6 +189,13 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             f'config.data.splits={c.data.splits!r} is no rule, and the '
             "embedded corpus has no lists of splits; use 'paper' or 'random'."
         )
+
+
+def _are_alphas(alphas: Any) -> bool:
+    numbers = isinstance(alphas, (tuple, list)) and all(
+        isinstance(a, (int, float)) and 0 <= a <= 1 for a in alphas
+    )
+    return numbers and len(set(alphas)) == len(alphas)
 
 
 def _missing_data(c: config_dict.ConfigDict) -> list[str]:

@@ -21,6 +21,8 @@ from fedprompt_jax.data.store import (
 )
 from fedprompt_jax.experiment.config import raise_all
 
+MANY = 0.05  # share of truncated texts above which a warning is due
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeldOut:
@@ -49,6 +51,7 @@ class FederatedData:
       validation: clients that choose the prompt of stage 2 (`train` unused).
       held_out: clients of stage 2.
       description: what was split and dropped, for people.
+      warnings: what a reader of the results has to know.
     """
 
     store: TokenStore
@@ -56,6 +59,7 @@ class FederatedData:
     validation: HeldOut
     held_out: HeldOut
     description: str
+    warnings: list[str]
 
 
 def load(
@@ -102,8 +106,14 @@ def load(
         p.eval_examples,
         p.global_examples,
     )
-    text = _describe(store, split, clients) + _shrunk(config, held_out)
-    return FederatedData(store, clients['train'], validation, held_out, text)
+    return FederatedData(
+        store,
+        clients['train'],
+        validation,
+        held_out,
+        _describe(store, split, clients),
+        [*_shrunk(config, held_out), *_truncated(store)],
+    )
 
 
 def _source(path: str) -> Source:
@@ -183,17 +193,18 @@ def _too_long(
 ) -> list[str]:
     used = np.concatenate([own.order for own in clients.values()])
     queries, targets = store.query_lengths[used], store.target_lengths[used]
-    longest = peft.get(config.peft).positions(config) + max(
-        int((queries + targets).max()),
-        int(queries.max()) + config.evaluation.max_new_tokens,
-    )
-    if longest <= most:
+    virtual = peft.get(config.peft).positions(config)
+    new = config.evaluation.max_new_tokens
+    longest = max(int((queries + targets).max()), int(queries.max()) + new)
+    if virtual + longest <= most:
         return []
     return [
-        f'The longest example has {longest} tokens with its prompt, and the '
-        f'model was trained for {most}; lower config.data.max_query='
-        f'{config.data.max_query} or config.data.max_target='
-        f'{config.data.max_target}.'
+        f'The model was trained for {most} tokens, but there are {virtual} '
+        f'virtual ones (config.{config.peft}.length), up to {queries.max()} '
+        f'of a query (config.data.max_query={config.data.max_query}), and '
+        f'{targets.max()} of a target (config.data.max_target='
+        f'{config.data.max_target}) or {new} of an output '
+        '(config.evaluation.max_new_tokens); lower the largest.'
     ]
 
 
@@ -227,7 +238,7 @@ def _held_out(
     return HeldOut(chosen, train, local, np.concatenate(common))
 
 
-def _shrunk(config, held_out: HeldOut) -> str:
+def _shrunk(config, held_out: HeldOut) -> list[str]:
     """Says it where held-out clients have fewer examples than asked."""
     p = config.personalization
     lines = []
@@ -238,16 +249,28 @@ def _shrunk(config, held_out: HeldOut) -> str:
         least, asked = min(map(len, parts)), p[key]
         if least < asked:
             lines.append(
-                f'\nfewer than config.personalization.{key}={asked}: the '
-                f'smallest held-out client gives {least}, since config.data.'
-                f'client_size={config.data.client_size}'
+                f'The smallest held-out client has {least} examples where '
+                f'config.personalization.{key}={asked} asks for more than '
+                f'config.data.client_size={config.data.client_size} leaves.'
             )
     if len(held_out.common) < p.global_examples:
         lines.append(
-            f'\nfewer than config.personalization.global_examples='
-            f'{p.global_examples}: there are {len(held_out.common)}'
+            f'The global score is over {len(held_out.common)} examples, not '
+            f'config.personalization.global_examples={p.global_examples}: '
+            'the clients have no more.'
         )
-    return ''.join(lines)
+    return lines
+
+
+def _truncated(store: TokenStore) -> list[str]:
+    """Says it where many texts lost their end."""
+    limit = {'queries': 'max_query', 'targets': 'max_target'}
+    return [
+        f'{n} of {len(store)} {what} are longer than config.data.'
+        f'{limit[what]} and lost their end.'
+        for what, n in store.truncated.items()
+        if n > MANY * len(store)
+    ]
 
 
 def _describe(store, split, clients: dict[str, Clients]) -> str:

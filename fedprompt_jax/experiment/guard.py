@@ -14,8 +14,9 @@ def prompt_moves(metrics: list[dict]) -> str | None:
       metrics: lines of metrics.jsonl.
     """
     rounds = [m for m in metrics if m['stage'] == 'train'][:ROUNDS]
-    if any(m['predicted_change'] is None or m['loss'] is None for m in rounds):
-        return None  # a non-finite round, written as null, tells nothing
+    needed = ('predicted_change', 'loss', 'prompt_norm', 'update_norm')
+    if any(m.get(key) is None for m in rounds for key in needed):
+        return None  # a non-finite round, or an algorithm that has them not
     if any(
         abs(m['predicted_change']) >= LEAST * abs(m['loss']) for m in rounds
     ):
@@ -26,8 +27,7 @@ def prompt_moves(metrics: list[dict]) -> str | None:
         f'The prompt does not move the loss: the updates of the first {ROUNDS} '
         f'rounds change a loss of {norms["loss"]:.4g} by {biggest:.2g} at '
         f'most (|P| {norms["prompt_norm"]:.3g}, |update| '
-        f'{norms["update_norm"]:.3g}, mean client |gradient| '
-        f'{norms["client_grad_norm"]:.3g}). Raise config.server.learning_rate '
+        f'{norms["update_norm"]:.3g}). Raise config.server.learning_rate '
         'or config.client.learning_rate, or start from a smaller '
         'config.prompt.scale.'
     )

@@ -18,6 +18,7 @@ from fedprompt_jax.experiment import config as config_lib
 _LOG = logging.getLogger(__name__)
 
 PACKAGES = (
+    'fedprompt_jax',
     'jax',
     'jaxlib',
     'flax',
@@ -71,6 +72,7 @@ def main(
     if run.finished:
         print(f'{workdir} is complete; nothing was changed.\n')
         _print_table(run.path)
+        _print_paths(run.path)
         return
     _LOG.info('Data:\n%s', data.description)
     # 3. The model and everything on the devices.
@@ -90,7 +92,9 @@ def main(
         packing=experiment.packing,
         starts=[*run.info.get('starts', []), _now()],
     )
-    _warn_of_languages(run, data)
+    for warning in [*data.warnings, *_languages(data)]:
+        _LOG.warning(warning)
+        run.warn(warning)
     stages = {
         name: Checkpoints(
             workdir / 'checkpoints' / name, config.checkpoint.keep
@@ -98,6 +102,7 @@ def main(
         for name in ('train', 'personalize')
     }
     _cut_logs(run, list(stages.values()))
+    _tell_progress(stages)
     # 4. The two stages.
     stage = train.train(experiment, run, stages['train'])
     params, rounds = train.chosen(stage)
@@ -120,16 +125,14 @@ def main(
         },
     )
     run.update_info(finished=_now())
-    report = page.write(run.path)
+    page.write(run.path)
     run.update_info(complete=True)
     _print_table(run.path)
     print(f'\n{seconds:.0f} s since this start, {_peak_memory():.1f} GB.')
-    print(f'Run folder: {run.path}')
-    print(f'Trade-off plot: {run.path / "figures" / "tradeoff.png"}')
-    print(f'Report: {report}')
+    _print_paths(run.path)
 
 
-def _warn_of_languages(run, data) -> None:
+def _languages(data) -> list[str]:
     """Says where ROUGE-L is not that of the paper's scorer."""
     from fedprompt_jax.evaluation.scoring import is_english
 
@@ -138,15 +141,24 @@ def _warn_of_languages(run, data) -> None:
     tasks = {int(store.task_of[i]) for own in used for i in own}
     chosen = [store.tasks[t] for t in sorted(tasks)]
     other = [t['name'] for t in chosen if not is_english(t)]
-    if other:
-        text = (
-            f'{len(other)} scored tasks do not answer in English '
-            f"({', '.join(other[:3])}, ...): their ROUGE-L is over the model's "
-            "own tokens, where Super-NaturalInstructions uses GPT-2's, and is "
-            'comparable only between runs of one model.'
-        )
-        _LOG.warning(text)
-        run.warn(text)
+    if not other:
+        return []
+    return [
+        f'{len(other)} scored tasks do not answer in English '
+        f"({', '.join(other[:3])}, ...): their ROUGE-L is over the model's "
+        "own tokens, where Super-NaturalInstructions uses GPT-2's, and is "
+        'comparable only between runs of one model.'
+    ]
+
+
+def _tell_progress(stages) -> None:
+    """Says where a run that was stopped goes on."""
+    units = {'train': 'round', 'personalize': 'epoch of personalization'}
+    steps = {name: stages[name].step for name in units}
+    for name, unit in reversed(units.items()):
+        if steps[name] is not None:
+            _LOG.info('Goes on after %s %d.', unit, steps[name])
+            return
 
 
 def _cut_logs(run, stages: Sequence[Any]) -> None:
@@ -163,13 +175,24 @@ def _print_table(path: Path) -> None:
     print(summary.text_table(rows, records.loss_unit(path)))
 
 
+def _print_paths(path: Path) -> None:
+    print(f'Run folder: {path}')
+    print(f'Trade-off plot: {path / "figures" / "tradeoff.png"}')
+    print(f'Report: {path / "report.html"}')
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
 def _versions() -> dict[str, str]:
-    versions = {p: importlib.metadata.version(p) for p in PACKAGES}
-    return {'python': sys.version.split()[0], **versions}
+    versions = {'python': sys.version.split()[0]}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = 'not installed: run from its folder'
+    return versions
 
 
 def _peak_memory() -> float:

@@ -7,12 +7,14 @@ written again, the same.
 
 from collections.abc import Iterable
 import csv
+import fcntl
 import io
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any
+import weakref
 
 METRICS = 'metrics.jsonl'
 TRADEOFF = 'tradeoff.csv'
@@ -48,10 +50,12 @@ class RunFolder:
 
         Raises:
           ValueError: the folder belongs to a run with another config or
-            other data or weights; the differences are listed.
+            other data or weights; the differences are listed. Or a process
+            is at work in it.
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
+        weakref.finalize(self, os.close, _lock(path))
         now = {'config': config, 'fingerprints': identity}
         if (path / 'run.json').exists():
             _refuse_other(path, self._stored(), now)
@@ -137,6 +141,22 @@ class RunFolder:
                 )
             if have:
                 os.truncate(self.path / name, size)
+
+
+def _lock(folder: Path) -> int:
+    """Locks a folder until the descriptor is closed or the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ValueError(
+            f'Another process is at work in {folder}; wait for it, or give '
+            '--workdir another folder.'
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -88,6 +88,7 @@ def prediction(
     return {
         'task': task['name'],
         'id': record['id'],
+        'input': record['input'],
         'prediction': scores.predictions[i],
         'references': record['outputs'],
         'rouge_l': float(scores.rouge_l[i]),

@@ -77,7 +77,7 @@ def _paint_anchors(ax, anchors: dict[str, Spot], last: int) -> None:
         ax.scatter(
             spot.x,
             spot.y,
-            s=90,
+            s=220 if prompt == 'bare' else 90,  # seen behind another
             marker=marker,
             color=color,
             edgecolor='white',
