@@ -21,6 +21,18 @@ LANGUAGES = ('Input', 'Output', 'Instruction')
 jax.config.update('jax_disable_most_optimizations', True)
 
 
+@pytest.fixture(scope='module', autouse=True)
+def few_memory_maps():
+    """Forgets compiled programs before the kernel's limit of maps (65,530).
+
+    Each holds some, and XLA crashes where it gets no more.
+    """
+    yield
+    maps = Path('/proc/self/maps')
+    if maps.exists() and maps.read_bytes().count(b'\n') > 30_000:
+        jax.clear_caches()
+
+
 @pytest.fixture(scope='session')
 def lm(tmp_path_factory):
     """A tiny random LanguageModel: 2 layers, width 32."""
