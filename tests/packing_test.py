@@ -8,7 +8,7 @@ import pytest
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import NOBODY, Packer, Shape
 from fedprompt_jax.data.shapes import choose_shapes
-from fedprompt_jax.federated.packed import attention_mask
+from fedprompt_jax.peft.reading import attention_mask
 
 SHAPES = (Shape(24, 8, (2, 5)), Shape(48, 20, (3,)))
 
@@ -227,7 +227,7 @@ def chosen(batches, longest, multiple=1, max_tokens=1024):
     return choose_shapes(
         batches,
         longest,
-        3,
+        Packer(3, ()),
         attention_scale=256.0,
         target_cost=0.3,
         max_tokens=max_tokens,

@@ -1,13 +1,8 @@
-"""The contract of every kind of trained parameters, against the plain forms.
-
-The plain forms share nothing with the kinds: LoRA and IA3 are merged into the
-weights, a prefix is past keys and values.
-"""
+"""The contract of every kind of trained parameters, against plain_kinds."""
 
 import dataclasses
 import functools
 
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,18 +11,18 @@ import pytest
 
 from fedprompt_jax import peft
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.models.layers import Places
 from fedprompt_jax.peft import hf_adapter, ia3, lora, modules, prefix
 from fedprompt_jax.peft.kind import Base, Start
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
-from tests import plain, tiny, tiny_families
+from tests import plain, plain_kinds, tiny, tiny_families
+from tests.parity import cases
 
 P = 4
 
@@ -40,6 +35,8 @@ def kinds(base: Base) -> dict:
     down = modules.find(base, 'mlp/down', '')
     conv1d = modules.is_conv1d(base, down[0])
     whole = prefix.Prefix((P,) * 3, c.num_kv_heads, c.head_dim, scale=0.5)
+    if c.encoder:
+        whole = dataclasses.replace(whole, stack=('encoder', 'layers'))
     return {
         'prompt': Prompt(P),
         'prefix': whole,
@@ -58,11 +55,14 @@ KINDS = (
 
 
 # Gemma 3 has windows, grouped heads and head norms; GPT-2 has one kernel for
-# query, key and value, with a bias.
+# query, key and value, with a bias; RoBERTa and T5 are not causal.
 CASES = [
     *(('gemma3', kind) for kind in KINDS),
     ('gpt2', 'lora'),
     ('gpt2', 'ia3'),
+    *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora')),
+    *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'prefix, mlp')),
+    ('t5_v1_1', 'lora'),
 ]
 
 
@@ -103,76 +103,23 @@ def bank(model, lm):
     return plain.stack(owners)
 
 
-def packer_of(kind):
-    shapes = (Shape(64, 48, (4,)),)
-    return Packer(kind.slots, shapes, kind.first_position, kind.one_owner)
-
-
 def simulations(model, lm):
-    packed = PackedSimulation(
-        model, lm.base, packer_of(model.kind), 'sequence', plain.same
-    )
+    packer = model.packer(Shape(64, 48, (4,)))
+    packed = PackedSimulation(model, lm.base, packer, 'sequence', plain.same)
     return packed, VmappedSimulation(model, lm.base, 'sequence', plain.same)
 
 
-def plain_logits(model, base, params, tokens):
-    """Logits [n, V] of one owner's tokens [n], by the decoder alone."""
-    kind, decoder = model.kind, model.decoder
-
-    def call(base, tokens, position, past=None, past_places=None):
-        n, before = len(tokens), 0 if past is None else past[0].shape[2]
-        mask = jnp.tril(jnp.ones((1, n, before + n), bool), before)
-        apply = functools.partial(decoder.apply, {'params': base})
-        x = apply(tokens[None], method='embed_tokens')
-        if isinstance(kind, Prompt):
-            x = jnp.concatenate([params['prompt'][None], x], axis=1)
-            mask = jnp.tril(jnp.ones((1, x.shape[1], x.shape[1]), bool))
-            position = jnp.arange(x.shape[1])
-        hidden, _ = apply(
-            x,
-            Places.plain(position[None]),
-            mask,
-            past,
-            past_places,
-            method='hidden_states',
-        )
-        return apply(hidden, method='logits')[0, -n:]
-
-    at = jnp.arange(len(tokens))
-    if isinstance(kind, lora.LoRA | ia3.IA3):
-        return call(merged(kind, base, params), tokens, at)
-    if isinstance(kind, Prompt):
-        return call(base, tokens, at)
-    attention = kind.expand(params)['layers']['attention']
-    past = attention['prefix_key'], attention['prefix_value']
-    before = Places.plain(jnp.arange(kind.slots)[None])
-    past = jax.tree.map(lambda x: x[:, None], past)
-    return call(base, tokens, at + kind.first_position, past, before)
-
-
-def merged(kind, base, params):
-    """The base with LoRA's products or IA3's vectors in its weights."""
-    flat = dict(flax.traverse_util.flatten_dict(base))
-    trained = flax.traverse_util.flatten_dict(params)
-    for *module, name in trained:
-        kernel, bias = (*module, 'kernel'), (*module, 'bias')
-        value = trained[*module, name]
-        if name == 'lora_a':
-            product = jnp.einsum(
-                'lir,lro->lio', value, trained[*module, 'lora_b']
-            )
-            flat[kernel] = flat[kernel] + kind.alpha / kind.rank * product
-        elif name == 'ia3_in':
-            flat[kernel] = flat[kernel] * value[:, :, None]
-        elif name == 'ia3_out':
-            flat[kernel] = flat[kernel] * value[:, None, :]
-            if bias in flat:
-                flat[bias] = flat[bias] * value
-    return flax.traverse_util.unflatten_dict(flat)
+def random_examples(model, seed, counts):
+    """Ragged examples of the owners, as the model takes them."""
+    examples = plain.random_examples(np.random.default_rng(seed), counts)
+    objective = model.decoder.config.objective
+    if objective == 'causal_lm':
+        return examples
+    return [cases.place_targets(e, objective) for e in examples]
 
 
 def test_packed_is_vmapped_is_plain(model, lm, bank):
-    examples = plain.random_examples(np.random.default_rng(1), (2, 0, 3))
+    examples = random_examples(model, 1, (2, 0, 3))
     packed, vmapped = (
         s.gradients(bank, examples) for s in simulations(model, lm)
     )
@@ -181,21 +128,11 @@ def test_packed_is_vmapped_is_plain(model, lm, bank):
 
     if ragged(model.kind):
         return  # past keys and values have one length in all layers
-
-    @functools.partial(jax.jit, static_argnums=2)
-    @functools.partial(jax.value_and_grad)
-    def loss(params, tokens, targets):
-        logits = plain_logits(model, lm.base, params, tokens)
-        log_p = jax.nn.log_softmax(logits[-targets - 1 : -1])
-        return -log_p[jnp.arange(targets), tokens[-targets:]].sum()
-
+    call = functools.partial(plain_kinds.value_and_grad, model, lm.base)
     for owner, params in plain.owners(bank):
         own = plain.of(owner, examples)
         if own:
-            parts = [
-                loss(params, np.concatenate([e.query, e.target]), len(e.target))
-                for e in own
-            ]
+            parts = [call(params, e) for e in own]
             value, grad = functools.reduce(optax.tree.add, parts)
             grad = optax.tree.scale(1 / len(own), grad)
             assert float(packed[0][owner]) == pytest.approx(
@@ -207,10 +144,7 @@ def test_packed_is_vmapped_is_plain(model, lm, bank):
 
 def test_training_moves_every_leaf_and_not_the_base(model, lm, bank):
     before = jax.tree.map(np.array, lm.base)
-    steps = [
-        plain.random_examples(np.random.default_rng(i), (2, 1, 2))
-        for i in range(2)
-    ]
+    steps = [random_examples(model, i, (3, 3, 3)) for i in range(2)]
     simulation, _ = simulations(model, lm)
     tx = optax.adam(0.1)
     local = simulation.local_train(tx, bank, jax.vmap(tx.init)(bank), steps)
@@ -224,7 +158,6 @@ def test_training_moves_every_leaf_and_not_the_base(model, lm, bank):
 
 
 def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
-    examples = plain.random_examples(np.random.default_rng(2), (1, 1, 2))
     generate = Generator(
         model,
         lm.base,
@@ -233,21 +166,26 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
         batch_size=2,
         put=plain.same,
     )
+    examples = random_examples(model, 2, (1, 1, 2))
     queries = [Query(e.owner, e.query) for e in examples]
+    if lm.config.objective == 'masked_lm':
+        with pytest.raises(ValueError, match='generates no text'):
+            generate(bank, queries)
+        return
     outputs = generate(bank, queries)
     if ragged(model.kind):
         packed, _ = simulations(model, lm)
         for query, output in zip(queries, outputs, strict=True):
             assert_likeliest(packed, bank, query, output)
         return
-    logits = jax.jit(functools.partial(plain_logits, model, lm.base))
-    for query, output in zip(queries, outputs, strict=True):
-        params = jax.tree.map(lambda x, q=query: x[q.owner], bank)
-        tokens = np.zeros(24, np.int32)  # padded behind the causal mask
-        tokens[: len(query.tokens) + 3] = [*query.tokens, *output]
-        best = logits(params, tokens).argmax(axis=-1)
-        first = len(query.tokens) - 1
-        np.testing.assert_array_equal(best[first : first + 3], output)
+    for e, output in zip(examples, outputs, strict=True):
+        assert len(output) == 3
+        params = jax.tree.map(lambda x, o=e.owner: x[o], bank)
+        e = e._replace(target=output)
+        if e.at is not None:
+            e = e._replace(at=np.full(3, len(e.query) - 1))
+        logits = plain_kinds.target_logits(model, lm.base, params, e)
+        np.testing.assert_array_equal(logits.argmax(axis=-1), output)
 
 
 def assert_likeliest(packed, bank, query, output):
@@ -269,11 +207,12 @@ def ragged(kind) -> bool:
 def test_an_adapter_comes_back(model, bank, tmp_path):
     kind = model.kind
     if ragged(kind) or (
-        isinstance(kind, prefix.Prefix) and (kind.hidden or not kind.shifted)
+        isinstance(kind, prefix.Prefix)
+        and (kind.hidden or not kind.shifted or kind.stack != ('layers',))
     ):
         return  # PEFT has no such prefix, or only what its MLP gives
     params = jax.tree.map(lambda x: x[0], bank)
-    hf_adapter.save(tmp_path, kind, params, 'base', {})
+    hf_adapter.save(tmp_path, kind, params, 'base', model.decoder.config)
     back = hf_adapter.load(tmp_path, kind)
     jax.tree.map(np.testing.assert_array_equal, params, back)
 

@@ -215,7 +215,8 @@ def test_chunks_of_targets_are_the_whole(chunk, monkeypatch, model, lm):
     def run():
         def loss(hidden):
             bound = model.bind(lm.base, plain.random_bank(rng, 1))
-            losses = token_loss.token_losses(bound.logits, hidden, index, label)
+            chosen = jnp.take_along_axis(hidden, index[..., None], axis=1)
+            losses = token_loss.token_losses(bound.logits, chosen, label)
             return (weight * losses).sum(), losses
 
         # A new function each time, so that CHUNK is read again.
@@ -291,11 +292,14 @@ def test_no_example_at_all_is_an_error(simulations, cohort):
         simulations['sequence'][0].gradients(cohort[0], [])
 
 
-def test_padded_batches_name_their_present_owners():
+def test_padded_batches_name_their_present_owners(model):
     examples = plain.random_examples(np.random.default_rng(6), COUNTS)
-    batch = vmapped.pad_batches([examples], len(COUNTS), 'token')
+    batch = vmapped.pad_batches(
+        model.packer(), [examples], len(COUNTS), 'token'
+    )
     np.testing.assert_array_equal(batch.present[:, 0], [c > 0 for c in COUNTS])
-    assert not batch.target_weight[1].any()
+    weight = batch.grid.target_weight
+    assert not weight[1].any()
     np.testing.assert_allclose(
-        batch.target_weight.sum((1, 2, 3)), [1, 0, 1, 1, 1], rtol=1e-6
+        weight.sum((1, 2, 3)), [1, 0, 1, 1, 1], rtol=1e-6
     )

@@ -14,6 +14,7 @@ from tests import tiny
 
 WIDTH, LAYERS, HEADS, HEAD_DIM, MLP, POSITIONS = 32, 3, 4, 8, 48, 96
 WINDOW = 6  # short enough to bite
+MASK = '<|endoftext|>'  # of the tokenizer's tokens, that of masked models
 
 _LLAMA = {
     'hidden_size': WIDTH,
@@ -54,6 +55,16 @@ _NEOX = {
     'rotary_emb_base': 5000,
     'use_parallel_residual': True,
     'tie_word_embeddings': False,
+}
+_T5 = {
+    'model_type': 't5',
+    'd_model': WIDTH,
+    'd_kv': HEAD_DIM,
+    'd_ff': MLP,
+    'num_heads': HEADS,
+    'relative_attention_num_buckets': 8,
+    'relative_attention_max_distance': 20,  # short enough to bite
+    'is_encoder_decoder': True,
 }
 _LOCAL, _GLOBAL = 'sliding_attention', 'full_attention'
 
@@ -135,6 +146,25 @@ CONFIGS: dict[str, dict[str, Any]] = {
         'use_parallel_residual': False,
         'attention_bias': False,
     },
+    'roberta': {
+        'model_type': 'roberta',
+        'hidden_size': WIDTH,
+        'intermediate_size': MLP,
+        'num_hidden_layers': LAYERS,
+        'num_attention_heads': HEADS,
+        'hidden_act': 'gelu',
+        'max_position_embeddings': POSITIONS,
+        'type_vocab_size': 1,
+        'layer_norm_eps': 1e-5,
+    },
+    't5': _T5 | {'num_layers': LAYERS, 'feed_forward_proj': 'relu'},
+    't5_v1_1': _T5
+    | {
+        'num_layers': LAYERS,
+        'num_decoder_layers': 2,
+        'feed_forward_proj': 'gated-gelu',
+        'tie_word_embeddings': False,
+    },
 }
 
 
@@ -144,8 +174,15 @@ def make_checkpoint(folder: Path, name: str, shards: int = 1) -> Path:
     kept = ('bos_token_id', 'eos_token_id', 'pad_token_id', 'vocab_size')
     ids = tiny.read_json(folder / 'config.json')
     config = CONFIGS[name] | {key: ids[key] for key in kept}
+    if config['model_type'] == 't5':
+        start = {'decoder_start_token_id': config['pad_token_id']}
+        config |= start
+        tiny.edit_json(folder / 'generation_config.json', **start)
     config['torch_dtype'] = 'float32'
     tiny.write_json(folder / 'config.json', config)
+    if config['model_type'] == 'roberta':
+        tokens = folder / 'tokenizer_config.json'
+        tiny.edit_json(tokens, mask_token=MASK, add_bos_token=True)
     (folder / 'model.safetensors').unlink()
     tiny.save_tensors(folder, random_tensors(config), shards)
     return folder
@@ -162,7 +199,7 @@ def random_tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
         if rule.path not in shapes:
             continue
         shape = shapes[rule.path]
-        stacked = rule.path.startswith('layers/')
+        stacked = 'layers/' in rule.path
         for layer in range(shape[0] if stacked else 1):
             own = shape[1:] if stacked else shape
             mean = scale * rule.path.endswith('scale')

@@ -25,16 +25,37 @@ class Example(NamedTuple):
       owner: index of the owner in the bank.
       query: int32 [q], q >= 1.
       target: int32 [t], t >= 1, the end-of-sequence token included.
+      at: int32 [t], the place in the query that each target token is
+        predicted at: that of its mask in a masked language model, the last
+        one where a decoder reads the query. None in a causal model, which
+        reads the target behind the query and predicts each token from the
+        one before.
     """
 
     owner: int
     query: np.ndarray
     target: np.ndarray
+    at: np.ndarray | None = None
 
     @property
     def num_tokens(self) -> int:
-        """Tokens the model reads: the last target is only predicted."""
-        return len(self.query) + len(self.target) - 1
+        """Tokens of the row: a causal model only predicts the last target."""
+        more = len(self.target) - 1 if self.at is None else 0
+        return len(self.query) + more
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """int32 [num_tokens], those of the row."""
+        if self.at is not None:
+            return self.query
+        return np.concatenate([self.query, self.target[:-1]])
+
+    @property
+    def target_index(self) -> np.ndarray:
+        """int [t], the place in `tokens` that predicts each target token."""
+        if self.at is not None:
+            return self.at
+        return np.arange(len(self.query) - 1, self.num_tokens)
 
 
 def token_weights(examples: Sequence[Example], loss: str) -> list[float]:

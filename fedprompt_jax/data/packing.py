@@ -8,6 +8,9 @@ independent of what follows, so the examples of an owner can share it exactly.
                     and (segment(q) = segment(k)  or  k is a prompt slot)
     positions     = 0 ... P-1 on the prompt; every example restarts at P
                     (at 0 behind a prefix that takes no positions)
+
+In a model that is not causal `k <= q` falls away, and a prompt, which reads
+the text there, stands before every example: it belongs to its segment.
 """
 
 from collections.abc import Sequence
@@ -28,7 +31,7 @@ class Grid(NamedTuple):
       tokens: [R, L]; 0 where there is a prompt slot or padding.
       owner: [R, L] index into the bank; NOBODY on padding.
       slot: [R, L] 0 ... P-1 on prompt slots; NOBODY elsewhere.
-      segment: [R, L] 0 on prompt slots, 1, 2, ... on a row's examples.
+      segment: [R, L] 1, 2, ... on a row's examples; 0 on shared slots.
       position: [R, L] position for the model's positional encoding.
       target_index: [R, K] column of the token that predicts the target.
       target_label: [R, K] the token to be predicted.
@@ -90,12 +93,15 @@ class Packer(NamedTuple):
         it.
       first_position: of an example's first token; None for P.
       one_owner: whether a row holds a single owner always.
+      shared: whether the prompt stands once per (row, owner), else before
+        every example.
     """
 
     prompt_length: int
     shapes: tuple[Shape, ...]
     first_position: int | None = None
     one_owner: bool = False
+    shared: bool = True
 
     def pack(
         self,
@@ -163,7 +169,7 @@ class Packer(NamedTuple):
             if e.owner != owner:
                 owner, mine[:] = e.owner, False
             tried = slice(max(0, len(rows) - OPEN), len(rows))
-            prompt = np.where(mine[tried], 0, self.prompt_length)
+            prompt = np.where(mine[tried] & self.shared, 0, self.prompt_length)
             after = room[tried] - [e.num_tokens, len(e.target)]
             after[:, 0] -= prompt
             fits = (after >= 0).all(1) & (mine[tried] if isolate else True)
@@ -184,29 +190,30 @@ class Packer(NamedTuple):
     def _grid(self, examples, weights, rows, shape, size) -> Grid:
         grid = empty_grid(size, shape)
         for r, row in enumerate(rows):
-            self._write_row(grid, r, row, examples, weights)
+            self.write_row(grid, r, row, examples, weights)
         return grid
 
-    def _write_row(self, grid, r, row, examples, weights):
+    def write_row(self, grid: Grid, r: int, row, examples, weights) -> None:
+        """Writes a row: the examples of the indices `row`, owner by owner."""
         at = done = 0  # the next free column and the next free target
         owner, first = None, self.first_position
         first = self.prompt_length if first is None else first
         for segment, i in enumerate(row, start=1):
             e = examples[i]
-            if e.owner != owner:
+            if e.owner != owner or not self.shared:
                 owner, end = e.owner, at + self.prompt_length
                 grid.owner[r, at:end] = owner
                 grid.slot[r, at:end] = np.arange(self.prompt_length)
-                grid.segment[r, at:end] = 0
+                grid.segment[r, at:end] = 0 if self.shared else segment
                 grid.position[r, at:end] = np.arange(self.prompt_length)
                 at = end
             end, t = at + e.num_tokens, len(e.target)
-            grid.tokens[r, at:end] = np.concatenate([e.query, e.target[:-1]])
+            grid.tokens[r, at:end] = e.tokens
             grid.owner[r, at:end] = owner
             grid.segment[r, at:end] = segment
             grid.position[r, at:end] = first + np.arange(end - at)
             where = slice(done, done + t)
-            grid.target_index[r, where] = np.arange(end - t, end)
+            grid.target_index[r, where] = at + e.target_index
             grid.target_label[r, where] = e.target
             grid.target_owner[r, where] = owner
             grid.target_example[r, where] = i

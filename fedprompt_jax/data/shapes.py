@@ -20,10 +20,8 @@ SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
 def choose_shapes(
     batches: Sequence[Sequence[Example]],
     longest: tuple[int, int],
-    prompt_length: int,
+    packer: Packer,
     *,
-    first_position: int | None = None,
-    one_owner: bool = False,
     attention_scale: float,
     target_cost: float,
     max_tokens: int,
@@ -39,9 +37,7 @@ def choose_shapes(
     Args:
       batches: a sample of what will be packed together.
       longest: most tokens, and most targets, of any example of the run.
-      prompt_length: P.
-      first_position: see Packer.
-      one_owner: see Packer.
+      packer: one without shapes.
       attention_scale: row length at which attention costs as much as all the
         rest of a layer.
       target_cost: cost of one target's logits, in units of one token.
@@ -52,6 +48,7 @@ def choose_shapes(
         rows that a batch of the sample needs; and half the first one where
         that is more than 1, to fill what the others leave.
     """
+    prompt_length = packer.prompt_length
     sizes = np.array(
         [(e.num_tokens, len(e.target)) for b in batches for e in b]
     )
@@ -61,8 +58,8 @@ def choose_shapes(
 
     def candidate(*lengths: int) -> tuple[float, Packer]:
         shapes = _with_targets(lengths, sizes, prompt_length, longest)
-        packer = Packer(prompt_length, shapes, first_position, one_owner)
-        counts = [_rows(packer, b) for b in batches]
+        made = packer._replace(shapes=shapes)
+        counts = [_rows(made, b) for b in batches]
         shapes = tuple(
             shape._replace(
                 rows=_row_sizes(
@@ -83,7 +80,7 @@ def choose_shapes(
             for c in counts
             for i, shape in enumerate(shapes)
         )
-        return cost, Packer(prompt_length, shapes, first_position, one_owner)
+        return cost, packer._replace(shapes=shapes)
 
     pairs_of = [
         (short, long)

@@ -29,6 +29,9 @@ class Tokenizer(Protocol):
     def eos_id(self) -> int: ...
 
     @property
+    def mask_id(self) -> int | None: ...
+
+    @property
     def fingerprint(self) -> str: ...
 
     def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
@@ -73,6 +76,8 @@ class TokenStore:
 
     Attributes:
       fingerprint: of data, tokenizer and template.
+      objective: of the model: 'causal_lm', 'masked_lm' or 'seq2seq_lm'.
+      mask_id: the token that a masked language model predicts at, or None.
       tasks: metadata of each task (the fields of sni_task.Task that describe
         it, and 'num_instances').
       truncated: how many queries and targets lost their end.
@@ -83,6 +88,8 @@ class TokenStore:
     """
 
     fingerprint: str
+    objective: str
+    mask_id: int | None
     tasks: list[dict[str, Any]]
     truncated: dict[str, int]
     task_of: np.ndarray
@@ -109,7 +116,14 @@ class TokenStore:
 
     def example(self, owner: int, i: int) -> Example:
         """Instance i as an example of one owner of a bank."""
-        return Example(owner, self.query(i), self.target(i))
+        query, target = self.query(i), self.target(i)
+        if self.objective == 'causal_lm':
+            return Example(owner, query, target)
+        if self.objective == 'masked_lm':
+            at = np.flatnonzero(query == self.mask_id)
+        else:
+            at = np.full(len(target), len(query) - 1)
+        return Example(owner, query, target, at)
 
     def record(self, i: int) -> dict[str, Any]:
         """The text of instance i: {'id', 'input', 'outputs': [...]}."""
@@ -126,9 +140,20 @@ class TokenStore:
         """int64 [I]."""
         return np.diff(self.target_starts)
 
+    @property
+    def row_lengths(self) -> np.ndarray:
+        """int64 [I], tokens that an example takes in a row."""
+        if self.objective == 'causal_lm':
+            return self.query_lengths + self.target_lengths - 1
+        return self.query_lengths
+
 
 def open_store(
-    source: Source, tokenizer: Tokenizer, template: Template, folder: Path
+    source: Source,
+    tokenizer: Tokenizer,
+    template: Template,
+    folder: Path,
+    objective: str = 'causal_lm',
 ) -> TokenStore:
     """The store of a data set, made in `folder` if it is not there yet.
 
@@ -137,28 +162,38 @@ def open_store(
       tokenizer: the model's.
       template: how queries are made.
       folder: where stores live (`<cache>/tokens`).
+      objective: what the model predicts, see TokenStore. An encoder's query
+        ends with the end-of-sequence token; a masked model's target does not,
+        and has as many tokens as the query has masks.
 
     Raises:
       ValueError: the data is malformed, or a query has no token.
     """
     parts = [VERSION, source.fingerprint, tokenizer.fingerprint]
-    name = json.dumps([*parts, dataclasses.astuple(template)])
+    name = json.dumps([*parts, objective, dataclasses.astuple(template)])
     fingerprint = hashlib.sha256(name.encode()).hexdigest()
     path = folder / fingerprint[:20]
     if not path.exists():
-        _build(source, tokenizer, template, path)
+        _build(source, tokenizer, template, objective, path)
     meta = json.loads((path / 'meta.json').read_text('utf-8'))
     arrays = {
         field.name: np.load(path / f'{field.name}.npy', mmap_mode='r')
         for field in dataclasses.fields(TokenStore)
         if field.type is np.ndarray
     }
-    return TokenStore(fingerprint, meta['tasks'], meta['truncated'], **arrays)
+    return TokenStore(
+        fingerprint,
+        objective,
+        tokenizer.mask_id,
+        meta['tasks'],
+        meta['truncated'],
+        **arrays,
+    )
 
 
-def _build(source, tokenizer, template, path: Path) -> None:
+def _build(source, tokenizer, template, objective, path: Path) -> None:
     with files.whole_folder(path) as temporary:
-        writer = _Writer(tokenizer, template)
+        writer = _Writer(tokenizer, template, objective)
         bar = tqdm(
             source.tasks(), desc=f'tokenizing {source.name}', unit='task'
         )
@@ -170,9 +205,14 @@ def _build(source, tokenizer, template, path: Path) -> None:
 class _Writer:
     """Collects tasks; about 4 bytes a token stay in memory until saved."""
 
-    def __init__(self, tokenizer: Tokenizer, template: Template) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, template: Template, objective: str
+    ) -> None:
         self.tokenizer, self.template = tokenizer, template
+        self.masked = objective == 'masked_lm'
         self.separator = tokenizer.encode_batch([template.separator], False)[0]
+        if objective != 'causal_lm':  # an encoder's text has an end
+            self.separator.append(tokenizer.eos_id)
         if template.max_query <= len(self.separator):
             raise ValueError(
                 f'config.data.max_query={template.max_query} must be above the '
@@ -216,11 +256,25 @@ class _Writer:
                 f'{where}: the query has no token; give '
                 'config.data.separator (such as a line break) some text.'
             )
-        target = [*target, self.tokenizer.eos_id]
+        if self.masked:
+            self._check_masks(where, query, target)
+        else:
+            target = [*target, self.tokenizer.eos_id]
         self.truncated['targets'] += len(target) > self.template.max_target
         target = target[: self.template.max_target]
         self.rows['query'].append(np.array(query, np.int32))
         self.rows['target'].append(np.array(target, np.int32))
+
+    def _check_masks(self, where: str, query: list[int], target) -> None:
+        mask = self.tokenizer.mask_id
+        masks = sum(token == mask for token in query)
+        if not masks or masks != len(target):
+            raise ValueError(
+                f'{where}: the target has {len(target)} tokens, but the query '
+                f'has {masks} times the mask, at which each is predicted; put '
+                "{mask} into config.data.separator, as in ' It was {mask} .', "
+                'and use label words of a single token.'
+            )
 
     def save(self, folder: Path) -> None:
         if not self.tasks:

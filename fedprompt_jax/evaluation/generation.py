@@ -15,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from fedprompt_jax.models.layers import KeysValues, Places
+from fedprompt_jax.evaluation import seq2seq
+from fedprompt_jax.models.attention import KeysValues
+from fedprompt_jax.models.layers import Places
 from fedprompt_jax.peft.tuned import TunedModel
 
 
@@ -81,9 +83,11 @@ class Generator:
           queries: of any owners, in any order.
           progress: what the progress bar says; '' shows none.
         """
-        cache = prompt_cache(self.model, self.base, bank)
+        if self.model.decoder.config.objective == 'masked_lm':
+            raise ValueError('A masked language model generates no text.')
         lengths = [len(q.tokens) for q in queries]
         order = sorted(range(len(queries)), key=lambda i: -lengths[i])
+        greedy = self._decoder(bank)
         outputs: list[np.ndarray] = [np.zeros(0, np.int32)] * len(queries)
         bar = tqdm(
             total=len(queries),
@@ -97,27 +101,36 @@ class Generator:
             padded, length, owner = self.put(
                 _pad([queries[i] for i in chosen], size)
             )
-            # Gathered out here: each query is an owner of its own to greedy,
-            # which compiles once for any number of owners.
-            past = jax.tree.map(lambda x, o=owner: x[:, o], cache)
-            own = jax.tree.map(lambda x, o=owner: x[o], bank)
-            tokens = np.asarray(
-                greedy(
-                    self.model,
-                    self.base,
-                    own,
-                    past,
-                    padded,
-                    length,
-                    self.eos_ids,
-                    self.max_new_tokens,
-                )
-            )
+            tokens = np.asarray(greedy(owner, padded, length))
             for i, row in zip(chosen, tokens, strict=False):
                 outputs[i] = _until(row, self.eos_ids)
             bar.update(len(chosen))
         bar.close()
         return outputs
+
+    def _decoder(self, bank) -> Callable:
+        """Outputs [N, max_new_tokens] of owners, queries and lengths.
+
+        What an owner has is gathered out here: each query is then an owner of
+        its own, and one program serves any number of owners.
+        """
+        model, base = self.model, self.base
+        fixed = self.eos_ids, self.max_new_tokens
+
+        def of(owner):
+            return jax.tree.map(lambda x: x[owner], bank)
+
+        if model.decoder.config.encoder is not None:
+            return lambda owner, *queries: seq2seq.greedy(
+                model, base, of(owner), *queries, *fixed
+            )
+        cache = prompt_cache(model, base, bank)
+
+        def call(owner, *queries):
+            past = jax.tree.map(lambda x: x[:, owner], cache)
+            return greedy(model, base, of(owner), past, *queries, *fixed)
+
+        return call
 
     def _batch_rows(self, length: int) -> int:
         """Queries of a padded length at once: as max_tokens allows."""

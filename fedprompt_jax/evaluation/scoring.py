@@ -69,7 +69,7 @@ class Evaluator(NamedTuple):
         kind = none.Nothing()
         generator = copy.copy(self.generator)
         generator.model = dataclasses.replace(generator.model, kind=kind)
-        packer = Packer(0, self.packer.shapes)
+        packer = generator.model.packer(*self.packer.shapes)
         other = self._replace(packer=packer, generator=generator)
         return other, kind.init(None)
 

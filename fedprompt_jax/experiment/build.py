@@ -37,7 +37,11 @@ from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
 from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.models.sizes import block_params, param_shapes
+from fedprompt_jax.models.sizes import (
+    block_params,
+    param_shapes,
+    target_params,
+)
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.peft.kind import Base, Kind, Params, Start
 from fedprompt_jax.peft.tuned import TunedModel
@@ -61,8 +65,8 @@ class Experiment:
       simulation: how cohorts are computed.
       evaluator: scores prompts.
       algorithm: stage 1.
-      kind: of what is trained.
-      params: it before any training.
+      model: the language model and the kind of what is trained.
+      params: that before any training.
       put: places a tree on every device.
       packing: the row shapes, for people.
     """
@@ -76,7 +80,7 @@ class Experiment:
     simulation: Simulation
     evaluator: Evaluator
     algorithm: Algorithm
-    kind: Kind
+    model: TunedModel
     params: Any
     put: Any
     packing: str
@@ -101,9 +105,9 @@ def load_data(
     """The model's folder and the data: no device is touched."""
     folder = source.resolve(config.model.source, cache_dir)
     tokenizer = Tokenizer.from_folder(folder)
-    positions = source.read_config(folder).max_positions
     make_kind(config, folder)  # its faults come before the data is read
-    return folder, data_lib.load(config, tokenizer, positions, cache_dir)
+    sizes = source.read_config(folder)
+    return folder, data_lib.load(config, tokenizer, sizes, cache_dir)
 
 
 def build(
@@ -148,7 +152,7 @@ def build(
         simulation=simulation,
         evaluator=evaluator,
         algorithm=module.make(ingredients),
-        kind=model.kind,
+        model=model,
         params=put(initial_params(config, lm, model.kind)),
         put=put,
         packing=_describe(simulation, evaluator),
@@ -235,19 +239,16 @@ def _packer(
     batches: Sequence[Sequence[Example]],
     shares: tuple[float, ...],
 ) -> Packer:
-    targets = store.target_lengths[used]
-    tokens = store.query_lengths[used] + targets - 1
-    sizes, kind = model.decoder.config, model.kind
-    block = block_params(sizes)
-    heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
+    targets, tokens = store.target_lengths[used], store.row_lengths[used]
+    sizes = model.decoder.config
+    block, layers = block_params(sizes), sizes.reader
+    heads = layers.num_layers * layers.num_heads * layers.head_dim
     return choose_shapes(
         batches,
         (int(tokens.max()), int(targets.max())),
-        kind.slots,
-        first_position=kind.first_position,
-        one_owner=kind.one_owner,
+        model.packer(),
         attention_scale=block / (2 * heads),
-        target_cost=sizes.vocab_size * sizes.width / block,
+        target_cost=target_params(sizes) / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
         shares=shares,

@@ -20,6 +20,7 @@ from fedprompt_jax.data.store import (
     open_store,
 )
 from fedprompt_jax.experiment.config import raise_all
+from fedprompt_jax.models.config import DecoderConfig
 
 MANY = 0.05  # share of truncated texts above which a warning is due
 
@@ -65,7 +66,7 @@ class FederatedData:
 def load(
     config: config_dict.ConfigDict,
     tokenizer: Tokenizer,
-    max_positions: int,
+    sizes: DecoderConfig,
     cache_dir: Path,
 ) -> FederatedData:
     """Reads, splits and partitions the data as config.data says.
@@ -73,7 +74,7 @@ def load(
     Args:
       config: the checked config.
       tokenizer: the model's.
-      max_positions: tokens of the longest sequence that the model takes.
+      sizes: the model's.
       cache_dir: where token stores live.
 
     Raises:
@@ -83,7 +84,9 @@ def load(
     c = config.data
     template = Template(c.template, c.separator, c.max_query, c.max_target)
     source = _source(c.path)
-    store = open_store(source, tokenizer, template, cache_dir / 'tokens')
+    store = open_store(
+        source, tokenizer, template, cache_dir / 'tokens', sizes.objective
+    )
     split = _split(config, store)
     clients = {
         name: _clients(config, store, split, name) for name in splits.SPLITS
@@ -91,7 +94,7 @@ def load(
     raise_all(
         [
             *_too_few_clients(config, clients),
-            *_too_long(config, store, clients, max_positions),
+            *_too_long(config, store, clients, sizes.max_positions),
         ]
     )
     v, p = config.validation, config.personalization
@@ -195,7 +198,9 @@ def _too_long(
     queries, targets = store.query_lengths[used], store.target_lengths[used]
     virtual = peft.get(config.peft).positions(config)
     new = config.evaluation.max_new_tokens
-    longest = max(int((queries + targets).max()), int(queries.max()) + new)
+    longest = int(queries.max())
+    if store.objective == 'causal_lm':
+        longest = max(int((queries + targets).max()), longest + new)
     if virtual + longest <= most:
         return []
     return [

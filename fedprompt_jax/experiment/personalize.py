@@ -113,7 +113,7 @@ def train_epoch(
         loss=loss,
         client_grad_norm=mean_of_finite(local.grad_norms, finite),
         clients_dropped=int((~finite).sum()),
-        **ledger.compute(experiment.lm.config, experiment.kind.slots, steps),
+        **ledger.compute(experiment.model, steps),
         seconds=time.perf_counter() - began,
     )
     state = Personal(local.bank, local.opt_state, state.epoch + 1)

@@ -21,13 +21,10 @@ def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
         try:
             hf_adapter.save(
                 folder / name,
-                experiment.kind,
+                experiment.model.kind,
                 tree,
                 base_model,
-                {
-                    'num_layers': sizes.num_layers,
-                    'num_attention_heads': sizes.num_heads,
-                },
+                sizes,
             )
         except ValueError as error:  # PEFT has no such adapter
             hf_adapter.save_plain(folder / name, tree, str(error))

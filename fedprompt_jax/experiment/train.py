@@ -93,9 +93,7 @@ def train(
             **ledger.traffic(
                 server.params, len(cohort.clients), experiment.pooled
             ),
-            **ledger.compute(
-                experiment.lm.config, experiment.kind.slots, cohort.steps
-            ),
+            **ledger.compute(experiment.model, cohort.steps),
             seconds=time.perf_counter() - began,
         )
         bar.set_postfix(loss=f'{metrics["loss"]:.3f}')

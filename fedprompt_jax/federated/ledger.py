@@ -6,8 +6,8 @@ import math
 import jax
 
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.models.config import DecoderConfig
-from fedprompt_jax.models.sizes import block_params
+from fedprompt_jax.models.sizes import block_params, target_params
+from fedprompt_jax.peft.tuned import TunedModel
 
 
 def tree_bytes(params) -> int:
@@ -27,8 +27,7 @@ def traffic(params, num_clients: int, pooled: bool) -> dict[str, int]:
 
 
 def compute(
-    config: DecoderConfig,
-    prompt_length: int,
+    model: TunedModel,
     steps: Iterable[Iterable[Example]],
     training: bool = True,
 ) -> dict[str, int]:
@@ -36,23 +35,25 @@ def compute(
 
     Two operations a multiply-add, N block parameters a token forward, as many
     again backward: a frozen model has no weight gradients. Logits exist for
-    target tokens alone. A prompt counts once per (owner, step). Attention
+    target tokens alone. A prompt counts once per (owner, step), or per example
+    where it reads the text. Attention
     scores, padding and repeated prompts are not counted: this is the useful
     work.
 
     Args:
-      config: sizes of the model.
-      prompt_length: P.
+      model: the language model and what is trained.
       steps: the examples of each call of the model.
       training: forward and backward, else forward alone.
     """
     tokens = targets = 0
+    packer, config = model.packer(), model.decoder.config
     for examples in steps:
         examples = list(examples)
+        owners = {e.owner for e in examples}
+        prompts = len(owners if packer.shared else examples)
         tokens += sum(e.num_tokens for e in examples)
-        tokens += prompt_length * len({e.owner for e in examples})
+        tokens += packer.prompt_length * prompts
         targets += sum(len(e.target) for e in examples)
     passes = 2 if training else 1
-    logits = config.vocab_size * config.width
-    work = tokens * block_params(config) + targets * logits
+    work = tokens * block_params(config) + targets * target_params(config)
     return {'tokens': tokens, 'flops': 2 * passes * work}

@@ -21,20 +21,9 @@ from fedprompt_jax.federated.client import (
     owner_norms,
     select,
 )
-from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.token_loss import token_losses
+from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
-
-
-def attention_mask(grid: Grid) -> jax.Array:
-    """bool [R, L, L]: who reads whom (see data/packing.py)."""
-
-    def same(x):
-        return x[:, :, None] == x[:, None, :]
-
-    causal = jnp.tril(jnp.ones((grid.tokens.shape[1],) * 2, bool))
-    shared = (grid.slot >= 0)[:, None, :]
-    return causal & same(grid.owner) & (same(grid.segment) | shared)
 
 
 @functools.partial(jax.jit, static_argnames='model')
@@ -48,13 +37,8 @@ def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
       grid: a packed grid; places without a target hold nonsense.
     """
     bound = model.bind(base, bank)
-    at = (grid.position, grid.owner, grid.slot)
-    places = Places(*map(jnp.asarray, at))
-    tokens, mask = jnp.asarray(grid.tokens), attention_mask(grid)
-    hidden, _ = bound.hidden_states(tokens, places, mask)
-    return token_losses(
-        bound.logits, hidden, grid.target_index, grid.target_label
-    )
+    hidden = target_states(bound, grid)
+    return token_losses(bound.logits, hidden, grid.target_label)
 
 
 @functools.partial(jax.jit, static_argnames='model')

@@ -9,57 +9,37 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from fedprompt_jax.data.examples import Example, token_weights
+from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
 from fedprompt_jax.federated.client import LocalResult, client_step
-from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.token_loss import token_losses
+from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
 
-LENGTH_MULTIPLE = 32  # lengths are padded to it, to bound the compilations
+MULTIPLE = 32  # lengths are padded to it, to bound the compilations
 
 
 class Batch(NamedTuple):
     """Padded batches; leading axes [C, S] outside, none inside the client.
 
     Attributes:
-      tokens: int32 [B, L] query and target, padded on the right.
-      target_index: int32 [B, K] column (the prompt not counted) of the token
-        that predicts each target.
-      target_label: int32 [B, K].
-      target_weight: f32 [B, K], 0 on padding.
+      grid: B rows with at most one example, all of owner 0.
       present: bool scalar: whether there is any example.
     """
 
-    tokens: np.ndarray
-    target_index: np.ndarray
-    target_label: np.ndarray
-    target_weight: np.ndarray
+    grid: Grid
     present: np.ndarray
 
 
 def client_loss(model: TunedModel, base, params, batch: Batch) -> jax.Array:
     """Scalar loss of one client on one padded batch."""
-    slots, rows = model.kind.slots, len(batch.tokens)
-    tokens = jnp.pad(batch.tokens, ((0, 0), (slots, 0)))
-    column = jnp.arange(tokens.shape[1])
-    first = model.kind.first_position
-    position = jnp.where(column < slots, column, column - slots + first)
-    slot = jnp.where(column < slots, column, -1)
-    # Padding stands on the right, where a causal mask already hides it.
-    mask = column[:, None] >= column
-    places, mask = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (rows, *x.shape)),
-        (Places(position, jnp.zeros_like(column), slot), mask),
-    )
     bound = model.bind(base, jax.tree.map(lambda x: x[None], params))
-    hidden, _ = bound.hidden_states(tokens, places, mask)
-    index = batch.target_index + slots
-    losses = token_losses(bound.logits, hidden, index, batch.target_label)
-    return (batch.target_weight * losses).sum()
+    hidden, label = target_states(bound, batch.grid), batch.grid.target_label
+    losses = token_losses(bound.logits, hidden, label)
+    return (batch.grid.target_weight * losses).sum()
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'tx'))
@@ -100,7 +80,9 @@ class VmappedSimulation:
         """See PackedSimulation.gradients; owners are always isolated here."""
         del isolate
         num_owners = len(jax.tree.leaves(bank)[0])
-        batches = pad_batches([examples], num_owners, self.loss)
+        batches = pad_batches(
+            self.model.packer(), [examples], num_owners, self.loss
+        )
         batch = jax.tree.map(lambda x: x[:, 0], batches)
         return cohort_gradients(self.model, self.base, bank, self.put(batch))
 
@@ -115,7 +97,7 @@ class VmappedSimulation:
         """See PackedSimulation.local_train; always isolated here."""
         del isolate
         num_owners = len(jax.tree.leaves(bank)[0])
-        batches = pad_batches(steps, num_owners, self.loss)
+        batches = pad_batches(self.model.packer(), steps, num_owners, self.loss)
         (bank, opt_state), (losses, norms, grads) = cohort_update(
             self.model, tx, self.base, bank, opt_state, self.put(batches)
         )
@@ -128,34 +110,29 @@ class VmappedSimulation:
 
 
 def pad_batches(
-    steps: Sequence[Sequence[Example]], num_owners: int, loss: str
+    packer: Packer,
+    steps: Sequence[Sequence[Example]],
+    num_owners: int,
+    loss: str,
 ) -> Batch:
     """Batches [C, S, ...] padded to the longest example of all."""
     every = [e for examples in steps for e in examples]
-    length = max(e.num_tokens for e in every)
-    length = -(-length // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    length = packer.prompt_length + max(e.num_tokens for e in every)
     targets = max(len(e.target) for e in every)
-    targets = -(-targets // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    length, targets = (-(-n // MULTIPLE) * MULTIPLE for n in (length, targets))
     owners = [[e.owner for e in examples] for examples in steps]
     size = max(np.bincount(o, minlength=1).max() for o in owners)
+    empty = empty_grid(size, Shape(length, targets, (size,)))
     lead = (num_owners, len(steps))
-    batch = Batch(
-        tokens=np.zeros((*lead, size, length), np.int32),
-        target_index=np.zeros((*lead, size, targets), np.int32),
-        target_label=np.zeros((*lead, size, targets), np.int32),
-        target_weight=np.zeros((*lead, size, targets), np.float32),
-        present=np.zeros(lead, bool),
-    )
+    grid = jax.tree.map(lambda x: np.tile(x, (*lead, 1, 1)), empty)
+    present = np.zeros(lead, bool)
     for s, examples in enumerate(steps):
-        used = np.zeros(num_owners, int)
+        row = np.zeros(num_owners, int)
         weights = token_weights(examples, loss)
-        for e, weight in zip(examples, weights, strict=True):
-            at = (e.owner, s, used[e.owner])
-            n, t = e.num_tokens, len(e.target)
-            batch.tokens[at][:n] = np.concatenate([e.query, e.target[:-1]])
-            batch.target_index[at][:t] = np.arange(n - t, n)
-            batch.target_label[at][:t] = e.target
-            batch.target_weight[at][:t] = weight
-            batch.present[e.owner, s] = True
-            used[e.owner] += 1
-    return batch
+        for i, e in enumerate(examples):
+            own = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
+            alone = {i: e._replace(owner=0)}
+            packer.write_row(own, row[e.owner], [i], alone, weights)
+            present[e.owner, s] = True
+            row[e.owner] += 1
+    return Batch(grid, present)

@@ -1,4 +1,4 @@
-"""What a decoder-only language model is made of, family by family.
+"""What a language model is made of, family by family.
 
 A family's file turns Hugging Face's config.json into one of these; the
 decoder reads nothing else. Everything is hashable: jit keeps it static.
@@ -27,7 +27,10 @@ class Rotary:
 
 @dataclasses.dataclass(frozen=True)
 class DecoderConfig:
-    """Sizes and parts of a decoder; the defaults make a Llama.
+    """Sizes and parts of a model; the defaults make a Llama.
+
+    It is a causal language model (GPT), a masked one (RoBERTa: `causal` is
+    false), or a sequence-to-sequence one (T5: it has an `encoder`).
 
     Attributes:
       vocab_size: V, rows of the embedding table.
@@ -65,6 +68,18 @@ class DecoderConfig:
       gated: down(act(gate x) * up x), else down(act(up x)).
       activation: 'silu', 'relu', 'gelu' or 'gelu_tanh'.
       mlp_bias: of the MLP's projections.
+      causal: a token reads no later one.
+      encoder: of a sequence-to-sequence model, whose layers read its output;
+        the other fields are the decoder's.
+      start_token: the decoder's first, where there is an encoder.
+      relative_buckets: rows of T5's table of relative positions, whose
+        entries are added to scores; 0 for none.
+      relative_distance: the distance from which all are one bucket.
+      token_types: rows of a table whose first is added to embeddings; 0: none.
+      embedding_norm: embeddings are normalised.
+      head_transform: a projection, activation and norm before the logits.
+      head_bias: of the logits.
+      head_scale: hidden states are multiplied by it before the logits.
     """
 
     vocab_size: int
@@ -98,3 +113,25 @@ class DecoderConfig:
     gated: bool = True
     activation: str = 'silu'
     mlp_bias: bool = False
+    causal: bool = True
+    encoder: 'DecoderConfig | None' = None
+    start_token: int = 0
+    relative_buckets: int = 0
+    relative_distance: int = 128
+    token_types: int = 0
+    embedding_norm: bool = False
+    head_transform: bool = False
+    head_bias: bool = False
+    head_scale: float = 1.0
+
+    @property
+    def objective(self) -> str:
+        """'causal_lm', 'masked_lm' or 'seq2seq_lm'."""
+        if self.encoder is not None:
+            return 'seq2seq_lm'
+        return 'causal_lm' if self.causal else 'masked_lm'
+
+    @property
+    def reader(self) -> 'DecoderConfig':
+        """Of the layers that read the query: the encoder if there is one."""
+        return self.encoder or self

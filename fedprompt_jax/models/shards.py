@@ -29,6 +29,16 @@ def shard_paths(folder: str | Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def tensor_names(folder: str | Path) -> set[str]:
+    """Names of all tensors of a checkpoint folder, from their headers."""
+    names: set[str] = set()
+    for shard in shard_paths(folder):
+        with shard.open('rb') as file:
+            (size,) = struct.unpack('<Q', file.read(8))
+            names |= json.loads(file.read(size)).keys()
+    return names - {'__metadata__'}
+
+
 def checkpoint_fingerprint(folder: str | Path) -> str:
     """A sha256 that tells checkpoints apart, in a second even at 16 GB.
 

@@ -30,10 +30,25 @@ def num_params(config: DecoderConfig) -> int:
 
 
 def block_params(config: DecoderConfig) -> int:
-    """Number of parameters every token passes: the layers, nothing else.
+    """Number of parameters every token read passes: layers, nothing else.
 
     A forward pass costs 2 * block_params FLOPs a token before attention
-    scores; the vocabulary product comes on top, for target tokens only.
+    scores; the vocabulary product, and the layers of a decoder that reads an
+    encoder, come on top for target tokens only: see target_params.
     """
+    stack = 'layers/' if config.encoder is None else 'encoder/layers/'
     shapes = param_shapes(config).items()
-    return sum(math.prod(s) for path, s in shapes if path.startswith('layers/'))
+    return sum(math.prod(s) for path, s in shapes if path.startswith(stack))
+
+
+def target_params(config: DecoderConfig) -> int:
+    """Number of parameters that every target token passes besides."""
+    head = ('head/kernel', 'head_dense/kernel')
+    shapes = param_shapes(config).items()
+    decoder = '' if config.encoder is None else 'layers/'
+    table = config.vocab_size * (config.embedding_width or config.width)
+    return table * config.tied_embeddings + sum(
+        math.prod(s)
+        for path, s in shapes
+        if path in head or (decoder and path.startswith(decoder))
+    )

@@ -1,6 +1,7 @@
 """From `config.model` to a model: find it, make it a folder, load it."""
 
 from collections.abc import Callable
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -149,11 +150,16 @@ def _packaged(spec: str) -> Path:
 
 
 def _hf_config(folder: Path) -> dict[str, Any]:
+    """The fields of config.json, and 'has_head': see families/t5.py."""
     path = folder / 'config.json'
     try:
-        return json.loads(path.read_text('utf-8'))
+        fields = json.loads(path.read_text('utf-8'))
     except ValueError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
+    with contextlib.suppress(ValueError):  # which has a place of its own
+        names = shards.tensor_names(folder)
+        return fields | {'has_head': 'lm_head.weight' in names}
+    return fields
 
 
 def _require_tokenizer(folder: Path) -> None:

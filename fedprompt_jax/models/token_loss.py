@@ -10,17 +10,15 @@ CHUNK = 4096
 
 
 def token_losses(
-    logits_of: Callable[[jax.Array], jax.Array], hidden: jax.Array, index, label
+    logits_of: Callable[[jax.Array], jax.Array], hidden: jax.Array, label
 ) -> jax.Array:
-    """-log p(label) f32 [R, K] from hidden states [R, L, D].
+    """-log p(label) f32 [R, K] from hidden states [R, K, D].
 
     Args:
       logits_of: logits f32 [..., V] of hidden states [..., D].
-      hidden: [R, L, D] normalised final hidden states.
-      index: int [R, K] column of the hidden state that predicts each target.
+      hidden: [R, K, D] final hidden states that predict the targets.
       label: int [R, K] the target tokens.
     """
-    hidden = jnp.take_along_axis(hidden, index[..., None], axis=1)  # [R, K, D]
     rows, targets = label.shape
 
     def losses(hidden_and_label):

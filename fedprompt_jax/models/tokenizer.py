@@ -26,6 +26,7 @@ class Tokenizer:
     bos_id: int | None  # None: the model has none
     adds_bos: bool  # the model's own tokenizer starts every text with bos_id
     eos_ids: tuple[int, ...]  # eos_id first, then all else that ends a text
+    mask_id: int | None = None  # where a masked model predicts; None: no such
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> 'Tokenizer':
@@ -43,6 +44,7 @@ class Tokenizer:
         backend.no_padding()
         find = functools.partial(_special_ids, folder, backend)
         eos_ids, bos_ids, pad_ids = find('eos'), find('bos'), find('pad')
+        mask_ids = find('mask')
         if not eos_ids:
             raise ValueError(
                 f'{folder}: no end-of-text token; add "eos_token" to '
@@ -63,12 +65,20 @@ class Tokenizer:
             bos_id=bos_id,
             adds_bos=_adds_bos(folder, backend, bos_id),
             eos_ids=tuple(eos_ids),
+            mask_id=mask_ids[0] if mask_ids else None,
         )
 
     @functools.cached_property
     def vocab_size(self) -> int:
         """One more than the largest token id."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+
+    @property
+    def mask_token(self) -> str:
+        """The text of mask_id; '' where there is none."""
+        if self.mask_id is None:
+            return ''
+        return self.backend.id_to_token(self.mask_id) or ''
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -134,7 +144,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
 def _special_ids(
     folder: Path, backend: 'tokenizers.Tokenizer', kind: str
 ) -> list[int]:
-    """All ids named for 'eos', 'bos' or 'pad', the most trusted first."""
+    """All ids named for 'eos', 'bos', 'pad' or 'mask', trusted ones first."""
     ids: list[int] = []
     token = _read(folder, 'tokenizer_config.json').get(f'{kind}_token')
     if isinstance(token, dict):  # a serialised AddedToken

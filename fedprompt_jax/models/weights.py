@@ -98,7 +98,7 @@ def _plan(
     """Every leaf with its tensors; ValueError with all that does not fit."""
     faults: list[str] = []
     shapes = param_shapes(config)
-    slots = _match(files, names, shapes, config.num_layers, faults)
+    slots = _match(files, names, shapes, faults)
     rules = {name.path: name for name in names}
     leaves = {}
     for path, shape in shapes.items():
@@ -131,7 +131,6 @@ def _match(
     files: Mapping[Path, Any],
     names: list[Name],
     shapes: Mapping[str, tuple[int, ...]],
-    num_layers: int,
     faults: list[str],
 ) -> dict[tuple[str, int], _Tensor]:
     """Tensors by (leaf path, layer); what has no place goes to `faults`."""
@@ -140,9 +139,7 @@ def _match(
         place = _place(tensor.name, names)
         if place and not place[0]:  # a buffer that is recomputed
             continue
-        # (A tied table may come a second time, as a head: see _untied.)
-        known = place and (place[0] in shapes or place[0] == 'head/kernel')
-        if place is None or not known or place[1] >= num_layers:
+        if place is None or not _is_room(*place, shapes):
             faults.append(f'unexpected: {tensor.name} {tensor.shape}')
             continue
         if tensor.dtype not in _DTYPES:
@@ -159,6 +156,18 @@ def _match(
             )
     faults += _untied(files, slots, shapes)
     return slots
+
+
+def _is_room(
+    path: str, layer: int, shapes: Mapping[str, tuple[int, ...]]
+) -> bool:
+    """Whether the tree has this layer of this leaf.
+
+    (A tied table may come a second time, as a head: see _untied.)
+    """
+    if path not in shapes:
+        return path == 'head/kernel'
+    return 'layers/' not in path or layer < shapes[path][0]
 
 
 def _untied(

@@ -5,7 +5,7 @@ import pkgutil
 import types
 
 # What the kinds share; and what is trained in the bare model.
-_SUPPORT = ('hf_adapter', 'kind', 'modules', 'tuned', 'none')
+_SUPPORT = ('hf_adapter', 'kind', 'modules', 'none', 'reading', 'tuned')
 
 
 def names() -> list[str]:

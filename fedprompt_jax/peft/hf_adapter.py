@@ -7,11 +7,23 @@ import flax.traverse_util
 import numpy as np
 from safetensors import numpy as safetensors
 
+from fedprompt_jax.models.config import DecoderConfig
 from fedprompt_jax.peft.kind import Kind, Params
+
+# (PEFT has no task for masked language models; this one takes any model.)
+_TASKS = {
+    'causal_lm': 'CAUSAL_LM',
+    'seq2seq_lm': 'SEQ_2_SEQ_LM',
+    'masked_lm': 'FEATURE_EXTRACTION',
+}
 
 
 def save(
-    folder: Path, kind: Kind, params: Params, base_model: str, sizes: dict
+    folder: Path,
+    kind: Kind,
+    params: Params,
+    base_model: str,
+    sizes: DecoderConfig,
 ) -> None:
     """Writes a folder that peft.PeftModel.from_pretrained reads.
 
@@ -20,15 +32,19 @@ def save(
       kind: of the parameters.
       params: one owner's.
       base_model: what PEFT should call the base model.
-      sizes: num_layers and num_attention_heads of the base model.
+      sizes: of the base model.
 
     Raises:
       ValueError: PEFT has no such adapter.
     """
     own, tensors = kind.to_hf(params)
-    virtual = sizes if 'num_virtual_tokens' in own else {}
+    heads = {
+        'num_layers': sizes.num_layers,
+        'num_attention_heads': sizes.num_heads,
+    }
+    virtual = heads if 'num_virtual_tokens' in own else {}
     config = {
-        'task_type': 'CAUSAL_LM',
+        'task_type': _TASKS[sizes.objective],
         'base_model_name_or_path': base_model,
         'inference_mode': True,
         **virtual,

@@ -31,6 +31,7 @@ class IA3:
     conv1d: bool = False
     slots: ClassVar[int] = 0
     first_position: ClassVar[int] = 0
+    reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
 
     def init(self, start: Start) -> Params:
@@ -49,10 +50,8 @@ class IA3:
         both = [*self.outputs, *self.inputs]
         config = {
             'peft_type': 'IA3',
-            'target_modules': sorted({modules.last(m) for m in both}),
-            'feedforward_modules': sorted(
-                {modules.last(m) for m in self.inputs}
-            ),
+            'target_modules': modules.for_peft(both),
+            'feedforward_modules': modules.for_peft(self.inputs),
             'fan_in_fan_out': self.conv1d,
         }
         flat = flax.traverse_util.flatten_dict(params)
@@ -82,9 +81,9 @@ class IA3:
     def _all(self) -> Iterator[tuple[tuple[str, ...], modules.Module, int]]:
         """Every leaf's path, its layer, and the vector's size."""
         for m in self.outputs:
-            yield ('layers', *m.path, 'ia3_out'), m, m.outputs
+            yield (*m.path, 'ia3_out'), m, m.outputs
         for m in self.inputs:
-            yield ('layers', *m.path, 'ia3_in'), m, m.inputs
+            yield (*m.path, 'ia3_in'), m, m.inputs
 
 
 def make(config: config_dict.ConfigDict, base: Base) -> IA3:

@@ -46,6 +46,8 @@ class Kind(Protocol):
     Attributes:
       slots: P, virtual tokens before an owner's examples in a row.
       first_position: position of an example's first token.
+      reads: whether virtual tokens read the text around them, as those of a
+        prompt do; a prefix's keys and values are the same before any text.
       one_owner: whether all of a row must belong to one owner.
     """
 
@@ -54,6 +56,9 @@ class Kind(Protocol):
 
     @property
     def first_position(self) -> int: ...
+
+    @property
+    def reads(self) -> bool: ...
 
     @property
     def one_owner(self) -> bool: ...

@@ -33,6 +33,7 @@ class LoRA:
     conv1d: bool = False
     slots: ClassVar[int] = 0
     first_position: ClassVar[int] = 0
+    reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = True
 
     def init(self, start: Start) -> Params:
@@ -41,10 +42,8 @@ class LoRA:
         for m in self.targets:
             layers, bound = len(m.names), m.inputs**-0.5
             a = start.rng.uniform(-bound, bound, (layers, m.inputs, self.rank))
-            flat['layers', *m.path, 'lora_a'] = jnp.asarray(a, jnp.float32)
-            flat['layers', *m.path, 'lora_b'] = jnp.zeros(
-                (layers, self.rank, m.outputs)
-            )
+            flat[*m.path, 'lora_a'] = jnp.asarray(a, jnp.float32)
+            flat[*m.path, 'lora_b'] = jnp.zeros((layers, self.rank, m.outputs))
         return flax.traverse_util.unflatten_dict(flat)
 
     def expand(self, params: Params) -> dict[str, Any]:
@@ -58,7 +57,7 @@ class LoRA:
     def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
         config = {
             'peft_type': 'LORA',
-            'target_modules': sorted({modules.last(m) for m in self.targets}),
+            'target_modules': modules.for_peft(self.targets),
             'r': self.rank,
             'lora_alpha': self.alpha,
             'lora_dropout': 0.0,
@@ -94,7 +93,7 @@ class LoRA:
         flat = flax.traverse_util.flatten_dict(params)
         for m in self.targets:
             for part in ('A', 'B'):
-                leaf = flat['layers', *m.path, f'lora_{part.lower()}']
+                leaf = flat[*m.path, f'lora_{part.lower()}']
                 for layer, name in enumerate(m.names):
                     whole = f'base_model.model.{name}.lora_{part}.weight'
                     yield whole, leaf, layer

@@ -1,5 +1,6 @@
 """The linear layers of a model, found by Hugging Face's names for them."""
 
+from collections.abc import Iterable
 import re
 from typing import NamedTuple
 
@@ -10,14 +11,16 @@ class Module(NamedTuple):
     """A linear layer of every block.
 
     Attributes:
-      path: here, below `layers`: ('attention', 'query').
+      path: here: ('layers', 'attention', 'query').
       names: HF's, layer by layer: 'model.layers.0.self_attn.q_proj'.
+      pattern: a regex of them all.
       inputs: its kernel's first axis.
       outputs: its second.
     """
 
     path: tuple[str, ...]
     names: tuple[str, ...]
+    pattern: str
     inputs: int
     outputs: int
 
@@ -35,7 +38,7 @@ def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
       ValueError: nothing matches; the names there are, are listed.
     """
     every = [_module(base, rule.path) for rule in _kernels(base)]
-    pattern = re.compile(rf'(?:.*\.)?(?:{targets})')
+    pattern = re.compile(rf'(?:.*[./])?(?:{targets})')
     found = tuple(
         m
         for m in every
@@ -54,7 +57,7 @@ def _kernels(base: Base):
         rule
         for rule in base.names
         if rule.path in base.shapes
-        and rule.path.startswith('layers/')
+        and 'layers/' in rule.path
         and rule.path.endswith('/kernel')
     ]
 
@@ -65,17 +68,19 @@ def _module(base: Base, path: str) -> Module:
     names = tuple(
         rule.example(i).removesuffix('.weight') for i in range(layers)
     )
-    return Module(tuple(path.split('/')[1:-1]), names, inputs, outputs)
+    pattern = rule.pattern.removesuffix(r'\.weight')
+    parts = tuple(path.split('/')[:-1])
+    return Module(parts, names, pattern, inputs, outputs)
 
 
-def last(m: Module) -> str:
-    """The name by which PEFT finds a layer: all behind the layer's number."""
-    return m.names[0].split('.0.', 1)[1]
+def for_peft(modules: Iterable[Module]) -> str:
+    """The regex by which PEFT finds the layers, and no others."""
+    return '|'.join(m.pattern for m in modules)
 
 
 def is_conv1d(base: Base, m: Module) -> bool:
     """Whether HF stores the kernel as (in, out), like GPT-2's Conv1D."""
-    path = '/'.join(('layers', *m.path, 'kernel'))
+    path = '/'.join((*m.path, 'kernel'))
     return not next(r for r in base.names if r.path == path).transpose
 
 

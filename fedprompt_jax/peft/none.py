@@ -14,6 +14,7 @@ class Nothing:
 
     slots: ClassVar[int] = 0
     first_position: ClassVar[int] = 0
+    reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
 
     def init(self, start: Start | None) -> Params:

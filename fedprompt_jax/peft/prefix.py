@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dataclasses
 from typing import Any, ClassVar
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
@@ -35,6 +36,7 @@ class Prefix:
       scale: standard deviation of the first values.
       width: D, of the MLP's embedding.
       hidden: of the MLP; 0 for none.
+      stack: the tree of the layers; an encoder's where there is one.
     """
 
     lengths: tuple[int, ...]
@@ -44,6 +46,8 @@ class Prefix:
     scale: float = 0.02
     width: int = 0
     hidden: int = 0
+    stack: tuple[str, ...] = ('layers',)
+    reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
 
     @property
@@ -95,7 +99,8 @@ class Prefix:
         }
         if len(set(self.lengths)) > 1:
             attention['prefix_length'] = jnp.array(self.lengths, jnp.int32)
-        return {'layers': {'attention': attention}}
+        flat = {(*self.stack, 'attention', k): x for k, x in attention.items()}
+        return flax.traverse_util.unflatten_dict(flat)
 
     def _stacked(self, params: Params) -> jax.Array:
         layers, shape = len(self.lengths), (2, self.heads, self.head_dim)
@@ -117,13 +122,16 @@ class Prefix:
         """PEFT's prefix adapter, its MLP folded in as PEFT does on saving.
 
         Raises:
-          ValueError: PEFT has no such prefix: layers differ in length, or
-            positions are kept.
+          ValueError: PEFT has no such prefix: layers differ in length,
+            positions are kept, or the model has an encoder, whose layers PEFT
+            gives none.
         """
-        if len(set(self.lengths)) > 1 or not self.shifted:
+        encoder = self.stack != ('layers',)
+        if len(set(self.lengths)) > 1 or not self.shifted or encoder:
             raise ValueError(
-                'HF PEFT has prefixes of one length in all layers with '
-                'shifted positions alone; this one cannot be written for it.'
+                'HF PEFT has prefixes of one length in all layers of a '
+                'decoder, with shifted positions, alone; this one cannot be '
+                'written for it.'
             )
         config = {
             'peft_type': 'PREFIX_TUNING',
@@ -152,7 +160,7 @@ class Prefix:
 
 def make(config: config_dict.ConfigDict, base: Base) -> Prefix:
     """What config.prefix says."""
-    c, sizes = config.prefix, base.config
+    c, sizes = config.prefix, base.config.reader
     chosen = set(c.layers) or set(range(sizes.num_layers))
     strange = sorted(chosen - set(range(sizes.num_layers)))
     if strange:
@@ -168,6 +176,7 @@ def make(config: config_dict.ConfigDict, base: Base) -> Prefix:
         c.scale,
         sizes.width,
         c.mlp,
+        ('encoder', 'layers') if base.config.encoder else ('layers',),
     )
 
 

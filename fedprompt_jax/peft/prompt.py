@@ -32,6 +32,7 @@ class Prompt:
     how: str = 'normal'
     scale: float = 0.5
     text: str = ''
+    reads: ClassVar[bool] = True
     one_owner: ClassVar[bool] = False
 
     @property

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.decoder import Decoder
-from fedprompt_jax.models.layers import KeysValues, Places
+from fedprompt_jax.models.layers import Places
 from fedprompt_jax.peft.kind import Kind
 
 
@@ -33,6 +35,30 @@ class Bound(NamedTuple):
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Decoder.hidden_states of tokens int [R, L] at their places."""
+        x = self._embedded(tokens, places)
+        return self._apply('hidden_states', x, places, mask, past, past_places)
+
+    def encode(
+        self, tokens: jax.Array, places: Places, mask: jax.Array
+    ) -> jax.Array:
+        """Decoder.encode of tokens int [R, L] at their places."""
+        x = self._embedded(tokens, places)
+        return self._apply('encode', x, places, mask)
+
+    def decode(
+        self,
+        tokens: jax.Array,
+        places: Places,
+        mask: jax.Array,
+        memory: Memory,
+        *more,
+    ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
+        """Decoder.decode of tokens int [R, L], none of them virtual."""
+        x = self._apply('embed_tokens', tokens)
+        return self._apply('decode', x, places, mask, memory, *more)
+
+    def _embedded(self, tokens: jax.Array, places: Places) -> jax.Array:
+        """Input embeddings, an owner's own in its slots."""
         x = self._apply('embed_tokens', tokens)
         if self.prompt is not None and self.prompt.shape[1]:
             # Negative indices would wrap around: what they read is discarded.
@@ -40,7 +66,7 @@ class Bound(NamedTuple):
             slot = jnp.maximum(places.slot, 0)
             rows = self.prompt[owner, slot].astype(x.dtype)
             x = jnp.where((places.slot >= 0)[..., None], rows, x)
-        return self._apply('hidden_states', x, places, mask, past, past_places)
+        return x
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Next-token logits f32 [..., V] of hidden states [..., E]."""
@@ -59,6 +85,17 @@ class TunedModel:
 
     decoder: Decoder
     kind: Kind
+
+    def packer(self, *shapes: Shape) -> Packer:
+        """What packs examples for this model into such shapes."""
+        kind = self.kind
+        return Packer(
+            kind.slots,
+            shapes,
+            kind.first_position,
+            kind.one_owner,
+            self.decoder.config.reader.causal or not kind.reads,
+        )
 
     def bind(self, base, bank) -> Bound:
         """The model under a bank.

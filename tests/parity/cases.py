@@ -92,7 +92,20 @@ def family_case(folder: Path, name: str) -> Case:
     texts = [e.query for e in random_examples([(0, 21, 1), (0, 9, 1)], 2)]
     sizes_of = families.decoder_config(tiny.read_json(folder / 'config.json'))
     width = sizes_of.embedding_width or sizes_of.width
-    return Case(prompts(3, 5, width), random_examples(sizes), texts)
+    examples = random_examples(sizes)
+    if sizes_of.objective != 'causal_lm':
+        examples = [place_targets(e, sizes_of.objective) for e in examples]
+    return Case(prompts(3, 5, width), examples, texts)
+
+
+def place_targets(e: Example, objective: str) -> Example:
+    """The example for a model that is not causal; masks are any tokens."""
+    if objective == 'seq2seq_lm':
+        return e._replace(at=np.full(len(e.target), len(e.query) - 1))
+    count = min(len(e.query), len(e.target))
+    rng = np.random.default_rng(len(e.query))
+    at = np.sort(rng.choice(len(e.query), count, replace=False))
+    return e._replace(target=e.target[:count], at=at)
 
 
 def smollm2_case(tokenizer: Tokenizer) -> Case:

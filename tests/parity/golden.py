@@ -43,11 +43,16 @@ def numbers(model: Implementation, case: Case) -> Numbers:
     out['grad_norm'] = np.linalg.norm(grads, axis=-1)
     out['grad'] = grads if small else grads[..., :FEW]
     out['greedy'] = np.full((len(case.examples), MAX_NEW_TOKENS), -1)
-    for row, tokens in zip(
-        out['greedy'], model.greedy(case.bank, case.examples), strict=True
-    ):
-        row[: len(tokens)] = tokens
+    if not is_masked(case):  # which writes no text
+        texts = model.greedy(case.bank, case.examples)
+        for row, tokens in zip(out['greedy'], texts, strict=True):
+            row[: len(tokens)] = tokens
     return out
+
+
+def is_masked(case: Case) -> bool:
+    """Whether targets are predicted at several places of the query."""
+    return any(e.at is not None and len(set(e.at)) > 1 for e in case.examples)
 
 
 def next_logprobs(logits: np.ndarray, text: np.ndarray) -> np.ndarray:
@@ -92,6 +97,8 @@ def _flatten(case: Case) -> dict[str, np.ndarray]:
         'target': [e.target for e in case.examples],
         'text': case.texts,
     }
+    if case.examples[0].at is not None:
+        rows['at'] = [e.at for e in case.examples]
     flat = {
         'bank': case.bank,
         'owner': np.array([e.owner for e in case.examples], np.int32),
@@ -108,4 +115,7 @@ def _unflatten(flat: dict[str, np.ndarray]) -> Case:
 
     triples = zip(flat['owner'], rows('query'), rows('target'), strict=True)
     examples = [Example(int(o), q, t) for o, q, t in triples]
+    if 'at' in flat:
+        pairs = zip(examples, rows('at'), strict=True)
+        examples = [e._replace(at=at) for e, at in pairs]
     return Case(flat['bank'], examples, rows('text'))

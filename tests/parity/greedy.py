@@ -10,6 +10,8 @@ from tests.parity.subjects import GGUF, Subject
 def compare(subject: Subject) -> Iterator[table.Row]:
     """Mixed owners behind saved prompts, then the bare model."""
     name, _, ours, theirs, case, _ = subject
+    if ours.lm.config.objective == 'masked_lm':  # it writes no text
+        return
     examples = case.examples
     if name == GGUF:
         examples = corpus_examples(ours.lm.tokenizer, [0, 1] * 4)

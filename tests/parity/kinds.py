@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import peft
 
-from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families
@@ -23,7 +23,7 @@ from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity import table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject
-from tests.parity.theirs import generate, mean_loss
+from tests.parity.theirs import TASKS, generate, mean_loss
 
 TOLERANCE = 1e-4
 LENGTH, RANK, ALPHA = 4, 3, 6
@@ -39,13 +39,15 @@ def make_kinds(subject: Subject) -> dict[str, Kind]:
     keys = modules.find(base, 'attention/(key|value|qkv)', '')
     down = modules.find(base, 'mlp/down', '')
     conv1d = modules.is_conv1d(base, down[0])
-    return {
-        'prefix': Prefix(
-            (LENGTH,) * c.num_layers, c.num_kv_heads, c.head_dim, scale=0.5
-        ),
+    kinds = {
         'lora': LoRA(targets, RANK, ALPHA, conv1d),
         'ia3': IA3(keys, down, conv1d),
     }
+    if c.encoder is None:  # PEFT gives an encoder's layers no prefix
+        kinds['prefix'] = Prefix(
+            (LENGTH,) * c.num_layers, c.num_kv_heads, c.head_dim, scale=0.5
+        )
+    return kinds
 
 
 def compare(subject: Subject) -> Iterator[table.Row]:
@@ -58,10 +60,7 @@ def compare(subject: Subject) -> Iterator[table.Row]:
             kind.init(Start(rng, table_of, lambda text: [5])),
         )
         with tempfile.TemporaryDirectory() as folder:
-            sizes = {
-                'num_layers': subject.ours.lm.config.num_layers,
-                'num_attention_heads': subject.ours.lm.config.num_heads,
-            }
+            sizes = subject.ours.lm.config
             hf_adapter.save(Path(folder), kind, params, 'base', sizes)
             theirs = peft.PeftModel.from_pretrained(
                 subject.theirs.model, folder
@@ -83,6 +82,8 @@ def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
         [expected],
         TOLERANCE,
     )
+    if subject.ours.lm.config.objective == 'masked_lm':
+        return
     generator = Generator(
         TunedModel(subject.ours.decoder, kind),
         subject.ours.lm.base,
@@ -104,16 +105,11 @@ def our_loss(subject, kind, params, examples) -> float:
     """The mean over target tokens, in packed rows."""
     tokens = sum(e.num_tokens for e in examples) + kind.slots
     targets = sum(len(e.target) for e in examples)
-    packer = Packer(
-        kind.slots,
-        (Shape(tokens, targets, (1,)),),
-        kind.first_position,
-        kind.one_owner,
-    )
+    model = TunedModel(subject.ours.decoder, kind)
     simulation = PackedSimulation(
-        TunedModel(subject.ours.decoder, kind),
+        model,
         subject.ours.lm.base,
-        packer,
+        model.packer(Shape(tokens, targets, (1,))),
         'token',
         jax.device_put,
     )
@@ -123,6 +119,7 @@ def our_loss(subject, kind, params, examples) -> float:
 
 def compare_saved_by_peft(subject, kind, name) -> table.Row:
     """An adapter that PEFT made, its weights at random, loaded by us."""
+    sizes = subject.ours.lm.config
     own, _ = kind.to_hf(kind.init(_start(subject)))
     own = {k: v for k, v in own.items() if k != 'prefix_projection'}
     kind_of = {
@@ -133,7 +130,7 @@ def compare_saved_by_peft(subject, kind, name) -> table.Row:
     if name == 'prefix':
         own = {'num_virtual_tokens': LENGTH}  # PEFT finds out the rest
     theirs = peft.get_peft_model(
-        subject.theirs.model, kind_of(task_type='CAUSAL_LM', **own)
+        subject.theirs.model, kind_of(task_type=TASKS[sizes.objective], **own)
     ).eval()
     for key, value in theirs.named_parameters():
         if any(part in key for part in ('lora_', 'ia3_', 'prompt_encoder')):

@@ -48,10 +48,9 @@ def compare(subject: Subject) -> Iterator[table.Row]:
         tolerance,
     )
     alone = theirs.logits_alone(case.bank, case.examples)
-    paths = {
-        'packed rows, each example alone': ours.packed_logits,
-        'cached, token by token': ours.cached_logits,
-    }
+    paths = {'packed rows, each example alone': ours.packed_logits}
+    if ours.lm.config.objective == 'causal_lm':
+        paths['cached, token by token'] = ours.cached_logits
     for what, path in paths.items():
         yield table.max_abs(
             'logits',

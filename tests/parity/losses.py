@@ -12,7 +12,7 @@ from fedprompt_jax.peft import hf_adapter
 from fedprompt_jax.peft.prompt import Prompt
 from tests.parity import table
 from tests.parity.subjects import Subject
-from tests.parity.theirs import mean_loss, weight
+from tests.parity.theirs import TASKS, mean_loss, weight
 
 TOLERANCE = 1e-4
 
@@ -51,8 +51,9 @@ def compare_adapter(subject: Subject) -> table.Row:
     name, _, ours, theirs, case, _ = subject
     examples = [e._replace(owner=0) for e in case.examples]
     config = peft.PromptTuningConfig(
-        task_type=peft.TaskType.CAUSAL_LM,
+        task_type=TASKS[ours.lm.config.objective],
         num_virtual_tokens=7,
+        num_transformer_submodules=1,  # before the encoder alone
         prompt_tuning_init=peft.PromptTuningInit.RANDOM,
     )
     model = peft.get_peft_model(theirs.model, config).eval()

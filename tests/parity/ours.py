@@ -12,12 +12,13 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Grid, Packer, Shape
 from fedprompt_jax.evaluation.generation import Generator, Query, prompt_cache
 from fedprompt_jax.federated.algorithm import Simulation
-from fedprompt_jax.federated.packed import PackedSimulation, attention_mask
+from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
 from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity.cases import MAX_NEW_TOKENS
 
@@ -50,6 +51,10 @@ class Ours:
 
     def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
         """See cases.Implementation."""
+        if self.lm.config.objective != 'causal_lm':  # padding would be read
+            call = jax.jit(self.decoder.apply)
+            params = {'params': self.lm.base}
+            return [np.asarray(call(params, t[None]))[0] for t in texts]
         tokens = np.zeros((len(texts), max(map(len, texts))), np.int32)
         for row, text in zip(tokens, texts, strict=True):
             row[: len(text)] = text
@@ -73,7 +78,7 @@ class Ours:
         model, base = self.model(bank), self.lm.base
         if self.simulation == 'vmap':
             return VmappedSimulation(model, base, loss, jax.device_put)
-        packer = make_packer(bank, examples)
+        packer = make_packer(model, examples)
         return PackedSimulation(model, base, packer, loss, jax.device_put)
 
     def greedy(
@@ -94,17 +99,19 @@ class Ours:
     def packed_logits(
         self, bank: np.ndarray, examples: list[Example]
     ) -> list[np.ndarray]:
-        """[n, V] of each example's n tokens, all examples in packed rows."""
+        """[t, V] at each example's t targets, all examples in packed rows."""
         out = [np.zeros(0)] * len(examples)
-        packer, model = make_packer(bank, examples), self.model(bank)
+        model = self.model(bank)
+        packer = make_packer(model, examples)
         for grid in packer.pack(examples, [1.0] * len(examples)):
             logits = np.asarray(
                 grid_logits(model, self.lm.base, {'prompt': bank}, grid)
             )
-            for row, k in np.argwhere(grid.target_example >= 0):
-                segment = grid.segment[row, grid.target_index[row, k]]
-                own = grid.segment[row] == segment
-                out[grid.target_example[row, k]] = logits[row, own]
+            for row, i in {
+                (r, grid.target_example[r, k])
+                for r, k in np.argwhere(grid.target_example >= 0)
+            }:
+                out[i] = logits[row, grid.target_example[row] == i]
         return out
 
     def cached_logits(
@@ -127,26 +134,24 @@ class Ours:
                     self.decoder, self.lm.base, token, place, cache
                 )
                 steps.append(np.asarray(logits))
-            out.append(np.stack(steps))
+            out.append(np.stack(steps)[e.target_index])
         return out
 
 
-def make_packer(bank: np.ndarray, examples: list[Example]) -> Packer:
+def make_packer(model: TunedModel, examples: list[Example]) -> Packer:
     """Rows for about three examples, two rows a grid."""
-    length = bank.shape[1]
+    length = model.kind.slots
     tokens = max(e.num_tokens for e in examples)
     targets = sum(len(e.target) for e in examples)
     shape = Shape(2 * length + 3 * tokens, targets, rows=(1, 2))
-    return Packer(length, (shape,))
+    return model.packer(shape)
 
 
 @functools.partial(jax.jit, static_argnames='model')
 def grid_logits(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
-    """[R, L, V] of a packed grid."""
+    """[R, K, V] at the targets of a packed grid."""
     bound = model.bind(base, bank)
-    places = Places(grid.position, grid.owner, grid.slot)
-    mask = attention_mask(grid)
-    return bound.logits(bound.hidden_states(grid.tokens, places, mask)[0])
+    return bound.logits(target_states(bound, grid))
 
 
 @functools.partial(jax.jit, static_argnames='model')

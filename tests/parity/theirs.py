@@ -11,10 +11,21 @@ from torch.nn.functional import cross_entropy
 import transformers
 
 from fedprompt_jax.data.examples import Example
+from fedprompt_jax.models import source
 from fedprompt_jax.peft import hf_adapter
 from fedprompt_jax.peft.prompt import Prompt
 from tests.parity.cases import MAX_NEW_TOKENS
 
+AUTO = {
+    'causal_lm': transformers.AutoModelForCausalLM,
+    'masked_lm': transformers.AutoModelForMaskedLM,
+    'seq2seq_lm': transformers.AutoModelForSeq2SeqLM,
+}
+TASKS = {
+    'causal_lm': peft.TaskType.CAUSAL_LM,
+    'masked_lm': peft.TaskType.FEATURE_EXTRACTION,  # which takes any model
+    'seq2seq_lm': peft.TaskType.SEQ_2_SEQ_LM,
+}
 IGNORED = -100  # label of what has no loss, in Hugging Face's models
 
 
@@ -28,7 +39,9 @@ class Theirs:
         torch.set_num_threads(2)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        self.model, report = transformers.AutoModelForCausalLM.from_pretrained(
+        self.sizes = source.read_config(folder)
+        self.objective = self.sizes.objective
+        self.model, report = AUTO[self.objective].from_pretrained(
             folder, dtype=dtype, output_loading_info=True, **kwargs
         )
         strange = {k: v for k, v in report.items() if v}
@@ -38,7 +51,17 @@ class Theirs:
         self.model.requires_grad_(False)
 
     def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
-        """See cases.Implementation."""
+        """See cases.Implementation; a decoder reads the encoder's text too."""
+        if self.objective != 'causal_lm':
+            more = ['decoder_input_ids'] * (self.objective == 'seq2seq_lm')
+            with torch.no_grad():
+                out = [
+                    self.model(
+                        **dict.fromkeys(['input_ids', *more], pad([t], 0))
+                    )
+                    for t in texts
+                ]
+            return [x.logits[0].float().numpy() for x in out]
         tokens, mask = pad(texts, 0), pad([np.ones_like(t) for t in texts], 0)
         with torch.no_grad():
             out = self.model(input_ids=tokens, attention_mask=mask).logits
@@ -53,14 +76,9 @@ class Theirs:
         """
         if not len(prompt):
             return self.model
-        config = self.model.config
-        sizes = {
-            'num_layers': config.num_hidden_layers,
-            'num_attention_heads': config.num_attention_heads,
-        }
         with tempfile.TemporaryDirectory() as folder:
             kind, params = Prompt(len(prompt)), {'prompt': prompt}
-            hf_adapter.save(Path(folder), kind, params, 'base', sizes)
+            hf_adapter.save(Path(folder), kind, params, 'base', self.sizes)
             model = peft.PeftModel.from_pretrained(self.model, folder).eval()
         weight(model).requires_grad_(True)
         return model
@@ -91,15 +109,11 @@ class Theirs:
     def logits_alone(
         self, bank: np.ndarray, examples: list[Example]
     ) -> list[np.ndarray]:
-        """[n, V] of each example's n tokens, each in a batch of its own."""
+        """[t, V] at each example's t targets, each in a batch of its own."""
         models = [self.adapter(prompt) for prompt in bank]
-        out = []
-        for e in examples:
-            tokens = np.concatenate([e.query, e.target[:-1]])
-            with torch.no_grad():
-                logits = models[e.owner](input_ids=pad([tokens], 0)).logits
-            out.append(logits[0, -len(tokens) :].numpy())
-        return out
+        with torch.no_grad():
+            out = [target_logits(models[e.owner], e) for e in examples]
+        return [x.numpy() for x in out]
 
 
 def weight(model: Any) -> torch.nn.Parameter:
@@ -110,7 +124,7 @@ def weight(model: Any) -> torch.nn.Parameter:
 def pad(rows: list[np.ndarray], value: int) -> torch.Tensor:
     """int64 [R, L], padded on the right."""
     return torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(np.asarray(r), dtype=torch.int64) for r in rows],
+        [to_torch(r) for r in rows],
         batch_first=True,
         padding_value=value,
     )
@@ -118,6 +132,12 @@ def pad(rows: list[np.ndarray], value: int) -> torch.Tensor:
 
 def mean_loss(model: Any, examples: list[Example], loss: str) -> torch.Tensor:
     """An owner's loss: the model's own for 'token', else from its logits."""
+    if examples[0].at is not None:
+        parts = [token_losses(model, e) for e in examples]
+        if loss == 'token':
+            return torch.cat(parts).mean()
+        each = [p.mean() if loss == 'example' else p.sum() for p in parts]
+        return torch.stack(each).mean()
     full = [np.concatenate([e.query, e.target]) for e in examples]
     tokens, mask = pad(full, 0), pad([np.ones_like(t) for t in full], 0)
     labels = pad(
@@ -135,11 +155,34 @@ def mean_loss(model: Any, examples: list[Example], loss: str) -> torch.Tensor:
         row = row[-tokens.shape[1] :]  # without the prompt
         sums = cross_entropy(
             row[len(e.query) - 1 : len(text) - 1],
-            torch.tensor(e.target, dtype=torch.int64),
+            to_torch(e.target),
             reduction='sum',
         )
         per_example.append(sums / len(e.target) if loss == 'example' else sums)
     return torch.stack(per_example).mean()
+
+
+def target_logits(model: Any, e: Example) -> torch.Tensor:
+    """[t, V] at an example's targets, by a batch of its own."""
+    tokens = pad([e.tokens], 0)
+    inputs = {'input_ids': tokens, 'attention_mask': torch.ones_like(tokens)}
+    config = model.config if hasattr(model, 'config') else {}
+    if getattr(config, 'is_encoder_decoder', False):
+        # PyTorch's own shift: labels in, the start token before them.
+        return model(**inputs, labels=pad([e.target], 0)).logits[0]
+    logits = model(**inputs).logits[0, -len(e.tokens) :]
+    return logits[e.target_index]
+
+
+def token_losses(model: Any, e: Example) -> torch.Tensor:
+    """-log p [t] of an example's target tokens, by a batch of its own."""
+    logits = target_logits(model, e)
+    return cross_entropy(logits, to_torch(e.target), reduction='none')
+
+
+def to_torch(x: np.ndarray) -> torch.Tensor:
+    """int64."""
+    return torch.tensor(np.asarray(x), dtype=torch.int64)
 
 
 def generate(model: Any, query: np.ndarray) -> np.ndarray:
@@ -151,6 +194,8 @@ def generate(model: Any, query: np.ndarray) -> np.ndarray:
         do_sample=False,
         max_new_tokens=MAX_NEW_TOKENS,
     )
-    new = out[0, len(query) :].numpy()
+    # An encoder's model puts out the start token and what follows.
+    seq2seq = getattr(model.config, 'is_encoder_decoder', False)
+    new = out[0, 1 if seq2seq else len(query) :].numpy()
     ends = np.flatnonzero(new == model.generation_config.eos_token_id)
     return new[: ends[0]] if len(ends) else new

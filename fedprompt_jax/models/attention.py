@@ -1,0 +1,198 @@
+"""Attention: over a row and what came before it, or over an encoder's output.
+
+Shapes: R rows, L tokens of a row, M past tokens, S = M + L, D width, H query
+heads, K key heads, G = H / K query heads a key head, h head dimension.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fedprompt_jax.models import rotary as rotary_lib
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.layers import Places, RMSNorm, soft_cap
+from fedprompt_jax.models.linear import Linear
+
+# Keys and values of tokens already seen, each [R, M, K, h]; stacked over
+# layers they are [layers, R, M, K, h].
+KeysValues = tuple[jax.Array, jax.Array]
+
+
+class Memory(NamedTuple):
+    """An encoder's output, as a decoder reads it.
+
+    Attributes:
+      hidden: [R, S, D], or None where its keys and values are given.
+      owner: int [R, S], see Places.
+      mask: bool [R, L, S]: which of it each of the L tokens reads.
+    """
+
+    hidden: jax.Array | None
+    owner: jax.Array
+    mask: jax.Array
+
+
+class Attention(nn.Module):
+    """Grouped-query attention over the row and what came before it."""
+
+    config: DecoderConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        turn: rotary_lib.Table | None,
+        mask: jax.Array,
+        bias: jax.Array | None,
+        past: KeysValues | None,
+        places: Places,
+        past_slot: jax.Array | None,
+    ) -> tuple[jax.Array, KeysValues]:
+        """Returns the output [R, L, D] and this call's own keys and values.
+
+        mask is bool [R, L, S]: which past and present tokens each token may
+        read; bias, [R, H, L, S], is added to the scores.
+        """
+        c = self.config
+        q, k, v = self._split(x, places.owner)
+        if c.head_norm:
+            plus = 1.0 if c.norm == 'rms_plus_one' else 0.0
+            q = RMSNorm(c.norm_eps, plus, name='query_norm')(q)
+            k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
+        if turn is not None:
+            q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
+        own = k, v = self._with_prefix(k, v, places)
+        mask = self._living(mask, places.slot, past_slot)
+        if past is not None:
+            k = jnp.concatenate([past[0].astype(k.dtype), k], axis=1)
+            v = jnp.concatenate([past[1].astype(v.dtype), v], axis=1)
+        scale = c.query_scale or c.head_dim**-0.5
+        out = attend(q, k, v, mask, scale, c.score_cap, bias)
+        output = Linear(c.width, c.output_bias, name='output')
+        return output(out, places.owner), own
+
+    def _with_prefix(self, k, v, places: Places) -> KeysValues:
+        """Keys and values of slots become those that their owner trains.
+
+        P-tuning v2 (Liu et al. 2022): 'peft' holds prefix_key and
+        prefix_value, [C, P, K, h]; they are not turned by a position.
+        """
+        if not self.has_variable('peft', 'prefix_key'):
+            return k, v
+        owner = jnp.maximum(places.owner, 0)
+        slot = jnp.maximum(places.slot, 0)
+        here = (places.slot >= 0)[:, :, None, None]
+
+        def put(name, x):
+            rows = self.get_variable('peft', name)[owner, slot]
+            return jnp.where(here, rows.astype(x.dtype), x)
+
+        return put('prefix_key', k), put('prefix_value', v)
+
+    def _living(self, mask, slot, past_slot) -> jax.Array:
+        """Hides the slots that this layer has no prefix for.
+
+        'peft' holds prefix_length, int32 [C] (equal for all owners), where
+        layers differ in it.
+        """
+        if not self.has_variable('peft', 'prefix_length'):
+            return mask
+        if past_slot is not None:
+            slot = jnp.concatenate([past_slot, slot], axis=1)
+        length: jax.Array = self.get_variable('peft', 'prefix_length')[0]
+        return mask & (slot < length)[:, None, :]
+
+    def _split(
+        self, x: jax.Array, owner: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries [R, L, H, h], keys and values [R, L, K, h]."""
+        c = self.config
+        if not c.fused:
+            n = c.num_kv_heads
+            return (
+                project(c, 'query', x, owner, c.num_heads),
+                project(c, 'key', x, owner, n),
+                project(c, 'value', x, owner, n),
+            )
+        size = 3 * c.num_heads * c.head_dim
+        qkv = Linear(size, c.attention_bias, name='qkv')(x, owner)
+        axis = 2 if c.fused == 'parts' else 3
+        shape = [c.num_heads, c.head_dim]
+        shape.insert(axis - 2, 3)
+        qkv = qkv.reshape(*x.shape[:2], *shape)
+        q, k, v = jnp.moveaxis(qkv, axis, 0)
+        return q, k, v
+
+
+class CrossAttention(nn.Module):
+    """Attention of a decoder's tokens over an encoder's output."""
+
+    config: DecoderConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        owner: jax.Array,
+        memory: Memory,
+        known: KeysValues | None,
+    ) -> tuple[jax.Array, KeysValues]:
+        """Returns the output [R, L, D] and the memory's keys and values.
+
+        owner is of the tokens x, int [R, L]; `known` are keys and values that
+        an earlier call returned.
+        """
+        c = self.config
+        q = project(c, 'query', x, owner, c.num_heads)
+        if known is None:
+            k, v = (
+                project(c, n, memory.hidden, memory.owner, c.num_kv_heads)
+                for n in ('key', 'value')
+            )
+        else:
+            k, v = known
+        scale = c.query_scale or c.head_dim**-0.5
+        out = attend(q, k, v, memory.mask, scale)
+        output = Linear(c.width, c.output_bias, name='output')
+        return output(out, owner), (k, v)
+
+
+def project(c: DecoderConfig, name: str, x, owner, heads: int) -> jax.Array:
+    """Heads [R, L, heads, h] of x, by the calling module's layer `name`."""
+    size = heads * c.head_dim
+    y = Linear(size, c.attention_bias, name=name)(x, owner)
+    return y.reshape(*x.shape[:2], heads, c.head_dim)
+
+
+def attend(
+    q, k, v, mask, scale: float, cap: float = 0.0, bias=None
+) -> jax.Array:
+    """Softmax attention, in f32 from the scores to the probabilities.
+
+    Args:
+      q: [R, L, H, h].
+      k: [R, S, K, h].
+      v: [R, S, K, h].
+      mask: bool [R, L, S]. A row without any True gives a uniform average.
+      scale: of the scores.
+      cap: scores become cap * tanh(score / cap); 0 for none.
+      bias: [R, H, L, S], added to the scores; None for none.
+
+    Returns:
+      [R, L, H * h].
+    """
+    rows, length, num_heads, head_dim = q.shape
+    groups = num_heads // k.shape[2]
+    q = q.reshape(rows, length, k.shape[2], groups, head_dim)
+    score = jnp.einsum(
+        'rlkgh,rskh->rkgls', q, k, preferred_element_type=jnp.float32
+    )
+    score = soft_cap(score * scale, cap)
+    if bias is not None:
+        score += bias.reshape(score.shape)
+    score = jnp.where(mask[:, None, None], score, -1e30)
+    weight = jax.nn.softmax(score, axis=-1).astype(v.dtype)
+    out = jnp.einsum('rkgls,rskh->rlkgh', weight, v)
+    return out.reshape(rows, length, num_heads * head_dim)

@@ -1,0 +1,102 @@
+"""RoBERTa with its masked-LM head: an encoder, norms after each sum.
+
+Positions begin in the row behind that of the padding token; all tokens are
+of the first type.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.hf_config import HFConfig
+from fedprompt_jax.models.names import Name, in_layers, layer_norm, linear
+
+MODEL_TYPES = ('roberta', 'xlm-roberta')
+
+_PREFIX = r'(?:roberta\.)?'
+_ACTIVATIONS = {
+    'gelu': 'gelu',
+    'gelu_new': 'gelu_tanh',
+    'gelu_pytorch_tanh': 'gelu_tanh',
+    'relu': 'relu',
+    'silu': 'silu',
+}
+
+NAMES = (
+    Name(_PREFIX + r'embeddings\.word_embeddings\.weight', 'embed/embedding'),
+    Name(
+        _PREFIX + r'embeddings\.position_embeddings\.weight',
+        'embed_positions/embedding',
+    ),
+    Name(
+        _PREFIX + r'embeddings\.token_type_embeddings\.weight',
+        'embed_types/embedding',
+    ),
+    Name(_PREFIX + r'embeddings\.LayerNorm\.weight', 'embedding_norm/scale'),
+    Name(_PREFIX + r'embeddings\.LayerNorm\.bias', 'embedding_norm/bias'),
+    Name(_PREFIX + r'embeddings\.position_ids', ''),
+    *in_layers(
+        _PREFIX + r'encoder\.layer\.(\d+)\.',
+        *linear('attention.self.query', 'attention/query'),
+        *linear('attention.self.key', 'attention/key'),
+        *linear('attention.self.value', 'attention/value'),
+        *linear('attention.output.dense', 'attention/output'),
+        *layer_norm('attention.output.LayerNorm', 'attention_norm'),
+        *linear('intermediate.dense', 'mlp/up'),
+        *linear('output.dense', 'mlp/down'),
+        *layer_norm('output.LayerNorm', 'mlp_norm'),
+    ),
+    Name(r'lm_head\.dense\.weight', 'head_dense/kernel', True),
+    Name(r'lm_head\.dense\.bias', 'head_dense/bias'),
+    Name(r'lm_head\.layer_norm\.weight', 'head_norm/scale'),
+    Name(r'lm_head\.layer_norm\.bias', 'head_norm/bias'),
+    Name(r'lm_head\.decoder\.weight', 'head/kernel', True),
+    Name(r'lm_head\.bias', 'head_bias'),
+    Name(r'lm_head\.decoder\.bias', ''),  # the same, a second time
+    Name(_PREFIX + r'pooler\.dense\.(?:weight|bias)', ''),  # of other heads
+)
+
+
+def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
+    """The encoder that a config.json describes; ValueError lists faults."""
+    hf = HFConfig(fields)
+    hf.only('position_embedding_type', 'absolute', default='absolute')
+    hf.only('is_decoder', False, default=False)
+    hf.only('add_cross_attention', False, default=False)
+    width, heads = hf.size('hidden_size', 768), hf.size('num_attention_heads')
+    if width % heads:
+        hf.faults.append(
+            f'hidden_size={width} must be a multiple of '
+            f'num_attention_heads={heads}'
+        )
+    rows = hf.size('max_position_embeddings', 512)
+    offset = hf.get('pad_token_id', 1) + 1
+    config = DecoderConfig(
+        vocab_size=hf.size('vocab_size', 50265),
+        width=width,
+        num_layers=hf.size('num_hidden_layers', 12),
+        num_heads=heads,
+        num_kv_heads=heads,
+        head_dim=width // heads,
+        mlp_width=hf.size('intermediate_size', 3072),
+        norm_eps=float(hf.get('layer_norm_eps', 1e-12)),
+        tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
+        max_positions=rows - offset,
+        position_rows=rows,
+        position_offset=offset,
+        norm='layer',
+        layout='post',
+        final_norm=False,
+        attention_bias=True,
+        output_bias=True,
+        gated=False,
+        activation=hf.choice('hidden_act', _ACTIVATIONS, 'gelu'),
+        mlp_bias=True,
+        causal=False,
+        token_types=hf.size('type_vocab_size', 2),
+        embedding_norm=True,
+        head_transform=True,
+        head_bias=True,
+    )
+    hf.raise_faults()
+    return config

@@ -1,0 +1,211 @@
+"""Blocks, their layers scanned, between embeddings and final hidden states.
+
+Everything that differs between a packed row, a padded row, a prefill and one
+step of decoding is in the arguments: positions, mask and past.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fedprompt_jax.models import layers, relative, rotary
+from fedprompt_jax.models.attention import (
+    Attention,
+    CrossAttention,
+    KeysValues,
+    Memory,
+)
+from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.layers import Places
+
+
+class Context(NamedTuple):
+    """What all layers read besides hidden states.
+
+    Attributes:
+      turn: rotary tables of global and local layers, or None.
+      mask: bool [2, R, L, M + L] of global and local layers.
+      bias: [R, H, L, M + L] of the scores, or None.
+      places: of the L tokens.
+      past_slot: int [R, M], slots of the past tokens, or None.
+      memory: an encoder's output, or None.
+    """
+
+    turn: rotary.Table | None
+    mask: jax.Array
+    bias: jax.Array | None
+    places: Places
+    past_slot: jax.Array | None
+    memory: Memory | None
+
+    def of(self, local) -> tuple[rotary.Table | None, jax.Array]:
+        """Rotary table and mask of a layer; `local` is 0 or 1."""
+        one = len(self.mask) == 1  # then `local` is known without looking
+        both = (self.turn, self.mask)
+        return jax.tree.map(lambda x: x[0 if one else local], both)
+
+
+class Block(nn.Module):
+    """One layer: attention and MLP, with norms where the layout has them."""
+
+    config: DecoderConfig
+
+    @nn.compact
+    def __call__(self, x, past, known, local, context: Context):
+        """Returns x, this call's keys and values, and the memory's.
+
+        past and known are those that earlier calls returned, or None.
+        """
+        c = self.config
+        turn, mask = context.of(local)
+        places, crossed = context.places, None
+
+        def attention(y):
+            return Attention(c, name='attention')(
+                y, turn, mask, context.bias, past, places, context.past_slot
+            )
+
+        def mlp(y):
+            return layers.MLP(c, name='mlp')(y, places.owner)
+
+        def norm(name, y):
+            return layers.norm(c, name)(y)
+
+        if c.layout == 'parallel':
+            y, own = attention(norm('attention_norm', x))
+            return x + y + mlp(norm('mlp_norm', x)), (own, crossed)
+        if c.layout == 'post':
+            y, own = attention(x)
+            x = norm('attention_norm', x + y)
+            return norm('mlp_norm', x + mlp(x)), (own, crossed)
+        y, own = attention(norm('attention_norm', x))
+        if c.layout == 'sandwich':
+            x = x + norm('attention_out_norm', y)
+            y = mlp(norm('mlp_norm', x))
+            return x + norm('mlp_out_norm', y), (own, crossed)
+        x = x + y
+        if context.memory is not None:
+            cross = CrossAttention(c, name='cross_attention')
+            y = norm('cross_attention_norm', x)
+            y, crossed = cross(y, places.owner, context.memory, known)
+            x = x + y
+        return x + mlp(norm('mlp_norm', x)), (own, crossed)
+
+
+class Stack(nn.Module):
+    """Layers, and what stands around them that is not the vocabulary.
+
+    Attributes:
+      config: sizes and parts of the model.
+      remat: recompute each layer in the backward pass instead of storing its
+        activations (less memory, a third more work).
+    """
+
+    config: DecoderConfig
+    remat: bool = False
+
+    def setup(self):
+        c = self.config
+        block = nn.remat(Block, prevent_cse=False) if self.remat else Block
+        scanned = nn.scan(
+            block,
+            variable_axes={'params': 0, 'peft': 0},
+            split_rngs={'params': True},
+            in_axes=(0, 0, 0, nn.broadcast),
+            length=c.num_layers,
+        )
+        if c.position_rows:
+            self.embed_positions = nn.Embed(c.position_rows, c.width)
+        if c.token_types:
+            self.embed_types = nn.Embed(c.token_types, c.width)
+        if c.embedding_norm:
+            self.embedding_norm = layers.norm(c, None)
+        if c.embedding_width:
+            self.project_in = nn.Dense(c.width, use_bias=False)
+            self.project_out = nn.Dense(c.embedding_width, use_bias=False)
+        if c.relative_buckets:
+            self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
+        self.layers = scanned(c)
+        if c.final_norm:
+            self.final_norm = layers.norm(c, None)
+
+    def hidden_states(
+        self,
+        x: jax.Array,
+        places: Places,
+        mask: jax.Array,
+        past: KeysValues | None = None,
+        past_places: Places | None = None,
+    ) -> tuple[jax.Array, KeysValues]:
+        """Final hidden states of input embeddings.
+
+        Args:
+          x: [R, L, E] input embeddings; E is D but for a few families.
+          places: of the L tokens.
+          mask: bool [R, L, M + L]: which past and present tokens each reads.
+          past: keys and values of M earlier tokens, [layers, R, M, K, h]
+            each, or None for M = 0.
+          past_places: of the past tokens, or None with past.
+
+        Returns:
+          Hidden states [R, L, E] and the keys and values of the L tokens,
+          [layers, R, L, K, h] each. (Unused, they cost nothing: XLA removes
+          them.)
+        """
+        return self.run(x, places, mask, past, past_places)[:2]
+
+    def run(
+        self, x, places, mask, past, past_places, memory=None, known=None
+    ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
+        """hidden_states of a stack that may read an encoder's output.
+
+        memory is a Memory; `known` its keys and values, [layers, R, S, K, h]
+        each, if an earlier call has returned them as its last value.
+        """
+        c = self.config
+        if c.embedding_width:
+            x = self.project_in(x)
+        if c.position_rows:
+            x = x + self.embed_positions(places.position + c.position_offset)
+        if c.token_types:
+            x = x + self.embed_types.embedding[0].astype(x.dtype)
+        if c.embedding_norm:
+            x = self.embedding_norm(x)
+        local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
+        context = self._context(places, mask, past_places, memory)
+        x, (own, crossed) = self.layers(x, past, known, local, context)
+        if c.final_norm:
+            x = self.final_norm(x)
+        x = self.project_out(x) if c.embedding_width else x
+        return x, own, crossed
+
+    def _context(self, places, mask, past_places, memory) -> Context:
+        """Masks and rotary tables of global layers and of local ones."""
+        c = self.config
+        positions = keys = places.position
+        if past_places is not None:
+            keys = jnp.concatenate([past_places.position, positions], axis=1)
+        masks, kinds, bias = [mask], [c.rotary], None
+        if any(c.local_layers):
+            back = positions[:, :, None] - keys[:, None, :]
+            masks.append(mask & (back < c.window))
+            kinds.append(c.local_rotary or c.rotary)
+        turns = [rotary.table(positions, c.head_dim, r) for r in kinds if r]
+        stacked = (
+            jax.tree.map(lambda *t: jnp.stack(t), *turns) if turns else None
+        )
+        if c.relative_buckets:
+            rows = relative.bucket(
+                positions,
+                keys,
+                c.relative_buckets,
+                c.relative_distance,
+                c.causal,
+            )
+            bias = jnp.moveaxis(self.relative_bias(rows), -1, 1)
+        past_slot = None if past_places is None else past_places.slot
+        return Context(
+            stacked, jnp.stack(masks), bias, places, past_slot, memory
+        )
