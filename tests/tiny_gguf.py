@@ -16,6 +16,8 @@ from safetensors import numpy as safetensors
 
 from tests import tiny, tiny_families
 
+USER_DEFINED = -1000.0  # the score that llama.cpp gives such a token
+
 _NO_CHANGE: Callable[[gguf.GGUFWriter], Any] = lambda writer: None
 
 # What a GGUF file cannot say is as llama.cpp takes it to be.
@@ -232,7 +234,7 @@ def _write_byte_level(writer: gguf.GGUFWriter, pre: str) -> None:
 
 
 def _write_pieces(writer: gguf.GGUFWriter, pieces: dict[str, float]) -> None:
-    types = [_type(i) for i in range(len(pieces))]
+    types = [_type(i, x) for i, x in enumerate(pieces.values())]
     writer.add_tokenizer_model('llama')
     writer.add_tokenizer_pre('default')
     writer.add_token_list(list(pieces))
@@ -242,10 +244,12 @@ def _write_pieces(writer: gguf.GGUFWriter, pieces: dict[str, float]) -> None:
     writer.add_eos_token_id(2)
 
 
-def _type(i: int) -> gguf.TokenType:
+def _type(i: int, score: float) -> gguf.TokenType:
     kinds = gguf.TokenType
     if i < 3:
         return kinds.CONTROL if i else kinds.UNKNOWN
+    if score == USER_DEFINED:
+        return kinds.USER_DEFINED
     return kinds.BYTE if i < 259 else kinds.NORMAL
 
 
