@@ -58,6 +58,17 @@ def test_large_tensors_come_in_pieces(tmp_path, monkeypatch):
         assert a.read_bytes() == b.read_bytes()
 
 
+def test_the_sign_of_zero_is_kept(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    tensors = safetensors.load_file(folder / 'model.safetensors')
+    tensors['model.norm.weight'][:2] = -0.0
+    tiny.save_tensors(folder, tensors)
+    path = tiny_gguf.write(tmp_path / 'x.gguf', folder)
+    out = gguf_import.convert(path, tmp_path / 'out')
+    after = safetensors.load_file(out / 'model.safetensors')
+    assert np.signbit(after['model.norm.weight'][:2]).all()
+
+
 def test_other_rotary_factors_are_refused(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     factors = np.array([1, 1, 3, 8], 'f4')  # 3 is no value of the ramp

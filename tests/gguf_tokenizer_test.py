@@ -3,6 +3,7 @@
 import itertools
 
 import gguf
+import numpy as np
 import pytest
 
 from fedprompt_jax.models import gguf_import
@@ -21,6 +22,7 @@ TEXTS = [
     ' ',
 ]
 PIECES = tiny_gguf.sentencepiece(tiny.TEXT, SIZE)
+FIRST = 259  # id of the first piece that merges can make
 ONE_BIT = 'e\u0301'  # two characters, which compose to one
 
 
@@ -46,7 +48,7 @@ def _as_defined(text, pieces, prefix):
     symbols = ['▁', *symbols] if prefix and symbols else symbols
     while True:
         pairs = [a + b for a, b in itertools.pairwise(symbols)]
-        known = [i for i, pair in enumerate(pairs) if pair in ids]
+        known = [i for i, x in enumerate(pairs) if ids.get(x, 0) >= FIRST]
         if not known:
             break
         i = max(known, key=lambda i: (pieces[pairs[i]], -i))
@@ -68,6 +70,33 @@ def test_sentencepiece_is_its_definition(checkpoint, prefix):
     assert tokenizer.decode_batch(rows) == TEXTS
     # The definition is tested on words that need several merges.
     assert len(rows[0]) < len(TEXTS[0]) / 3
+
+
+def test_the_best_piece_is_made_first(checkpoint):
+    rng = np.random.default_rng(0)
+    words = [
+        ''.join(rng.choice(list('abcdefghij'), n))
+        for n in rng.integers(3, 12, 400)
+    ]
+    pieces = tiny_gguf.sentencepiece(' '.join(words[:200]), SIZE)
+    tokenizer = _convert(checkpoint, pieces=pieces)
+    rows = tokenizer.encode_batch(words, False)
+    expected = [_as_defined(word, pieces, True) for word in words]
+    assert rows == expected
+    # By age of the pieces, which is how other BPEs merge, some would differ.
+    age = {piece: i for i, piece in enumerate(pieces)}
+    assert expected != [_as_defined(word, age, True) for word in words]
+
+
+def test_merges_make_no_byte_piece(checkpoint):
+    made = ('<0', '<0x', '<0x4', '1>', *'<0x41>▁')
+    extra = {piece: -float(i) for i, piece in enumerate(made, 1)}
+    pieces = dict(list(PIECES.items())[:FIRST]) | extra
+    pieces |= {f'filler {i}': -99.0 for i in range(SIZE - len(pieces))}
+    tokenizer = _convert(checkpoint, pieces=pieces)
+    (row,) = tokenizer.encode_batch(['<0x41>'], False)
+    assert row == _as_defined('<0x41>', pieces, True)
+    assert tokenizer.decode(row) == '<0x41>'
 
 
 def test_sentencepiece_has_a_prefix_and_bos_unless_told(checkpoint):
