@@ -30,10 +30,15 @@ NOWHERE = 'http://127.0.0.1:9'  # nobody listens there
 def _resolve(tmp_path, spec=NAME, **env):
     """What a fresh process says of a name, its cache in tmp_path."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith('HF_')}
-    env = clean | {'HF_HOME': str(tmp_path / 'home')} | env
+    ours = {
+        'HF_HOME': str(tmp_path / 'home'),
+        'HF_HUB_DISABLE_TELEMETRY': '1',
+        'HF_HUB_DISABLE_XET': '1',
+        'NO_PROXY': '127.0.0.1',
+    }
     done = subprocess.run(
         [sys.executable, '-c', CODE, spec],
-        env=env | {'HF_HUB_DISABLE_TELEMETRY': '1', 'HF_HUB_DISABLE_XET': '1'},
+        env=clean | ours | env,
         capture_output=True,
         check=True,
         text=True,
@@ -230,3 +235,9 @@ def test_refusals_of_the_hub_are_explained(
     served.refusal = status, code
     said = _resolve(tmp_path, f'{NAME}@v9', HF_ENDPOINT=served.url)
     assert said.startswith('refused:') and message in said
+
+
+def test_a_proxy_that_refuses_is_explained(tmp_path, served):
+    said = _resolve(tmp_path, HTTPS_PROXY=served.url, NO_PROXY='')
+    assert said.startswith('refused:') and 'not reached (' in said
+    assert f'hf download {NAME}' in said

@@ -78,7 +78,9 @@ def download(spec: str) -> Path:
             f'{_page(name)} is no repository that you may see: correct the '
             'name, or log in with "hf auth login" if it is private.'
         ) from error
-    except (errors.EntryNotFoundError, OSError) as error:
+    except ValueError:
+        raise  # the hub's own words on a name
+    except Exception as error:  # proxies, sockets, HTTP: no common class
         raise ValueError(_unreachable(spec, name, error)) from error
     return _checked(spec, name, Path(folder))
 
