@@ -90,7 +90,7 @@ def _write_tensors(
     stream.write(struct.pack('<Q', len(text)) + text)
     for tensor in tqdm.tqdm(kept, 'convert GGUF', disable=None):
         pieces = _floats(tensor, tensors[tensor.name])
-        if tensors[tensor.name].transpose:
+        if tensors[tensor.name].transpose:  # its first row needs all of them
             pieces = iter([np.concatenate(list(pieces)).T])
         for rows in pieces:
             stream.write(np.ascontiguousarray(rows, '<f4').data)

@@ -87,25 +87,29 @@ def download(spec: str) -> Path:
 
 def _checked(spec: str, name: HubName, folder: Path) -> Path:
     """The folder, if it has what a model needs."""
-    absent = [
-        what
-        for what in ('config.json', 'tokenizer.*')
-        if not any(folder.glob(what))
-    ]
+    if not (folder / 'config.json').exists():
+        raise ValueError(
+            f'model {spec!r}: {folder} has no config.json. If {_page(name)} '
+            f'has one: hf download {name.repository} --force-download; else '
+            'it is no model of transformers.'
+        )
+    needed = {
+        'model.safetensors': 'model*.safetensors*',
+        'tokenizer.json': 'tokenizer.[jm]*',  # or tokenizer.model
+    }
+    absent = [what for what, glob in needed.items() if not _any(folder, glob)]
     if absent:
         raise ValueError(
-            f'model {spec!r}: {folder} has no {" and no ".join(absent)}. If '
-            f'{_page(name)} has: hf download {name.repository} '
-            '--force-download; else it is no model of transformers.'
-        )
-    if not any(folder.glob('model*.safetensors*')):
-        raise ValueError(
-            f'model {spec!r} has no model.safetensors. Pickle files (.bin) can '
-            'run code when they are read. '
+            f'model {spec!r} has no {" and no ".join(absent)}, and pickle '
+            'files (.bin) can run code when they are read. '
             + shards.conversion(name.repository, name.repository.split('/')[1])
         )
     shards.shard_paths(folder)  # every one is there
     return folder
+
+
+def _any(folder: Path, glob: str) -> bool:
+    return any(folder.glob(glob))
 
 
 def _page(name: HubName) -> str:

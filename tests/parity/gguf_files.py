@@ -8,6 +8,7 @@ readers leave out of a file; those files are made so that it is right.
 from collections.abc import Iterator
 import contextlib
 import io
+import json
 from pathlib import Path
 import tempfile
 from typing import Any
@@ -48,6 +49,11 @@ READ_BY_TRANSFORMERS: dict[str, dict[str, Any]] = {
 # By tokenizer.ggml.pre, how transformers' ids are those of the model's own
 # tokenizer.json: it leaves out SmolLM2's digits, and characters composed.
 COMPOSES = {'gpt-2': False, 'llama-bpe': False, 'qwen2': True}
+CLASSES = {
+    'gpt-2': transformers.GPT2Tokenizer,
+    'qwen2': transformers.Qwen2Tokenizer,
+    'olmo': transformers.GPTNeoXTokenizer,
+}
 
 
 def compare() -> Iterator[table.Row]:
@@ -65,6 +71,7 @@ def compare() -> Iterator[table.Row]:
                 theirs = Theirs(path.parent, gguf_file=path.name)
             yield compare_logits(what, path, theirs)
         yield from compare_byte_level(scratch)
+        yield from compare_classes(scratch)
         yield from compare_sentencepiece(scratch)
 
 
@@ -99,6 +106,20 @@ def compare_byte_level(scratch: Path) -> Iterator[table.Row]:
         yield compare_ids(f'GGUF, tokenizer {pre}', path, same)
 
 
+def compare_classes(scratch: Path) -> Iterator[table.Row]:
+    """The models' own tokenizers in transformers, with the same vocabulary."""
+    # (Special tokens are no part of the question.)
+    texts = [t for t in logits.all_texts() if '<|' not in t]
+    model = json.loads(tiny.train_tokenizer().to_str())['model']
+    merges = [tuple(pair) for pair in model['merges']]
+    for pre, make in CLASSES.items():
+        path = write(scratch / f'class_{pre}', 'qwen2', pre=pre)
+        theirs = make(vocab=model['vocab'], merges=merges)
+        yield compare_ids(
+            f'GGUF, {make.__name__} for {pre}', path, texts, theirs
+        )
+
+
 def is_composed(text: str) -> bool:
     """Whether canonical composition leaves a text alone."""
     return unicodedata.is_normalized('NFC', text)
@@ -121,11 +142,13 @@ def compare_sentencepiece(scratch: Path) -> Iterator[table.Row]:
         yield compare_ids(what, path, texts)
 
 
-def compare_ids(what: str, path: Path, texts: list[str]) -> table.Row:
-    """Token ids of our conversion and of transformers' own."""
+def compare_ids(
+    what: str, path: Path, texts: list[str], theirs: Any = None
+) -> table.Row:
+    """Token ids of our conversion, and of transformers' own or another."""
     folder = gguf_import.convert(path, path.parents[1] / 'ours')
     ours = Tokenizer.from_folder(folder)
-    theirs = transformers.AutoTokenizer.from_pretrained(
+    theirs = theirs or transformers.AutoTokenizer.from_pretrained(
         path.parent, gguf_file=path.name
     )
     ids = ours.encode_batch(texts, False)
