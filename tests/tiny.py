@@ -12,7 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 BOS, EOS, PAD = '<|im_start|>', '<|im_end|>', '<|pad|>'
 VOCAB_SIZE = 300
-_TEXT = (
+TEXT = (
     'Answer the question about the passage. Question: what is the name of '
     'the river? Answer: the name of the river is not in the passage. '
     'Is this review positive or negative? Review: I like it. positive. '
@@ -96,7 +96,7 @@ def train_tokenizer() -> tokenizers.Tokenizer:
         special_tokens=['<|endoftext|>', BOS, EOS, PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator([_TEXT], trainer)
+    tokenizer.train_from_iterator([TEXT], trainer)
     assert tokenizer.get_vocab_size() == VOCAB_SIZE
     return tokenizer
 

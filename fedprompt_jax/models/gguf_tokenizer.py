@@ -4,50 +4,53 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gguf
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, processors
+from tokenizers import processors
 
-_UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 2, 3, 4, 5  # token types
+from fedprompt_jax.models import gguf_byte_level, gguf_sentencepiece
+from fedprompt_jax.models.gguf_file import GGUFFile
+from fedprompt_jax.models.gguf_vocabulary import USER_DEFINED, read
 
-# By tokenizer.ggml.pre: is each digit a token of its own?
-_SPLITS_DIGITS = {'smollm': True, 'gpt-2': False}
+# By tokenizer.ggml.model.
+_BUILDERS = {
+    'gpt2': gguf_byte_level.build,
+    'llama': gguf_sentencepiece.build,
+}
 
 
-def save(reader: gguf.GGUFReader, folder: Path) -> None:
+def save(file: GGUFFile, folder: Path) -> None:
     """Writes the three tokenizer files of an HF folder.
 
     tokenizer.json, tokenizer_config.json and generation_config.json. Raises
-    ValueError where the tokenizer is not byte-level BPE with a pre-tokenizer
-    known here.
+    ValueError where the tokenizer is of no kind known here.
     """
-    _build(reader).save(str(folder / 'tokenizer.json'))
-    ids = special_ids(reader)
-    words = _field(reader, 'tokens')
+    _build(file).save(str(folder / 'tokenizer.json'))
+    ids = special_ids(file)
+    words = read(file).words
     config: dict[str, Any] = {
         'tokenizer_class': 'PreTrainedTokenizerFast',
-        'add_bos_token': _adds_bos(reader),
+        'add_bos_token': _adds_bos(file),
         'clean_up_tokenization_spaces': False,
-        'model_max_length': reader.fields['llama.context_length'].contents(),
+        'model_max_length': file.get('context_length'),
     }
     for key, i in ids.items():
         config[key.removesuffix('_id')] = words[i]
-    template = _field(reader, 'chat_template', prefix='tokenizer.')
+    template = file.fields.get('tokenizer.chat_template')
     if template is not None:
         config['chat_template'] = template
     for name, content in (
         ('tokenizer_config.json', config),
-        ('generation_config.json', ids),
+        ('generation_config.json', ids | _turn_end(file, ids)),
     ):
         text = json.dumps(content, indent=2, ensure_ascii=False)
         (folder / name).write_text(text + '\n', 'utf-8')
 
 
-def special_ids(reader: gguf.GGUFReader) -> dict[str, int]:
+def special_ids(file: GGUFFile) -> dict[str, int]:
     """Ids of the special tokens the file names, by HF's config keys."""
     ids = {}
     for kind, ggml in (('bos', 'bos'), ('eos', 'eos'), ('pad', 'padding')):
-        value = _field(reader, f'{ggml}_token_id')
+        value = file.fields.get(f'tokenizer.ggml.{ggml}_token_id')
         if value is not None:
             ids[f'{kind}_token_id'] = int(value)
     if 'eos_token_id' not in ids:
@@ -58,46 +61,42 @@ def special_ids(reader: gguf.GGUFReader) -> dict[str, int]:
     return ids
 
 
-def _field(
-    reader: gguf.GGUFReader, key: str, prefix: str = 'tokenizer.ggml.'
-) -> Any:
-    field = reader.get_field(prefix + key)
-    return None if field is None else field.contents()
+def _turn_end(file: GGUFFile, ids: dict[str, int]) -> dict[str, list[int]]:
+    """The end of a turn ends a generated text as well."""
+    turn = file.fields.get('tokenizer.ggml.eot_token_id')
+    if turn is None or turn == ids['eos_token_id']:
+        return {}
+    return {'eos_token_id': [ids['eos_token_id'], int(turn)]}
 
 
-def _adds_bos(reader: gguf.GGUFReader) -> bool:
-    return bool(_field(reader, 'add_bos_token'))
+def _adds_bos(file: GGUFFile) -> bool:
+    said = file.fields.get('tokenizer.ggml.add_bos_token')
+    if said is not None:
+        return bool(said)
+    if file.fields.get('tokenizer.ggml.model') == 'llama':
+        return True  # llama.cpp's default, and SentencePiece models' habit
+    return gguf_byte_level.adds_bos(file)
 
 
-def _build(reader: gguf.GGUFReader) -> tokenizers.Tokenizer:
-    kind, pre = _field(reader, 'model'), _field(reader, 'pre')
-    if kind != 'gpt2' or pre not in _SPLITS_DIGITS:
+def _build(file: GGUFFile) -> tokenizers.Tokenizer:
+    kind = file.fields.get('tokenizer.ggml.model')
+    if kind not in _BUILDERS:
         raise ValueError(
-            f'GGUF file: tokenizer.ggml.model={kind!r} with tokenizer.ggml.'
-            f"pre={pre!r} is not supported, only model 'gpt2' with pre in "
-            f'{sorted(_SPLITS_DIGITS)}; use the checkpoint in safetensors.'
+            f'GGUF file: tokenizer.ggml.model={kind!r} is not supported, only '
+            f'{sorted(_BUILDERS)}; use the checkpoint in safetensors.'
         )
-    words, types = _field(reader, 'tokens'), _field(reader, 'token_type')
-    vocab = {w: i for i, w in enumerate(words) if types[i] != _UNUSED}
-    merges = [tuple(pair.split(' ')) for pair in _field(reader, 'merges')]
-    tokenizer = tokenizers.Tokenizer(models.BPE(vocab, merges))
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    tokenizer.pre_tokenizer = (
-        pre_tokenizers.Sequence([digits, byte_level])
-        if _SPLITS_DIGITS[pre]
-        else byte_level
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    for word, kind in zip(words, types, strict=True):
-        if kind in (_CONTROL, _UNKNOWN, _USER_DEFINED):
+    vocabulary = read(file)
+    tokenizer = _BUILDERS[kind](file, vocabulary)
+    for word, token_type in zip(*vocabulary, strict=True):
+        if vocabulary.is_added(token_type):
             token = tokenizers.AddedToken(
-                word, normalized=False, special=kind != _USER_DEFINED
+                word, normalized=False, special=token_type != USER_DEFINED
             )
             tokenizer.add_tokens([token])
-    if _adds_bos(reader):
-        bos = words[special_ids(reader)['bos_token_id']]
+    if _adds_bos(file):
+        bos = vocabulary.words[special_ids(file)['bos_token_id']]
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f'{bos} $A', special_tokens=[(bos, vocab[bos])]
+            single=f'{bos} $A',
+            special_tokens=[(bos, vocabulary.ids()[bos])],
         )
     return tokenizer

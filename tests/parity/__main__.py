@@ -13,6 +13,7 @@ import jax
 
 from tests.parity import (
     cases,
+    gguf_files,
     golden,
     greedy,
     kinds,
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> None:
                 write_golden(subject)
             return
         rows = list(attempt('text', text.compare))
+        rows += attempt('gguf', gguf_files.compare)
+        jax.clear_caches()
         for subject in found:
             rows += compare(subject)
             # Each program that stays compiled holds memory maps, of which the

@@ -1,0 +1,126 @@
+"""Llama, Mistral (llama too), Qwen 2 and Qwen 3.
+
+The rows of Llama's query and key projections are interleaved, those of the
+others are not. Llama 3.x's rotary scaling is a tensor of factors.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fedprompt_jax.models import rope_factors
+from fedprompt_jax.models.gguf_file import GGUFFile
+from fedprompt_jax.models.gguf_tensors import (
+    Tensor,
+    interleaved,
+    parts,
+    table,
+)
+
+ARCHITECTURES = ('llama', 'qwen2', 'qwen3')
+
+_CLASSES = {
+    'llama': 'LlamaForCausalLM',
+    'mistral': 'MistralForCausalLM',
+    'qwen2': 'Qwen2ForCausalLM',
+    'qwen3': 'Qwen3ForCausalLM',
+}
+_FACTORS = 'rope_freqs.weight'
+_MODULES = {
+    'attn_norm': 'input_layernorm',
+    'attn_q': 'self_attn.q_proj',
+    'attn_k': 'self_attn.k_proj',
+    'attn_v': 'self_attn.v_proj',
+    'attn_output': 'self_attn.o_proj',
+    'ffn_norm': 'post_attention_layernorm',
+    'ffn_gate': 'mlp.gate_proj',
+    'ffn_up': 'mlp.up_proj',
+    'ffn_down': 'mlp.down_proj',
+}
+_HEAD_NORMS = {
+    'attn_q_norm': 'self_attn.q_norm',
+    'attn_k_norm': 'self_attn.k_norm',
+}
+
+
+def config(file: GGUFFile) -> dict[str, Any]:
+    """The config.json of the model."""
+    heads, groups, head_dim = file.heads()
+    file.only('rope.dimension_count', None, head_dim)
+    window = file.get('attention.sliding_window') or None
+    if window and file.arch != 'llama':
+        file.only('attention.sliding_window', None, 0)
+    # A Llama with a window in every layer is what HF calls Mistral.
+    kind = 'mistral' if window else str(file.arch)
+    theta = file.real('rope.freq_base', 10000.0)
+    found = {
+        'architectures': [_CLASSES[kind]],
+        'model_type': kind,
+        'vocab_size': file.vocab_size(),
+        'hidden_size': file.size('embedding_length'),
+        'intermediate_size': file.size('feed_forward_length'),
+        'num_hidden_layers': file.size('block_count'),
+        'num_attention_heads': heads,
+        'num_key_value_heads': groups,
+        'head_dim': head_dim,
+        'hidden_act': 'silu',
+        'max_position_embeddings': file.size('context_length'),
+        'rms_norm_eps': file.real('attention.layer_norm_rms_epsilon'),
+        'rope_theta': theta,
+        'attention_bias': _has(file, 'attn_q.bias'),
+        'mlp_bias': _has(file, 'ffn_up.bias'),
+    }
+    if window:
+        found['sliding_window'] = window
+    scaling = file.rope_scaling() or _llama3(file, theta)
+    if scaling:
+        found['rope_scaling'] = scaling
+    return found
+
+
+def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
+    """What each tensor becomes; biases where the file has any."""
+    outer = {
+        'token_embd.weight': Tensor('model.embed_tokens.weight'),
+        'output_norm.weight': Tensor('model.norm.weight'),
+    }
+    if not file.tied:
+        outer['output.weight'] = Tensor('lm_head.weight')
+    if _FACTORS in file.shapes:
+        outer[_FACTORS] = Tensor('')
+    layer = parts('weight', _MODULES)
+    if file.arch == 'qwen3':
+        layer |= parts('weight', _HEAD_NORMS)
+    biases = parts('bias', _MODULES)
+    layer |= {name: t for name, t in biases.items() if _has(file, name)}
+    if file.arch == 'llama':
+        counts = {
+            'attn_q': config['num_attention_heads'],
+            'attn_k': config['num_key_value_heads'],
+        }
+        for name, tensor in layer.items():
+            if (heads := counts.get(name.partition('.')[0])) is not None:
+                rows = interleaved(heads, config['head_dim'])
+                layer[name] = tensor._replace(order=rows)
+    layers = config['num_hidden_layers']
+    return table(outer, layer, 'model.layers.{}.', layers)
+
+
+def _has(file: GGUFFile, name: str) -> bool:
+    return f'blk.0.{name}' in file.shapes
+
+
+def _llama3(file: GGUFFile, theta: float) -> dict[str, Any] | None:
+    """The rotary scaling that the file's factors stand for."""
+    found = [t for t in file.reader.tensors if t.name == _FACTORS]
+    if not found:
+        return None
+    factors = np.asarray(found[0].data, np.float32).reshape(-1)
+    scaling = rope_factors.llama3(factors, theta)
+    if scaling is None:
+        file.faults.append(
+            f'{_FACTORS} does not follow the formula of Llama 3 with low '
+            'factor 1, high factor 4 and 8192 original positions; use the '
+            'checkpoint in safetensors'
+        )
+    return scaling
