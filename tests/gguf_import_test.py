@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from fedprompt_jax.models import families, gguf_archs, gguf_import, source
+from fedprompt_jax.models import families, source
+from fedprompt_jax.models.gguf_files import archs, convert
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_families, tiny_gguf
 
@@ -25,13 +26,13 @@ def test_every_architecture_comes_back(tmp_path, name):
 def test_every_architecture_is_tested():
     kinds = [tiny_families.CONFIGS[n]['model_type'] for n in tiny_gguf.NAMES]
     renamed = {'gemma3_text': 'gemma3', 'gpt_neox': 'gptneox'}
-    known = gguf_archs.architectures()
+    known = archs.architectures()
     assert {renamed.get(k, k) for k in kinds} - {'mistral'} == set(known)
 
 
 def _assert_comes_back(folder, tmp_path):
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder)
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     before = safetensors.load_file(folder / 'model.safetensors')
     after = safetensors.load_file(out / 'model.safetensors')
     assert before.keys() == after.keys()
@@ -50,10 +51,10 @@ def test_large_tensors_come_in_pieces(tmp_path, monkeypatch):
     for name in ('llama_31', 'gpt2', 'pythia'):
         folder = tiny_gguf.make_checkpoint(tmp_path / name / 'hf', name)
         path = tiny_gguf.write(tmp_path / f'{name}.gguf', folder)
-        monkeypatch.setattr(gguf_import, '_CHUNK_BYTES', 7 * 4 * 32)
-        pieces = gguf_import.convert(path, tmp_path / name / 'pieces')
+        monkeypatch.setattr(convert, '_CHUNK_BYTES', 7 * 4 * 32)
+        pieces = convert.convert(path, tmp_path / name / 'pieces')
         monkeypatch.undo()
-        whole = gguf_import.convert(path, tmp_path / name / 'whole')
+        whole = convert.convert(path, tmp_path / name / 'whole')
         a, b = (f / 'model.safetensors' for f in (pieces, whole))
         assert a.read_bytes() == b.read_bytes()
 
@@ -64,7 +65,7 @@ def test_the_sign_of_zero_is_kept(tmp_path):
     tensors['model.norm.weight'][:2] = -0.0
     tiny.save_tensors(folder, tensors)
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder)
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     after = safetensors.load_file(out / 'model.safetensors')
     assert np.signbit(after['model.norm.weight'][:2]).all()
 
@@ -78,7 +79,7 @@ def test_other_rotary_factors_are_refused(tmp_path):
         change=lambda w: w.add_tensor('rope_freqs.weight', factors),
     )
     with pytest.raises(ValueError, match='not follow the formula of Llama 3'):
-        gguf_import.convert(path, tmp_path / 'out')
+        convert.convert(path, tmp_path / 'out')
 
 
 def test_a_head_that_is_given_is_not_tied(tmp_path):
@@ -90,7 +91,7 @@ def test_a_head_that_is_given_is_not_tied(tmp_path):
         folder,
         change=lambda w: w.add_tensor('output.weight', head),
     )
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     found = source.load(out, 'float32').base['head']['kernel']
     np.testing.assert_array_equal(found, head.T)
 
@@ -98,7 +99,7 @@ def test_a_head_that_is_given_is_not_tied(tmp_path):
 def test_tokenizer_comes_back(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder)
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     a, b = Tokenizer.from_folder(folder), Tokenizer.from_folder(out)
     texts = ["the name of 123 rivers, it's 2026 東京", f'{tiny.EOS} x', '']
     assert a.encode_batch(texts, True) == b.encode_batch(texts, True)
@@ -114,7 +115,7 @@ def test_tokenizer_comes_back(tmp_path):
 def test_digits_are_split_where_the_model_does(tmp_path, pre, pieces):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder, pre=pre)
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     split = Tokenizer.from_folder(out).backend.pre_tokenizer.pre_tokenize_str
     assert [piece for piece, _ in split('a 123')] == pieces
 
@@ -124,7 +125,7 @@ def test_bos_is_added_where_the_file_says_so(tmp_path):
     path = tiny_gguf.write(
         tmp_path / 'x.gguf', folder, change=lambda w: w.add_add_bos_token(True)
     )
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     assert Tokenizer.from_folder(out).adds_bos
     tiny.edit_json(out / 'tokenizer_config.json', add_bos_token=None)
     assert Tokenizer.from_folder(out).adds_bos
@@ -134,7 +135,7 @@ def test_quantised_tensors_are_within_their_step(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     kind = gguf.GGMLQuantizationType.Q8_0
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder, quantise=kind)
-    out = gguf_import.convert(path, tmp_path / 'out')
+    out = convert.convert(path, tmp_path / 'out')
     before = safetensors.load_file(folder / 'model.safetensors')
     after = safetensors.load_file(out / 'model.safetensors')
     for name, tensor in before.items():
@@ -173,7 +174,7 @@ def test_other_models_are_refused_and_leave_nothing(tmp_path, change, message):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder, change=change)
     with pytest.raises(ValueError, match=message):
-        gguf_import.convert(path, tmp_path / 'cache' / 'out')
+        convert.convert(path, tmp_path / 'cache' / 'out')
     assert not (tmp_path / 'cache').exists()
 
 
@@ -181,7 +182,7 @@ def test_unknown_tokenizer_is_refused_and_leaves_nothing(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     path = tiny_gguf.write(tmp_path / 'x.gguf', folder, pre='bloom')
     with pytest.raises(ValueError, match="pre='bloom' is not supported"):
-        gguf_import.convert(path, tmp_path / 'cache' / 'out')
+        convert.convert(path, tmp_path / 'cache' / 'out')
     assert list((tmp_path / 'cache').iterdir()) == []
 
 
@@ -189,12 +190,12 @@ def test_other_files_are_refused(tmp_path):
     path = tmp_path / 'x.gguf'
     path.write_bytes(b'PK not a model')
     with pytest.raises(ValueError, match='no GGUF magic'):
-        gguf_import.convert(path, tmp_path / 'out')
+        convert.convert(path, tmp_path / 'out')
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     content = tiny_gguf.write(path, folder).read_bytes()
     path.write_bytes(content[:-5000])
     with pytest.raises(ValueError, match='not a whole GGUF file'):
-        gguf_import.convert(path, tmp_path / 'out')
+        convert.convert(path, tmp_path / 'out')
 
 
 # From a name in the config to a model
@@ -218,7 +219,7 @@ def test_a_gguf_file_is_converted_once(tmp_path, monkeypatch):
     assert first.parent == tmp_path / 'cache' / 'models'
     assert first.name.startswith('small-')
     source.load(first, 'bfloat16')
-    monkeypatch.setattr(gguf_import, 'convert', None)  # a second call fails
+    monkeypatch.setattr(convert, 'convert', None)  # a second call fails
     assert source.resolve(str(path), tmp_path / 'cache') == first
     monkeypatch.undo()
     tiny_gguf.write(path, tiny.make_checkpoint(tmp_path / 'other', seed=1))

@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from fedprompt_jax.models import gguf_import
+from fedprompt_jax.models.gguf_files import convert
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_gguf
 
@@ -37,7 +37,7 @@ def _convert(folder, change=lambda writer: None, **kwargs):
     path = folder.parent / 'x.gguf'
     tiny_gguf.write(path, folder, change=change, **kwargs)
     return Tokenizer.from_folder(
-        gguf_import.convert(path, folder.parent / 'cache' / 'out')
+        convert.convert(path, folder.parent / 'cache' / 'out')
     )
 
 

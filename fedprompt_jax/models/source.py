@@ -53,9 +53,9 @@ def resolve(spec: str, cache_dir: str | Path) -> Path:
     name = spec if spec in _PACKAGED else found.stem
     folder = Path(cache_dir) / 'models' / f'{name}-{digest.hexdigest()[:8]}'
     if not (folder / 'config.json').exists():
-        from fedprompt_jax.models import gguf_import  # slow to import
+        from fedprompt_jax.models.gguf_files import convert  # slow to import
 
-        gguf_import.convert(found, folder)
+        convert.convert(found, folder)
     return folder
 
 

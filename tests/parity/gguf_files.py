@@ -17,7 +17,7 @@ import unicodedata
 import numpy as np
 import transformers
 
-from fedprompt_jax.models import gguf_import
+from fedprompt_jax.models.gguf_files import convert
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_gguf
 from tests.parity import logits, table
@@ -89,7 +89,7 @@ def write(
 
 def compare_logits(what: str, path: Path, theirs: Theirs) -> table.Row:
     """Our conversion of a file against a model of PyTorch's."""
-    ours = Ours(gguf_import.convert(path, path.parents[1] / 'ours'))
+    ours = Ours(convert.convert(path, path.parents[1] / 'ours'))
     rng = np.random.default_rng(0)
     texts = [rng.integers(4, tiny.VOCAB_SIZE, n) for n in (30, 7, 19)]
     return table.max_abs(
@@ -146,7 +146,7 @@ def compare_ids(
     what: str, path: Path, texts: list[str], theirs: Any = None
 ) -> table.Row:
     """Token ids of our conversion, and of transformers' own or another."""
-    folder = gguf_import.convert(path, path.parents[1] / 'ours')
+    folder = convert.convert(path, path.parents[1] / 'ours')
     ours = Tokenizer.from_folder(folder)
     theirs = theirs or transformers.AutoTokenizer.from_pretrained(
         path.parent, gguf_file=path.name

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from fedprompt_jax.models.gguf_file import GGUFFile
+from fedprompt_jax.models.gguf_files.file import GGUFFile
 
 
 def architectures() -> dict[str, ModuleType]:

@@ -6,8 +6,8 @@ The scale of the queries is not in the file: it is that of a head, but in the
 
 from typing import Any
 
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_tensors import Tensor, parts, table
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.tensors import Tensor, parts, table
 
 ARCHITECTURES = ('gemma', 'gemma2', 'gemma3')
 

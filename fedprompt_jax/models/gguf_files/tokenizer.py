@@ -7,14 +7,14 @@ from typing import Any
 import tokenizers
 from tokenizers import processors
 
-from fedprompt_jax.models import gguf_byte_level, gguf_sentencepiece
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_vocabulary import USER_DEFINED, read
+from fedprompt_jax.models.gguf_files import byte_level, sentencepiece
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.vocabulary import USER_DEFINED, read
 
 # By tokenizer.ggml.model.
 _BUILDERS = {
-    'gpt2': gguf_byte_level.build,
-    'llama': gguf_sentencepiece.build,
+    'gpt2': byte_level.build,
+    'llama': sentencepiece.build,
 }
 
 
@@ -75,7 +75,7 @@ def _adds_bos(file: GGUFFile) -> bool:
         return bool(said)
     if file.fields.get('tokenizer.ggml.model') == 'llama':
         return True  # llama.cpp's default, and SentencePiece models' habit
-    return gguf_byte_level.adds_bos(file)
+    return byte_level.adds_bos(file)
 
 
 def _build(file: GGUFFile) -> tokenizers.Tokenizer:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from fedprompt_jax.models.gguf_file import GGUFFile
+from fedprompt_jax.models.gguf_files.file import GGUFFile
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 

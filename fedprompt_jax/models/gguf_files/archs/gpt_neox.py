@@ -5,8 +5,13 @@ HF's is one head after the other, the query, key and value of each.
 
 from typing import Any
 
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_tensors import Tensor, both, parts_first, table
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.tensors import (
+    Tensor,
+    both,
+    parts_first,
+    table,
+)
 
 ARCHITECTURES = ('gptneox',)
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_vocabulary import Vocabulary
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.vocabulary import Vocabulary
 
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"

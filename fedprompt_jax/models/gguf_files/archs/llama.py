@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fedprompt_jax.models import rope_factors
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_tensors import (
+from fedprompt_jax.models.gguf_files import rope_factors
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.tensors import (
     Tensor,
     interleaved,
     parts,

@@ -11,8 +11,8 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, normalizers
 
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_vocabulary import (
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.vocabulary import (
     BYTE,
     NORMAL,
     UNKNOWN,

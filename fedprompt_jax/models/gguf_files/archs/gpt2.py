@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_tensors import Tensor, both, table
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.tensors import Tensor, both, table
 
 ARCHITECTURES = ('gpt2',)
 

@@ -17,12 +17,10 @@ import tqdm
 from fedprompt_jax import files
 from fedprompt_jax.models import (
     families,
-    gguf_archs,
-    gguf_tensors,
-    gguf_tokenizer,
 )
-from fedprompt_jax.models.gguf_file import GGUFFile
-from fedprompt_jax.models.gguf_tensors import Tensor
+from fedprompt_jax.models.gguf_files import archs, tokenizer
+from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.tensors import Tensor, unmatched
 
 _CHUNK_BYTES = 1 << 22  # rows are converted in pieces of about this size
 
@@ -36,14 +34,14 @@ def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
     """
     out = Path(out_folder)
     file = GGUFFile(Path(gguf_path))
-    arch = gguf_archs.of(file)
+    arch = archs.of(file)
     config = _config(file, arch.config(file))
     tensors = arch.tensors(file, config)
-    file.faults += gguf_tensors.unmatched(tensors, file.shapes)
+    file.faults += unmatched(tensors, file.shapes)
     file.raise_faults()
     with files.whole_folder(out) as folder:
         _write_json(folder / 'config.json', config)
-        gguf_tokenizer.save(file, folder)
+        tokenizer.save(file, folder)
         with (folder / 'model.safetensors').open('wb') as stream:
             _write_tensors(stream, file, tensors)
     return out
@@ -55,7 +53,7 @@ def _config(file: GGUFFile, config: dict[str, Any]) -> dict[str, Any]:
     config = config | {
         'tie_word_embeddings': file.tied,
         'torch_dtype': 'float32',
-        **gguf_tokenizer.special_ids(file),
+        **tokenizer.special_ids(file),
     }
     families.decoder_config(config)
     return config

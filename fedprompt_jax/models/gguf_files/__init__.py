@@ -1,0 +1,1 @@
+"""GGUF files, made into folders of Hugging Face's layout."""
