@@ -84,8 +84,9 @@ def test_a_source_fits_a_store(shown, lm, tmp_path):
         assert store.scored_lengths[i] == max(sizes)
     clients = [x.client for x in instances]
     if any(clients):
-        pairs = set(zip(clients, store.client_of.tolist(), strict=True))
-        assert len(pairs) == len(set(clients))
+        numbers = store.client_of.tolist()
+        pairs = set(zip(clients, numbers, strict=True))
+        assert len(pairs) == len(set(clients)) == len(set(numbers))
     else:
         assert len(store.client_of) == 0
 
@@ -606,3 +607,28 @@ def test_a_name_on_the_hub_has_a_config_and_a_split(tmp_path, monkeypatch):
         ('nyu-mll/glue', 'sst2', 'train'),
         ('nyu-mll/glue', 'sst2', 'validation'),
     ]
+    config = tiny_sources.natural_instructions(tmp_path)
+    config.data.path = 'Muennighoff/natural-instructions'
+    with pytest.raises(ValueError, match="'task_name' is missing"):
+        read(config)
+    assert asked[-1] == (config.data.path, None, 'all')
+
+
+@pytest.mark.parametrize('source', sources.names())
+def test_what_a_source_does_not_read_is_a_fault(source, tmp_path):
+    config = tiny_sources.ALL[source](tmp_path)
+    given = {
+        'labels': ('no', 'yes'),
+        'columns': ('input=inputs',),
+        'metadata': str(tmp_path),
+    }
+    for key in {
+        'sni': ('labels', 'columns', 'metadata'),
+        'tfds': ('labels', 'columns'),
+        'natural_instructions': ('labels',),
+        'classification': ('metadata',),
+    }.get(source, ('labels', 'metadata')):
+        changed = config.copy_and_resolve_references()
+        changed.data[key] = given[key]
+        (line,) = faults(changed)
+        assert f'{given[key]!r} is not read by source={source!r}' in line

@@ -44,6 +44,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns, label words or splits."""
     yield from table.faults(config, COLUMNS)
+    yield from tasks.unread(config, 'metadata')
     yield from tasks.client_faults(config)
     labels = config.data.labels
     entries = [_entry(label) for label in labels]

@@ -48,6 +48,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
             check(config.data)
         except ValueError as error:
             yield str(error)
+    yield from tasks.unread(config, 'labels', 'metadata')
     yield from tasks.client_faults(config)
 
 

@@ -40,6 +40,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns or splits."""
     yield from table.faults(config, COLUMNS)
+    yield from tasks.unread(config, 'labels', 'metadata')
     yield from tasks.client_faults(config)
 
 

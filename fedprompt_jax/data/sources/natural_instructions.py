@@ -47,6 +47,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns, metadata or lists of splits."""
     yield from table.faults(config, COLUMNS)
+    yield from tasks.unread(config, 'labels')
     yield from tasks.metadata_faults(config)
 
 

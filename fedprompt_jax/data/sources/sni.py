@@ -7,6 +7,7 @@ from pathlib import Path
 from ml_collections import config_dict
 
 from fedprompt_jax.data import sni, splits
+from fedprompt_jax.data.sources import tasks
 from fedprompt_jax.data.store import Source
 
 EMBEDDED = 'embedded'
@@ -24,20 +25,16 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     raw = corpus.generate()
 
-    def tasks() -> Iterable[sni.Task]:
+    def read() -> Iterable[sni.Task]:
         return (sni.parse_task(name, task) for name, task in raw.items())
 
-    return Source('the embedded corpus', sni.fingerprint_of_raw(raw), tasks)
+    return Source('the embedded corpus', sni.fingerprint_of_raw(raw), read)
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
-    """What is wrong with the path, the lists of splits or the metadata."""
+    """What is wrong with the path, or with the lists of splits."""
+    yield from tasks.unread(config, 'columns', 'labels', 'metadata')
     c = config.data
-    if c.metadata:
-        yield (
-            f'config.data.metadata={c.metadata!r} is for sources without '
-            "metadata of their own, and source='sni' has them; leave it ''."
-        )
     if c.path == EMBEDDED:
         return
     try:

@@ -23,6 +23,7 @@ _READERS: dict[str, tuple[str, dict[str, Any]]] = {
     '.csv': ('csv', {'keep_default_na': False}),
     '.tsv': ('csv', {'keep_default_na': False, 'sep': '\t', 'quoting': 3}),
 }
+_BATCH = 1000  # rows read at once, for speed
 _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')
 
 
@@ -143,9 +144,15 @@ def rows(
         for name, theirs in columns.items()
         if set(theirs) <= set(found.column_names)
     }
-    for row in found:
-        values = {k: [row[t] for t in theirs] for k, theirs in there.items()}
-        yield {k: v[0] if len(v) == 1 else v for k, v in values.items()}
+    for batch in found.iter(_BATCH):
+        parts = {
+            name: batch[theirs[0]]
+            if len(theirs) == 1
+            else [*map(list, zip(*(batch[t] for t in theirs), strict=True))]
+            for name, theirs in there.items()
+        }
+        for values in zip(*parts.values(), strict=True):
+            yield dict(zip(parts, values, strict=True))
 
 
 def _files(path: str) -> list[Path]:

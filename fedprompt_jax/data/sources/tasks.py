@@ -84,11 +84,17 @@ def client_faults(config: config_dict.ConfigDict) -> Iterator[str]:
             f'config.data.splits={c.splits!r} splits by task type, which '
             f"source={c.source!r} does not know; use 'clients'."
         )
-    if c.metadata:
-        yield (
-            f'config.data.metadata={c.metadata!r} describes tasks of SNI, and '
-            f"source={c.source!r} has none; leave it ''."
-        )
+
+
+def unread(config: config_dict.ConfigDict, *keys: str) -> Iterator[str]:
+    """Faults of keys that a source does not read, where they are given."""
+    c = config.data
+    for key in keys:
+        if c[key]:
+            yield (
+                f'config.data.{key}={c[key]!r} is not read by source='
+                f'{c.source!r}; leave it empty.'
+            )
 
 
 def fingerprint(*parts: Any) -> str:

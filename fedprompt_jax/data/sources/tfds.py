@@ -52,6 +52,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
         _prepared(config.data.path)
     except ValueError as error:
         yield str(error)
+    yield from tasks.unread(config, 'columns', 'labels')
     yield from tasks.metadata_faults(config)
 
 
