@@ -44,18 +44,45 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.model.remat = False  # recompute layers in the backward pass: less memory
 
     c.data = config_dict.ConfigDict()
-    # 'embedded' (the corpus inside the package), or a folder in the layout of
-    # Super-NaturalInstructions' repository: tasks/task*.json.
+    # What the data are: a file in fedprompt_jax/data/sources.
+    #   sni                   a folder in the layout of Super-Natural-
+    #                         Instructions' repository (tasks/task*.json), or
+    #                         'embedded', the corpus inside the package
+    #   natural_instructions  the hub's 'Muennighoff/natural-instructions', or
+    #                         a copy: a row a reference, no categories
+    #   tfds                  a data_dir with tfds's natural_instructions as
+    #                         array_record: first references, no categories
+    #   jsonl                 lines of {client, task, input, output}
+    #   classification        a table of text, label, perhaps text_pair
+    #   multiple_choice       of question, options, answer, perhaps context
+    # A table is a file (.parquet, .jsonl, .csv, .tsv), a folder of them, or a
+    # name on the hub: 'NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT'.
+    c.data.source = 'sni'
     c.data.path = 'embedded'
+    # Where the data call a column otherwise: ('text=sentence',), or make it
+    # of several: ('options=sol1+sol2',).
+    c.data.columns = ()
+    # A folder of SNI task files (and lists of splits) whose categories,
+    # domains and languages join natural_instructions or tfds by task name.
+    c.data.metadata = ''
+    # Words of a classification set, class by class: ('terrible', 'great'), or
+    # by the labels' names: ('entailment=Yes', 'not_entailment=No').
+    c.data.labels = ()
     # How task types become training, validation and test: 'paper' (its lists
     # where the data has those types), 'random' (a seeded tenth each), or the
-    # name of a folder of official lists in <path>/splits/.
+    # name of a folder of official lists in <path>/splits/ (or <metadata>/).
+    # Or 'clients': all data are partitioned, and a seeded tenth of the
+    # clients, at least those asked for below, are validation, and test.
     c.data.splits = 'random'
-    c.data.partition = 'high'  # or 'medium', 'low', 'dirichlet'
+    # Or 'medium', 'low', 'dirichlet'; or 'client', as the data say (jsonl).
+    c.data.partition = 'high'
     c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
     c.data.client_size = 60  # instances a client
-    c.data.template = '{input}'  # of a query; {definition} is the other field
-    c.data.separator = '\n'  # between query and target, never truncated
+    # Of a query; also {definition}, {pair} (second text, context) and {mask}.
+    c.data.template = '{input}'
+    # Between query and target, never truncated; it may have {mask} too.
+    c.data.separator = '\n'
+    c.data.target = '{output}'  # of what follows it
     c.data.max_query = 1024  # tokens, the separator included
     c.data.max_target = 128  # tokens, the end included
 
@@ -130,6 +157,10 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.alphas = (0.5,)
 
     c.evaluation = config_dict.ConfigDict()
+    # Where answers are chosen (label words, options), none is generated: the
+    # prediction is the choice with the most log p, summed over its tokens
+    # ('sum', lm-eval's acc), per 'character' (acc_norm) or per 'token'.
+    c.evaluation.choices = 'sum'
     c.evaluation.max_new_tokens = 10  # longest output, greedy; the paper's 10
     # Queries generated at once; fewer where packing.max_tokens says so.
     c.evaluation.batch_size = 48

@@ -1,7 +1,8 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all; hashes of files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 import shutil
@@ -49,3 +50,13 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """The sha256 (hex) of the files' names and contents, in their order."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open('rb') as stream:
+            digest = hashlib.file_digest(stream, 'sha256').hexdigest()
+        total.update(f'{path.name} {digest}\n'.encode())
+    return total.hexdigest()

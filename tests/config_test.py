@@ -195,6 +195,8 @@ def test_every_choice_refuses_another_word(key):
         ),
         ({'prompt.init': 'text'}, "must not be empty for prompt.init='text'"),
         ({'data.splits': 'default'}, "use 'paper' or 'random'"),
+        ({'data.target': 'so'}, 'must contain {output}'),
+        ({'data.target': '{output} {input}'}, 'the unknown field {input}'),
         ({'algorithm': 'centralized'}, 'config.clients_per_round=4 must be 1'),
     ],
 )

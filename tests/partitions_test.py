@@ -279,3 +279,12 @@ def test_weights_of_one_label_change_nothing(small):
         heterogeneity.kl_from_global(clients, type_of),
         atol=1e-12,
     )
+
+
+def test_clients_as_the_data_have_them():
+    whose = np.array([2, 0, -1, 2, 1, 0, 2])
+    clients = partitions.by_client(whose)
+    assert [list(clients[i]) for i in range(3)] == [[1, 5], [4], [0, 3, 6]]
+    assert list(clients.sizes) == [2, 1, 3] and not clients.dropped
+    some = clients.take(np.array([2, 0]))
+    assert [list(some[i]) for i in range(len(some))] == [[0, 3, 6], [1, 5]]

@@ -137,3 +137,49 @@ def test_split_lists_that_leave_a_split_empty_are_an_error():
     with pytest.raises(ValueError, match='have 1 types'):
         few = lists | {'train': names[:2]}
         splits.assign_splits(names, types, 'paper', 0, few)
+
+
+SIZES = np.array([5, 1, 7, 2, 9, 3, 1, 4, 6, 8, 2, 2, 5, 6, 7, 3, 2, 9, 4, 5])
+
+
+def test_clients_are_split_whole_and_without_rest():
+    found = splits.split_clients(SIZES, 3, 4, seed=0)
+    assert {k: len(v) for k, v in found.items()} == {
+        'train': 13,
+        'validation': 3,
+        'test': 4,
+    }
+    together = np.concatenate(list(found.values()))
+    assert sorted(together) == list(range(len(SIZES)))
+    for clients in found.values():
+        assert list(clients) == sorted(clients)
+    again = splits.split_clients(SIZES, 3, 4, seed=0)
+    assert all(list(again[k]) == list(found[k]) for k in found)
+    other = splits.split_clients(SIZES, 3, 4, seed=1)
+    assert list(other['test']) != list(found['test'])
+
+
+def test_a_tenth_of_the_clients_is_held_out_where_fewer_are_asked_for():
+    found = splits.split_clients(np.full(200, 5), 3, 30, seed=0)
+    assert (len(found['validation']), len(found['test'])) == (20, 30)
+
+
+def test_test_clients_do_not_move_with_the_validation_clients():
+    tests = {
+        tuple(splits.split_clients(SIZES, n, 4, seed=0)['test'])
+        for n in range(1, 12)
+    }
+    assert len(tests) == 1
+
+
+def test_a_client_with_one_instance_is_not_held_out():
+    for seed in range(20):
+        found = splits.split_clients(SIZES, 8, 8, seed)
+        assert {1, 6} <= set(found['train'])
+
+
+def test_too_few_clients_for_a_split_is_an_error():
+    with pytest.raises(ValueError, match='there are 20 clients, 18 of them'):
+        splits.split_clients(SIZES, 10, 9, seed=0)
+    with pytest.raises(ValueError, match='at least one must be left to train'):
+        splits.split_clients(np.full(4, 5), 2, 2, seed=0)

@@ -11,6 +11,7 @@ import numpy as np
 from fedprompt_jax.data import randomness
 
 KINDS = ('high', 'medium', 'low', 'dirichlet')
+BY_CLIENT = 'client'  # as the data say
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +37,12 @@ class Clients:
     def sizes(self) -> np.ndarray:
         """Instances of each client, int64 [N]."""
         return np.diff(self.starts)
+
+    def take(self, clients: np.ndarray) -> 'Clients':
+        """These clients alone, in their order, at least one."""
+        parts = [self[int(i)] for i in clients]
+        starts = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+        return Clients(np.concatenate(parts), starts, self.dropped)
 
     @property
     def client_of(self) -> np.ndarray:
@@ -108,6 +115,19 @@ def partition(
     if kind == 'dirichlet':
         order = order[_deal(sizes, np.diff(starts), dirichlet_alpha, rng)]
     return Clients(order, starts, dropped)
+
+
+def by_client(client_of: np.ndarray) -> Clients:
+    """Returns the clients that the data themselves have.
+
+    Args:
+      client_of: int [I], whose each instance is; those below 0 are nobody's
+        and left out.
+    """
+    order = np.argsort(client_of, kind='stable')
+    order = order[client_of[order] >= 0]
+    sizes = np.unique(client_of[order], return_counts=True)[1]
+    return Clients(order, np.cumsum([0, *sizes], dtype=np.int64), {})
 
 
 def _chunks(sizes: np.ndarray, client_size: int) -> np.ndarray:

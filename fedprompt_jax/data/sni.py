@@ -13,6 +13,7 @@ import pathlib
 import re
 from typing import Any
 
+from fedprompt_jax import files
 from fedprompt_jax.data.sni_task import Instance, Task, parse_task
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     'content_fingerprint',
     'fingerprint_of_raw',
     'iter_folder',
+    'order',
     'parse_task',
     'read_folder',
     'read_splits',
+    'read_task',
     'task_files',
 ]
 
@@ -44,13 +47,19 @@ def task_files(path: str | pathlib.Path) -> list[pathlib.Path]:
             ' tasks/task*.json (a clone of allenai/natural-instructions, say).'
         )
     for place in (folder / 'tasks', folder):
-        files = [f for f in place.glob('task*.json') if f.is_file()]
-        if files:
-            return sorted(files, key=lambda f: (_number(f.stem), f.stem))
+        found = [f for f in place.glob('task*.json') if f.is_file()]
+        if found:
+            return sorted(found, key=lambda f: order(f.stem))
     raise ValueError(
         f'{folder} has no task file; looked for {folder}/tasks/task*.json and'
         f' {folder}/task*.json.'
     )
+
+
+def order(name: str) -> tuple[float, str]:
+    """A key that sorts tasks by number, then name."""
+    match = re.match(r'task(\d+)', name)
+    return (int(match[1]) if match else math.inf, name)
 
 
 def iter_folder(path: str | pathlib.Path) -> Iterator[Task]:
@@ -61,7 +70,12 @@ def iter_folder(path: str | pathlib.Path) -> Iterator[Task]:
         (it names line and column), or a field `parse_task` rejects.
     """
     for file in task_files(path):
-        yield parse_task(file.stem, _read_json(file), str(file))
+        yield read_task(file)
+
+
+def read_task(file: pathlib.Path) -> Task:
+    """Returns the task of one file; errors as `iter_folder`."""
+    return parse_task(file.stem, _read_json(file), str(file))
 
 
 def read_folder(path: str | pathlib.Path) -> list[Task]:
@@ -109,12 +123,7 @@ def read_splits(
 
 def content_fingerprint(path: str | pathlib.Path) -> str:
     """Returns the sha256 (hex) of the task files' names and contents."""
-    total = hashlib.sha256()
-    for file in task_files(path):
-        with file.open('rb') as stream:
-            digest = hashlib.file_digest(stream, 'sha256').hexdigest()
-        total.update(f'{file.name} {digest}\n'.encode())
-    return total.hexdigest()
+    return files.fingerprint(task_files(path))
 
 
 def fingerprint_of_raw(raw: Mapping[str, Mapping[str, Any]]) -> str:
@@ -128,11 +137,6 @@ def fingerprint_of_raw(raw: Mapping[str, Mapping[str, Any]]) -> str:
         text = json.dumps(raw[name], sort_keys=True, separators=(',', ':'))
         total.update(f'{name} {text}\n'.encode())
     return total.hexdigest()
-
-
-def _number(stem: str) -> float:
-    match = re.match(r'task(\d+)', stem)
-    return int(match[1]) if match else math.inf
 
 
 def _read_text(file: pathlib.Path) -> str:

@@ -25,11 +25,24 @@ _METADATA = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Instance:
-    """One example: an input and its reference outputs (one or more)."""
+    """One example: an input and its reference outputs (one or more).
+
+    Attributes:
+      id: tells it from the others of its data set.
+      input: the text.
+      outputs: the references, the first of which is trained on.
+      choices: what an answer is chosen from, outputs[0] among them; () where
+        the answer is free text.
+      client: whose it is; '' where the data do not say.
+      pair: a second text; '' where there is none.
+    """
 
     id: str
     input: str
     outputs: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    client: str = ''
+    pair: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +94,7 @@ def parse_task(
     """
     where = where or name
     if not isinstance(raw, Mapping):
-        _fail(where, 'the file', raw, 'a JSON object with SNI task keys')
+        fail(where, 'the file', raw, 'a JSON object with SNI task keys')
     metadata = {
         field: _strings(where, key, _get(where, raw, key))
         for field, key in _METADATA.items()
@@ -101,7 +114,8 @@ def parse_task(
     )
 
 
-def _fail(where: str, field: str, found: Any, needed: str) -> NoReturn:
+def fail(where: str, field: str, found: Any, needed: str) -> NoReturn:
+    """Raises ValueError: what was found in a field, and what was needed."""
     shown = json.dumps(found, default=repr)
     shown = shown if len(shown) <= 60 else shown[:60] + '…'
     raise ValueError(
@@ -127,22 +141,29 @@ def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
     """Descriptive metadata: a string or a list of strings, gaps left out."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list):
-        _fail(where, field, value, 'a string or a list of strings')
+        fail(where, field, value, 'a string or a list of strings')
     for i, v in enumerate(values):
         if not _is_text(v) and not _absent(v):
-            _fail(where, f'{field}[{i}]', v, _TEXT)
+            fail(where, f'{field}[{i}]', v, _TEXT)
     return tuple(v for v in values if isinstance(v, str))
 
 
-def _filled(where: str, field: str, value: Any) -> tuple[str, ...]:
+def filled(where: str, field: str, value: Any) -> tuple[str, ...]:
     """What cannot be done without: at least one string, and nothing else."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not values:
-        _fail(where, field, value, 'a string or a list of at least one string')
+        fail(where, field, value, 'a string or a list of at least one string')
     for i, v in enumerate(values):
         if not _is_text(v):
-            _fail(where, f'{field}[{i}]', v, _TEXT)
+            fail(where, f'{field}[{i}]', v, _TEXT)
     return tuple(values)
+
+
+def string(where: str, field: str, value: Any) -> str:
+    """The value, which must be text; errors as `parse_task`."""
+    if not _is_text(value):
+        fail(where, field, value, _TEXT)
+    return value
 
 
 _TEXT = 'a string that UTF-8 can write (no half of a surrogate pair)'
@@ -159,22 +180,22 @@ def _is_text(value: Any) -> bool:
 
 
 def _text(where: str, field: str, value: Any) -> str:
-    return _filled(where, field, value)[0]
+    return filled(where, field, value)[0]
 
 
 def _categories(where: str, value: Any) -> tuple[str, ...]:
-    categories = _filled(where, 'Categories', value)
+    categories = filled(where, 'Categories', value)
     if not categories[0].strip():
-        _fail(where, 'Categories[0]', value, 'a task type that is not blank')
+        fail(where, 'Categories[0]', value, 'a task type that is not blank')
     return categories
 
 
 def _objects(where: str, field: str, value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
-        _fail(where, field, value, 'a list of objects')
+        fail(where, field, value, 'a list of objects')
     for i, v in enumerate(value):
         if not isinstance(v, Mapping):
-            _fail(where, f'{field}[{i}]', v, 'an object')
+            fail(where, f'{field}[{i}]', v, 'an object')
     return value
 
 
@@ -196,7 +217,7 @@ def _examples(
 def _instances(where: str, value: Any) -> tuple[Instance, ...]:
     objects = _objects(where, 'Instances', value)
     if not objects:
-        _fail(where, 'Instances', value, 'at least one instance')
+        fail(where, 'Instances', value, 'at least one instance')
     return tuple(_instance(where, i, x) for i, x in enumerate(objects))
 
 
@@ -205,7 +226,8 @@ def _instance(where: str, i: int, x: Mapping[str, Any]) -> Instance:
     id_, input_, output = (
         _get(where, x, k, at) for k in ('id', 'input', 'output')
     )
-    for key, v in (('id', id_), ('input', input_)):
-        if not _is_text(v):
-            _fail(where, at + key, v, _TEXT)
-    return Instance(id_, input_, _filled(where, at + 'output', output))
+    return Instance(
+        string(where, at + 'id', id_),
+        string(where, at + 'input', input_),
+        filled(where, at + 'output', output),
+    )

@@ -1,4 +1,4 @@
-"""Which task goes to training, validation or test: by task type."""
+"""What goes to training, validation or test: task types, or clients."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
@@ -9,7 +9,8 @@ from fedprompt_jax.data import randomness
 
 SPLITS = ('train', 'validation', 'test')  # split ids 0, 1, 2
 DROPPED = -1
-RULES = ('paper', 'random')
+RULES = ('paper', 'random')  # for task types
+CLIENTS = 'clients'  # all are partitioned first, then clients are split
 
 # Profit (arXiv 2310.04627), section 3, footnote 2. Appendix B lists Mathematics
 # too, but excludes it a sentence earlier: 7 types, as the main text says.
@@ -142,6 +143,47 @@ def assign_splits(
             dropped.setdefault(_why_excluded(type_), []).append(name)
     ids = [split_of_type.get(t, DROPPED) for t in task_types]
     return _assignment(ids, types, dropped)
+
+
+def split_clients(
+    sizes: np.ndarray, num_validation: int, num_test: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Returns the clients of 'train', 'validation' and 'test'.
+
+    A seeded tenth each is held out, and never fewer than asked for. The two
+    come from opposite ends of one shuffle, so that other settings of the one
+    do not move the other. A client with one instance stays in training: its
+    data cannot be cut in two.
+
+    Args:
+      sizes: int [N], instances of each client.
+      num_validation: fewest validation clients.
+      num_test: fewest test clients.
+      seed: the run's seed.
+
+    Returns:
+      Disjoint, sorted, none of them empty; together all N.
+
+    Raises:
+      ValueError: there are too few clients.
+    """
+    able = np.flatnonzero(np.asarray(sizes) >= 2)
+    tenth = _tenth(len(sizes))
+    validation, test = max(tenth, num_validation), max(tenth, num_test)
+    if validation + test > len(able) or validation + test >= len(sizes):
+        raise ValueError(
+            f"config.data.splits='clients' holds out {validation} clients for"
+            f' validation and {test} for test, and at least one must be left'
+            f' to train; there are {len(sizes)} clients, {len(able)} of them'
+            ' with the two instances that a held-out one needs. Lower'
+            ' config.validation.clients, config.personalization.clients or'
+            ' config.data.client_size.'
+        )
+    order = randomness.generator(seed, 'client split').permutation(able)
+    held = {'validation': order[-validation:], 'test': order[:test]}
+    out = np.concatenate(list(held.values()))
+    train = np.setdiff1d(np.arange(len(sizes)), out)
+    return {'train': train, **{k: np.sort(v) for k, v in held.items()}}
 
 
 def _assign_listed(

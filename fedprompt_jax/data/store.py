@@ -7,6 +7,7 @@ template, so that a second start with the same three only opens it.
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +18,9 @@ from tqdm import tqdm
 from fedprompt_jax import files
 from fedprompt_jax.data import template as template_lib
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.data.sni_task import Task
+from fedprompt_jax.data.sni_task import Instance, Task
 
-VERSION = 1  # of the folder's layout
+VERSION = 2  # of the folder's layout
 
 
 class Tokenizer(Protocol):
@@ -42,17 +43,19 @@ class Template:
     """Everything besides data and tokenizer that the tokens depend on.
 
     Attributes:
-      text: the query, with {input} and perhaps {definition}.
+      text: the query, with {input} and perhaps other of template.FIELDS.
       separator: stands after every query, and is never truncated away.
       max_query: most tokens of a query, the separator included.
       max_target: most tokens of a target; a truncated one has no
         end-of-sequence token, since its text does not end there.
+      target: what an {output} becomes.
     """
 
     text: str
     separator: str
     max_query: int
     max_target: int
+    target: str = '{output}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Source:
       name: what progress bars call it.
       fingerprint: hash of its content.
       tasks: reads it.
+      warnings: what a reader of the results has to know about it.
     """
 
     name: str
     fingerprint: str
     tasks: Callable[[], Iterable[Task]]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,7 +89,12 @@ class TokenStore:
       task_of: int32 [I] index into `tasks`.
       query_tokens, query_starts: int32 [all], int64 [I + 1].
       target_tokens, target_starts: likewise, of the first reference.
-      records, record_starts: JSON of {id, input, outputs}: uint8, int64.
+      choice_tokens, choice_starts: likewise, of M choices, without an end.
+      first_choice: int64 [I + 1], where an instance's choices begin.
+      client_of: int32 [I] whose an instance is, -1 for nobody's; [0] where
+        the data have no clients.
+      records, record_starts: JSON of {id, input, outputs}, and of choices,
+        client and pair where there are any: uint8, int64.
     """
 
     fingerprint: str
@@ -97,6 +107,10 @@ class TokenStore:
     query_starts: np.ndarray
     target_tokens: np.ndarray
     target_starts: np.ndarray
+    choice_tokens: np.ndarray
+    choice_starts: np.ndarray
+    first_choice: np.ndarray
+    client_of: np.ndarray
     records: np.ndarray
     record_starts: np.ndarray
 
@@ -114,9 +128,25 @@ class TokenStore:
         start, end = self.target_starts[i], self.target_starts[i + 1]
         return self.target_tokens[start:end]
 
-    def example(self, owner: int, i: int) -> Example:
-        """Instance i as an example of one owner of a bank."""
-        query, target = self.query(i), self.target(i)
+    def choices(self, i: int) -> list[np.ndarray]:
+        """Token ids int32 [t] of each of instance i's choices, no end."""
+        first, last = self.first_choice[i], self.first_choice[i + 1]
+        starts = self.choice_starts[first : last + 1]
+        pairs = itertools.pairwise(starts)
+        return [self.choice_tokens[a:b] for a, b in pairs]
+
+    def example(
+        self, owner: int, i: int, target: np.ndarray | None = None
+    ) -> Example:
+        """Instance i as an example of one owner of a bank.
+
+        Args:
+          owner: index into the bank.
+          i: the instance.
+          target: token ids int32 [t] in place of its own target.
+        """
+        query = self.query(i)
+        target = self.target(i) if target is None else target
         if self.objective == 'causal_lm':
             return Example(owner, query, target)
         if self.objective == 'masked_lm':
@@ -126,7 +156,7 @@ class TokenStore:
         return Example(owner, query, target, at)
 
     def record(self, i: int) -> dict[str, Any]:
-        """The text of instance i: {'id', 'input', 'outputs': [...]}."""
+        """The text of instance i: {'id', 'input', 'outputs': [...], ...}."""
         start, end = self.record_starts[i], self.record_starts[i + 1]
         return json.loads(self.records[start:end].tobytes())
 
@@ -141,11 +171,27 @@ class TokenStore:
         return np.diff(self.target_starts)
 
     @property
-    def row_lengths(self) -> np.ndarray:
-        """int64 [I], tokens that an example takes in a row."""
-        if self.objective == 'causal_lm':
-            return self.query_lengths + self.target_lengths - 1
-        return self.query_lengths
+    def num_choices(self) -> np.ndarray:
+        """int64 [I]; 0 where the answer is free text."""
+        return np.diff(self.first_choice)
+
+    @property
+    def scored_lengths(self) -> np.ndarray:
+        """Tokens of the longest of target and choices, int64 [I]."""
+        longest, some = self.target_lengths, self.num_choices > 0
+        if some.any():
+            # Instances without choices have no place between two starts.
+            starts = self.first_choice[:-1][some]
+            chosen = np.maximum.reduceat(np.diff(self.choice_starts), starts)
+            longest[some] = np.maximum(longest[some], chosen)
+        return longest
+
+    def row_lengths(
+        self, instances: np.ndarray, targets: np.ndarray
+    ) -> np.ndarray:
+        """Tokens of the rows of instances [n] with targets as long [n]."""
+        more = targets - 1 if self.objective == 'causal_lm' else 0
+        return self.query_lengths[instances] + more
 
 
 def open_store(
@@ -210,7 +256,9 @@ class _Writer:
     ) -> None:
         self.tokenizer, self.template = tokenizer, template
         self.masked = objective == 'masked_lm'
-        self.separator = tokenizer.encode_batch([template.separator], False)[0]
+        self.query = template_lib.put_mask(template.text, tokenizer)
+        separator = template_lib.put_mask(template.separator, tokenizer)
+        self.separator = tokenizer.encode_batch([separator], False)[0]
         if objective != 'causal_lm':  # an encoder's text has an end
             self.separator.append(tokenizer.eos_id)
         if template.max_query <= len(self.separator):
@@ -222,32 +270,61 @@ class _Writer:
         self.tasks: list[dict[str, Any]] = []
         self.truncated = {'queries': 0, 'targets': 0}
         self.task_of: list[np.ndarray] = []
+        self.num_choices: list[int] = []
+        self.clients: dict[str, int] = {'': -1}
+        self.client_of: list[int] = []
         self.rows: dict[str, list[np.ndarray]] = {
-            'query': [], 'target': [], 'record': []
+            'query': [], 'target': [], 'choice': [], 'record': []
         }  # fmt: skip
 
     def add(self, task: Task) -> None:
         texts = [
             template_lib.fill(
-                self.template.text, input=x.input, definition=task.definition
+                self.query,
+                input=x.input,
+                definition=task.definition,
+                pair=x.pair,
             )
             for x in task.instances
         ]
-        encode = self.tokenizer.encode_batch
-        bodies = encode(texts, True)
-        targets = encode([x.outputs[0] for x in task.instances], False)
+        bodies = self.tokenizer.encode_batch(texts, True)
+        targets = self._encode([x.outputs[0] for x in task.instances])
+        options = [choice for x in task.instances for choice in x.choices]
+        choices = iter(self._encode(options))
         for x, body, target in zip(
             task.instances, bodies, targets, strict=True
         ):
-            self._add_tokens(f'{task.name}: instance {x.id}', body, target)
-            record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
-            text = json.dumps(record, ensure_ascii=False)
+            where = f'{task.name}: instance {x.id}'
+            query = self._add_tokens(where, body, target)
+            for choice in x.choices:
+                self._add_choice(f'{where}: {choice!r}', query, next(choices))
+            self.num_choices.append(len(x.choices))
+            number = self.clients.setdefault(x.client, len(self.clients) - 1)
+            self.client_of.append(number)
+            text = json.dumps(_record(x), ensure_ascii=False)
             self.rows['record'].append(np.frombuffer(text.encode(), np.uint8))
         n = len(task.instances)
         self.task_of.append(np.full(n, len(self.tasks), np.int32))
         self.tasks.append(_metadata(task) | {'num_instances': n})
 
-    def _add_tokens(self, where: str, body: Sequence[int], target) -> None:
+    def _encode(self, outputs: list[str]) -> list[list[int]]:
+        fill, text = template_lib.fill, self.template.target
+        texts = [fill(text, output=output) for output in outputs]
+        return self.tokenizer.encode_batch(texts, False)
+
+    def _add_choice(self, where: str, query, tokens: list[int]) -> None:
+        if not 0 < len(tokens) <= self.template.max_target:
+            raise ValueError(
+                f'{where} has {len(tokens)} tokens as a target, and a choice '
+                'needs at least 1 and at most config.data.max_target='
+                f'{self.template.max_target}; raise that, or mend the data.'
+            )
+        if self.masked:
+            self._check_masks(where, query, tokens)
+        self.rows['choice'].append(np.array(tokens, np.int32))
+
+    def _add_tokens(self, where: str, body: Sequence[int], target) -> list[int]:
+        """Adds an instance; returns its query."""
         room = self.template.max_query - len(self.separator)
         self.truncated['queries'] += len(body) > room
         query = [*body[:room], *self.separator]
@@ -264,6 +341,7 @@ class _Writer:
         target = target[: self.template.max_target]
         self.rows['query'].append(np.array(query, np.int32))
         self.rows['target'].append(np.array(target, np.int32))
+        return query
 
     def _check_masks(self, where: str, query: list[int], target) -> None:
         mask = self.tokenizer.mask_id
@@ -283,10 +361,21 @@ class _Writer:
         for name, rows in self.rows.items():
             kind = 'records' if name == 'record' else f'{name}_tokens'
             starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-            np.save(folder / f'{kind}.npy', np.concatenate(rows))
+            whole = np.concatenate(rows) if rows else np.empty(0, np.int32)
+            np.save(folder / f'{kind}.npy', whole)
             np.save(folder / f'{name}_starts.npy', starts)
+        first = np.cumsum([0, *self.num_choices], dtype=np.int64)
+        np.save(folder / 'first_choice.npy', first)
+        client_of = self.client_of if len(self.clients) > 1 else []
+        np.save(folder / 'client_of.npy', np.array(client_of, np.int32))
         meta = {'tasks': self.tasks, 'truncated': self.truncated}
         (folder / 'meta.json').write_text(json.dumps(meta), 'utf-8')
+
+
+def _record(x: Instance) -> dict[str, Any]:
+    record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
+    more = {'choices': x.choices, 'client': x.client, 'pair': x.pair}
+    return record | {key: value for key, value in more.items() if value}
 
 
 def _metadata(task: Task) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import copy
 import dataclasses
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
+from fedprompt_jax.evaluation import choices as choices_lib
 from fedprompt_jax.evaluation import text_scores
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.client import finite_owners, select
@@ -23,22 +24,31 @@ SLICE = 2048  # requests packed at once, so that memory does not grow
 
 
 class Request(NamedTuple):
-    """One instance of the store, to be scored under one owner's prompt."""
+    """One instance of the store, to be scored under one owner's prompt.
+
+    Attributes:
+      owner: index into the bank.
+      instance: of the store.
+      choice: the choice whose loss is asked for; None for the target's.
+    """
 
     owner: int
     instance: int
+    choice: int | None = None
 
 
 class Scores(NamedTuple):
     """What came out for n requests, in their order.
 
     Attributes:
-      predictions: greedy texts, [n].
+      predictions: greedy texts, or the likeliest choices, [n].
       rouge_l: f64 [n] between 0 and 1.
       exact_match: f64 [n], 0 or 1.
       loss: f64 [n] sum of -log p over the target tokens, in nats.
       target_tokens: int64 [n].
-      output_tokens: int64 [n] generated, the end token left out.
+      output_tokens: int64 [n] generated, or of the choice, the end token left
+        out.
+      choice_losses: for each request, f64 [k] as `loss`, of its choices.
     """
 
     predictions: list[str]
@@ -47,6 +57,7 @@ class Scores(NamedTuple):
     loss: np.ndarray
     target_tokens: np.ndarray
     output_tokens: np.ndarray
+    choice_losses: Sequence[np.ndarray] = ()
 
 
 class Evaluator(NamedTuple):
@@ -57,12 +68,14 @@ class Evaluator(NamedTuple):
       tokenizer: turns outputs into text.
       packer: row shapes for the losses.
       generator: greedy decoding.
+      choices: how the likeliest choice is found, a key of choices.RULES.
     """
 
     store: TokenStore
     tokenizer: Tokenizer
     packer: Packer
     generator: Generator
+    choices: str = 'sum'
 
     def bare(self) -> tuple['Evaluator', Params]:
         """The evaluator of the model with nothing trained, and that nothing."""
@@ -85,13 +98,15 @@ class Evaluator(NamedTuple):
         """
         finite = np.asarray(finite_owners(bank))
         bank = select(finite, bank, 0.0)
-        loss = self.losses(bank, requests, progress)
-        queries = [
-            Query(r.owner, self.store.query(r.instance)) for r in requests
-        ]
-        outputs = self.generator(bank, queries, f'{progress}: generating')
-        texts = self.tokenizer.decode_batch(outputs)
-        texts = [t.strip() for t in texts]
+        loss, choice_losses = self._all_losses(bank, requests, progress)
+        chosen = self._choose(requests, choice_losses)
+        free = [i for i in range(len(requests)) if i not in chosen]
+        texts, lengths = [''] * len(requests), [0] * len(requests)
+        for i, (text, length) in chosen.items():
+            texts[i], lengths[i] = text, length
+        written = self._write(bank, [requests[i] for i in free], progress)
+        for i, (text, length) in zip(free, written, strict=True):
+            texts[i], lengths[i] = text, length
         truths = [self.store.record(r.instance)['outputs'] for r in requests]
         pairs = list(zip(texts, truths, strict=True))
         splits = [self._split(r.instance) for r in requests]
@@ -108,11 +123,61 @@ class Evaluator(NamedTuple):
                     for p, split in zip(pairs, splits, strict=True)
                 ]
             ),
-            kept([text_scores.exact_match(*p) for p in pairs]),
+            kept(
+                [
+                    # Of choices, to the letter: 'C#.' is not 'C'.
+                    float(text == truth[0])
+                    if i in chosen
+                    else text_scores.exact_match(text, truth)
+                    for i, (text, truth) in enumerate(pairs)
+                ]
+            ),
             kept(loss),
             np.array([len(self.store.target(r.instance)) for r in requests]),
-            np.array([len(o) for o in outputs]),
+            np.array(lengths),
+            choice_losses,
         )
+
+    def _all_losses(
+        self, bank, requests: Sequence[Request], progress: str
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Losses of the targets, and of the choices of each request."""
+        counts = self.store.num_choices[[r.instance for r in requests]]
+        asked = [
+            request._replace(choice=k)
+            for request, count in zip(requests, counts, strict=True)
+            for k in range(count)
+        ]
+        losses = self.losses(bank, [*requests, *asked], progress)
+        ends = np.cumsum([len(requests), *counts])
+        return losses[: ends[0]], np.split(losses, ends)[1:-1]
+
+    def _choose(
+        self, requests: Sequence[Request], losses: Sequence[np.ndarray]
+    ) -> dict[int, tuple[str, int]]:
+        """Place of a request with choices -> the likeliest, its tokens."""
+        chosen = {}
+        for i, (request, own) in enumerate(zip(requests, losses, strict=True)):
+            if len(own):
+                texts = self.store.record(request.instance)['choices']
+                tokens = [len(c) for c in self.store.choices(request.instance)]
+                k = choices_lib.likeliest(own, texts, tokens, self.choices)
+                chosen[i] = texts[k], tokens[k]
+        return chosen
+
+    def _write(
+        self, bank, requests: Sequence[Request], progress: str
+    ) -> Iterator[tuple[str, int]]:
+        """Greedy text of each request, and how many tokens it has."""
+        queries = [
+            Query(r.owner, self.store.query(r.instance)) for r in requests
+        ]
+        if not queries:
+            return
+        outputs = self.generator(bank, queries, f'{progress}: generating')
+        texts = self.tokenizer.decode_batch(outputs)
+        for text, output in zip(texts, outputs, strict=True):
+            yield text.strip(), len(output)
 
     def _split(self, instance: int) -> Callable[[str], list[str]] | None:
         """How ROUGE-L cuts this instance's texts; None for English ones."""
@@ -122,7 +187,7 @@ class Evaluator(NamedTuple):
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''
     ) -> np.ndarray:
-        """Sum of -log p over each request's target tokens, f64 [n]."""
+        """Sum of -log p over each request's target or choice, f64 [n]."""
         total = np.zeros(len(requests))
         bar = tqdm(
             total=len(requests),
@@ -132,13 +197,20 @@ class Evaluator(NamedTuple):
         )
         for start in range(0, len(requests), SLICE):
             part = requests[start : start + SLICE]
-            examples = [self.store.example(*r) for r in part]
+            examples = [self._example(r) for r in part]
             sums = self._sums(bank, examples, bar.update)
             if not np.isfinite(sums).all():  # one, or all that share its row?
                 sums = self._sums(bank, examples, lambda n: None, isolate=True)
             total[start : start + len(part)] = sums
         bar.close()
         return total
+
+    def _example(self, request: Request) -> Example:
+        owner, instance, choice = request
+        target = None
+        if choice is not None:
+            target = self.store.choices(instance)[choice]
+        return self.store.example(owner, instance, target=target)
 
     def _sums(
         self,

@@ -23,6 +23,7 @@ from fedprompt_jax.data.sampling import (
 )
 from fedprompt_jax.data.shapes import choose_shapes
 from fedprompt_jax.data.store import TokenStore
+from fedprompt_jax.evaluation import choices
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator
 from fedprompt_jax.experiment import data as data_lib
@@ -206,7 +207,9 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
     count = max(1, min(SAMPLE, EXAMPLES // in_step))
     batches += itertools.islice(personal, count)
     used = np.concatenate([data.population.order, *data.held_out.train])
-    packer = _packer(config, model, data.store, used, batches, (0.5, 1.0))
+    targets = data.store.target_lengths[used]
+    shares = (0.5, 1.0)
+    packer = _packer(config, model, data.store, used, targets, batches, shares)
     return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
 
 
@@ -214,11 +217,16 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
     sets = [*data.validation.local, *data.held_out.local]
     used = np.concatenate(sets)
     batches = [
-        [data.store.example(owner, int(i)) for owner, i in enumerate(part)]
+        [
+            example
+            for owner, i in enumerate(part)
+            for example in choices.examples(data.store, owner, int(i))
+        ]
         for part in np.array_split(used, -(-len(used) // SLICE))
     ]
+    targets = data.store.scored_lengths[used]
     # Scores come in bulk: one number of rows serves all.
-    packer = _packer(config, model, data.store, used, batches, (0.25,))
+    packer = _packer(config, model, data.store, used, targets, batches, (0.25,))
     decoder = Generator(
         model,
         lm.base,
@@ -228,7 +236,8 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
         put=put_rows,
         max_tokens=config.packing.max_tokens,
     )
-    return Evaluator(data.store, lm.tokenizer, packer, decoder)
+    rule = config.evaluation.choices
+    return Evaluator(data.store, lm.tokenizer, packer, decoder, rule)
 
 
 def _packer(
@@ -236,11 +245,11 @@ def _packer(
     model: TunedModel,
     store: TokenStore,
     used: np.ndarray,
+    targets: np.ndarray,
     batches: Sequence[Sequence[Example]],
     shares: tuple[float, ...],
 ) -> Packer:
-    targets, tokens = store.target_lengths[used], store.row_lengths[used]
-    sizes = model.decoder.config
+    tokens, sizes = store.row_lengths(used, targets), model.decoder.config
     block, layers = block_params(sizes), sizes.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     return choose_shapes(

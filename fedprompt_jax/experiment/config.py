@@ -9,8 +9,9 @@ from typing import Any
 from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft
-from fedprompt_jax.data import partitions, splits, template
+from fedprompt_jax.data import partitions, sources, splits, template
 from fedprompt_jax.data.examples import LOSSES
+from fedprompt_jax.evaluation import choices
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
 from fedprompt_jax.peft.prefix import POSITIONS
@@ -81,13 +82,15 @@ RULES = {
 
 CHOICES = {
     'model.dtype': DTYPES,
-    'data.partition': partitions.KINDS,
+    'data.source': tuple(sources.names()),
+    'data.partition': (*partitions.KINDS, partitions.BY_CLIENT),
     'prompt.init': INITS,
     'prefix.positions': POSITIONS,
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'aggregation': ('uniform', 'examples'),
     'personalization.split': ('test', 'validation'),
+    'evaluation.choices': tuple(choices.RULES),
 }
 
 
@@ -104,7 +107,8 @@ def check(config: config_dict.ConfigDict, *, files: bool = True) -> None:
             f'config.model.source={config.model.source!r}: {fault}'
             for fault in source.check(config.model.source)
         ]
-        faults += _missing_data(config)
+        if config.data.source in sources.names():
+            faults += sources.get(config.data.source).faults(config)
     raise_all(faults)
 
 
@@ -128,8 +132,8 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
         if not rule.holds(value):
             finite = '' if math.isfinite(value) else ' and finite'
             yield f'config.{key}={value!r} must be {rule.words}{finite}.'
-    for key, choices in CHOICES.items():
-        yield from _not_among(key, lookup(c, key), choices)
+    for key, words in CHOICES.items():
+        yield from _not_among(key, lookup(c, key), words)
     yield from _not_among('algorithm', c.algorithm, algorithms.names())
     if c.algorithm in algorithms.names():
         if not hasattr(algorithms.get(c.algorithm), 'make'):
@@ -137,7 +141,7 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
     yield from _not_among('peft', c.peft, peft.names())
     if c.peft in peft.names():
         yield from peft.get(c.peft).faults(c)
-    yield from template.faults(c.data.template)
+    yield from template.faults(c.data.template, c.data.target)
     for key in ('client', 'server', 'personalization'):
         try:
             optimizers.parse(c[key].optimizer)
@@ -146,11 +150,11 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
     yield from _cross_faults(c)
 
 
-def _not_among(key: str, value: Any, choices) -> Iterator[str]:
-    if value not in choices:
-        near = difflib.get_close_matches(str(value), choices, 1)
+def _not_among(key: str, value: Any, words) -> Iterator[str]:
+    if value not in words:
+        near = difflib.get_close_matches(str(value), words, 1)
         hint = f' (did you mean {near[0]!r}?)' if near else ''
-        names = ', '.join(map(repr, choices))
+        names = ', '.join(map(repr, words))
         yield f'config.{key}={value!r} must be one of {names}{hint}.'
 
 
@@ -184,11 +188,14 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
                 f'paper-{c.data.partition} if there is one, or '
                 '--config.scale=custom with learning rates of your own.'
             )
-    if c.data.splits not in splits.RULES and c.data.path == 'embedded':
+    rules = (*splits.RULES, splits.CLIENTS)
+    if c.data.splits not in rules and c.data.path == 'embedded':
         yield (
             f'config.data.splits={c.data.splits!r} is no rule, and the '
             "embedded corpus has no lists of splits; use 'paper' or 'random'."
         )
+    if c.data.partition == partitions.BY_CLIENT:
+        yield from _by_client_faults(c.data)
 
 
 def _are_alphas(alphas: Any) -> bool:
@@ -198,15 +205,17 @@ def _are_alphas(alphas: Any) -> bool:
     return numbers and len(set(alphas)) == len(alphas)
 
 
-def _missing_data(c: config_dict.ConfigDict) -> list[str]:
-    from fedprompt_jax.data import sni
-
-    if c.data.path == 'embedded':
-        return []
-    try:
-        sni.task_files(c.data.path)
-        if c.data.splits not in splits.RULES:
-            sni.read_splits(c.data.path, c.data.splits)
-    except ValueError as error:
-        return [f'config.data.path={c.data.path!r}: {error}']
-    return []
+def _by_client_faults(data: config_dict.ConfigDict) -> Iterator[str]:
+    if data.splits != splits.CLIENTS:
+        yield (
+            "config.data.partition='client' needs config.data.splits="
+            f"'clients', not {data.splits!r}: clients have tasks of any type."
+        )
+    able = sources.with_clients()
+    if data.source in sources.names() and data.source not in able:
+        yield (
+            "config.data.partition='client' needs a source whose instances "
+            f'say whose they are ({", ".join(able)}), and '
+            f'config.data.source={data.source!r} is none; use '
+            f'{", ".join(map(repr, partitions.KINDS))}.'
+        )

@@ -1,19 +1,16 @@
 """The data of an experiment: token store, training population, test clients."""
 
-from collections.abc import Iterable
 import dataclasses
-import functools
 from pathlib import Path
 
 from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax import peft
-from fedprompt_jax.data import partitions, sni, splits
+from fedprompt_jax.data import partitions, sni, sources, splits
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.store import (
-    Source,
     Template,
     Tokenizer,
     TokenStore,
@@ -82,19 +79,27 @@ def load(
         is too long.
     """
     c = config.data
-    template = Template(c.template, c.separator, c.max_query, c.max_target)
-    source = _source(c.path)
+    template = Template(
+        c.template, c.separator, c.max_query, c.max_target, c.target
+    )
+    source = sources.get(c.source).open_source(c)
     store = open_store(
         source, tokenizer, template, cache_dir / 'tokens', sizes.objective
     )
-    split = _split(config, store)
-    clients = {
-        name: _clients(config, store, split, name) for name in splits.SPLITS
-    }
+    dropped: dict[str, tuple[str, ...]] = {}
+    if c.splits == splits.CLIENTS:
+        clients = _split_clients(config, store)
+    else:
+        split = _split(config, store)
+        dropped = split.dropped
+        clients = {
+            name: _clients(config, store, split, name) for name in splits.SPLITS
+        }
     raise_all(
         [
             *_too_few_clients(config, clients),
             *_too_long(config, store, clients, sizes.max_positions),
+            *_wordless(config, store, clients),
         ]
     )
     v, p = config.validation, config.personalization
@@ -114,33 +119,16 @@ def load(
         clients['train'],
         validation,
         held_out,
-        _describe(store, split, clients),
-        [*_shrunk(config, held_out), *_truncated(store)],
+        _describe(store, dropped, clients),
+        [*source.warnings, *_shrunk(config, held_out), *_truncated(store)],
     )
-
-
-def _source(path: str) -> Source:
-    if path != 'embedded':
-        return Source(
-            Path(path).name,
-            sni.content_fingerprint(path),
-            functools.partial(sni.iter_folder, path),
-        )
-    from fedprompt_jax.data import corpus
-
-    raw = corpus.generate()
-
-    def tasks() -> Iterable[sni.Task]:
-        return (sni.parse_task(name, task) for name, task in raw.items())
-
-    return Source('the embedded corpus', sni.fingerprint_of_raw(raw), tasks)
 
 
 def _split(config, store: TokenStore) -> splits.SplitAssignment:
     c = config.data
     listed = None
     if c.splits not in splits.RULES:
-        listed = sni.read_splits(c.path, c.splits)
+        listed = sni.read_splits(c.metadata or c.path, c.splits)
     return splits.assign_splits(
         [t['name'] for t in store.tasks],
         [t['categories'][0] for t in store.tasks],
@@ -152,25 +140,44 @@ def _split(config, store: TokenStore) -> splits.SplitAssignment:
 
 def _clients(config, store, split, name: str) -> Clients:
     """The clients of a split; all but training are cut as 'high' (C.3)."""
-    c = config.data
     chosen = split.split_of_task[store.task_of] == splits.SPLITS.index(name)
     instances = np.flatnonzero(chosen)
-    _, type_of_task = np.unique(
-        [t['categories'][0] for t in store.tasks], return_inverse=True
-    )
-    task_of = store.task_of[instances]
+    kind = config.data.partition if name == 'train' else 'high'
     try:
-        clients = partitions.partition(
-            c.partition if name == 'train' else 'high',
-            task_of,
-            type_of_task[task_of],
-            c.client_size,
-            config.seed,
-            c.dirichlet_alpha,
-        )
+        clients = _partition(config, store, instances, kind)
     except ValueError as error:
         raise ValueError(f'The {name} split: {error}') from None
     return dataclasses.replace(clients, order=instances[clients.order])
+
+
+def _split_clients(config, store) -> dict[str, Clients]:
+    """The clients of each split: all are partitioned, then clients split."""
+    c, v, p = config.data, config.validation, config.personalization
+    if c.partition == partitions.BY_CLIENT:
+        clients = partitions.by_client(store.client_of)
+    else:
+        everything = np.arange(len(store))
+        clients = _partition(config, store, everything, c.partition)
+    more = p.clients if p.split == 'validation' else 0
+    parts = splits.split_clients(
+        clients.sizes, max(v.clients, more), p.clients, config.seed
+    )
+    return {name: clients.take(parts[name]) for name in splits.SPLITS}
+
+
+def _partition(config, store, instances: np.ndarray, kind: str) -> Clients:
+    _, type_of_task = np.unique(
+        [t['categories'][0] for t in store.tasks], return_inverse=True
+    )
+    c, task_of = config.data, store.task_of[instances]
+    return partitions.partition(
+        kind,
+        task_of,
+        type_of_task[task_of],
+        c.client_size,
+        config.seed,
+        c.dirichlet_alpha,
+    )
 
 
 def _too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
@@ -182,10 +189,12 @@ def _too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
             config.personalization.clients,
         ),
     }
+    c, fix = config.data, 'use at most that'
+    if c.partition != partitions.BY_CLIENT:
+        fix += f', or a smaller config.data.client_size than {c.client_size}'
     return [
         f'config.{key}={n} is more than the {len(clients[split])} clients '
-        f'of the {split} split; use at most that, or a smaller '
-        f'config.data.client_size than {config.data.client_size}.'
+        f'of the {split} split; {fix}.'
         for key, (split, n) in asked.items()
         if n > len(clients[split])
     ]
@@ -195,12 +204,14 @@ def _too_long(
     config, store: TokenStore, clients: dict[str, Clients], most: int
 ) -> list[str]:
     used = np.concatenate([own.order for own in clients.values()])
-    queries, targets = store.query_lengths[used], store.target_lengths[used]
+    queries, targets = store.query_lengths[used], store.scored_lengths[used]
     virtual = peft.get(config.peft).positions(config)
     new = config.evaluation.max_new_tokens
     longest = int(queries.max())
     if store.objective == 'causal_lm':
-        longest = max(int((queries + targets).max()), longest + new)
+        # Where an answer is chosen, none is generated.
+        generated = np.where(store.num_choices[used], 0, new)
+        longest = int((queries + np.maximum(targets, generated)).max())
     if virtual + longest <= most:
         return []
     return [
@@ -210,6 +221,21 @@ def _too_long(
         f'{targets.max()} of a target (config.data.max_target='
         f'{config.data.max_target}) or {new} of an output '
         '(config.evaluation.max_new_tokens); lower the largest.'
+    ]
+
+
+def _wordless(
+    config, store: TokenStore, clients: dict[str, Clients]
+) -> list[str]:
+    """A masked language model writes no text."""
+    used = np.concatenate([own.order for own in clients.values()])
+    if store.objective != 'masked_lm' or store.num_choices[used].all():
+        return []
+    return [
+        f'config.model.source={config.model.source!r} is a masked language '
+        'model, which answers by the likeliest of label words, but the data of '
+        f'config.data.source={config.data.source!r} have free text; use '
+        "'classification' or 'multiple_choice', or another model."
     ]
 
 
@@ -278,15 +304,15 @@ def _truncated(store: TokenStore) -> list[str]:
     ]
 
 
-def _describe(store, split, clients: dict[str, Clients]) -> str:
+def _describe(store, dropped, clients: dict[str, Clients]) -> str:
     lines = [f'{len(store)} instances of {len(store.tasks)} tasks']
-    for i, (name, own) in enumerate(clients.items()):
-        types = ', '.join(split.types[name])
-        tasks = int((split.split_of_task == i).sum())
+    for name, own in clients.items():
+        tasks = [store.tasks[t] for t in np.unique(store.task_of[own.order])]
+        types = sorted({t['categories'][0] for t in tasks})
         lines.append(
             f'{name}: {len(own)} clients of {own.sizes.mean():.0f} ± '
-            f'{own.sizes.std():.1f} instances, {tasks} tasks of '
-            f'{len(split.types[name])} types ({types})'
+            f'{own.sizes.std():.1f} instances, {len(tasks)} tasks of '
+            f'{len(types)} types ({", ".join(types)})'
         )
         if own.dropped:
             lines.append(
@@ -294,7 +320,7 @@ def _describe(store, split, clients: dict[str, Clients]) -> str:
                 f"client's instances and are left out "
                 f'({sum(own.dropped.values())} instances)'
             )
-    for reason, names in split.dropped.items():
+    for reason, names in dropped.items():
         lines.append(f'left out: {len(names)} tasks, {reason}')
     t = store.truncated
     lines.append(

@@ -29,7 +29,8 @@ TRADEOFF_FIELDS = (
 # order of sums, so that results agree up to rounding and not to the bit; what
 # lies at a path is known by its fingerprint.
 FREE_KEYS = (
-    'mesh.data', 'mesh.model', 'checkpoint.keep', 'data.path', 'model.source',
+    'mesh.data', 'mesh.model', 'checkpoint.keep', 'data.path', 'data.metadata',
+    'model.source',
 )  # fmt: skip
 
 

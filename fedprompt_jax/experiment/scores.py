@@ -85,7 +85,7 @@ def prediction(
     """What the model answered to one instance, and what that is worth."""
     record = evaluator.store.record(instance)
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
-    return {
+    found = {
         'task': task['name'],
         'id': record['id'],
         'input': record['input'],
@@ -97,3 +97,7 @@ def prediction(
         'target_tokens': int(scores.target_tokens[i]),
         'output_tokens': int(scores.output_tokens[i]),
     }
+    if 'choices' in record:
+        losses = [float(x) for x in scores.choice_losses[i]]
+        found |= {'choices': record['choices'], 'choice_losses': losses}
+    return found

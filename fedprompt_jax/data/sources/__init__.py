@@ -1,0 +1,28 @@
+"""Sources of data, one file each; `config.data.source` is the file."""
+
+import importlib
+import pkgutil
+import types
+
+_SUPPORT = ('table', 'tasks')  # what the sources share
+
+
+def names() -> list[str]:
+    """The sources there are."""
+    found = (m.name for m in pkgutil.iter_modules(__path__))
+    return sorted(set(found) - set(_SUPPORT))
+
+
+def get(name: str) -> types.ModuleType:
+    """The module of a source.
+
+    It has open_source(config.data) -> store.Source, whose content is hashed
+    and not yet read; faults(config), sentences, without a network; and
+    CLIENTS = True where its instances say whose they are.
+    """
+    return importlib.import_module(f'{__name__}.{name}')
+
+
+def with_clients() -> list[str]:
+    """The sources whose instances say whose they are."""
+    return [name for name in names() if getattr(get(name), 'CLIENTS', False)]

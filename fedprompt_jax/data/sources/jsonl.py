@@ -1,0 +1,132 @@
+"""A user's own federated text: JSON lines of {client, task, input, output}.
+
+`output` is a string, or a list of references of which the first is trained
+on. config.data.partition='client' takes the clients as they are.
+"""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import config_dict
+
+from fedprompt_jax import files
+from fedprompt_jax.data import sni_task
+from fedprompt_jax.data.sni_task import Instance, Task
+from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.store import Source
+
+CLIENTS = True
+COLUMNS = ('client', 'task', 'input', 'output')
+
+
+def open_source(data: config_dict.ConfigDict) -> Source:
+    """The file at config.data.path, or all *.jsonl of a folder."""
+    there = _files(data.path)
+    columns = _columns(data)
+
+    def read() -> Iterator[Task]:
+        instances: dict[str, list[Instance]] = {}
+        for file in there:
+            for task, instance in _instances(file, columns):
+                instances.setdefault(task, []).append(instance)
+        return (tasks.bare(name, own) for name, own in instances.items())
+
+    content = files.fingerprint(there)
+    return Source(
+        Path(data.path).name,
+        tasks.fingerprint(__name__, content, columns),
+        read,
+    )
+
+
+def faults(config: config_dict.ConfigDict) -> Iterator[str]:
+    """What is wrong with path, columns or splits."""
+    for check in (lambda c: _files(c.path), _columns):
+        try:
+            check(config.data)
+        except ValueError as error:
+            yield str(error)
+    yield from tasks.unread(config, 'labels', 'metadata')
+    yield from tasks.client_faults(config)
+
+
+def _columns(data) -> dict[str, str]:
+    found = table.renamed(data.columns, COLUMNS)
+    for name, theirs in found.items():
+        if len(theirs) > 1:
+            raise ValueError(
+                f'config.data.columns makes {name!r} of {len(theirs)} columns; '
+                "source='jsonl' takes it from one."
+            )
+    return {name: theirs[0] for name, theirs in found.items()}
+
+
+def _files(path: str) -> list[Path]:
+    place = Path(path)
+    found = [place] if place.is_file() else sorted(place.glob('*.jsonl'))
+    if not found:
+        raise ValueError(
+            f'config.data.path={path!r} is no file and no folder with *.jsonl '
+            'files; give one whose lines are {client, task, input, output}.'
+        )
+    return found
+
+
+def _instances(
+    file: Path, columns: dict[str, str]
+) -> Iterator[tuple[str, Instance]]:
+    """Task and instance of each line that is not blank."""
+    with file.open('rb') as stream:
+        for number, raw in enumerate(stream, start=1):
+            if not raw.strip():
+                continue
+            row = _row(file, number, raw)
+            for name in columns.values():
+                if name not in row:
+                    raise ValueError(
+                        f'{file}: line {number}: column {name!r} is missing; '
+                        f'the columns there are: {", ".join(row) or "none"}. '
+                        'If one of them is meant, rename it, or say so in '
+                        'config.data.columns.'
+                    )
+            yield _instance(file, number, row, columns)
+
+
+def _instance(
+    file: Path, number: int, row: dict[str, Any], columns: dict[str, str]
+) -> tuple[str, Instance]:
+    where = f'{file}: line {number}'
+    values = {
+        name: sni_task.string(where, theirs, row[theirs])
+        for name, theirs in columns.items()
+        if name != 'output'
+    }
+    for name in ('client', 'task'):
+        if not values[name].strip():
+            sni_task.fail(where, columns[name], values[name], 'a name')
+    outputs = sni_task.filled(where, columns['output'], row[columns['output']])
+    return values['task'], Instance(
+        f'{file.name}:{number}',
+        values['input'],
+        outputs,
+        client=values['client'],
+    )
+
+
+def _row(file: Path, number: int, raw: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(raw.decode('utf-8-sig'))
+    except UnicodeDecodeError as e:
+        raise ValueError(
+            f'{file}: line {number}, byte {e.start} is not UTF-8 ({e.reason}); '
+            'save it as UTF-8.'
+        ) from e
+    except json.JSONDecodeError as e:
+        raise ValueError(
+            f'{file}: not JSON at line {number}, column {e.colno}: {e.msg}.'
+        ) from e
+    if not isinstance(row, dict):
+        sni_task.fail(f'{file}: line {number}', 'the line', row, 'an object')
+    return row

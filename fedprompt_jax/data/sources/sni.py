@@ -1,0 +1,45 @@
+"""Super-NaturalInstructions: a folder of task files, or the embedded corpus."""
+
+from collections.abc import Iterable, Iterator
+import functools
+from pathlib import Path
+
+from ml_collections import config_dict
+
+from fedprompt_jax.data import sni, splits
+from fedprompt_jax.data.sources import tasks
+from fedprompt_jax.data.store import Source
+
+EMBEDDED = 'embedded'
+
+
+def open_source(data: config_dict.ConfigDict) -> Source:
+    """The folder at config.data.path, or the corpus in the package."""
+    if data.path != EMBEDDED:
+        return Source(
+            Path(data.path).name,
+            sni.content_fingerprint(data.path),
+            functools.partial(sni.iter_folder, data.path),
+        )
+    from fedprompt_jax.data import corpus
+
+    raw = corpus.generate()
+
+    def read() -> Iterable[sni.Task]:
+        return (sni.parse_task(name, task) for name, task in raw.items())
+
+    return Source('the embedded corpus', sni.fingerprint_of_raw(raw), read)
+
+
+def faults(config: config_dict.ConfigDict) -> Iterator[str]:
+    """What is wrong with the path, or with the lists of splits."""
+    yield from tasks.unread(config, 'columns', 'labels', 'metadata')
+    c = config.data
+    if c.path == EMBEDDED:
+        return
+    try:
+        sni.task_files(c.path)
+        if c.splits not in (*splits.RULES, splits.CLIENTS):
+            sni.read_splits(c.path, c.splits)
+    except ValueError as error:
+        yield f'config.data.path={c.path!r}: {error}'

@@ -1,0 +1,132 @@
+"""`python main.py` on a user's clients, on label words and on options."""
+
+import json
+
+import pytest
+
+from tests import tiny_sources
+from tests.main_test import Project, metrics
+
+SHORT = (
+    '--config.rounds=2',
+    '--config.local_steps=1',
+    '--config.personalization.epochs=2',
+    '--config.personalization.alphas=()',
+)
+
+
+class Sourced(Project):
+    """A project whose data are of another source."""
+
+    def flags(self, config, *more: str) -> list[str]:
+        keys = ('source', 'path', 'columns', 'labels', 'splits', 'template')
+        keys += ('separator', 'target')
+        data = {f'data.{k}': config.data[k] for k in keys}
+        return [*(f'--config.{k}={v}' for k, v in data.items()), *more]
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory) -> Sourced:
+    return Sourced(tmp_path_factory.mktemp('project'))
+
+
+@pytest.fixture(autouse=True)
+def quick_and_private(tmp_path, monkeypatch):
+    monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+    monkeypatch.setenv('HF_HOME', str(tmp_path / 'hf'))
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+
+
+def predictions(run) -> list[dict]:
+    text = (run / 'predictions.jsonl').read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def finish(project, name, config, *more):
+    """Runs main.py to its end and returns the run folder."""
+    done = project.run(name, *project.flags(config, *SHORT, *more))
+    assert done.returncode == 0, done.stderr
+    return project.folder / name
+
+
+def test_a_user_s_own_clients(project):
+    config = tiny_sources.jsonl(project.folder / 'jsonl', clients=9)
+    run = finish(project, 'jsonl', config, '--config.data.partition=client')
+    info = json.loads((run / 'run.json').read_text())
+    for line in (
+        'train: 5 clients of 6 ± 0.0 instances',
+        'validation: 2 clients',
+        'test: 2 clients',
+    ):
+        assert line in info['data']
+    path = config.data.path
+    with open(path) as file:
+        whose = [json.loads(line)['client'] for line in file]
+    names = {
+        whose[int(p['id'].split(':')[1]) - 1]
+        for p in predictions(run)
+        if p['prompt'] == 'global'
+    }
+    assert len(names) == 2  # the test clients' examples and no others
+
+
+@pytest.mark.parametrize('source', ['classification', 'multiple_choice'])
+def test_answers_that_are_chosen(source, project):
+    config = getattr(tiny_sources, source)(project.folder / source)
+    run = finish(
+        project,
+        source,
+        config,
+        '--config.data.partition=dirichlet',
+        '--config.data.client_size=8',
+        '--config.evaluation.choices=character',
+    )
+    found = predictions(run)
+    assert {p['prompt'] for p in found} >= {'bare', 'global', 'personalized'}
+    for p in found:
+        assert p['prediction'] in p['choices']
+        assert p['exact_match'] == (p['prediction'] == p['references'][0])
+        rates = [
+            loss / len(text)
+            for loss, text in zip(p['choice_losses'], p['choices'], strict=True)
+        ]
+        assert rates.index(min(rates)) == p['choices'].index(p['prediction'])
+    losses = [m['loss'] for m in metrics(run) if m['stage'] == 'train']
+    assert losses[-1] < losses[0]
+
+
+def test_faults_of_a_source_come_with_all_others(project):
+    config = tiny_sources.classification(project.folder / 'faulty')
+    config.data.labels = ()
+    flags = project.flags(
+        config,
+        '--config.data.splits=random',
+        '--config.data.partition=client',
+        '--config.data.target=so',
+        '--config.evaluation.choices=word',
+        '--config.batch_size=0',
+    )
+    done = project.run('faulty run', *flags)
+    assert done.returncode != 0
+    for text in (
+        'config.batch_size=0 must be',
+        'config.data.labels=() must be a word for each class',
+        "config.data.splits='random' splits by task type",
+        "config.data.partition='client' needs config.data.splits='clients'",
+        "config.data.partition='client' needs a source whose",
+        "config.data.target='so' must contain {output}",
+        "config.evaluation.choices='word' must be one of 'sum'",
+    ):
+        assert text in done.stderr, done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_a_wrong_column_stops_a_run_before_its_folder(project):
+    config = tiny_sources.classification(project.folder / 'wrong')
+    config.data.columns = ()
+    done = project.run('wrong run', *project.flags(config))
+    assert done.returncode != 0
+    assert "column 'text' is missing; the columns there are:" in done.stderr
+    assert 'sentence, label, idx' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (project.folder / 'wrong run').exists()
