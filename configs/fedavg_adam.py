@@ -87,7 +87,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.data.max_target = 128  # tokens, the end included
 
     # What is trained: a file in fedprompt_jax/peft. 'prompt' (before the
-    # input), 'prefix' (keys and values in every layer), 'lora' or 'ia3'.
+    # input), 'prefix' (keys and values in every layer, an encoder's where
+    # there is one), 'lora', 'ia3', or 'full': the whole model, by one client.
     c.peft = 'prompt'
     c.prompt = config_dict.ConfigDict()
     c.prompt.length = 10  # P, virtual tokens

@@ -24,6 +24,11 @@ def target_logits(model, base, params, e: Example) -> jax.Array:
     return jax.jit(call)(base, params, e.tokens, e.target_index, e.target)
 
 
+def bare_logits(model, base, e: Example) -> jax.Array:
+    """target_logits of a model that nothing was trained for."""
+    return target_logits(model, base, {}, e)
+
+
 def value_and_grad(model, base, params, e: Example):
     """Sum of -log p over an example's targets, and its gradient."""
     parts = e.tokens, e.target_index, e.target

@@ -118,6 +118,8 @@ class Generator:
         fixed = self.eos_ids, self.max_new_tokens
 
         def of(owner):
+            if model.kind.whole:  # its only owner is everybody's
+                return bank
             return jax.tree.map(lambda x: x[owner], bank)
 
         if model.decoder.config.encoder is not None:

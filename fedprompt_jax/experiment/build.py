@@ -175,6 +175,7 @@ def initial_params(
         generator(config.seed, 'initial prompt'),
         lm.base['embed']['embedding'],
         lambda text: lm.tokenizer.encode_batch([text], False)[0],
+        lm.base,
     )
     return kind.init(start)
 

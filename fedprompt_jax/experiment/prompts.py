@@ -1,4 +1,7 @@
-"""The prompts that a run leaves, as Hugging Face PEFT's adapters."""
+"""The prompts that a run leaves, as Hugging Face PEFT's adapters.
+
+Whole models, where those were trained, are checkpoints of transformers.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import jax
 
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.models import export, source
 from fedprompt_jax.peft import hf_adapter
 
 
@@ -18,6 +22,12 @@ def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
     base_model = str(experiment.folder.absolute())
 
     def save(name, tree):
+        if experiment.model.kind.whole:
+            dtype = experiment.config.model.dtype
+            names = source.read_names(experiment.folder)
+            path = folder / name
+            export.save(path, tree, names, experiment.folder, dtype)
+            return
         try:
             hf_adapter.save(
                 folder / name,

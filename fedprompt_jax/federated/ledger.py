@@ -34,7 +34,8 @@ def compute(
     """Real tokens, and the floating-point operations that they need.
 
     Two operations a multiply-add, N block parameters a token forward, as many
-    again backward: a frozen model has no weight gradients. Logits exist for
+    again backward: a frozen model has no weight gradients (a trained one does:
+    as many a third time). Logits exist for
     target tokens alone. A prompt counts once per (owner, step), or per example
     where it reads the text. Attention
     scores, padding and repeated prompts are not counted: this is the useful
@@ -54,6 +55,8 @@ def compute(
         tokens += sum(e.num_tokens for e in examples)
         tokens += packer.prompt_length * prompts
         targets += sum(len(e.target) for e in examples)
-    passes = 2 if training else 1
+    passes = 1
+    if training:  # backward, and the gradient of weights where they train
+        passes = 3 if model.kind.whole else 2
     work = tokens * block_params(config) + targets * target_params(config)
     return {'tokens': tokens, 'flops': 2 * passes * work}

@@ -33,6 +33,7 @@ class IA3:
     first_position: ClassVar[int] = 0
     reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     def init(self, start: Start) -> Params:
         """Ones: the bare model."""

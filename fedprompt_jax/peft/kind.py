@@ -19,11 +19,13 @@ class Start(NamedTuple):
       rng: host randomness of (seed, purpose).
       embedding: [V, E] embedding table of the base.
       encode: token ids of a text.
+      base: the model's whole tree.
     """
 
     rng: np.random.Generator
     embedding: jax.Array
     encode: Callable[[str], list[int]]
+    base: Any = None
 
 
 class Base(NamedTuple):
@@ -49,6 +51,7 @@ class Kind(Protocol):
       reads: whether virtual tokens read the text around them, as those of a
         prompt do; a prefix's keys and values are the same before any text.
       one_owner: whether all of a row must belong to one owner.
+      whole: whether it is a whole model, of which a bank holds but one.
     """
 
     @property
@@ -63,6 +66,9 @@ class Kind(Protocol):
     @property
     def one_owner(self) -> bool: ...
 
+    @property
+    def whole(self) -> bool: ...
+
     def init(self, start: Start) -> Params:
         """The parameters before any training."""
         ...
@@ -70,8 +76,9 @@ class Kind(Protocol):
     def expand(self, params: Params) -> dict[str, Any]:
         """What the model reads, from one owner's parameters.
 
-        'prompt' [P, E] are input embeddings of the slots; 'layers' is the
-        Flax collection 'peft' of the decoder's layers, leaves [layers, ...].
+        'prompt' [P, E] are input embeddings of the slots; 'params' is a whole
+        model's tree; what remains is the Flax collection 'peft' of the model,
+        leaves [layers, ...].
         """
         ...
 

@@ -35,6 +35,7 @@ class LoRA:
     first_position: ClassVar[int] = 0
     reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
 
     def init(self, start: Start) -> Params:
         """a from U(-1 / sqrt(in), 1 / sqrt(in)) as in PEFT; b is zero."""

@@ -16,6 +16,7 @@ class Nothing:
     first_position: ClassVar[int] = 0
     reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     def init(self, start: Start | None) -> Params:
         del start

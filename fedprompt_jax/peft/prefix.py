@@ -49,6 +49,7 @@ class Prefix:
     stack: tuple[str, ...] = ('layers',)
     reads: ClassVar[bool] = False
     one_owner: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     @property
     def slots(self) -> int:

@@ -34,6 +34,7 @@ class Prompt:
     text: str = ''
     reads: ClassVar[bool] = True
     one_owner: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     @property
     def slots(self) -> int:

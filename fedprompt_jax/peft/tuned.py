@@ -106,6 +106,9 @@ class TunedModel:
         """
         trained = jax.vmap(self.kind.expand)(bank)
         prompt = trained.pop('prompt', None)
+        if 'params' in trained:  # of the only owner
+            whole = trained.pop('params')
+            base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
         # Layers come first: each scanned layer takes its own slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
         return Bound(self.decoder, {'params': base, 'peft': trained}, prompt)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import transformers
 
-from fedprompt_jax.models import source
+from fedprompt_jax.models import export, source
 from tests.parity import cases, table
 from tests.parity.ours import Ours
 from tests.parity.subjects import GGUF, Subject
@@ -63,6 +63,7 @@ def compare(subject: Subject) -> Iterator[table.Row]:
         yield from compare_tokenizers(subject)
     else:
         yield compare_bfloat16(subject)
+        yield compare_export(subject)
         yield compare_shards(subject)
     if name == GGUF:
         yield from compare_imports(subject)
@@ -81,6 +82,18 @@ def compare_bfloat16(subject: Subject) -> table.Row:
     ours, torchs = (float(np.sqrt(np.mean(d**2))) for d in off)
     what = f"{name}: bf16 error, ours / PyTorch's"
     return table.Row('logits', what, 'ratio', ours / torchs, 1.25)
+
+
+def compare_export(subject: Subject) -> table.Row:
+    """A checkpoint that we wrote, computed by transformers."""
+    name, folder, ours, theirs, case, tolerance = subject
+    names, base = source.read_names(folder), ours.lm.base
+    with tempfile.TemporaryDirectory() as new:
+        export.save(Path(new), base, names, folder, 'float32')
+        again = Theirs(Path(new)).logits(case.texts)
+    what = f'{name}: our checkpoint, in PyTorch'
+    before = theirs.logits(case.texts)
+    return table.max_abs('weights', what, again, before, tolerance)
 
 
 def compare_shards(subject: Subject) -> table.Row:
