@@ -1,7 +1,8 @@
 """Our numbers beside those of PyTorch, Hugging Face PEFT and plain Python.
 
     python -m tests.parity                  # a table; fails if a row does
-    python -m tests.parity --write_golden   # the same numbers for golden_test
+    python -m tests.parity gemma2 t5        # of these models alone
+    python -m tests.parity --write_golden   # the same numbers for models_test
 
 Needs `pip install torch peft`. One file a group of comparisons; cases.py,
 ours.py and golden.py do without torch, for the ordinary suite uses them too.

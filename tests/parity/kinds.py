@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import peft
+import torch
 
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
@@ -23,7 +24,7 @@ from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity import table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject
-from tests.parity.theirs import TASKS, generate, mean_loss
+from tests.parity.theirs import TASKS, generate, mean_loss, to_torch
 
 TOLERANCE = 1e-4
 LENGTH, RANK, ALPHA = 4, 3, 6
@@ -68,6 +69,65 @@ def compare(subject: Subject) -> Iterator[table.Row]:
             yield from compare_one(subject, kind, params, theirs, name)
             restore(theirs)
         yield compare_saved_by_peft(subject, kind, name)
+    if subject.ours.lm.config.encoder is not None:
+        yield compare_hooked_prefix(subject, rng)
+
+
+def compare_hooked_prefix(subject: Subject, rng) -> table.Row:
+    """A prefix of an encoder: PyTorch's keys and values are overwritten.
+
+    Padding tokens stand where the prefix does, and a hook puts the prefix in
+    place of the keys and values that each layer computes of them.
+    """
+    c = subject.ours.lm.config
+    kind = Prefix(
+        (LENGTH,) * c.encoder.num_layers,
+        c.num_kv_heads,
+        c.head_dim,
+        scale=0.5,
+        stack=('encoder', 'layers'),
+    )
+    params = kind.init(_start(subject)._replace(rng=rng))
+    examples = [e._replace(owner=0) for e in subject.case.examples]
+    model, handles = subject.theirs.model, []
+    for layer, block in enumerate(model.encoder.block):
+        rows = np.asarray(params['prefix'][f'{layer:02d}'])  # [P, 2, K, h]
+        attention = block.layer[0].SelfAttention
+        for part, module in enumerate((attention.k, attention.v)):
+            mine = torch.tensor(rows[:, part].reshape(LENGTH, -1))
+            handles.append(module.register_forward_hook(overwrite(mine)))
+    losses = []
+    for e in examples:
+        text = np.concatenate([np.zeros(LENGTH, np.int32), e.query])
+        # The decoder does not read what stands there, as it has no states.
+        seen = np.concatenate([np.zeros(LENGTH), np.ones(len(e.query))])
+        encoded = model.encoder(input_ids=to_torch(text[None]))
+        out = model(
+            encoder_outputs=encoded,
+            attention_mask=to_torch(seen[None]),
+            labels=to_torch(e.target[None]),
+        )
+        losses.append(out.loss.item() * len(e.target))
+    for handle in handles:
+        handle.remove()
+    expected = sum(losses) / sum(len(e.target) for e in examples)
+    return table.relative(
+        'kinds',
+        f'{subject.name}: prefix, by hooks in PyTorch, loss',
+        [our_loss(subject, kind, params, examples)],
+        [expected],
+        TOLERANCE,
+    )
+
+
+def overwrite(rows: torch.Tensor):
+    """A hook that replaces the first rows of a layer's output."""
+
+    def hook(module, inputs, output):
+        del module, inputs
+        return torch.cat([rows[None], output[:, len(rows) :]], dim=1)
+
+    return hook
 
 
 def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import transformers
 
-from fedprompt_jax.models import export, source
+from fedprompt_jax.models import export, relative, source
 from tests.parity import cases, table
 from tests.parity.ours import Ours
 from tests.parity.subjects import GGUF, Subject
@@ -65,8 +65,28 @@ def compare(subject: Subject) -> Iterator[table.Row]:
         yield compare_bfloat16(subject)
         yield compare_export(subject)
         yield compare_shards(subject)
+    if ours.lm.config.encoder is not None:
+        yield compare_buckets(subject)
     if name == GGUF:
         yield from compare_imports(subject)
+
+
+def compare_buckets(subject: Subject) -> table.Row:
+    """T5's buckets of all distances up to 300, by its own function."""
+    attention = subject.theirs.model.encoder.block[0].layer[0].SelfAttention
+    at = np.arange(301)[None]
+    pairs = []
+    for causal in (False, True):
+        for sizes in ((32, 128), (32, 64), (8, 20)):
+            ours = relative.bucket(at, at, *sizes, causal)[0]
+            theirs = attention._relative_position_bucket(
+                torch.tensor(at[0][None, :] - at[0][:, None]),
+                not causal,
+                *sizes,
+            )
+            pairs.append((np.asarray(ours), theirs.numpy()))
+    what = f'{subject.name}: buckets of relative positions'
+    return table.differing('logits', what, *zip(*pairs, strict=True))
 
 
 def compare_bfloat16(subject: Subject) -> table.Row:

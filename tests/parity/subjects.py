@@ -1,6 +1,6 @@
 """The models that are compared, each loaded twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,18 +44,22 @@ class Subject(NamedTuple):
         return self.name in tiny_families.CONFIGS
 
 
-def make(scratch: Path, cache_dir: Path) -> Iterator[Subject]:
-    """Tiny models, the families' among them, and SmolLM2-135M."""
-    for tied in (True, False):
-        name = 'tiny_tied' if tied else 'tiny_untied'
-        case = tiny_case(scratch / name, tied)
-        yield _subject(name, scratch / name, case, 1e-4)
-    for name in tiny_families.CONFIGS:
-        case = family_case(scratch / name, name)
-        yield _subject(name, scratch / name, case, 1e-4)
-    folder = source.resolve(SMOLLM2, cache_dir)
-    subject = _subject(GGUF, folder, None, 1e-3)
-    yield subject._replace(case=smollm2_case(subject.ours.lm.tokenizer))
+def make(
+    scratch: Path, cache_dir: Path, names: Iterable[str]
+) -> Iterator[Subject]:
+    """The models of those names: tiny ones, the families', SmolLM2-135M."""
+    for name in names:
+        folder = scratch / name
+        if name == GGUF:
+            folder = source.resolve(SMOLLM2, cache_dir)
+            subject = _subject(name, folder, None, 1e-3)
+            case = smollm2_case(subject.ours.lm.tokenizer)
+            yield subject._replace(case=case)
+        elif name in tiny_families.CONFIGS:
+            yield _subject(name, folder, family_case(folder, name), 1e-4)
+        else:
+            case = tiny_case(folder, tied=name == 'tiny_tied')
+            yield _subject(name, folder, case, 1e-4)
 
 
 def _subject(name, folder, case, tolerance) -> Subject:

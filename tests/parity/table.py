@@ -77,3 +77,38 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
             f'{r.difference:10.2g} {r.tolerance:9.0e} '
             f'{"ok" if r.ok else "FAIL"}'
         )
+
+
+# Column of the summary -> (group, words that what is compared has).
+COLUMNS = {
+    'padded': ('logits', 'padded batch'),
+    'packed': ('logits', 'packed rows'),
+    'cached': ('logits', 'cached'),
+    'greedy': ('greedy', ''),
+    'prompt': ('PEFT', ''),
+    'prefix': ('kinds', 'prefix'),
+    'lora': ('kinds', 'lora'),
+    'ia3': ('kinds', 'ia3'),
+}
+
+
+def summary(rows: Sequence[Row]) -> Iterator[str]:
+    """A line a model: its largest difference in each column.
+
+    Of logits the absolute difference, of greedy texts the number that differ,
+    of a kind's losses and gradients the relative one.
+    """
+    models = dict.fromkeys(r.what.partition(':')[0] for r in rows)
+    yield f'{"model":14}' + ''.join(f'{name:>9}' for name in COLUMNS)
+    for model in models:
+        own = [r for r in rows if r.what.startswith(f'{model}:')]
+        cells = []
+        for group, words in COLUMNS.values():
+            found = [
+                r.difference
+                for r in own
+                if r.group == group and words in r.what
+            ]
+            cells.append(f'{max(found):9.2g}' if found else f'{"–":>9}')
+        if any('–' not in cell for cell in cells):
+            yield f'{model:14}' + ''.join(cells)
