@@ -9,7 +9,7 @@ import pytest
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.store import Source, Template, open_store
 from fedprompt_jax.models import source
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
 from tests import plain, tiny
@@ -43,7 +43,7 @@ def lm(tmp_path_factory):
 @pytest.fixture(scope='session')
 def model(lm):
     """Its decoder with a soft prompt."""
-    return TunedModel(Decoder(lm.config), Prompt(plain.P))
+    return TunedModel(Transformer(lm.config), Prompt(plain.P))
 
 
 @pytest.fixture(scope='session')
@@ -55,7 +55,7 @@ def poisonous(tmp_path_factory):
     base = jax.tree.map(lambda x: x, lm.base)
     embedding = base['embed']['embedding'].at[299].set(jnp.nan)
     base['embed'] = {'embedding': embedding}
-    return TunedModel(Decoder(lm.config), Prompt(plain.P)), base
+    return TunedModel(Transformer(lm.config), Prompt(plain.P)), base
 
 
 @pytest.fixture(scope='session')

@@ -94,7 +94,7 @@ AUXILIARY = [('gpt2-xl', 112_793_600), ('opt-1.3b', 157_517_824)]
 
 
 def config_of(name: str):
-    return families.decoder_config(CONFIGS[name])
+    return families.model_config(CONFIGS[name])
 
 
 def trained(name: str, kind: str, **settings) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import export, families, source
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.kind import Start
 from fedprompt_jax.peft.none import Nothing
@@ -30,7 +30,7 @@ def subject(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     tiny_families.make_checkpoint(folder, request.param)
     lm = source.load(folder, jnp.float32)
-    model = TunedModel(Decoder(lm.config), Full())
+    model = TunedModel(Transformer(lm.config), Full())
     table = lm.base['embed']['embedding']
     start = Start(np.random.default_rng(0), table, lambda text: [], lm.base)
     bank = jax.tree.map(lambda x: x[None], model.kind.init(start))
@@ -50,7 +50,7 @@ def test_its_gradient_is_that_of_the_weights(subject):
     packer = model.packer(Shape(64, 48, (2,)))
     packed = PackedSimulation(model, lm.base, packer, 'token', plain.same)
     vmapped = VmappedSimulation(model, lm.base, 'token', plain.same)
-    bare = TunedModel(Decoder(lm.config), Nothing())
+    bare = TunedModel(Transformer(lm.config), Nothing())
 
     def loss(base):
         logits = [plain_kinds.bare_logits(bare, base, e) for e in examples]
@@ -87,7 +87,7 @@ def test_what_is_trained_is_a_checkpoint(subject, tmp_path):
 
 def assert_writes_alike(lm, model, bank, again):
     """A bank of one writes what the checkpoint made of it does."""
-    bare = TunedModel(Decoder(lm.config), Nothing())
+    bare = TunedModel(Transformer(lm.config), Nothing())
     queries = [Query(0, e.query) for e in make_examples(lm)]
     texts = [
         Generator(

@@ -42,7 +42,7 @@ def _assert_comes_back(folder, tmp_path):
         if 'gemma' in configs[0]['model_type'] and 'norm' in name:
             tensor = (tensor + one) - one  # the file has rounded it
         np.testing.assert_array_equal(after[name], tensor, err_msg=name)
-    old, new = map(families.decoder_config, configs)
+    old, new = map(families.model_config, configs)
     assert old == new
     source.load(out, 'float32')
 

@@ -22,7 +22,7 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.models import source
-    from fedprompt_jax.models.decoder import Decoder
+    from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
     from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
@@ -35,7 +35,7 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     assert len(kernel.sharding.device_set) == data * model
     assert kernel.addressable_shards[0].data.shape[-1] == 64 // model
     put = mesh_lib.put_rows(mesh)
-    model = TunedModel(Decoder(lm.config), Prompt(plain.P))
+    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
     bank = mesh_lib.put_replicated(mesh)(bank)

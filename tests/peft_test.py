@@ -16,7 +16,7 @@ from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import families, sizes, source
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft import hf_adapter, ia3, lora, modules, prefix
 from fedprompt_jax.peft.kind import Base, Start
 from fedprompt_jax.peft.prompt import Prompt
@@ -85,7 +85,7 @@ def lm(case):
 
 @pytest.fixture(scope='module')
 def model(case):
-    return TunedModel(Decoder(case[0].config), case[1])
+    return TunedModel(Transformer(case[0].config), case[1])
 
 
 @pytest.fixture(scope='module')
@@ -112,7 +112,7 @@ def simulations(model, lm):
 def random_examples(model, seed, counts):
     """Ragged examples of the owners, as the model takes them."""
     examples = plain.random_examples(np.random.default_rng(seed), counts)
-    objective = model.decoder.config.objective
+    objective = model.transformer.config.objective
     if objective == 'causal_lm':
         return examples
     return [cases.place_targets(e, objective) for e in examples]
@@ -212,7 +212,7 @@ def test_an_adapter_comes_back(model, bank, tmp_path):
     ):
         return  # PEFT has no such prefix, or only what its MLP gives
     params = jax.tree.map(lambda x: x[0], bank)
-    hf_adapter.save(tmp_path, kind, params, 'base', model.decoder.config)
+    hf_adapter.save(tmp_path, kind, params, 'base', model.transformer.config)
     back = hf_adapter.load(tmp_path, kind)
     jax.tree.map(np.testing.assert_array_equal, params, back)
 
@@ -227,7 +227,7 @@ def test_every_file_is_a_kind_with_its_contract():
 def test_a_target_that_matches_nothing_names_what_there_is(tmp_path):
     folder = tiny.make_checkpoint(tmp_path)
     fields = tiny.read_json(folder / 'config.json')
-    config = families.decoder_config(fields)
+    config = families.model_config(fields)
     base = Base(config, families.names(fields), sizes.param_shapes(config))
     assert [m.path[-1] for m in modules.find(base, 'q_proj|v_proj', '')] == [
         'query',

@@ -119,7 +119,7 @@ def test_a_prompt_of_length_0_is_the_bare_model(model, lm):
     @jax.jit
     def log_p(tokens):
         return jax.nn.log_softmax(
-            model.decoder.apply({'params': lm.base}, tokens)
+            model.transformer.apply({'params': lm.base}, tokens)
         )
 
     def bare(tokens):  # right padding hides behind the causal mask

@@ -51,7 +51,7 @@ def logits(model, base, params, tokens) -> jax.Array:
     """Logits [P + n, V] of one prompt and the n tokens behind it."""
 
     def call(method, *args):
-        return model.decoder.apply({'params': base}, *args, method=method)
+        return model.transformer.apply({'params': base}, *args, method=method)
 
     x = jnp.concatenate([params['prompt'], call('embed_tokens', tokens)])
     n = len(x)

@@ -46,10 +46,10 @@ def _value_and_grad(model, base, params, tokens, at, target):
 
 
 def _target_logits(model, base, params, tokens, at, target):
-    kind, config = model.kind, model.decoder.config
+    kind, config = model.kind, model.transformer.config
     if isinstance(kind, lora.LoRA | ia3.IA3):
         base = merged(kind, base, params)
-    call = functools.partial(model.decoder.apply, {'params': base})
+    call = functools.partial(model.transformer.apply, {'params': base})
     x = call(tokens[None], method='embed_tokens')
     first, past = 0, None
     if isinstance(kind, Prompt):

@@ -18,7 +18,7 @@ from fedprompt_jax.federated.algorithm import Ingredients
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import token_loss
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.transformer import Transformer
 from tests import plain
 from tests.plain import PACKER, P, same
 
@@ -191,7 +191,9 @@ def _padding(name):
 def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
     bank, examples = cohort
     (grid,) = PACKER.pack(examples, token_weights(examples, 'sequence'))
-    remat = dataclasses.replace(model, decoder=Decoder(lm.config, remat=True))
+    remat = dataclasses.replace(
+        model, transformer=Transformer(lm.config, remat=True)
+    )
 
     def jaxpr(model):
         call = functools.partial(packed.grid_gradients, model)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from fedprompt_jax.models import families, sizes
-from tests import tiny
+from tests import extensions, tiny
+
+extensions.install()  # it has a family of its own
 
 WIDTH, LAYERS, HEADS, HEAD_DIM, MLP, POSITIONS = 32, 3, 4, 8, 48, 96
 WINDOW = 6  # short enough to bite
@@ -157,6 +159,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
         'type_vocab_size': 1,
         'layer_norm_eps': 1e-5,
     },
+    'starcoder2': _LLAMA
+    | {
+        'model_type': 'starcoder2',
+        'hidden_act': 'gelu_pytorch_tanh',
+        'norm_epsilon': 1e-5,
+        'sliding_window': WINDOW,
+        'tie_word_embeddings': True,
+    },
     't5': _T5 | {'num_layers': LAYERS, 'feed_forward_proj': 'relu'},
     't5_v1_1': _T5
     | {
@@ -191,7 +201,7 @@ def make_checkpoint(folder: Path, name: str, shards: int = 1) -> Path:
 def random_tensors(config: dict[str, Any]) -> dict[str, np.ndarray]:
     """All tensors by their HF names, f32; scales near what leaves x alone."""
     rng = np.random.default_rng(len(config))
-    decoder = families.decoder_config(config)
+    decoder = families.model_config(config)
     shapes = sizes.param_shapes(decoder)
     scale = float(decoder.norm != 'rms_plus_one')
     tensors = {}

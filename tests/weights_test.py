@@ -13,7 +13,7 @@ from tests import tiny
 
 def _load(folder, dtype='float32', sharding=None):
     hf = tiny.read_json(folder / 'config.json')
-    config, names = families.decoder_config(hf), families.names(hf)
+    config, names = families.model_config(hf), families.names(hf)
     return weights.load_weights(folder, names, config, dtype, sharding)
 
 
@@ -104,7 +104,7 @@ def test_sharding_function_places_every_leaf(tmp_path):
 @pytest.mark.parametrize('tied', [True, False])
 def test_parameter_counts(tmp_path, tied):
     folder = tiny.make_checkpoint(tmp_path, tied=tied)
-    config = families.decoder_config(tiny.read_json(folder / 'config.json'))
+    config = families.model_config(tiny.read_json(folder / 'config.json'))
     params, count = (
         _load(folder),
         sum(t.size for t in _tensors(folder).values()),
@@ -234,7 +234,7 @@ def test_config_defaults_are_those_of_hf(tmp_path):
         'rope_theta',
         'tie_word_embeddings',
     )
-    config = families.decoder_config(
+    config = families.model_config(
         _hf(tmp_path, **dict.fromkeys(optional, ...))
     )
     assert (config.num_kv_heads, config.head_dim) == (4, 8)
@@ -246,8 +246,8 @@ def test_old_and_new_rope_keys_mean_the_same(tmp_path):
     old = _hf(tmp_path, rope_theta=5e5, rope_scaling=None)
     rope = {'rope_type': 'default', 'rope_theta': 5e5}
     new = _hf(tmp_path, rope_theta=..., rope_parameters=rope, dtype='bfloat16')
-    assert families.decoder_config(old) == families.decoder_config(new)
-    assert families.decoder_config(new).rotary == Rotary(5e5)
+    assert families.model_config(old) == families.model_config(new)
+    assert families.model_config(new).rotary == Rotary(5e5)
 
 
 @pytest.mark.parametrize(
@@ -275,11 +275,11 @@ def test_what_is_not_computed_is_refused(tmp_path, key, value):
     if key == 'hidden_size':
         changes['head_dim'] = None
     with pytest.raises(ValueError, match=key):
-        families.decoder_config(_hf(tmp_path, **changes))
+        families.model_config(_hf(tmp_path, **changes))
 
 
 def test_all_config_faults_come_together(tmp_path):
     hf = _hf(tmp_path, sliding_window=8, vocab_size=-1, hidden_act='gelu')
     with pytest.raises(ValueError, match=r'gelu.*sliding') as error:
-        families.decoder_config(hf)
+        families.model_config(hf)
     assert 'vocab_size=-1' in str(error.value)

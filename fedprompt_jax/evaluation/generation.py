@@ -83,7 +83,7 @@ class Generator:
           queries: of any owners, in any order.
           progress: what the progress bar says; '' shows none.
         """
-        if self.model.decoder.config.objective == 'masked_lm':
+        if self.model.transformer.config.objective == 'masked_lm':
             raise ValueError('A masked language model generates no text.')
         lengths = [len(q.tokens) for q in queries]
         order = sorted(range(len(queries)), key=lambda i: -lengths[i])
@@ -122,7 +122,7 @@ class Generator:
                 return bank
             return jax.tree.map(lambda x: x[owner], bank)
 
-        if model.decoder.config.encoder is not None:
+        if model.transformer.config.encoder is not None:
             return lambda owner, *queries: seq2seq.greedy(
                 model, base, of(owner), *queries, *fixed
             )

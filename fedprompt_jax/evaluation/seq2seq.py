@@ -91,7 +91,7 @@ def greedy(
         return jnp.isin(token, jnp.array(eos_ids))
 
     memory = encoded()
-    start = jnp.full((rows, 1), bound.decoder.config.start_token)
+    start = jnp.full((rows, 1), bound.transformer.config.start_token)
     alone = jnp.ones((rows, 1, 1), bool)
     now = at(jnp.zeros((rows, 1), int))
     hidden, own, known = bound.decode(start, now, alone, memory)

@@ -37,13 +37,13 @@ from fedprompt_jax.federated.algorithm import (
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.sizes import (
     block_params,
     param_shapes,
     target_params,
 )
 from fedprompt_jax.models.tokenizer import Tokenizer
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Base, Kind, Params, Start
 from fedprompt_jax.peft.tuned import TunedModel
 
@@ -127,8 +127,8 @@ def build(
         jnp.dtype(config.model.dtype),
         mesh_lib.base_sharding(mesh, sizes),
     )
-    decoder = Decoder(lm.config, remat=config.model.remat)
-    model = TunedModel(decoder, make_kind(config, folder))
+    transformer = Transformer(lm.config, remat=config.model.remat)
+    model = TunedModel(transformer, make_kind(config, folder))
     module = algorithms.get(config.algorithm)
     pooled = getattr(module, 'POOLED', False)
     population = Pooled(data.population) if pooled else data.population
@@ -228,7 +228,7 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
     targets = data.store.scored_lengths[used]
     # Scores come in bulk: one number of rows serves all.
     packer = _packer(config, model, data.store, used, targets, batches, (0.25,))
-    decoder = Generator(
+    generate = Generator(
         model,
         lm.base,
         eos_ids=lm.tokenizer.eos_ids,
@@ -238,7 +238,7 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
         max_tokens=config.packing.max_tokens,
     )
     rule = config.evaluation.choices
-    return Evaluator(data.store, lm.tokenizer, packer, decoder, rule)
+    return Evaluator(data.store, lm.tokenizer, packer, generate, rule)
 
 
 def _packer(
@@ -250,7 +250,7 @@ def _packer(
     batches: Sequence[Sequence[Example]],
     shares: tuple[float, ...],
 ) -> Packer:
-    tokens, sizes = store.row_lengths(used, targets), model.decoder.config
+    tokens, sizes = store.row_lengths(used, targets), model.transformer.config
     block, layers = block_params(sizes), sizes.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     return choose_shapes(

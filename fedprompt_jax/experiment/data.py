@@ -17,7 +17,7 @@ from fedprompt_jax.data.store import (
     open_store,
 )
 from fedprompt_jax.experiment.config import raise_all
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 
 MANY = 0.05  # share of truncated texts above which a warning is due
 
@@ -63,7 +63,7 @@ class FederatedData:
 def load(
     config: config_dict.ConfigDict,
     tokenizer: Tokenizer,
-    sizes: DecoderConfig,
+    sizes: ModelConfig,
     cache_dir: Path,
 ) -> FederatedData:
     """Reads, splits and partitions the data as config.data says.

@@ -47,7 +47,7 @@ def compute(
       training: forward and backward, else forward alone.
     """
     tokens = targets = 0
-    packer, config = model.packer(), model.decoder.config
+    packer, config = model.packer(), model.transformer.config
     for examples in steps:
         examples = list(examples)
         owners = {e.owner for e in examples}

@@ -9,7 +9,7 @@ import re
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.sizes import param_shapes
 
 # Path of a base leaf -> how it is cut over 'model'. The first match counts;
@@ -46,7 +46,7 @@ def make_mesh(data: int, model: int) -> Mesh:
 
 
 def base_sharding(
-    mesh: Mesh, config: DecoderConfig
+    mesh: Mesh, config: ModelConfig
 ) -> Callable[[str], NamedSharding]:
     """Path of a base leaf, such as 'layers/mlp/up/kernel' -> its sharding.
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.models import rotary as rotary_lib
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places, RMSNorm, soft_cap
 from fedprompt_jax.models.linear import Linear
 
@@ -37,7 +37,7 @@ class Memory(NamedTuple):
 class Attention(nn.Module):
     """Grouped-query attention over the row and what came before it."""
 
-    config: DecoderConfig
+    config: ModelConfig
 
     @nn.compact
     def __call__(
@@ -129,7 +129,7 @@ class Attention(nn.Module):
 class CrossAttention(nn.Module):
     """Attention of a decoder's tokens over an encoder's output."""
 
-    config: DecoderConfig
+    config: ModelConfig
 
     @nn.compact
     def __call__(
@@ -159,7 +159,7 @@ class CrossAttention(nn.Module):
         return output(out, owner), (k, v)
 
 
-def project(c: DecoderConfig, name: str, x, owner, heads: int) -> jax.Array:
+def project(c: ModelConfig, name: str, x, owner, heads: int) -> jax.Array:
     """Heads [R, L, heads, h] of x, by the calling module's layer `name`."""
     size = heads * c.head_dim
     y = Linear(size, c.attention_bias, name=name)(x, owner)

@@ -1,7 +1,7 @@
 """What a language model is made of, family by family.
 
 A family's file turns Hugging Face's config.json into one of these; the
-decoder reads nothing else. Everything is hashable: jit keeps it static.
+model reads nothing else. Everything is hashable: jit keeps it static.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Rotary:
 
 
 @dataclasses.dataclass(frozen=True)
-class DecoderConfig:
+class ModelConfig:
     """Sizes and parts of a model; the defaults make a Llama.
 
     It is a causal language model (GPT), a masked one (RoBERTa: `causal` is
@@ -35,7 +35,7 @@ class DecoderConfig:
     Attributes:
       vocab_size: V, rows of the embedding table.
       width: D, size of a hidden state.
-      num_layers: decoder blocks.
+      num_layers: blocks.
       num_heads: query heads.
       num_kv_heads: key and value heads, each shared by a group of queries.
       head_dim: h; num_heads * head_dim may differ from D.
@@ -114,7 +114,7 @@ class DecoderConfig:
     activation: str = 'silu'
     mlp_bias: bool = False
     causal: bool = True
-    encoder: 'DecoderConfig | None' = None
+    encoder: 'ModelConfig | None' = None
     start_token: int = 0
     relative_buckets: int = 0
     relative_distance: int = 128
@@ -132,6 +132,6 @@ class DecoderConfig:
         return 'causal_lm' if self.causal else 'masked_lm'
 
     @property
-    def reader(self) -> 'DecoderConfig':
+    def reader(self) -> 'ModelConfig':
         """Of the layers that read the query: the encoder if there is one."""
         return self.encoder or self

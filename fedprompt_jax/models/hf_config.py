@@ -43,7 +43,7 @@ class HFConfig:
         return value
 
     def only(self, key: str, *allowed: Any, default: Any = None) -> Any:
-        """A field of which the decoder computes these values alone."""
+        """A field of which these values alone are computed."""
         value = self.get(key, default)
         if value not in (allowed or (None,)):
             words = ' or '.join(map(repr, allowed))

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.linear import Linear
 
 
@@ -69,7 +69,7 @@ class LayerNorm(nn.Module):
         return y.astype(x.dtype)
 
 
-def norm(config: DecoderConfig, name: str) -> nn.Module:
+def norm(config: ModelConfig, name: str) -> nn.Module:
     """The family's norm of hidden states."""
     if config.norm == 'layer':
         return LayerNorm(config.norm_eps, name=name)
@@ -80,7 +80,7 @@ def norm(config: DecoderConfig, name: str) -> nn.Module:
 class MLP(nn.Module):
     """down(act(gate x) * up x), or down(act(up x)) where it is not gated."""
 
-    config: DecoderConfig
+    config: ModelConfig
 
     @nn.compact
     def __call__(self, x: jax.Array, owner: jax.Array) -> jax.Array:

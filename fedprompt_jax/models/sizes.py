@@ -1,4 +1,4 @@
-"""Shapes and numbers of a decoder's parameters, from the decoder itself."""
+"""Shapes and numbers of a model's parameters, from the model itself."""
 
 import functools
 import math
@@ -7,29 +7,29 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.models.config import DecoderConfig
-from fedprompt_jax.models.decoder import Decoder
+from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.transformer import Transformer
 
 
 @functools.cache
-def param_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
+def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter leaf, keyed by its path joined with '/'.
 
     Kernels are (in, out); leaves of `layers` have a leading layer axis.
     """
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    tree = jax.eval_shape(Decoder(config).init, key, tokens)['params']
+    tree = jax.eval_shape(Transformer(config).init, key, tokens)['params']
     flat = flax.traverse_util.flatten_dict(tree, sep='/')
     return {path: leaf.shape for path, leaf in flat.items()}
 
 
-def num_params(config: DecoderConfig) -> int:
+def num_params(config: ModelConfig) -> int:
     """Number of parameters of the whole model; a tied table counts once."""
     return sum(math.prod(shape) for shape in param_shapes(config).values())
 
 
-def block_params(config: DecoderConfig) -> int:
+def block_params(config: ModelConfig) -> int:
     """Number of parameters every token read passes: layers, nothing else.
 
     A forward pass costs 2 * block_params FLOPs a token before attention
@@ -41,7 +41,7 @@ def block_params(config: DecoderConfig) -> int:
     return sum(math.prod(s) for path, s in shapes if path.startswith(stack))
 
 
-def target_params(config: DecoderConfig) -> int:
+def target_params(config: ModelConfig) -> int:
     """Number of parameters that every target token passes besides."""
     head = ('head/kernel', 'head_dense/kernel')
     shapes = param_shapes(config).items()

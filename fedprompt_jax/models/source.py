@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedprompt_jax.models import families, hub, shards
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.tokenizer import Tokenizer
 
@@ -25,7 +25,7 @@ _CONVERSION = 1
 class LanguageModel(NamedTuple):
     """A frozen language model and all that belongs to it."""
 
-    config: DecoderConfig  # its sizes
+    config: ModelConfig  # its sizes
     base: dict[str, Any]  # its parameter tree, on device
     tokenizer: Tokenizer
     fingerprint: str  # of the checkpoint; sha256 in hex
@@ -73,15 +73,15 @@ def check(spec: str) -> list[str]:
         return []
     tests = (
         lambda: shards.shard_paths(found),
-        lambda: families.decoder_config(_hf_config(found)),
+        lambda: families.model_config(_hf_config(found)),
         lambda: _require_tokenizer(found),
     )
     return [fault for test in tests if (fault := _fault(test))]
 
 
-def read_config(folder: str | Path) -> DecoderConfig:
+def read_config(folder: str | Path) -> ModelConfig:
     """The sizes of the model in a Hugging Face folder; no weights are read."""
-    return families.decoder_config(_hf_config(Path(folder)))
+    return families.model_config(_hf_config(Path(folder)))
 
 
 def read_names(folder: str | Path) -> tuple[Name, ...]:
@@ -104,7 +104,7 @@ def load(
 
     folder = Path(folder)
     hf_config = _hf_config(folder)
-    config = families.decoder_config(hf_config)
+    config = families.model_config(hf_config)
     tokenizer = Tokenizer.from_folder(folder)
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(

@@ -17,7 +17,7 @@ from fedprompt_jax.models.attention import (
     KeysValues,
     Memory,
 )
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places
 
 
@@ -50,7 +50,7 @@ class Context(NamedTuple):
 class Block(nn.Module):
     """One layer: attention and MLP, with norms where the layout has them."""
 
-    config: DecoderConfig
+    config: ModelConfig
 
     @nn.compact
     def __call__(self, x, past, known, local, context: Context):
@@ -103,7 +103,7 @@ class Stack(nn.Module):
         activations (less memory, a third more work).
     """
 
-    config: DecoderConfig
+    config: ModelConfig
     remat: bool = False
 
     def setup(self):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.shards import shard_paths
 from fedprompt_jax.models.sizes import param_shapes
@@ -48,7 +48,7 @@ class _Leaf(NamedTuple):
 def load_weights(
     folder: str | Path,
     names: Iterable[Name],
-    config: DecoderConfig,
+    config: ModelConfig,
     dtype: Any,
     sharding: Sharding | None = None,
 ) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _open(shard: Path):
 
 
 def _plan(
-    files: Mapping[Path, Any], names: list[Name], config: DecoderConfig
+    files: Mapping[Path, Any], names: list[Name], config: ModelConfig
 ) -> dict[str, _Leaf]:
     """Every leaf with its tensors; ValueError with all that does not fit."""
     faults: list[str] = []

@@ -7,7 +7,7 @@ import flax.traverse_util
 import numpy as np
 from safetensors import numpy as safetensors
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.peft.kind import Kind, Params
 
 # (PEFT has no task for masked language models; this one takes any model.)
@@ -23,7 +23,7 @@ def save(
     kind: Kind,
     params: Params,
     base_model: str,
-    sizes: DecoderConfig,
+    sizes: ModelConfig,
 ) -> None:
     """Writes a folder that peft.PeftModel.from_pretrained reads.
 

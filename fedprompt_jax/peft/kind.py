@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 
 Params = dict[str, Any]  # a tree of f32 arrays: what one owner trains
@@ -37,7 +37,7 @@ class Base(NamedTuple):
       shapes: of its leaves, by path.
     """
 
-    config: DecoderConfig
+    config: ModelConfig
     names: tuple[Name, ...]
     shapes: dict[str, tuple[int, ...]]
 

@@ -16,7 +16,7 @@ def target_states(bound: Bound, grid: Grid) -> jax.Array:
     """
     at = (grid.position, grid.owner, grid.slot)
     places, tokens = Places(*map(jnp.asarray, at)), jnp.asarray(grid.tokens)
-    config = bound.decoder.config
+    config = bound.transformer.config
     mask = attention_mask(grid, config.reader.causal)
     if config.encoder is not None:
         encoded = bound.encode(tokens, places, mask)
@@ -51,7 +51,7 @@ def _decoded(bound: Bound, grid: Grid, encoded: jax.Array) -> jax.Array:
     first = example != before
     place = jnp.arange(example.shape[1])
     began = jax.lax.cummax(jnp.where(first, place, 0), axis=1)
-    start = bound.decoder.config.start_token
+    start = bound.transformer.config.start_token
     tokens = jnp.where(first, start, jnp.roll(label, 1, axis=1))
     nothing = jnp.full_like(example, -1)
     places = Places(place - began, jnp.asarray(grid.target_owner), nothing)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
-from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Kind
 
 
@@ -17,12 +17,12 @@ class Bound(NamedTuple):
     """A model whose tokens say which owner's parameters they use.
 
     Attributes:
-      decoder: the model.
+      transformer: the model.
       variables: 'params', and 'peft' if layers have trained parameters.
       prompt: [C, P, E] input embeddings of slots, or None.
     """
 
-    decoder: Decoder
+    transformer: Transformer
     variables: dict[str, Any]
     prompt: jax.Array | None
 
@@ -34,14 +34,14 @@ class Bound(NamedTuple):
         past: KeysValues | None = None,
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
-        """Decoder.hidden_states of tokens int [R, L] at their places."""
+        """Transformer.hidden_states of tokens int [R, L] at their places."""
         x = self._embedded(tokens, places)
         return self._apply('hidden_states', x, places, mask, past, past_places)
 
     def encode(
         self, tokens: jax.Array, places: Places, mask: jax.Array
     ) -> jax.Array:
-        """Decoder.encode of tokens int [R, L] at their places."""
+        """Transformer.encode of tokens int [R, L] at their places."""
         x = self._embedded(tokens, places)
         return self._apply('encode', x, places, mask)
 
@@ -53,7 +53,7 @@ class Bound(NamedTuple):
         memory: Memory,
         *more,
     ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
-        """Decoder.decode of tokens int [R, L], none of them virtual."""
+        """Transformer.decode of tokens int [R, L], none of them virtual."""
         x = self._apply('embed_tokens', tokens)
         return self._apply('decode', x, places, mask, memory, *more)
 
@@ -73,17 +73,17 @@ class Bound(NamedTuple):
         return self._apply('logits', hidden)
 
     def _apply(self, method: str, *args) -> Any:
-        return self.decoder.apply(self.variables, *args, method=method)
+        return self.transformer.apply(self.variables, *args, method=method)
 
 
 @dataclasses.dataclass(frozen=True)
 class TunedModel:
-    """A decoder and the kind of parameters that is trained in it.
+    """A model and the kind of parameters that is trained in it.
 
     Hashable, so that jit keeps it static.
     """
 
-    decoder: Decoder
+    transformer: Transformer
     kind: Kind
 
     def packer(self, *shapes: Shape) -> Packer:
@@ -94,14 +94,14 @@ class TunedModel:
             shapes,
             kind.first_position,
             kind.one_owner,
-            self.decoder.config.reader.causal or not kind.reads,
+            self.transformer.config.reader.causal or not kind.reads,
         )
 
     def bind(self, base, bank) -> Bound:
         """The model under a bank.
 
         Args:
-          base: the decoder's parameters.
+          base: the model's parameters.
           bank: trained parameters of C owners, leaves [C, ...].
         """
         trained = jax.vmap(self.kind.expand)(bank)
@@ -111,4 +111,6 @@ class TunedModel:
             base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
         # Layers come first: each scanned layer takes its own slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
-        return Bound(self.decoder, {'params': base, 'peft': trained}, prompt)
+        return Bound(
+            self.transformer, {'params': base, 'peft': trained}, prompt
+        )

@@ -90,7 +90,7 @@ def family_case(folder: Path, name: str) -> Case:
     tiny_families.make_checkpoint(folder, name)
     sizes = [(0, 15, 3), (0, 9, 1), (1, 14, 6), (2, 1, 2), (2, 7, 4)]
     texts = [e.query for e in random_examples([(0, 21, 1), (0, 9, 1)], 2)]
-    sizes_of = families.decoder_config(tiny.read_json(folder / 'config.json'))
+    sizes_of = families.model_config(tiny.read_json(folder / 'config.json'))
     width = sizes_of.embedding_width or sizes_of.width
     examples = random_examples(sizes)
     if sizes_of.objective != 'causal_lm':

@@ -145,7 +145,7 @@ def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
     if subject.ours.lm.config.objective == 'masked_lm':
         return
     generator = Generator(
-        TunedModel(subject.ours.decoder, kind),
+        TunedModel(subject.ours.transformer, kind),
         subject.ours.lm.base,
         eos_ids=subject.ours.lm.tokenizer.eos_ids,
         max_new_tokens=MAX_NEW_TOKENS,
@@ -165,7 +165,7 @@ def our_loss(subject, kind, params, examples) -> float:
     """The mean over target tokens, in packed rows."""
     tokens = sum(e.num_tokens for e in examples) + kind.slots
     targets = sum(len(e.target) for e in examples)
-    model = TunedModel(subject.ours.decoder, kind)
+    model = TunedModel(subject.ours.transformer, kind)
     simulation = PackedSimulation(
         model,
         subject.ours.lm.base,

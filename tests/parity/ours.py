@@ -15,8 +15,8 @@ from fedprompt_jax.federated.algorithm import Simulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.decoder import Decoder
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
@@ -28,7 +28,7 @@ class Ours:
 
     Attributes:
       lm: the loaded model.
-      decoder: its decoder.
+      transformer: its parts.
       simulation: 'packed' or 'vmap'; `gradients` differs by it alone.
     """
 
@@ -36,12 +36,12 @@ class Ours:
         # Else a GPU or TPU multiplies f32 numbers in fewer bits.
         jax.config.update('jax_default_matmul_precision', 'highest')
         self.lm = source.load(folder, dtype)
-        self.decoder = Decoder(self.lm.config)
+        self.transformer = Transformer(self.lm.config)
         self.simulation = 'packed'
 
     def model(self, bank: np.ndarray) -> TunedModel:
         """The model with prompts as long as the bank's [C, P, D]."""
-        return TunedModel(self.decoder, Prompt(bank.shape[1]))
+        return TunedModel(self.transformer, Prompt(bank.shape[1]))
 
     def using(self, simulation: str) -> 'Ours':
         """The same model with another simulation."""
@@ -52,13 +52,13 @@ class Ours:
     def logits(self, texts: list[np.ndarray]) -> list[np.ndarray]:
         """See cases.Implementation."""
         if self.lm.config.objective != 'causal_lm':  # padding would be read
-            call = jax.jit(self.decoder.apply)
+            call = jax.jit(self.transformer.apply)
             params = {'params': self.lm.base}
             return [np.asarray(call(params, t[None]))[0] for t in texts]
         tokens = np.zeros((len(texts), max(map(len, texts))), np.int32)
         for row, text in zip(tokens, texts, strict=True):
             row[: len(text)] = text
-        out = jax.jit(self.decoder.apply)({'params': self.lm.base}, tokens)
+        out = jax.jit(self.transformer.apply)({'params': self.lm.base}, tokens)
         return [
             np.asarray(x)[: len(t)] for x, t in zip(out, texts, strict=True)
         ]
@@ -131,7 +131,7 @@ class Ours:
             tokens = np.concatenate([e.query, e.target[:-1]])
             for place, token in enumerate(tokens, bank.shape[1]):
                 logits, cache = one_step(
-                    self.decoder, self.lm.base, token, place, cache
+                    self.transformer, self.lm.base, token, place, cache
                 )
                 steps.append(np.asarray(logits))
             out.append(np.stack(steps)[e.target_index])
@@ -155,7 +155,7 @@ def grid_logits(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def one_step(model: Decoder, base, token, place, cache):
+def one_step(model: Transformer, base, token, place, cache):
     """Logits [V] after the token at a place, and the cache with it."""
     apply = functools.partial(model.apply, {'params': base})
     x = apply(jnp.full((1, 1), token), method='embed_tokens')

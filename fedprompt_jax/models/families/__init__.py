@@ -1,7 +1,7 @@
 """One file a family of models: what its config.json and its tensors mean.
 
 A family has MODEL_TYPES, the values of `model_type` that it reads;
-decoder_config(fields) -> DecoderConfig; and NAMES, or names(fields) where
+model_config(fields) -> ModelConfig; and NAMES, or names(fields) where
 they differ between its variants. A new file here is found by itself.
 """
 
@@ -11,7 +11,7 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 
 
@@ -24,14 +24,14 @@ def families() -> dict[str, ModuleType]:
     return {kind: m for m in modules for kind in m.MODEL_TYPES}
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes.
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes.
 
     Raises:
       ValueError: no family reads it, or it asks for something that the
         decoder does not compute; every fault is listed.
     """
-    return _family(fields).decoder_config(fields)
+    return _family(fields).model_config(fields)
 
 
 def names(fields: Mapping[str, Any]) -> tuple[Name, ...]:

@@ -10,7 +10,7 @@ gemma3_text  norms before and after, and of query and key heads; five of
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig, Rotary
+from fedprompt_jax.models.config import ModelConfig, Rotary
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, linear
 
@@ -54,8 +54,8 @@ def names(fields: Mapping[str, Any]) -> tuple[Name, ...]:
     return _COMMON + (_GEMMA1 if first else _SANDWICH)
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes; ValueError lists faults."""
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes; ValueError lists faults."""
     hf = HFConfig(fields)
     kind = hf.get('model_type')
     hf.only('use_bidirectional_attention', None, False)
@@ -73,7 +73,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     rotary, local_rotary = _rotaries(hf, kind, head_dim)
     scalar = hf.get('query_pre_attn_scalar', 256)
     caps = 0.0 if kind != 'gemma2' else 1.0
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size'),
         width=width,
         num_layers=layers,

@@ -6,7 +6,7 @@ Its kernels are torch Conv1D's: (in, out) already.
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, layer_norm
 
@@ -48,8 +48,8 @@ NAMES = (
 )
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes; ValueError lists faults."""
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes; ValueError lists faults."""
     hf = HFConfig(fields)
     hf.only('scale_attn_weights', True, default=True)
     hf.only('scale_attn_by_inverse_layer_idx', False, default=False)
@@ -58,7 +58,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     if width % heads:
         hf.faults.append(f'n_embd={width} must be a multiple of n_head={heads}')
     positions = hf.size('n_positions', 1024)
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size', 50257),
         width=width,
         num_layers=hf.size('n_layer', 12),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, layer_norm, linear
 
@@ -29,8 +29,8 @@ NAMES = (
 )
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes; ValueError lists faults."""
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes; ValueError lists faults."""
     hf = HFConfig(fields)
     activations = {'gelu': 'gelu', 'relu': 'relu', 'silu': 'silu'}
     activations |= dict.fromkeys(('gelu_new', 'gelu_pytorch_tanh'), 'gelu_tanh')
@@ -42,7 +42,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     parallel = bool(hf.get('use_parallel_residual', True))
     theta = hf.get('rotary_emb_base', hf.get('rope_theta', 10000.0))
     rope = dict(hf.get('rope_parameters') or hf.get('rope_scaling') or {})
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size'),
         width=width,
         num_layers=hf.size('num_hidden_layers'),

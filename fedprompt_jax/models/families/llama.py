@@ -10,7 +10,7 @@ qwen3      RMS norms of query and key heads
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, linear
 
@@ -40,11 +40,11 @@ NAMES = (
 )
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes, with HF's defaults.
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes, with HF's defaults.
 
     Raises ValueError, listing every fault, where the model would compute
-    something that the decoder does not.
+    something that the blocks do not.
     """
     hf = HFConfig(fields)
     kind = hf.get('model_type')
@@ -53,7 +53,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     heads, groups, head_dim = hf.heads(width)
     local, window = _window(hf, kind, layers)
     defaults = {'mistral': 131072, 'qwen2': 32768, 'qwen3': 32768}
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size'),
         width=width,
         num_layers=layers,

@@ -7,7 +7,7 @@ and out, and its norms stand after each sum.
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, layer_norm, linear
 
@@ -38,8 +38,8 @@ NAMES = (
 )
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The decoder that a config.json describes; ValueError lists faults."""
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes; ValueError lists faults."""
     hf = HFConfig(fields)
     hf.only('layer_norm_elementwise_affine', True, default=True)
     width = hf.size('hidden_size', 768)
@@ -53,7 +53,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     before = bool(hf.get('do_layer_norm_before', True))
     biases = bool(hf.get('enable_bias', True))
     embedding = hf.size('word_embed_proj_dim', width)
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size', 50272),
         width=width,
         num_layers=hf.size('num_hidden_layers', 12),

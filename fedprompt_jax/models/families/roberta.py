@@ -7,7 +7,7 @@ of the first type.
 from collections.abc import Mapping
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers, layer_norm, linear
 
@@ -57,8 +57,8 @@ NAMES = (
 )
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
-    """The encoder that a config.json describes; ValueError lists faults."""
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
+    """The model that a config.json describes; ValueError lists faults."""
     hf = HFConfig(fields)
     hf.only('position_embedding_type', 'absolute', default='absolute')
     hf.only('is_decoder', False, default=False)
@@ -71,7 +71,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
         )
     rows = hf.size('max_position_embeddings', 512)
     offset = hf.get('pad_token_id', 1) + 1
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size', 50265),
         width=width,
         num_layers=hf.size('num_hidden_layers', 12),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from fedprompt_jax.models.config import DecoderConfig
+from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.hf_config import HFConfig
 from fedprompt_jax.models.names import Name, in_layers
 
@@ -93,7 +93,7 @@ def _is_gated(fields: Mapping[str, Any]) -> bool:
     return str(fields.get('feed_forward_proj') or default).startswith('gated-')
 
 
-def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
+def model_config(fields: Mapping[str, Any]) -> ModelConfig:
     """Encoder and decoder of a config.json; ValueError lists faults.
 
     'has_head', which is not in the file, says whether the checkpoint has a
@@ -111,7 +111,7 @@ def decoder_config(fields: Mapping[str, Any]) -> DecoderConfig:
     said_tied = hf.get('tie_word_embeddings', True) is not False
     scaled = bool(hf.get('scale_decoder_outputs', said_tied))
     scaled = scaled and not multilingual
-    config = DecoderConfig(
+    config = ModelConfig(
         vocab_size=hf.size('vocab_size', 32128),
         width=width,
         num_layers=hf.size('num_decoder_layers', layers),

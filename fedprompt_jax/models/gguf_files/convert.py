@@ -55,7 +55,7 @@ def _config(file: GGUFFile, config: dict[str, Any]) -> dict[str, Any]:
         'torch_dtype': 'float32',
         **tokenizer.special_ids(file),
     }
-    families.decoder_config(config)
+    families.model_config(config)
     return config
 
 

@@ -21,7 +21,7 @@ _matmul = functools.partial(
 )
 
 
-class Decoder(Stack):
+class Transformer(Stack):
     """The frozen language model: `base` is its parameter tree.
 
     Attributes: see Stack. An encoder, if there is one, is the subtree
