@@ -59,6 +59,7 @@ def main(
     from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import RunFolder
     from fedprompt_jax.federated.mesh import check_devices
+    from fedprompt_jax.models import sizes
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
     # 2. The data and the folder, before any work on a device.
@@ -80,6 +81,12 @@ def main(
     compilations = Compilations()
     experiment = build.build(config, folder, data)
     _LOG.info('Packing: %s.', experiment.packing)
+    parameters = {
+        'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
+        'base': sizes.num_params(experiment.lm.config),
+    }
+    text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
+    _LOG.info(text.format(**parameters))
     run.update_info(
         command=shlex.join([Path(sys.executable).name, *sys.argv]),
         seed=config.seed,
@@ -90,6 +97,7 @@ def main(
         scores=SETTINGS,
         data=data.description,
         packing=experiment.packing,
+        parameters=parameters,
         starts=[*run.info.get('starts', []), _now()],
     )
     for warning in [*data.warnings, *_languages(data)]:
