@@ -9,15 +9,17 @@ import jax
 import numpy as np
 import pytest
 
-from tests import tiny
+from tests import tiny, tiny_families
+from tests.parity import cases
 
 ROOT = Path(__file__).parents[1]
 MESHES = [(8, 1), (4, 2), (2, 4), (1, 8)]
+RUNS = [*(('llama', mesh) for mesh in MESHES), ('t5', (4, 2))]
 
 
 def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     """Gradients, generation and losses on a mesh of all devices."""
-    from fedprompt_jax.data.packing import Packer, Shape
+    from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.evaluation.generation import Generator, Query
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
@@ -31,16 +33,20 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     sizes = source.read_config(folder)
     sharding = mesh_lib.base_sharding(mesh, sizes)
     lm = source.load(folder, np.float32, sharding)
-    kernel = lm.base['layers']['mlp']['up']['kernel']
+    stack = lm.base['encoder'] if sizes.encoder else lm.base
+    kernel = stack['layers']['mlp']['up']['kernel']
     assert len(kernel.sharding.device_set) == data * model
-    assert kernel.addressable_shards[0].data.shape[-1] == 64 // model
+    own = kernel.addressable_shards[0].data.shape[-1]
+    assert own == sizes.mlp_width // model
     put = mesh_lib.put_rows(mesh)
     model = TunedModel(Transformer(lm.config), Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
     bank = mesh_lib.put_replicated(mesh)(bank)
     examples = plain.random_examples(rng, (5, 3, 0, 6))
-    packer = Packer(plain.P, (Shape(32, 16, (8,)),))
+    if sizes.encoder is not None:
+        examples = [cases.place_targets(e, sizes.objective) for e in examples]
+    packer = model.packer(Shape(32, 16, (8,)))
     simulation = PackedSimulation(model, lm.base, packer, 'sequence', put)
     losses, grads = simulation.gradients(bank, examples)
     generate = Generator(
@@ -60,7 +66,11 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    return tiny.make_checkpoint(tmp_path_factory.mktemp('mesh'))
+    """Holds two models, a Llama and a T5."""
+    folder = tmp_path_factory.mktemp('mesh')
+    tiny.make_checkpoint(folder / 'llama')
+    tiny_families.make_checkpoint(folder / 't5', 't5_v1_1')
+    return folder
 
 
 @pytest.fixture(scope='module')
@@ -87,12 +97,13 @@ def on_eight(folder):
 def on_one(folder):
     if jax.device_count() != 1:
         pytest.skip('needs a process with one device to compare with')
-    return compute(folder, 1, 1)
+    return {name: compute(folder / name, 1, 1) for name in ('llama', 't5')}
 
 
-@pytest.mark.parametrize('mesh', MESHES, ids=str)
-def test_every_mesh_gives_what_one_device_gives(mesh, on_one, on_eight):
-    found = {key: on_eight[f'{key} {mesh}'] for key in on_one}
+@pytest.mark.parametrize(('name', 'mesh'), RUNS, ids=str)
+def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
+    on_one = on_one[name]
+    found = {key: on_eight[f'{name} {key} {mesh}'] for key in on_one}
     np.testing.assert_allclose(found['losses'], on_one['losses'], rtol=1e-5)
     assert found['losses'][2] == 0  # the absent owner
     np.testing.assert_allclose(
@@ -113,9 +124,9 @@ def test_a_mesh_of_other_devices_than_there_are_is_an_error():
 def main(folder: Path) -> None:
     assert jax.device_count() == 8
     results = {
-        f'{key} {mesh}': value
-        for mesh in MESHES
-        for key, value in compute(folder, *mesh).items()
+        f'{name} {key} {mesh}': value
+        for name, mesh in RUNS
+        for key, value in compute(folder / name, *mesh).items()
     }
     np.savez(folder / 'results.npz', **results)
 
