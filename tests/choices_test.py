@@ -7,7 +7,8 @@ import pytest
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sni_task import Instance
 from fedprompt_jax.data.sources.tasks import bare
-from fedprompt_jax.data.store import Source, Template, open_store
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Request

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from fedprompt_jax.data import sni_task
-from fedprompt_jax.data.store import Source, Template, open_store
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.models import source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt

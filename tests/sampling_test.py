@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedprompt_jax.data import sampling
-from fedprompt_jax.data import store as store_lib
+from fedprompt_jax.data import sampling, tokenizing
 from fedprompt_jax.data.sampling import Pooled, epoch_steps, sample_cohort
-from fedprompt_jax.data.store import Source, Template, open_store
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tokenizing import Source, Template
 from tests.conftest import make_task
 
 POPULATION = [np.arange(0, 5), np.arange(5, 9), np.arange(9, 16)]
@@ -179,6 +179,7 @@ TEMPLATE = Template('{input}', '\n', 64, 16)
 def test_a_second_open_reads_and_tokenises_nothing(lm, tmp_path):
     class Once:
         eos_id, fingerprint = lm.tokenizer.eos_id, lm.tokenizer.fingerprint
+        mask_id = None
         calls = 0
 
         def encode_batch(self, texts, bos):
@@ -300,7 +301,7 @@ def test_of_two_builders_the_first_wins(lm, tmp_path):
     data = Counting([make_task()])
     other = open_store(data.source, lm.tokenizer, TEMPLATE, tmp_path)
     (path,) = tmp_path.iterdir()
-    store_lib._build(data.source, lm.tokenizer, TEMPLATE, path)
+    tokenizing.write(data.source, lm.tokenizer, TEMPLATE, 'causal_lm', path)
     assert list(tmp_path.iterdir()) == [path]
     again = open_store(data.source, lm.tokenizer, TEMPLATE, tmp_path)
     assert len(again) == len(other)

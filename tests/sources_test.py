@@ -12,7 +12,8 @@ from configs import fedavg_adam
 from fedprompt_jax.data import sni as sni_lib
 from fedprompt_jax.data import sources
 from fedprompt_jax.data.sources import natural_instructions, tfds
-from fedprompt_jax.data.store import Template, open_store
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tokenizing import Template
 from fedprompt_jax.experiment import config as config_lib
 from tests import tiny_sources
 

@@ -4,75 +4,20 @@ The folder's name is the fingerprint of the data, the tokenizer and the
 template, so that a second start with the same three only opens it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import hashlib
 import itertools
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from fedprompt_jax import files
-from fedprompt_jax.data import template as template_lib
+from fedprompt_jax.data import tokenizing
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.data.sni_task import Instance, Task
+from fedprompt_jax.data.tokenizing import Source, Template, Tokenizer
 
 VERSION = 2  # of the folder's layout
-
-
-class Tokenizer(Protocol):
-    """What the store needs of models.tokenizer.Tokenizer."""
-
-    @property
-    def eos_id(self) -> int: ...
-
-    @property
-    def mask_id(self) -> int | None: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Template:
-    """Everything besides data and tokenizer that the tokens depend on.
-
-    Attributes:
-      text: the query, with {input} and perhaps other of template.FIELDS.
-      separator: stands after every query, and is never truncated away.
-      max_query: most tokens of a query, the separator included.
-      max_target: most tokens of a target; a truncated one has no
-        end-of-sequence token, since its text does not end there.
-      target: what an {output} becomes.
-    """
-
-    text: str
-    separator: str
-    max_query: int
-    max_target: int
-    target: str = '{output}'
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A data set before it is read.
-
-    Attributes:
-      name: what progress bars call it.
-      fingerprint: hash of its content.
-      tasks: reads it.
-      warnings: what a reader of the results has to know about it.
-    """
-
-    name: str
-    fingerprint: str
-    tasks: Callable[[], Iterable[Task]]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -220,7 +165,7 @@ def open_store(
     fingerprint = hashlib.sha256(name.encode()).hexdigest()
     path = folder / fingerprint[:20]
     if not path.exists():
-        _build(source, tokenizer, template, objective, path)
+        tokenizing.write(source, tokenizer, template, objective, path)
     meta = json.loads((path / 'meta.json').read_text('utf-8'))
     arrays = {
         field.name: np.load(path / f'{field.name}.npy', mmap_mode='r')
@@ -235,150 +180,3 @@ def open_store(
         meta['truncated'],
         **arrays,
     )
-
-
-def _build(source, tokenizer, template, objective, path: Path) -> None:
-    with files.whole_folder(path) as temporary:
-        writer = _Writer(tokenizer, template, objective)
-        bar = tqdm(
-            source.tasks(), desc=f'tokenizing {source.name}', unit='task'
-        )
-        for task in bar:
-            writer.add(task)
-        writer.save(temporary)
-
-
-class _Writer:
-    """Collects tasks; about 4 bytes a token stay in memory until saved."""
-
-    def __init__(
-        self, tokenizer: Tokenizer, template: Template, objective: str
-    ) -> None:
-        self.tokenizer, self.template = tokenizer, template
-        self.masked = objective == 'masked_lm'
-        self.query = template_lib.put_mask(template.text, tokenizer)
-        separator = template_lib.put_mask(template.separator, tokenizer)
-        self.separator = tokenizer.encode_batch([separator], False)[0]
-        if objective != 'causal_lm':  # an encoder's text has an end
-            self.separator.append(tokenizer.eos_id)
-        if template.max_query <= len(self.separator):
-            raise ValueError(
-                f'config.data.max_query={template.max_query} must be above the '
-                f'{len(self.separator)} tokens of config.data.separator='
-                f'{template.separator!r}.'
-            )
-        self.tasks: list[dict[str, Any]] = []
-        self.truncated = {'queries': 0, 'targets': 0}
-        self.task_of: list[np.ndarray] = []
-        self.num_choices: list[int] = []
-        self.clients: dict[str, int] = {'': -1}
-        self.client_of: list[int] = []
-        self.rows: dict[str, list[np.ndarray]] = {
-            'query': [], 'target': [], 'choice': [], 'record': []
-        }  # fmt: skip
-
-    def add(self, task: Task) -> None:
-        texts = [
-            template_lib.fill(
-                self.query,
-                input=x.input,
-                definition=task.definition,
-                pair=x.pair,
-            )
-            for x in task.instances
-        ]
-        bodies = self.tokenizer.encode_batch(texts, True)
-        targets = self._encode([x.outputs[0] for x in task.instances])
-        options = [choice for x in task.instances for choice in x.choices]
-        choices = iter(self._encode(options))
-        for x, body, target in zip(
-            task.instances, bodies, targets, strict=True
-        ):
-            where = f'{task.name}: instance {x.id}'
-            query = self._add_tokens(where, body, target)
-            for choice in x.choices:
-                self._add_choice(f'{where}: {choice!r}', query, next(choices))
-            self.num_choices.append(len(x.choices))
-            number = self.clients.setdefault(x.client, len(self.clients) - 1)
-            self.client_of.append(number)
-            text = json.dumps(_record(x), ensure_ascii=False)
-            self.rows['record'].append(np.frombuffer(text.encode(), np.uint8))
-        n = len(task.instances)
-        self.task_of.append(np.full(n, len(self.tasks), np.int32))
-        self.tasks.append(_metadata(task) | {'num_instances': n})
-
-    def _encode(self, outputs: list[str]) -> list[list[int]]:
-        fill, text = template_lib.fill, self.template.target
-        texts = [fill(text, output=output) for output in outputs]
-        return self.tokenizer.encode_batch(texts, False)
-
-    def _add_choice(self, where: str, query, tokens: list[int]) -> None:
-        if not 0 < len(tokens) <= self.template.max_target:
-            raise ValueError(
-                f'{where} has {len(tokens)} tokens as a target, and a choice '
-                'needs at least 1 and at most config.data.max_target='
-                f'{self.template.max_target}; raise that, or mend the data.'
-            )
-        if self.masked:
-            self._check_masks(where, query, tokens)
-        self.rows['choice'].append(np.array(tokens, np.int32))
-
-    def _add_tokens(self, where: str, body: Sequence[int], target) -> list[int]:
-        """Adds an instance; returns its query."""
-        room = self.template.max_query - len(self.separator)
-        self.truncated['queries'] += len(body) > room
-        query = [*body[:room], *self.separator]
-        if not query:
-            raise ValueError(
-                f'{where}: the query has no token; give '
-                'config.data.separator (such as a line break) some text.'
-            )
-        if self.masked:
-            self._check_masks(where, query, target)
-        else:
-            target = [*target, self.tokenizer.eos_id]
-        self.truncated['targets'] += len(target) > self.template.max_target
-        target = target[: self.template.max_target]
-        self.rows['query'].append(np.array(query, np.int32))
-        self.rows['target'].append(np.array(target, np.int32))
-        return query
-
-    def _check_masks(self, where: str, query: list[int], target) -> None:
-        mask = self.tokenizer.mask_id
-        masks = sum(token == mask for token in query)
-        if not masks or masks != len(target):
-            raise ValueError(
-                f'{where}: the target has {len(target)} tokens, but the query '
-                f'has {masks} times the mask, at which each is predicted; put '
-                "{mask} into config.data.separator, as in ' It was {mask} .', "
-                'and use label words of a single token.'
-            )
-
-    def save(self, folder: Path) -> None:
-        if not self.tasks:
-            raise ValueError('The data set has no task.')
-        np.save(folder / 'task_of.npy', np.concatenate(self.task_of))
-        for name, rows in self.rows.items():
-            kind = 'records' if name == 'record' else f'{name}_tokens'
-            starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-            whole = np.concatenate(rows) if rows else np.empty(0, np.int32)
-            np.save(folder / f'{kind}.npy', whole)
-            np.save(folder / f'{name}_starts.npy', starts)
-        first = np.cumsum([0, *self.num_choices], dtype=np.int64)
-        np.save(folder / 'first_choice.npy', first)
-        client_of = self.client_of if len(self.clients) > 1 else []
-        np.save(folder / 'client_of.npy', np.array(client_of, np.int32))
-        meta = {'tasks': self.tasks, 'truncated': self.truncated}
-        (folder / 'meta.json').write_text(json.dumps(meta), 'utf-8')
-
-
-def _record(x: Instance) -> dict[str, Any]:
-    record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
-    more = {'choices': x.choices, 'client': x.client, 'pair': x.pair}
-    return record | {key: value for key, value in more.items() if value}
-
-
-def _metadata(task: Task) -> dict[str, Any]:
-    """All of a task but its instances, as JSON has it."""
-    fields = (f.name for f in dataclasses.fields(task))
-    return {f: getattr(task, f) for f in fields if f != 'instances'}

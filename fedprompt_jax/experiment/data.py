@@ -6,20 +6,14 @@ from pathlib import Path
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax import peft
 from fedprompt_jax.data import partitions, sni, sources, splits
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
-from fedprompt_jax.data.store import (
-    Template,
-    Tokenizer,
-    TokenStore,
-    open_store,
-)
+from fedprompt_jax.data.store import TokenStore, open_store
+from fedprompt_jax.data.tokenizing import Template, Tokenizer
+from fedprompt_jax.experiment import data_checks
 from fedprompt_jax.experiment.config import raise_all
 from fedprompt_jax.models.config import ModelConfig
-
-MANY = 0.05  # share of truncated texts above which a warning is due
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,9 +91,9 @@ def load(
         }
     raise_all(
         [
-            *_too_few_clients(config, clients),
-            *_too_long(config, store, clients, sizes.max_positions),
-            *_wordless(config, store, clients),
+            *data_checks.too_few_clients(config, clients),
+            *data_checks.too_long(config, store, clients, sizes.max_positions),
+            *data_checks.wordless(config, store, clients),
         ]
     )
     v, p = config.validation, config.personalization
@@ -120,7 +114,11 @@ def load(
         validation,
         held_out,
         _describe(store, dropped, clients),
-        [*source.warnings, *_shrunk(config, held_out), *_truncated(store)],
+        [
+            *source.warnings,
+            *data_checks.shrunk(config, held_out),
+            *data_checks.truncated(store),
+        ],
     )
 
 
@@ -180,65 +178,6 @@ def _partition(config, store, instances: np.ndarray, kind: str) -> Clients:
     )
 
 
-def _too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
-    asked = {
-        'clients_per_round': ('train', config.clients_per_round),
-        'validation.clients': ('validation', config.validation.clients),
-        'personalization.clients': (
-            config.personalization.split,
-            config.personalization.clients,
-        ),
-    }
-    c, fix = config.data, 'use at most that'
-    if c.partition != partitions.BY_CLIENT:
-        fix += f', or a smaller config.data.client_size than {c.client_size}'
-    return [
-        f'config.{key}={n} is more than the {len(clients[split])} clients '
-        f'of the {split} split; {fix}.'
-        for key, (split, n) in asked.items()
-        if n > len(clients[split])
-    ]
-
-
-def _too_long(
-    config, store: TokenStore, clients: dict[str, Clients], most: int
-) -> list[str]:
-    used = np.concatenate([own.order for own in clients.values()])
-    queries, targets = store.query_lengths[used], store.scored_lengths[used]
-    virtual = peft.get(config.peft).positions(config)
-    new = config.evaluation.max_new_tokens
-    longest = int(queries.max())
-    if store.objective == 'causal_lm':
-        # Where an answer is chosen, none is generated.
-        generated = np.where(store.num_choices[used], 0, new)
-        longest = int((queries + np.maximum(targets, generated)).max())
-    if virtual + longest <= most:
-        return []
-    return [
-        f'The model was trained for {most} tokens, but there are {virtual} '
-        f'virtual ones (config.{config.peft}.length), up to {queries.max()} '
-        f'of a query (config.data.max_query={config.data.max_query}), and '
-        f'{targets.max()} of a target (config.data.max_target='
-        f'{config.data.max_target}) or {new} of an output '
-        '(config.evaluation.max_new_tokens); lower the largest.'
-    ]
-
-
-def _wordless(
-    config, store: TokenStore, clients: dict[str, Clients]
-) -> list[str]:
-    """A masked language model writes no text."""
-    used = np.concatenate([own.order for own in clients.values()])
-    if store.objective != 'masked_lm' or store.num_choices[used].all():
-        return []
-    return [
-        f'config.model.source={config.model.source!r} is a masked language '
-        'model, which answers by the likeliest of label words, but the data of '
-        f'config.data.source={config.data.source!r} have free text; use '
-        "'classification' or 'multiple_choice', or another model."
-    ]
-
-
 def _held_out(
     population: Clients,
     seed: int,
@@ -267,41 +206,6 @@ def _held_out(
     each, more = divmod(num_common, num_clients)
     common = [own[: each + (i < more)] for i, own in enumerate(local)]
     return HeldOut(chosen, train, local, np.concatenate(common))
-
-
-def _shrunk(config, held_out: HeldOut) -> list[str]:
-    """Says it where held-out clients have fewer examples than asked."""
-    p = config.personalization
-    lines = []
-    for key, parts in (
-        ('train_examples', held_out.train),
-        ('eval_examples', held_out.local),
-    ):
-        least, asked = min(map(len, parts)), p[key]
-        if least < asked:
-            lines.append(
-                f'The smallest held-out client has {least} examples where '
-                f'config.personalization.{key}={asked} asks for more than '
-                f'config.data.client_size={config.data.client_size} leaves.'
-            )
-    if len(held_out.common) < p.global_examples:
-        lines.append(
-            f'The global score is over {len(held_out.common)} examples, not '
-            f'config.personalization.global_examples={p.global_examples}: '
-            'the clients have no more.'
-        )
-    return lines
-
-
-def _truncated(store: TokenStore) -> list[str]:
-    """Says it where many texts lost their end."""
-    limit = {'queries': 'max_query', 'targets': 'max_target'}
-    return [
-        f'{n} of {len(store)} {what} are longer than config.data.'
-        f'{limit[what]} and lost their end.'
-        for what, n in store.truncated.items()
-        if n > MANY * len(store)
-    ]
 
 
 def _describe(store, dropped, clients: dict[str, Clients]) -> str:

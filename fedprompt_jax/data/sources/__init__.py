@@ -16,8 +16,8 @@ def names() -> list[str]:
 def get(name: str) -> types.ModuleType:
     """The module of a source.
 
-    It has open_source(config.data) -> store.Source, whose content is hashed
-    and not yet read; faults(config), sentences, without a network; and
+    It has open_source(config.data) -> tokenizing.Source, whose content is
+    hashed and not yet read; faults(config), sentences, without a network; and
     CLIENTS = True where its instances say whose they are.
     """
     return importlib.import_module(f'{__name__}.{name}')

@@ -15,7 +15,7 @@ from fedprompt_jax import files
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import table, tasks
-from fedprompt_jax.data.store import Source
+from fedprompt_jax.data.tokenizing import Source
 
 CLIENTS = True
 COLUMNS = ('client', 'task', 'input', 'output')

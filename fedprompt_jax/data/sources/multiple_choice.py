@@ -15,7 +15,7 @@ from ml_collections import config_dict
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import table, tasks
-from fedprompt_jax.data.store import Source
+from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('question', 'options', 'answer', 'context')
 NEEDED = ('question', 'options', 'answer')

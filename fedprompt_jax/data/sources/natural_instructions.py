@@ -14,7 +14,7 @@ import numpy as np
 from fedprompt_jax.data import sni, sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import table, tasks
-from fedprompt_jax.data.store import Source
+from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('task_name', 'id', 'definition', 'inputs', 'targets')
 NO_METADATA = (

@@ -8,7 +8,7 @@ from ml_collections import config_dict
 
 from fedprompt_jax.data import sni, splits
 from fedprompt_jax.data.sources import tasks
-from fedprompt_jax.data.store import Source
+from fedprompt_jax.data.tokenizing import Source
 
 EMBEDDED = 'embedded'
 
