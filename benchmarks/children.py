@@ -1,0 +1,67 @@
+"""What benchmarks share: a process of its own for everything measured.
+
+A fresh process has freed nothing before and compiled nothing yet, and its
+peak of memory is its own.
+"""
+
+from collections.abc import Callable, Sequence
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+
+def run(module: str, part: str, argv: Sequence[str]) -> dict[str, Any]:
+    """What `python -m module --part=part argv` prints as JSON at its end.
+
+    Raises:
+      RuntimeError: the process fails; its last words are in the message.
+    """
+    done = subprocess.run(
+        [sys.executable, '-m', module, *argv, f'--part={part}'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f'{module} {part} failed:\n{done.stderr[-3000:]}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(call: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """Seconds of a call that waits for its result: the first, and the rest.
+
+    Returns:
+      'first_s' of the first call, 'median_s', 'min_s' and 'max_s' of
+      `repeats` others, and 'peak_memory_gb' of the process (10^9 bytes).
+    """
+    seconds = []
+    for _ in range(1 + repeats):
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    rest = sorted(seconds[1:])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == 'darwin' else 1024
+    return {
+        'first_s': seconds[0],
+        'median_s': rest[len(rest) // 2],
+        'min_s': rest[0],
+        'max_s': rest[-1],
+        'peak_memory_gb': peak
+        * (1 if sys.platform == 'darwin' else 1024)
+        / 1e9,
+    }
+
+
+def gemm_flops(size: int = 2048, repeats: int = 5) -> float:
+    """Floating-point operations a second of a square f32 matrix product."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    seconds = measure(lambda: product(a, a).block_until_ready(), repeats)
+    return 2 * size**3 / seconds['min_s']

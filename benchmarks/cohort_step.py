@@ -1,0 +1,252 @@
+"""One local step of a cohort: packed, vmapped, and HF PEFT in PyTorch.
+
+    python -m benchmarks.cohort_step [--clients=8 --batch=8 --prompt_length=10]
+        [--parts=packed,vmap,peft_f32,peft_bf16] [--data=DIR] [--json]
+
+The same weights (SmolLM2-135M), examples, prompts and Adam; each form in a
+process of its own. PEFT takes one client after the other, its batch padded to
+its own longest example. Losses and gradients are compared before any time is
+reported. Tokens are those of the examples, and P of each client's prompt:
+neither padding nor a prompt's copies count. A step's useful floating-point
+operations are federated/ledger.py's (4 N a token and its targets' logits);
+their rate over that of a matrix product is the share of the ceiling.
+
+Needs `pip install torch peft` for the last two.
+"""
+
+import json
+import os
+from pathlib import Path
+import sys
+import tempfile
+from typing import Any
+
+from absl import app, flags
+import numpy as np
+
+from benchmarks import children
+
+_CLIENTS = flags.DEFINE_integer('clients', 8, 'C.')
+_BATCH = flags.DEFINE_integer('batch', 8, 'B, examples a client.')
+_LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
+_REPEATS = flags.DEFINE_integer('repeats', 3, 'Steps timed after the first.')
+_DTYPE = flags.DEFINE_string('dtype', 'float32', 'Of packed and vmap.')
+_MAX_TOKENS = flags.DEFINE_integer('max_tokens', 4096, 'Of one call.')
+_DATA = flags.DEFINE_string(
+    'data',
+    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
+    'A folder of SNI tasks.',
+)
+_MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
+_PARTS = flags.DEFINE_list(
+    'parts', ['packed', 'vmap', 'peft_f32', 'peft_bf16'], 'What is measured.'
+)
+_CACHE = flags.DEFINE_string(
+    'cache_dir',
+    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
+    'Converted models and tokenised data.',
+)
+_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+_PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
+
+RATE = 0.1  # of Adam
+# Largest difference of losses and of gradients' norms, relative.
+EXACT, ROUNDED = (1e-4, 1e-3), (5e-2, 3e-1)  # f32, bf16
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    if _PART.value:
+        print(json.dumps(measure(_PART.value)))
+        return
+    flags_given = sys.argv[1:]
+    before = children.run(__spec__.name, 'gemm', flags_given)
+    parts = {
+        part: children.run(__spec__.name, part, flags_given)
+        for part in _PARTS.value
+    }
+    after = children.run(__spec__.name, 'gemm', flags_given)
+    require_equal(parts)
+    result = summarise(parts, max(before['flops'], after['flops']))
+    print(json.dumps(result) if _JSON.value else table(result))
+
+
+def measure(part: str) -> dict[str, Any]:
+    """One form's step, in this process."""
+    if part == 'gemm':
+        return {'flops': children.gemm_flops()}
+    if part.startswith('peft'):
+        return measure_peft('bfloat16' if part == 'peft_bf16' else 'float32')
+    return measure_ours(part)
+
+
+def make_config(simulation: str):
+    """The shipped config with a cohort of these sizes."""
+    from configs import fedavg_adam
+
+    config = fedavg_adam.get_config()
+    config.update({'simulation': simulation, 'local_steps': 1})
+    config.model.update({'source': _MODEL.value, 'dtype': _DTYPE.value})
+    config.data.update(
+        {
+            'path': _DATA.value,
+            'client_size': 60 if _DATA.value == 'embedded' else 200,
+            'max_query': 256,
+            'max_target': 64,
+        }
+    )
+    config.clients_per_round, config.batch_size = _CLIENTS.value, _BATCH.value
+    config.prompt.length = _LENGTH.value
+    config.loss = 'token'  # the mean that PEFT's models take
+    config.client.optimizer = 'adam()'
+    config.client.learning_rate = RATE
+    config.packing.max_tokens = _MAX_TOKENS.value
+    return config
+
+
+def measure_ours(simulation: str) -> dict[str, Any]:
+    """By local_train, packing included."""
+    import jax
+
+    from fedprompt_jax.experiment import build
+    from fedprompt_jax.federated import ledger, optimizers
+    from fedprompt_jax.federated.server import replicate
+
+    config = make_config(simulation)
+    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    experiment = build.build(config, folder, data)
+    cohort = experiment.cohort(0)
+    tx = optimizers.make(config.client.optimizer, RATE)
+    bank = replicate(experiment.params, _CLIENTS.value)
+    state = jax.vmap(tx.init)(bank)
+    result: dict[str, Any] = {}
+
+    def step():
+        local = experiment.simulation.local_train(tx, bank, state, cohort.steps)
+        jax.block_until_ready(local.bank)
+        result['losses'] = local.losses[0].tolist()
+        result['grad_norms'] = local.grad_norms[0].tolist()
+
+    times = children.measure(step, _REPEATS.value)
+    work = ledger.compute(experiment.model, cohort.steps)
+    return result | times | work
+
+
+def measure_peft(dtype: str) -> dict[str, Any]:
+    """By PEFT's prompt tuning and torch's Adam, client after client."""
+    import peft
+    import torch
+
+    from fedprompt_jax.data.sampling import sample_cohort
+    from fedprompt_jax.experiment import build
+    from fedprompt_jax.models import source
+    from fedprompt_jax.peft import hf_adapter
+    from fedprompt_jax.peft.prompt import Prompt
+    from tests.parity.theirs import Theirs, mean_loss, weight
+
+    config = make_config('packed')
+    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    cohort = sample_cohort(
+        data.store,
+        data.population,
+        size=_CLIENTS.value,
+        num_steps=1,
+        batch_size=_BATCH.value,
+        seed=config.seed,
+        round=0,
+    )
+    kind, sizes = Prompt(_LENGTH.value), source.read_config(folder)
+    prompt = {'prompt': initial_prompt(config, sizes.width)}
+    base = Theirs(folder, getattr(torch, dtype)).model
+    with tempfile.TemporaryDirectory() as place:
+        hf_adapter.save(Path(place), kind, prompt, 'base', sizes)
+        model = peft.PeftModel.from_pretrained(base, place).eval()
+    parameter, start = weight(model), prompt['prompt']
+    parameter.data = parameter.data.float()
+    parameter.requires_grad_(True)
+    result: dict[str, Any] = {}
+
+    def step():
+        losses, norms = [], []
+        for client in range(_CLIENTS.value):
+            own = [e for e in cohort.steps[0] if e.owner == client]
+            parameter.data.copy_(torch.tensor(start))
+            optimizer = torch.optim.Adam([parameter], lr=RATE)
+            optimizer.zero_grad()
+            loss = mean_loss(model, own, 'token')
+            loss.backward()
+            losses.append(loss.item())
+            norms.append(parameter.grad.float().norm().item())
+            optimizer.step()
+        result.update(losses=losses, grad_norms=norms)
+
+    times = children.measure(step, _REPEATS.value)
+    return result | times
+
+
+def initial_prompt(config, width: int) -> np.ndarray:
+    """The prompt that a run with this config starts from, f32 [P, D]."""
+    from fedprompt_jax.data.randomness import generator
+
+    rng = generator(config.seed, 'initial prompt')
+    shape = config.prompt.length, width
+    return rng.normal(0.0, config.prompt.scale, shape).astype(np.float32)
+
+
+def require_equal(parts: dict[str, dict]) -> None:
+    """Raises RuntimeError where two forms do not compute the same."""
+    first, *others = parts
+    for other in others:
+        rounded = 'bf16' in other or _DTYPE.value != 'float32'
+        tolerances = ROUNDED if rounded else EXACT
+        for key, most in zip(('losses', 'grad_norms'), tolerances, strict=True):
+            a, b = (np.array(parts[p][key]) for p in (first, other))
+            off = float(np.abs(a - b).max() / np.abs(b).max())
+            if not off <= most:
+                raise RuntimeError(
+                    f'{first} and {other} differ in {key} by {off:.1e}, more '
+                    f'than {most:.0e}: no time is reported.'
+                )
+
+
+def summarise(parts: dict[str, dict], gemm: float) -> dict[str, Any]:
+    """The keys that comparisons read, and each form's own figures."""
+    ours = next(p for p in parts.values() if 'tokens' in p)
+    found: dict[str, Any] = {
+        'clients': _CLIENTS.value,
+        'batch': _BATCH.value,
+        'prompt_length': _LENGTH.value,
+        'tokens': ours['tokens'],
+        'gemm_gflops': gemm / 1e9,
+    }
+    for name, part in parts.items():
+        found[f'{name}_tokens_per_s'] = ours['tokens'] / part['median_s']
+        found[f'{name}_ceiling_share'] = ours['flops'] / part['median_s'] / gemm
+        found[f'{name}_first_s'] = part['first_s']
+        found[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [
+        '{clients} clients x {batch} examples, {prompt_length} prompt tokens: '
+        '{tokens} tokens; matrix product {gemm_gflops:.0f} GFLOP/s'.format(
+            **result
+        ),
+        f'{"":10} {"tokens/s":>9} {"of ceiling":>11} {"first call s":>13} '
+        f'{"peak GB":>8}',
+    ]
+    for name in _PARTS.value:
+        lines.append(
+            f'{name:10} {result[f"{name}_tokens_per_s"]:9.0f} '
+            f'{result[f"{name}_ceiling_share"]:11.0%} '
+            f'{result[f"{name}_first_s"]:13.1f} '
+            f'{result[f"{name}_peak_memory_gb"]:8.1f}'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    app.run(main)
