@@ -49,7 +49,9 @@ def main(argv: list[str]) -> None:
 def parse_flags(argv: list[str]) -> list[str]:
     """Flags as absl reads them; an unknown config key is a sentence."""
     try:
-        return app.parse_flags_with_usage(argv)
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(f'error: {error}')
     except (AttributeError, KeyError) as error:  # it says what is near
         text = str(error.args[0] if error.args else error)
         text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())

@@ -145,3 +145,23 @@ def test_models(name, count):
 def test_a_model_of_one_layer(name, count):
     one = dataclasses.replace(config_of(name), num_layers=1)
     assert sizes.num_params(one) == count
+
+
+def test_what_tokens_pass_is_all_there_is():
+    """Layers and heads, each parameter once; but norms are no products."""
+    t5 = config_of('t5-v1_1-xxl')
+    shapes = sizes.param_shapes(t5)
+    stacks = sum(
+        math.prod(shape)
+        for path, shape in shapes.items()
+        if 'layers/' in path or path == 'head/kernel'
+    )
+    assert sizes.block_params(t5) + sizes.target_params(t5) == stacks
+    # Keys and values that the decoder makes of every token of the query.
+    crossed = 2 * t5.num_layers * t5.width * t5.num_heads * t5.head_dim
+    encoder = sum(
+        math.prod(shape)
+        for path, shape in shapes.items()
+        if path.startswith('encoder/layers/')
+    )
+    assert sizes.block_params(t5) == encoder + crossed

@@ -67,10 +67,10 @@ def test_the_kind_trains_the_second_factor_alone(tmp_path):
         ),
     )
     ours = train(ffa, params, optax.identity())
-    both = train(whole, ffa._both(params), frozen)
+    both = train(whole, ffa.both_factors(params), frozen)
     np.testing.assert_allclose(ours.losses, both.losses, rtol=1e-6)
     assert (ours.losses[1] < ours.losses[0]).all()
     tree = jax.tree.map(lambda x: x[0], ours.bank)
-    trained = ffa._both(tree)
+    trained = ffa.both_factors(tree)
     expected = jax.tree.map(lambda x: x[0], both.bank)
     plain.assert_close(trained, expected, 1e-6)

@@ -56,8 +56,8 @@ def test_a_masked_model_predicts_at_its_mask(tokenizer, tmp_path, room):
 @pytest.mark.parametrize(
     ('words', 'separator', 'found'),
     [
-        ((' the', ' terrible'), ' It was {mask} .', 'has . tokens.* 1 times'),
-        (WORDS, ' It was', r'has 1 tokens.* 0 times the mask.*put \{mask\}'),
+        ((' the', ' terrible'), ' It was {mask} .', r'has . tokens.* 1 mask'),
+        (WORDS, ' It was', r'the query has no mask.*put \{mask\} into'),
     ],
 )
 def test_words_and_masks_must_agree(
@@ -106,3 +106,33 @@ def test_a_prompt_that_reads_stands_before_every_example(tokenizer, tmp_path):
         )
         (at,) = own[3:][grid.tokens[row, own[3:]] == tokenizer.mask_id]
         assert at in grid.target_index[row]
+
+
+def test_a_mask_in_a_text_is_no_mask(tokenizer, tmp_path):
+    mask = tokenizer.mask_token
+    task = make_task(count=2)
+    instances = [
+        dataclasses.replace(
+            x, input=f'a {mask} b', outputs=(WORDS[0],), choices=WORDS
+        )
+        for x in task.instances
+    ]
+    task = dataclasses.replace(task, instances=tuple(instances))
+    made = Template('{input}', ' It was {mask} .', 64, 8)
+    source = Source('words', 'words', lambda: [task])
+    store = open_store(source, tokenizer, made, tmp_path, 'masked_lm')
+    assert len(store.example(0, 0).target_index) == 1
+    assert store.record(0)['input'] == f'a {mask} b'
+
+
+def test_a_mask_that_is_cut_off_names_the_key(tokenizer, tmp_path):
+    made = Template('{input} {mask} .', '', 5, 8)
+    task = make_task(count=1)
+    source = Source('words', 'words', lambda: [task])
+    with pytest.raises(ValueError, match='max_query=5 tokens; raise that'):
+        open_store(source, tokenizer, made, tmp_path, 'masked_lm')
+
+
+def test_another_mask_is_another_tokenizer(tokenizer):
+    other = dataclasses.replace(tokenizer, mask_id=7)
+    assert other.fingerprint != tokenizer.fingerprint

@@ -235,3 +235,15 @@ def test_a_target_that_matches_nothing_names_what_there_is(tmp_path):
     ]
     with pytest.raises(ValueError, match=r'c_attn.*self_attn\.q_proj'):
         modules.find(base, 'c_attn', 'config.lora.targets')
+
+
+@pytest.mark.parametrize(
+    'targets', [r'model\.layers\.0\..*q_proj', '1.*v_proj']
+)
+def test_targets_in_some_layers_are_refused(targets, tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    fields = tiny.read_json(folder / 'config.json')
+    config = families.model_config(fields)
+    base = Base(config, families.names(fields), sizes.param_shapes(config))
+    with pytest.raises(ValueError, match='and not all layers'):
+        modules.find(base, targets, 'config.lora.targets')

@@ -340,7 +340,10 @@ def test_a_renaming_of_no_column_is_a_fault(entry, tmp_path):
 
 
 BAD_LINES = [
-    ('{"client": 1, "task": "t", "input": "i", "output": "o"}', 'client: foun'),
+    (
+        '{"client": [], "task": "t", "input": "i", "output": "o"}',
+        'client: foun',
+    ),
     ('{"client": " ", "task": "t", "input": "i", "output": "o"}', 'client: fo'),
     ('{"client": "c", "task": "t", "input": "i", "output": []}', 'output: fou'),
     ('{"client": "c", "task": "t", "input": "i", "output": [3]}', 'output[0]:'),
@@ -416,6 +419,7 @@ def test_a_class_is_found_by_number_or_by_name(labels, tmp_path):
         ([False, True], ('No', 'Yes')),
         (['No', 'Yes'], ('Yes', 'No')),
         (['no', 'yes'], ('yes=Yes', 'no=No')),
+        ([0, 1], ('1=Yes', '0=No')),
     ],
 )
 def test_labels_are_numbers_bools_words_or_names(given, labels, tmp_path):
@@ -433,6 +437,47 @@ def test_a_label_without_a_word_names_its_row(label, tmp_path):
     with pytest.raises(ValueError, match='row 1: label: found') as error:
         read(config)
     assert '0 to 1 or one of no, yes (config.data.labels)' in str(error.value)
+
+
+def test_a_number_without_a_name_is_refused(tmp_path):
+    rows = [{'text': 'a', 'label': 1}]
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
+    labels = ('neg=awful', 'pos=good')
+    config = tiny_sources.config('classification', path, labels=labels)
+    with pytest.raises(ValueError, match='needed one of neg, pos'):
+        read(config)
+
+
+def test_a_word_that_no_row_has_is_said(tmp_path, caplog):
+    rows = [{'text': 'a', 'label': 0}, {'text': 'b', 'label': 1}]
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
+    labels = ('bad', 'good', 'so so')
+    read(tiny_sources.config('classification', path, labels=labels))
+    assert "no row has the label of 'so so'" in caplog.text
+
+
+@pytest.mark.parametrize('source', ['classification', 'jsonl'])
+def test_a_column_that_is_no_list_is_of_one(source, tmp_path):
+    config = getattr(tiny_sources, source)(tmp_path)
+    name = 'label' if source == 'classification' else 'input'
+    config.data.columns = (f'{name}=a+b',)
+    assert any('is made of one column' in line for line in faults(config))
+
+
+def test_a_gap_in_an_optional_column_is_empty(tmp_path):
+    rows = [
+        {'question': 'q', 'options': ['a', 'b'], 'answer': 0, 'context': None}
+    ]
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
+    (task,) = read(tiny_sources.config('multiple_choice', path))
+    assert task.instances[0].pair == ''
+
+
+def test_clients_may_be_numbers(tmp_path):
+    rows = [{'client': 7, 'task': 't', 'input': 'i', 'output': 'o'}]
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
+    (task,) = read(tiny_sources.config('jsonl', path))
+    assert task.instances[0].client == '7'
 
 
 def test_classes_and_words_must_be_as_many(tmp_path):

@@ -154,7 +154,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         'intermediate_size': MLP,
         'num_hidden_layers': LAYERS,
         'num_attention_heads': HEADS,
-        'hidden_act': 'gelu',
+        'hidden_act': 'relu',  # not that of its head
         'max_position_embeddings': POSITIONS,
         'type_vocab_size': 1,
         'layer_norm_eps': 1e-5,

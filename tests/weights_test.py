@@ -283,3 +283,14 @@ def test_all_config_faults_come_together(tmp_path):
     with pytest.raises(ValueError, match=r'gelu.*sliding') as error:
         families.model_config(hf)
     assert 'vocab_size=-1' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'auto'),
+    [('t5', 'Seq2SeqLM'), ('roberta', 'MaskedLM'), ('gpt2', 'CausalLM')],
+)
+def test_the_conversion_of_pickles_is_of_the_model_s_kind(kind, auto, tmp_path):
+    (tmp_path / 'config.json').write_text(f'{{"model_type": "{kind}"}}')
+    (tmp_path / 'pytorch_model.bin').write_bytes(b'')
+    with pytest.raises(ValueError, match=f'import AutoModelFor{auto} as M'):
+        shards.shard_paths(tmp_path)

@@ -144,7 +144,7 @@ def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
         fail(where, field, value, 'a string or a list of strings')
     for i, v in enumerate(values):
         if not _is_text(v) and not _absent(v):
-            fail(where, f'{field}[{i}]', v, _TEXT)
+            fail(where, f'{field}[{i}]', v, _text_needed(v))
     return tuple(v for v in values if isinstance(v, str))
 
 
@@ -155,18 +155,21 @@ def filled(where: str, field: str, value: Any) -> tuple[str, ...]:
         fail(where, field, value, 'a string or a list of at least one string')
     for i, v in enumerate(values):
         if not _is_text(v):
-            fail(where, f'{field}[{i}]', v, _TEXT)
+            fail(where, f'{field}[{i}]', v, _text_needed(v))
     return tuple(values)
 
 
 def string(where: str, field: str, value: Any) -> str:
     """The value, which must be text; errors as `parse_task`."""
     if not _is_text(value):
-        fail(where, field, value, _TEXT)
+        fail(where, field, value, _text_needed(value))
     return value
 
 
-_TEXT = 'a string that UTF-8 can write (no half of a surrogate pair)'
+def _text_needed(value: Any) -> str:
+    if isinstance(value, str):
+        return 'a string that UTF-8 can write (no half of a surrogate pair)'
+    return 'a string'
 
 
 def _is_text(value: Any) -> bool:

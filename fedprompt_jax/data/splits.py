@@ -176,8 +176,9 @@ def split_clients(
             f' validation and {test} for test, and at least one must be left'
             f' to train; there are {len(sizes)} clients, {len(able)} of them'
             ' with the two instances that a held-out one needs. Lower'
-            ' config.validation.clients, config.personalization.clients or'
-            ' config.data.client_size.'
+            ' config.validation.clients or config.personalization.clients, or'
+            ' make more clients: of more data, or smaller ones'
+            ' (config.data.client_size).'
         )
     order = randomness.generator(seed, 'client split').permutation(able)
     held = {'validation': order[-validation:], 'test': order[:test]}

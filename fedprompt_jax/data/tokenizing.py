@@ -24,6 +24,9 @@ class Tokenizer(Protocol):
     def mask_id(self) -> int | None: ...
 
     @property
+    def mask_token(self) -> str: ...
+
+    @property
     def fingerprint(self) -> str: ...
 
     def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
@@ -117,12 +120,13 @@ class _Writer:
         }  # fmt: skip
 
     def add(self, task: Task) -> None:
+        own = self._own_words
         texts = [
             template_lib.fill(
                 self.query,
-                input=x.input,
-                definition=task.definition,
-                pair=x.pair,
+                input=own(x.input),
+                definition=own(task.definition),
+                pair=own(x.pair),
             )
             for x in task.instances
         ]
@@ -145,6 +149,13 @@ class _Writer:
         n = len(task.instances)
         self.task_of.append(np.full(n, len(self.tasks), np.int32))
         self.tasks.append(_metadata(task) | {'num_instances': n})
+
+    def _own_words(self, text: str) -> str:
+        """The text; for a masked model without masks that it spells out."""
+        if not self.masked:
+            return text
+        mask = self.tokenizer.mask_token
+        return text.replace(mask, mask.strip('<|>[] '))
 
     def _encode(self, outputs: list[str]) -> list[list[int]]:
         fill, text = template_lib.fill, self.template.target
@@ -185,17 +196,33 @@ class _Writer:
     def _check_masks(self, where: str, query: list[int], target) -> None:
         mask = self.tokenizer.mask_id
         masks = sum(token == mask for token in query)
-        if not masks or masks != len(target):
+        if masks and masks == len(target):
+            return
+        text = self.template.text
+        if '{mask}' in text and not masks:
             raise ValueError(
-                f'{where}: the target has {len(target)} tokens, but the query '
-                f'has {masks} times the mask, at which each is predicted; put '
-                "{mask} into config.data.separator, as in ' It was {mask} .', "
-                'and use label words of a single token.'
+                f'{where}: the mask of config.data.template={text!r} lies '
+                f'beyond config.data.max_query={self.template.max_query} '
+                'tokens; raise that, or put {mask} into config.data.separator.'
             )
+        if not masks:
+            raise ValueError(
+                f'{where}: the query has no mask, at which a masked language '
+                'model predicts; put {mask} into config.data.separator, as in '
+                "' It was {mask} .'."
+            )
+        raise ValueError(
+            f'{where}: the answer has {len(target)} tokens, but the query has '
+            f'{masks} mask(s), one for each; a masked language model chooses '
+            'among words of as many tokens: use other words, with a space '
+            "before them (config.data.target=' {output}'), or more masks."
+        )
 
     def save(self, folder: Path) -> None:
         if not self.tasks:
-            raise ValueError('The data set has no task.')
+            raise ValueError(
+                'The data set has no instance: look at config.data.path.'
+            )
         np.save(folder / 'task_of.npy', np.concatenate(self.task_of))
         for name, rows in self.rows.items():
             kind = 'records' if name == 'record' else f'{name}_tokens'

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fedprompt_jax import peft
-from fedprompt_jax.data import partitions
+from fedprompt_jax.data import partitions, splits
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.store import TokenStore
 
@@ -23,6 +23,12 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
     c, fix = config.data, 'use at most that'
     if c.partition != partitions.BY_CLIENT:
         fix += f', or a smaller config.data.client_size than {c.client_size}'
+    if c.splits == splits.CLIENTS:
+        held = {k: len(clients[k]) for k in ('validation', 'test')}
+        fix += ', or hold out fewer clients ({validation} are for validation, '
+        fix += '{test} for test: config.validation.clients, '
+        fix += 'config.personalization.clients)'
+        fix = fix.format(**held)
     return [
         f'config.{key}={n} is more than the {len(clients[split])} clients '
         f'of the {split} split; {fix}.'

@@ -3,6 +3,7 @@
 Whole models, where those were trained, are checkpoints of transformers.
 """
 
+import logging
 from pathlib import Path
 
 import jax
@@ -11,6 +12,8 @@ from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.federated.client import finite_owners
 from fedprompt_jax.models import export, source
 from fedprompt_jax.peft import hf_adapter
+
+_LOG = logging.getLogger(__name__)
 
 
 def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
@@ -37,9 +40,12 @@ def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
                 sizes,
             )
         except ValueError as error:  # PEFT has no such adapter
+            if name == 'global':
+                _LOG.info('%s: params.safetensors instead. %s', folder, error)
             hf_adapter.save_plain(folder / name, tree, str(error))
 
-    save('initial', experiment.params)
+    if not experiment.model.kind.whole:  # that is the base itself
+        save('initial', experiment.params)
     save('global', params)
     finite = finite_owners(bank)
     for i, client in enumerate(experiment.data.held_out.clients):

@@ -34,12 +34,11 @@ def compute(
     """Real tokens, and the floating-point operations that they need.
 
     Two operations a multiply-add, N block parameters a token forward, as many
-    again backward: a frozen model has no weight gradients (a trained one does:
-    as many a third time). Logits exist for
-    target tokens alone. A prompt counts once per (owner, step), or per example
-    where it reads the text. Attention
-    scores, padding and repeated prompts are not counted: this is the useful
-    work.
+    again backward: a frozen model has no weight gradients (a trained one
+    does: as many a third time). Logits, and a decoder that reads an encoder,
+    exist for target tokens alone. A prompt counts once per (owner, step), or
+    per example where it reads the text. Attention scores, padding and
+    repeated prompts are not counted: this is the useful work.
 
     Args:
       model: the language model and what is trained.

@@ -57,7 +57,7 @@ class ModelConfig:
       final_norm: whether the last hidden states are normalised.
       fused: how query, key and value lie in one kernel: '' for three kernels,
         'parts' for [3, heads, h], 'heads' for [heads, 3, h].
-      attention_bias: of query, key and value.
+      attention_bias: of query, key and value, in cross-attention too.
       output_bias: of the attention's output projection.
       head_norm: RMS norm of each query and key head.
       query_scale: of the scores; 0 stands for h ** -0.5.
@@ -77,7 +77,7 @@ class ModelConfig:
       relative_distance: the distance from which all are one bucket.
       token_types: rows of a table whose first is added to embeddings; 0: none.
       embedding_norm: embeddings are normalised.
-      head_transform: a projection, activation and norm before the logits.
+      head_transform: a projection, GELU and norm before the logits.
       head_bias: of the logits.
       head_scale: hidden states are multiplied by it before the logits.
     """
@@ -123,6 +123,12 @@ class ModelConfig:
     head_transform: bool = False
     head_bias: bool = False
     head_scale: float = 1.0
+
+    def __post_init__(self):
+        if self.encoder is not None and self.layout != 'pre':
+            raise ValueError(
+                f'layout={self.layout!r} has no place for cross-attention.'
+            )
 
     @property
     def objective(self) -> str:

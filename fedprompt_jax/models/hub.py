@@ -102,7 +102,9 @@ def _checked(spec: str, name: HubName, folder: Path) -> Path:
         raise ValueError(
             f'model {spec!r} has no {" and no ".join(absent)}, and pickle '
             'files (.bin) can run code when they are read. '
-            + shards.conversion(name.repository, name.repository.split('/')[1])
+            + shards.conversion(
+                folder, name.repository, name.repository.split('/')[1]
+            )
         )
     shards.shard_paths(folder)  # every one is there
     return folder

@@ -38,7 +38,6 @@ def bucket(
     if not causal:
         buckets //= 2
     distance = jnp.maximum(-ahead, 0) if causal else jnp.abs(ahead)
-    row = jnp.asarray(_bucket_of_distance(buckets, farthest))[
-        jnp.minimum(distance, farthest)
-    ]
+    table = jnp.asarray(_bucket_of_distance(buckets, farthest))
+    row = table[jnp.minimum(distance, farthest)]
     return row if causal else row + jnp.where(ahead > 0, buckets, 0)

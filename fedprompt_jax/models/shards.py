@@ -8,6 +8,10 @@ import json
 from pathlib import Path
 import struct
 
+_AUTO = {
+    **dict.fromkeys(('t5', 'mt5'), 'AutoModelForSeq2SeqLM'),
+    **dict.fromkeys(('roberta', 'xlm-roberta'), 'AutoModelForMaskedLM'),
+}  # of the model types that are no causal language models
 _SAMPLES, _SAMPLE_BYTES = 256, 4096  # of each shard, for the fingerprint
 
 
@@ -78,15 +82,25 @@ def _no_safetensors(folder: Path) -> str:
     return (
         f'{folder} has its weights as pickle files only '
         f'({", ".join(pickles)}), which can run code when they are read. '
-        + conversion(str(folder), f'{folder}-safetensors')
+        + conversion(folder, str(folder), f'{folder}-safetensors')
     )
 
 
-def conversion(source: str, folder: str) -> str:
-    """How to make a folder with safetensors of a checkpoint of pickles."""
+def conversion(here: Path, source: str, folder: str) -> str:
+    """How to make a folder with safetensors of a checkpoint of pickles.
+
+    Args:
+      here: a folder that has its config.json.
+      source: what transformers shall load.
+      folder: what it shall make.
+    """
+    config = here / 'config.json'
+    fields = json.loads(config.read_text('utf-8')) if config.exists() else {}
+    kind = str(fields.get('model_type'))
+    auto = _AUTO.get(kind, 'AutoModelForCausalLM')
     return (
         'Convert them where PyTorch is installed and the source is trusted: '
-        'python -c "from transformers import AutoModelForCausalLM as M, '
+        f'python -c "from transformers import {auto} as M, '
         f"AutoTokenizer as T; f, to = '{source}', '{folder}'; "
         "M.from_pretrained(f, dtype='auto').save_pretrained(to); "
         'T.from_pretrained(f).save_pretrained(to)"'

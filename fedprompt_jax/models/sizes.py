@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import flax.traverse_util
 import jax
@@ -34,21 +35,29 @@ def block_params(config: ModelConfig) -> int:
 
     A forward pass costs 2 * block_params FLOPs a token before attention
     scores; the vocabulary product, and the layers of a decoder that reads an
-    encoder, come on top for target tokens only: see target_params.
+    encoder, come on top for target tokens only: see target_params. The keys
+    and values that such a decoder makes of what it reads are counted here.
     """
-    stack = 'layers/' if config.encoder is None else 'encoder/layers/'
     shapes = param_shapes(config).items()
-    return sum(math.prod(s) for path, s in shapes if path.startswith(stack))
+    return sum(math.prod(s) for path, s in shapes if _reads(config, path))
+
+
+def _reads(config: ModelConfig, path: str) -> bool:
+    """Whether every token read passes this leaf."""
+    if config.encoder is None:
+        return path.startswith('layers/')
+    crossed = re.search(r'cross_attention/(key|value)/', path)
+    return path.startswith('encoder/layers/') or bool(crossed)
 
 
 def target_params(config: ModelConfig) -> int:
     """Number of parameters that every target token passes besides."""
     head = ('head/kernel', 'head_dense/kernel')
     shapes = param_shapes(config).items()
-    decoder = '' if config.encoder is None else 'layers/'
     table = config.vocab_size * (config.embedding_width or config.width)
     return table * config.tied_embeddings + sum(
         math.prod(s)
         for path, s in shapes
-        if path in head or (decoder and path.startswith(decoder))
+        if path in head
+        or (path.startswith('layers/') and not _reads(config, path))
     )

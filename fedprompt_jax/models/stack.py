@@ -75,23 +75,25 @@ class Block(nn.Module):
 
         if c.layout == 'parallel':
             y, own = attention(norm('attention_norm', x))
-            return x + y + mlp(norm('mlp_norm', x)), (own, crossed)
-        if c.layout == 'post':
+            x = x + y + mlp(norm('mlp_norm', x))
+        elif c.layout == 'post':
             y, own = attention(x)
             x = norm('attention_norm', x + y)
-            return norm('mlp_norm', x + mlp(x)), (own, crossed)
-        y, own = attention(norm('attention_norm', x))
-        if c.layout == 'sandwich':
+            x = norm('mlp_norm', x + mlp(x))
+        elif c.layout == 'sandwich':
+            y, own = attention(norm('attention_norm', x))
             x = x + norm('attention_out_norm', y)
-            y = mlp(norm('mlp_norm', x))
-            return x + norm('mlp_out_norm', y), (own, crossed)
-        x = x + y
-        if context.memory is not None:
-            cross = CrossAttention(c, name='cross_attention')
-            y = norm('cross_attention_norm', x)
-            y, crossed = cross(y, places.owner, context.memory, known)
+            x = x + norm('mlp_out_norm', mlp(norm('mlp_norm', x)))
+        else:
+            y, own = attention(norm('attention_norm', x))
             x = x + y
-        return x + mlp(norm('mlp_norm', x)), (own, crossed)
+            if context.memory is not None:
+                cross = CrossAttention(c, name='cross_attention')
+                y = norm('cross_attention_norm', x)
+                y, crossed = cross(y, places.owner, context.memory, known)
+                x = x + y
+            x = x + mlp(norm('mlp_norm', x))
+        return x, (own, crossed)
 
 
 class Stack(nn.Module):

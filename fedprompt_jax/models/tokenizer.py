@@ -83,7 +83,9 @@ class Tokenizer:
     @functools.cached_property
     def fingerprint(self) -> str:
         """sha256 of the serialised tokenizer and the special ids."""
-        ids = (self.eos_ids, self.pad_id, self.bos_id, self.adds_bos)
+        ids: tuple = (self.eos_ids, self.pad_id, self.bos_id, self.adds_bos)
+        if self.mask_id is not None:
+            ids = (*ids, self.mask_id)
         text = self.backend.to_str() + repr(ids)
         return hashlib.sha256(text.encode()).hexdigest()
 

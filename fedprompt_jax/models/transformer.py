@@ -85,7 +85,7 @@ class Transformer(Stack):
         """Token logits f32 [..., V] of hidden states [..., E]."""
         c = self.config
         if c.head_transform:
-            y = ACTIVATIONS[c.activation](self.head_dense(hidden))
+            y = ACTIVATIONS['gelu'](self.head_dense(hidden))
             hidden = self.head_norm(y)
         if c.head_scale != 1.0:
             hidden = hidden * jnp.asarray(c.head_scale, hidden.dtype)

@@ -6,24 +6,22 @@ every copy would be another model.
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class Full:
+class Full(Plain):
     """The base's own tree; see kind.Kind."""
 
-    slots: ClassVar[int] = 0
-    first_position: ClassVar[int] = 0
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = False
-    whole: ClassVar[bool] = True
+    @property
+    def whole(self) -> bool:
+        return True
 
     def init(self, start: Start) -> Params:
         """The model as it is."""

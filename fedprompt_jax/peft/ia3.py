@@ -5,7 +5,7 @@ Liu et al. (2022), "Few-Shot Parameter-Efficient Fine-Tuning".
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.traverse_util
 import jax.numpy as jnp
@@ -13,11 +13,11 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.peft import modules
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class IA3:
+class IA3(Plain):
     """{'layers': {'attention': {'key': {'ia3_out': [layers, out]}}, ...
 
     Attributes:
@@ -29,11 +29,6 @@ class IA3:
     outputs: tuple[modules.Module, ...]
     inputs: tuple[modules.Module, ...]
     conv1d: bool = False
-    slots: ClassVar[int] = 0
-    first_position: ClassVar[int] = 0
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
 
     def init(self, start: Start) -> Params:
         """Ones: the bare model."""

@@ -42,6 +42,30 @@ class Base(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
 
 
+class Plain:
+    """What most kinds are: no virtual tokens, and any owners in a row."""
+
+    @property
+    def slots(self) -> int:
+        return 0
+
+    @property
+    def first_position(self) -> int:
+        return 0
+
+    @property
+    def reads(self) -> bool:
+        return False
+
+    @property
+    def one_owner(self) -> bool:
+        return False
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+
 class Kind(Protocol):
     """A kind of trained parameters; hashable, so that jit keeps it static.
 

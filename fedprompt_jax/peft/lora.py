@@ -5,7 +5,7 @@ Hu et al. (2022). A row has a single owner, whose a and b it is multiplied by.
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.traverse_util
 import jax.numpy as jnp
@@ -13,11 +13,11 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.peft import modules
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class LoRA:
+class LoRA(Plain):
     """{'layers': {'attention': {'query': {'lora_a': [layers, in, r], ...
 
     Attributes:
@@ -31,11 +31,10 @@ class LoRA:
     rank: int
     alpha: float
     conv1d: bool = False
-    slots: ClassVar[int] = 0
-    first_position: ClassVar[int] = 0
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = True
-    whole: ClassVar[bool] = False
+
+    @property
+    def one_owner(self) -> bool:
+        return True
 
     def init(self, start: Start) -> Params:
         """a from U(-1 / sqrt(in), 1 / sqrt(in)) as in PEFT; b is zero."""

@@ -35,21 +35,28 @@ def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
       key: of the config that says so, for the error.
 
     Raises:
-      ValueError: nothing matches; the names there are, are listed.
+      ValueError: nothing matches, and the names there are, are listed; or
+        some layers match and others do not.
     """
     every = [_module(base, rule.path) for rule in _kernels(base)]
     pattern = re.compile(rf'(?:.*[./])?(?:{targets})')
-    found = tuple(
-        m
-        for m in every
-        if pattern.fullmatch(m.names[0]) or pattern.fullmatch('/'.join(m.path))
-    )
+    found = []
+    for m in every:
+        hits = [n for n in m.names if pattern.fullmatch(n)]
+        if hits and len(hits) < len(m.names):
+            raise ValueError(
+                f"{key}={targets!r} matches {hits[0]} and not all layers' "
+                f'{"/".join(m.path[-2:])}; layers are trained alike: leave '
+                'their numbers out.'
+            )
+        if hits or pattern.fullmatch('/'.join(m.path)):
+            found.append(m)
     if not found:
         names = ', '.join(m.names[0] for m in every)
         raise ValueError(
             f'{key}={targets!r} matches none of the linear layers: {names}'
         )
-    return found
+    return tuple(found)
 
 
 def _kernels(base: Base):

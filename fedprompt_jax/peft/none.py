@@ -1,22 +1,16 @@
 """No trained parameters: the bare model."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 
-from fedprompt_jax.peft.kind import Params, Start
+from fedprompt_jax.peft.kind import Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class Nothing:
+class Nothing(Plain):
     """A bank of nothing; it still has a leading axis of owners."""
-
-    slots: ClassVar[int] = 0
-    first_position: ClassVar[int] = 0
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
 
     def init(self, start: Start | None) -> Params:
         del start

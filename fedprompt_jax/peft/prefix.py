@@ -7,21 +7,21 @@ trained embedding (Li and Liang 2021).
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 POSITIONS = ('shifted', 'kept')
 _KEY = 'prompt_embeddings'
 
 
 @dataclasses.dataclass(frozen=True)
-class Prefix:
+class Prefix(Plain):
     """{'prefix': {'00': [P_0, 2, K, h], '01': ...}}; see kind.Kind.
 
     The second axis is key, value; a layer of length 0 has no entry. With an
@@ -47,9 +47,6 @@ class Prefix:
     width: int = 0
     hidden: int = 0
     stack: tuple[str, ...] = ('layers',)
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
 
     @property
     def slots(self) -> int:

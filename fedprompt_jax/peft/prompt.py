@@ -5,20 +5,20 @@ Lester et al. (2021); Profit's only kind (arXiv 2310.04627, appendix A).
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 INITS = ('normal', 'uniform', 'vocabulary', 'text')
 _KEY = 'prompt_embeddings'
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompt:
+class Prompt(Plain):
     """{'prompt': f32 [P, E]}; see kind.Kind.
 
     Attributes:
@@ -32,9 +32,10 @@ class Prompt:
     how: str = 'normal'
     scale: float = 0.5
     text: str = ''
-    reads: ClassVar[bool] = True
-    one_owner: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
+
+    @property
+    def reads(self) -> bool:
+        return True
 
     @property
     def slots(self) -> int:

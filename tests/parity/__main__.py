@@ -19,6 +19,7 @@ from tests.parity import (
     kinds,
     logits,
     losses,
+    random_configs,
     rounds,
     subjects,
     table,
@@ -54,6 +55,7 @@ def main(argv: list[str]) -> None:
         if not chosen:
             rows += attempt('text', text.compare)
             rows += attempt('gguf', gguf_files.compare)
+            rows += attempt('random', random_configs.compare)
             jax.clear_caches()
         for subject in found:
             rows += compare(subject)

@@ -1,15 +1,17 @@
 """Classification sets: text, label and perhaps text_pair, with label words.
 
 config.data.labels are the words, class by class. An integer label (a bool, a
-class of the hub) counts them from 0; a string label is found by its name,
-which is the word itself or stands before it: 'entailment=Yes'. Classes of the
-hub are found by name, too, where names are given.
+class of the hub) counts them from 0. A string label is found by its name,
+which is the word itself or stands before it: 'entailment=Yes'. Where names are
+given so, classes of the hub are found by theirs, and integers by their digits:
+'1=good'.
 
 Each word is a task of its own, '<set>-<word>', and its category: what skews
 task types between clients skews labels.
 """
 
 from collections.abc import Iterator, Sequence
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import table, tasks
 from fedprompt_jax.data.tokenizing import Source
+
+_LOG = logging.getLogger(__name__)
 
 COLUMNS = ('text', 'label', 'text_pair')
 NEEDED = ('text', 'label')
@@ -74,10 +78,12 @@ def _tasks(found, columns, labels: Sequence[str], path: str) -> Iterator[Task]:
         where = f'{path}: row {number}'
         word = _word(where, row['label'], labels, classes)
         text = sni_task.string(where, 'text', row['text'])
-        pair = sni_task.string(where, 'text_pair', row.get('text_pair', ''))
+        pair = sni_task.string(where, 'text_pair', row.get('text_pair') or '')
         own[word].append(Instance(str(number), text, (word,), words, pair=pair))
     name = Path(path).stem
     for word, instances in own.items():
+        if not instances:
+            _LOG.warning('%s: no row has the label of %r.', path, word)
         if instances:
             yield tasks.bare(f'{name}-{word}', instances, category=word)
 
@@ -98,17 +104,19 @@ def _classes(feature: Any, labels: Sequence[str], path: str) -> list[str]:
 def _word(
     where: str, label: Any, labels: Sequence[str], classes: list[str]
 ) -> str:
-    if isinstance(label, int) and 0 <= label < len(labels):
-        if not classes:
-            return _entry(labels[label])[1]
-        label = classes[label]
+    named = any('=' in entry for entry in labels)
+    if isinstance(label, int) and not named and 0 <= label < len(labels):
+        return labels[label]
+    if isinstance(label, int) and named:
+        own = classes[label : label + 1] or [str(int(label))]
+        label = own[0]
     names = dict(map(_entry, labels))
     if label not in names:
+        numbers = '' if named else f'0 to {len(labels) - 1} or '
         sni_task.fail(
             where,
             'label',
             label,
-            f'0 to {len(labels) - 1} or one of {", ".join(names)} '
-            '(config.data.labels)',
+            f'{numbers}one of {", ".join(names)} (config.data.labels)',
         )
     return names[label]

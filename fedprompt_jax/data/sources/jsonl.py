@@ -54,13 +54,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
 
 def _columns(data) -> dict[str, str]:
     found = table.renamed(data.columns, COLUMNS)
-    for name, theirs in found.items():
-        if len(theirs) > 1:
-            raise ValueError(
-                f'config.data.columns makes {name!r} of {len(theirs)} columns; '
-                "source='jsonl' takes it from one."
-            )
-    return {name: theirs[0] for name, theirs in found.items()}
+    return {name: theirs for name, (theirs,) in found.items()}
 
 
 def _files(path: str) -> list[Path]:
@@ -98,6 +92,9 @@ def _instance(
     file: Path, number: int, row: dict[str, Any], columns: dict[str, str]
 ) -> tuple[str, Instance]:
     where = f'{file}: line {number}'
+    number_of = row[columns['client']]  # clients are often counted
+    if isinstance(number_of, int):
+        row = row | {columns['client']: str(number_of)}
     values = {
         name: sni_task.string(where, theirs, row[theirs])
         for name, theirs in columns.items()

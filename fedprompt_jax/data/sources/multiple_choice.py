@@ -19,11 +19,12 @@ from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('question', 'options', 'answer', 'context')
 NEEDED = ('question', 'options', 'answer')
+LISTS = ('options',)
 
 
 def open_source(data: config_dict.ConfigDict) -> Source:
     """The table at config.data.path."""
-    columns = table.renamed(data.columns, COLUMNS)
+    columns = table.renamed(data.columns, COLUMNS, LISTS)
     needed = COLUMNS if columns['context'] != ('context',) else NEEDED
 
     def read() -> Iterator[Task]:
@@ -39,7 +40,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns or splits."""
-    yield from table.faults(config, COLUMNS)
+    yield from table.faults(config, COLUMNS, LISTS)
     yield from tasks.unread(config, 'labels', 'metadata')
     yield from tasks.client_faults(config)
 
@@ -59,7 +60,7 @@ def _instances(rows, path: str) -> Iterator[Instance]:
             sni_task.string(where, 'question', row['question']),
             (right,),
             options,
-            pair=sni_task.string(where, 'context', row.get('context', '')),
+            pair=sni_task.string(where, 'context', row.get('context') or ''),
         )
 
 

@@ -28,13 +28,16 @@ _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')
 
 
 def faults(
-    config: config_dict.ConfigDict, known: Sequence[str]
+    config: config_dict.ConfigDict,
+    known: Sequence[str],
+    lists: Sequence[str] = (),
 ) -> Iterator[str]:
     """What is wrong with config.data.path and columns.
 
     Args:
       config: the config.
       known: the source's columns.
+      lists: see renamed.
     """
     c = config.data
     try:
@@ -45,22 +48,24 @@ def faults(
     except ValueError as error:
         yield str(error)
     try:
-        renamed(c.columns, known)
+        renamed(c.columns, known, lists)
     except ValueError as error:
         yield str(error)
 
 
 def renamed(
-    columns: Sequence[str], known: Sequence[str]
+    columns: Sequence[str], known: Sequence[str], lists: Sequence[str] = ()
 ) -> dict[str, tuple[str, ...]]:
     """Column of the source -> those of the data that it is made of.
 
     Args:
       columns: config.data.columns, such as ('text=sentence', 'options=a+b').
       known: the source's columns.
+      lists: those of them that may be made of several.
 
     Raises:
-      ValueError: an entry is not of that form, or names another column.
+      ValueError: an entry is not of that form, names another column, or makes
+        one of several that is no list.
     """
     found: dict[str, tuple[str, ...]] = {name: (name,) for name in known}
     for entry in columns:
@@ -72,6 +77,11 @@ def renamed(
                 f'{", ".join(known)}.'
             )
         found[name] = tuple(theirs.split('+'))
+        if len(found[name]) > 1 and name not in lists:
+            raise ValueError(
+                f'config.data.columns has {entry!r}, but {name!r} is made of '
+                'one column.'
+            )
     return found
 
 
@@ -127,7 +137,7 @@ def load(
                     f'config.data.path={path!r}: column {theirs!r} is missing; '
                     f'the columns there are: {", ".join(found.column_names)}. '
                     'If one of them is meant, say config.data.columns='
-                    f"('{name}={found.column_names[0]}',), with its name."
+                    f"('{name}=ITS NAME',)."
                 )
     return found
 

@@ -28,8 +28,8 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
     """The model that a config.json describes.
 
     Raises:
-      ValueError: no family reads it, or it asks for something that the
-        decoder does not compute; every fault is listed.
+      ValueError: no family reads it, or it asks for something that is not
+        computed; every fault is listed.
     """
     return _family(fields).model_config(fields)
 

@@ -5,6 +5,7 @@ of the first type.
 """
 
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from fedprompt_jax.models.config import ModelConfig
@@ -22,7 +23,7 @@ _ACTIVATIONS = {
     'silu': 'silu',
 }
 
-NAMES = (
+_COMMON = (
     Name(_PREFIX + r'embeddings\.word_embeddings\.weight', 'embed/embedding'),
     Name(
         _PREFIX + r'embeddings\.position_embeddings\.weight',
@@ -51,10 +52,19 @@ NAMES = (
     Name(r'lm_head\.layer_norm\.weight', 'head_norm/scale'),
     Name(r'lm_head\.layer_norm\.bias', 'head_norm/bias'),
     Name(r'lm_head\.decoder\.weight', 'head/kernel', True),
-    Name(r'lm_head\.bias', 'head_bias'),
-    Name(r'lm_head\.decoder\.bias', ''),  # the same, a second time
     Name(_PREFIX + r'pooler\.dense\.(?:weight|bias)', ''),  # of other heads
 )
+
+
+def names(fields: Mapping[str, Any]) -> tuple[Name, ...]:
+    """The head's bias is that of its kernel; a tied head's is its own."""
+    tied = fields.get('tie_word_embeddings', True)
+    used, other = ('bias', 'decoder.bias') if tied else ('decoder.bias', 'bias')
+    return (
+        *_COMMON,
+        Name(rf'lm_head\.{re.escape(used)}', 'head_bias'),
+        Name(rf'lm_head\.{re.escape(other)}', ''),
+    )
 
 
 def model_config(fields: Mapping[str, Any]) -> ModelConfig:

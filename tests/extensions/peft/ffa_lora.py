@@ -5,7 +5,7 @@ the mean of clients' products is then the product of their mean.
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.traverse_util
 import jax.numpy as jnp
@@ -13,11 +13,11 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.peft import lora
-from fedprompt_jax.peft.kind import Base, Params, Start
+from fedprompt_jax.peft.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class FFALoRA:
+class FFALoRA(Plain):
     """{'layers': {'attention': {'query': {'lora_b': [layers, r, out]}, ...
 
     Attributes:
@@ -27,11 +27,10 @@ class FFALoRA:
 
     whole_lora: lora.LoRA
     seed: int = 0
-    slots: ClassVar[int] = 0
-    first_position: ClassVar[int] = 0
-    reads: ClassVar[bool] = False
-    one_owner: ClassVar[bool] = True
-    whole: ClassVar[bool] = False
+
+    @property
+    def one_owner(self) -> bool:
+        return True
 
     def init(self, start: Start) -> Params:
         flat = flax.traverse_util.flatten_dict(self.whole_lora.init(start))
@@ -39,17 +38,17 @@ class FFALoRA:
         return flax.traverse_util.unflatten_dict(trained)
 
     def expand(self, params: Params) -> dict[str, Any]:
-        return self.whole_lora.expand(self._both(params))
+        return self.whole_lora.expand(self.both_factors(params))
 
     def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self.whole_lora.to_hf(self._both(params))
+        return self.whole_lora.to_hf(self.both_factors(params))
 
     def from_hf(self, config: dict[str, Any], tensors) -> Params:
         raise ValueError(
             'The first factor of an adapter is not that of a seed.'
         )
 
-    def _both(self, params: Params) -> Params:
+    def both_factors(self, params: Params) -> Params:
         rng = np.random.default_rng(self.seed)
         start = Start(rng, jnp.zeros((1, 1)), lambda text: [])
         frozen = flax.traverse_util.flatten_dict(self.whole_lora.init(start))
