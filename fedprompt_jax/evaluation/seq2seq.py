@@ -6,31 +6,14 @@ the text, so that nothing of it can be shared between queries.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.models.attention import KeysValues, Memory
+from fedprompt_jax.evaluation import decoding
+from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.peft.tuned import TunedModel
-
-
-class Decoding(NamedTuple):
-    """State of a batch that is being continued.
-
-    Attributes:
-      step: int32 scalar, tokens written so far.
-      tokens: int32 [N, max_new_tokens], `eos` after a row's end.
-      done: bool [N], rows that have ended.
-      cache: keys and values [layers, N, max_new_tokens, K, h] of the start
-        token and the output.
-    """
-
-    step: jax.Array
-    tokens: jax.Array
-    done: jax.Array
-    cache: KeysValues
 
 
 @functools.partial(
@@ -84,53 +67,25 @@ def greedy(
     def at(position) -> Places:
         return Places(position, owner[:, :1], jnp.full((rows, 1), -1))
 
-    def choose(hidden):  # [N, 1, D] -> [N]
-        return jnp.argmax(bound.logits(hidden[:, 0]), axis=-1).astype(jnp.int32)
-
-    def ended(token):
-        return jnp.isin(token, jnp.array(eos_ids))
-
     memory = encoded()
     start = jnp.full((rows, 1), bound.transformer.config.start_token)
     alone = jnp.ones((rows, 1, 1), bool)
     now = at(jnp.zeros((rows, 1), int))
     hidden, own, known = bound.decode(start, now, alone, memory)
     memory = memory._replace(hidden=None)  # its keys and values are known
-    out = jnp.full((rows, max_new_tokens), eos_ids[0], jnp.int32)
-    done = length == 0
-    token = jnp.where(done, eos_ids[0], choose(hidden))
-    out = out.at[:, 0].set(token)
-    room = [(0, 0), (0, 0), (0, max_new_tokens - 1), (0, 0), (0, 0)]
-    cache = jax.tree.map(lambda x: jnp.pad(x, room), own)
-    written = jnp.arange(max_new_tokens)
+    column = jnp.arange(max_new_tokens)
+    before = Places.plain(jnp.broadcast_to(column, (rows, max_new_tokens)))
 
-    def step(state: Decoding) -> Decoding:
-        token = state.tokens[:, state.step - 1][:, None]
-        mask = jnp.append(written < state.step, True)
+    def advance(step, last, cache):
+        mask = jnp.append(column < step, True)
         mask = jnp.broadcast_to(mask, (rows, 1, len(mask)))
-        before = jnp.broadcast_to(written, (rows, max_new_tokens))
+        here = at(jnp.full((rows, 1), step))
         hidden, own, _ = bound.decode(
-            token,
-            at(jnp.full((rows, 1), state.step)),
-            mask,
-            memory,
-            known,
-            state.cache,
-            Places.plain(before),
+            last, here, mask, memory, known, cache, before
         )
-        cache = jax.tree.map(
-            lambda c, x: jax.lax.dynamic_update_slice_in_dim(
-                c, x, state.step, axis=2
-            ),
-            state.cache,
-            own,
-        )
-        token = jnp.where(state.done, eos_ids[0], choose(hidden))
-        out = state.tokens.at[:, state.step].set(token)
-        return Decoding(state.step + 1, out, state.done | ended(token), cache)
+        return hidden, decoding.put(cache, own, step)
 
-    def going(state: Decoding):
-        return (state.step < max_new_tokens) & ~state.done.all()
-
-    begun = Decoding(jnp.int32(1), out, done | ended(token), cache)
-    return jax.lax.while_loop(going, step, begun).tokens
+    cache = decoding.with_room(own, max_new_tokens - 1)
+    return decoding.write(
+        bound, hidden, length == 0, cache, advance, eos_ids, max_new_tokens
+    )

@@ -10,7 +10,8 @@ import numpy as np
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Grid, Packer, Shape
-from fedprompt_jax.evaluation.generation import Generator, Query, prompt_cache
+from fedprompt_jax.evaluation.causal import prompt_cache
+from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.algorithm import Simulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
