@@ -68,7 +68,7 @@ def compare(subject: Subject) -> Iterator[table.Row]:
             ).eval()
             yield from compare_one(subject, kind, params, theirs, name)
             restore(theirs)
-        yield compare_saved_by_peft(subject, kind, name)
+        yield from compare_saved_by_peft(subject, kind, name)
     if subject.ours.lm.config.encoder is not None:
         yield compare_hooked_prefix(subject, rng)
 
@@ -177,7 +177,7 @@ def our_loss(subject, kind, params, examples) -> float:
     return float(simulation.gradients(bank, examples)[0][0])
 
 
-def compare_saved_by_peft(subject, kind, name) -> table.Row:
+def compare_saved_by_peft(subject, kind, name) -> Iterator[table.Row]:
     """An adapter that PEFT made, its weights at random, loaded by us."""
     sizes = subject.ours.lm.config
     own, _ = kind.to_hf(kind.init(_start(subject)))
@@ -197,17 +197,21 @@ def compare_saved_by_peft(subject, kind, name) -> table.Row:
             value.data.normal_(float('ia3' in key), 0.1)
     examples = [e._replace(owner=0) for e in subject.case.examples]
     expected = mean_loss(theirs, examples, 'token').item()
+    trained, _ = theirs.get_nb_trainable_parameters()
     with tempfile.TemporaryDirectory() as folder:
         theirs.save_pretrained(folder)
         params = hf_adapter.load(Path(folder), kind)
     restore(theirs)
-    return table.relative(
+    yield table.relative(
         'kinds',
         f'{subject.name}: {name}, saved by PEFT, loss',
         [our_loss(subject, kind, params, examples)],
         [expected],
         TOLERANCE,
     )
+    count = sum(x.size for x in jax.tree.leaves(params))
+    what = f'{subject.name}: {name}, trained parameters'
+    yield table.differing('counts', what, [count], [trained])
 
 
 def _start(subject: Subject) -> Start:
