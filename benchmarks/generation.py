@@ -1,0 +1,225 @@
+"""Greedy texts of a cohort's prompts over shared examples, ten tokens each.
+
+    python -m benchmarks.generation [--clients=4 --examples=16] [--json]
+        [--parts=ours,no_prompt_cache,no_buckets,hf]
+
+Every client's prompt answers every example (SmolLM2-135M). `no_prompt_cache`
+computes an owner's keys and values again for each query, `no_buckets` pads
+all queries to the longest; `hf` is generate() of transformers with PEFT's
+prompts, f32, client after client in batches padded on the left. Tokens are
+compared before any time is reported.
+
+Needs `pip install torch peft` for the last one.
+"""
+
+import json
+import os
+from pathlib import Path
+import sys
+import tempfile
+from typing import Any
+
+from absl import app, flags
+import numpy as np
+
+from benchmarks import children
+
+_CLIENTS = flags.DEFINE_integer('clients', 4, 'C.')
+_EXAMPLES = flags.DEFINE_integer('examples', 16, 'Shared by all clients.')
+_LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
+_BATCH = flags.DEFINE_integer('batch', 32, 'Queries at once.')
+_NEW = flags.DEFINE_integer('new_tokens', 10, 'Of an output, at most.')
+_REPEATS = flags.DEFINE_integer('repeats', 2, 'Timed after the first.')
+_DATA = flags.DEFINE_string(
+    'data',
+    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
+    'A folder of SNI tasks.',
+)
+_MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
+_PARTS = flags.DEFINE_list(
+    'parts', ['ours', 'no_prompt_cache', 'no_buckets', 'hf'], 'Measured.'
+)
+_CACHE = flags.DEFINE_string(
+    'cache_dir',
+    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
+    'Converted models and tokenised data.',
+)
+_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+_PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    if _PART.value:
+        print(json.dumps(measure(_PART.value)))
+        return
+    parts = {
+        part: children.run(__spec__.name, part, sys.argv[1:])
+        for part in _PARTS.value
+    }
+    first, *others = parts
+    for other in others:
+        if parts[other]['outputs'] != parts[first]['outputs']:
+            raise RuntimeError(
+                f'{first} and {other} write different tokens: no time is '
+                'reported.'
+            )
+    queries = len(parts[first]['outputs'])
+    result: dict[str, Any] = {'queries': queries}
+    for name, part in parts.items():
+        result[f'{name}_queries_per_s'] = queries / part['median_s']
+        result[f'{name}_first_s'] = part['first_s']
+        result[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
+    print(json.dumps(result) if _JSON.value else table(result))
+
+
+def questions():
+    """Folder, tokenizer's end ids, prompts [C, P, D], and the examples."""
+    from configs import fedavg_adam
+    from fedprompt_jax.experiment import build
+    from fedprompt_jax.models import source
+
+    config = fedavg_adam.get_config()
+    config.model.source, config.data.path = _MODEL.value, _DATA.value
+    config.data.client_size = 60 if _DATA.value == 'embedded' else 200
+    config.data.max_query = 256
+    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(data.population.order, _EXAMPLES.value, replace=False)
+    shape = _CLIENTS.value, _LENGTH.value, source.read_config(folder).width
+    bank = rng.normal(0, 0.5, shape).astype(np.float32)
+    return folder, bank, [np.asarray(data.store.query(int(i))) for i in chosen]
+
+
+def measure(part: str) -> dict[str, Any]:
+    """One form, in this process."""
+    call = theirs() if part == 'hf' else ours(part)
+    outputs: list[list[int]] = []
+
+    def run():
+        outputs[:] = call()
+
+    times = children.measure(run, _REPEATS.value)
+    return {'outputs': outputs} | times
+
+
+def ours(part: str):
+    """A function that writes all texts, by our Generator."""
+    import jax
+    import jax.numpy as jnp
+
+    from fedprompt_jax.evaluation import causal, generation
+    from fedprompt_jax.models import source
+    from fedprompt_jax.models.transformer import Transformer
+    from fedprompt_jax.peft.prompt import Prompt
+    from fedprompt_jax.peft.tuned import TunedModel
+
+    folder, bank, queries = questions()
+    lm = source.load(folder, 'float32')
+    if part == 'no_buckets':
+        longest = generation.padded_length(max(map(len, queries)))
+        generation.padded_length = lambda length: longest
+    model = TunedModel(Transformer(lm.config), Prompt(_LENGTH.value))
+
+    class Recomputing(generation.Generator):
+        """Keys and values of the prompt once a query."""
+
+        def _decoder(self, bank):
+            def call(owner, *queries):
+                own = jax.tree.map(lambda x: x[owner], bank)
+                past = causal.prompt_cache(self.model, self.base, own)
+                fixed = self.eos_ids, self.max_new_tokens
+                return causal.greedy(
+                    self.model, self.base, own, past, *queries, *fixed
+                )
+
+            return call
+
+    kind = Recomputing if part == 'no_prompt_cache' else generation.Generator
+    generate = kind(
+        model,
+        lm.base,
+        eos_ids=lm.tokenizer.eos_ids,
+        max_new_tokens=_NEW.value,
+        batch_size=_BATCH.value,
+        put=jax.device_put,
+    )
+    asked = [
+        generation.Query(owner, q)
+        for owner in range(len(bank))
+        for q in queries
+    ]
+    params = {'prompt': jnp.asarray(bank)}
+    return lambda: [o.tolist() for o in generate(params, asked)]
+
+
+def theirs():
+    """A function that writes all texts, by transformers and PEFT."""
+    import peft
+    import torch
+
+    from fedprompt_jax.models import source
+    from fedprompt_jax.models.tokenizer import Tokenizer
+    from fedprompt_jax.peft import hf_adapter
+    from fedprompt_jax.peft.prompt import Prompt
+    from tests.parity.theirs import Theirs, weight
+
+    folder, bank, queries = questions()
+    kind, sizes = Prompt(_LENGTH.value), source.read_config(folder)
+    ends = Tokenizer.from_folder(folder).eos_ids
+    with tempfile.TemporaryDirectory() as place:
+        params = {'prompt': bank[0]}
+        hf_adapter.save(Path(place), kind, params, 'base', sizes)
+        base = Theirs(folder).model
+        model = peft.PeftModel.from_pretrained(base, place).eval()
+    # Longest first, as ours does: rows of a batch are of like lengths.
+    order = sorted(range(len(queries)), key=lambda i: -len(queries[i]))
+
+    def write() -> list[list[int]]:
+        outputs: list[list[int]] = []
+        for prompt in bank:
+            weight(model).data = torch.tensor(prompt)
+            own: list[list[int]] = [[]] * len(queries)
+            for start in range(0, len(order), _BATCH.value):
+                part = order[start : start + _BATCH.value]
+                longest = max(len(queries[i]) for i in part)
+                tokens = torch.zeros((len(part), longest), dtype=torch.int64)
+                mask = torch.zeros_like(tokens)
+                for row, i in enumerate(part):
+                    tokens[row, longest - len(queries[i]) :] = torch.tensor(
+                        queries[i]
+                    )
+                    mask[row, longest - len(queries[i]) :] = 1
+                out = model.generate(
+                    input_ids=tokens,
+                    attention_mask=mask,
+                    do_sample=False,
+                    max_new_tokens=_NEW.value,
+                )
+                for i, row in zip(part, out[:, longest:].tolist(), strict=True):
+                    stop = [k for k, t in enumerate(row) if t in ends]
+                    own[i] = row[: stop[0]] if stop else row
+            outputs += own
+        return outputs
+
+    return write
+
+
+def table(result: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [
+        f'{result["queries"]} queries of {_CLIENTS.value} prompts',
+        f'{"":16} {"queries/s":>9} {"first call s":>13} {"peak GB":>8}',
+    ]
+    for name in _PARTS.value:
+        lines.append(
+            f'{name:16} {result[f"{name}_queries_per_s"]:9.2f} '
+            f'{result[f"{name}_first_s"]:13.1f} '
+            f'{result[f"{name}_peak_memory_gb"]:8.1f}'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    app.run(main)
