@@ -65,6 +65,7 @@ def personalize(
         desc='personalization epochs',
         initial=first,
         total=c.epochs,
+        disable=not run.writes,
     )
     for number in bar:
         state, loss = train_epoch(experiment, run, tx, state)
@@ -123,6 +124,7 @@ def train_epoch(
 def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
     """Scores bare model, initial and global prompt: one prompt for all."""
     bare, nothing = experiment.evaluator.bare()
+    nothing = experiment.put(nothing)
     _score(experiment, run, nothing, 'bare', 0, 0.0, True, bare)
     for prompt, tree in (('initial', experiment.params), ('global', params)):
         _score(experiment, run, tree, prompt, 0, 0.0, True)

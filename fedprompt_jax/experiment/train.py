@@ -75,6 +75,7 @@ def train(
         desc='training rounds',
         initial=first,
         total=config.rounds,
+        disable=not run.writes,
     )
     for number in bar:
         # 1. A cohort and its batches.
@@ -97,8 +98,10 @@ def train(
             seconds=time.perf_counter() - began,
         )
         bar.set_postfix(loss=f'{metrics["loss"]:.3f}')
-        if number + 1 == guard.ROUNDS and (
-            warning := guard.prompt_moves(run.metrics())
+        if (
+            run.writes
+            and number + 1 == guard.ROUNDS
+            and (warning := guard.prompt_moves(run.metrics()))
         ):
             _LOG.warning(warning)
             run.warn(warning)
