@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     own.addHandler(logging.StreamHandler())
     own.setLevel(logging.INFO)
     own.propagate = False
-    from fedprompt_jax.experiment import processes, run
+    from fedprompt_jax.experiment import preemption, processes, run
 
     several = None
     try:
@@ -66,6 +66,9 @@ def main(argv: list[str]) -> None:
         workdir = _WORKDIR.value or f'runs/{config.name}-{config.scale}'
         cache_dir = Path(_CACHE_DIR.value).expanduser()
         run.main(config, Path(workdir), cache_dir, several)
+    except preemption.Preempted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(preemption.EXIT_CODE)
     except (OSError, ValueError, FloatingPointError) as error:
         _fail(f'error: {error}', several)
     except KeyboardInterrupt:

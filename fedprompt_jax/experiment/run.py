@@ -15,6 +15,7 @@ from ml_collections import config_dict
 
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
+from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def main(
       processes: all processes of the run; None for this one alone.
 
     Raises:
+      Preempted: SIGTERM stopped it; all that it did is saved.
       ValueError: the config, the data or the folder is at fault; nothing
         was computed and nothing in the folder was changed.
       FloatingPointError: training would turn non-finite.
@@ -124,12 +126,13 @@ def main(
     _cut_logs(run, list(stages.values()))
     _tell_progress(stages)
     # 4. The two stages.
-    stage = train.train(experiment, run, stages['train'])
-    params, rounds = train.chosen(stage)
-    _LOG.info('The prompt after round %d goes to stage 2.', rounds)
-    personal = personalize.personalize(
-        experiment, run, stages['personalize'], params
-    )
+    with Preemption() as preemption:
+        stage = train.train(experiment, run, stages['train'], preemption)
+        params, rounds = train.chosen(stage)
+        _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+        personal = personalize.personalize(
+            experiment, run, stages['personalize'], preemption, params
+        )
     for checkpoints in stages.values():
         checkpoints.close()
     # 5. What the run leaves.

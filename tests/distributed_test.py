@@ -1,0 +1,196 @@
+"""Two processes end as one does, though one was killed and both stopped."""
+
+import csv
+import os
+from pathlib import Path
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
+from fedprompt_jax.experiment import preemption, processes
+from tests import main_test
+
+ROOT = Path(__file__).parents[1]
+FLAGS = [
+    '--config.mesh.data=2',
+    '--config.rounds=4',
+    '--config.personalization.epochs=2',
+]
+
+
+def environment(devices: int) -> dict[str, str]:
+    return main_test.environment() | {
+        'JAX_NUM_CPU_DEVICES': str(devices),
+        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+    }
+
+
+class Pair:
+    """Two processes of one run, on a device each."""
+
+    def __init__(self, project, workdir: str) -> None:
+        self.folder = project.folder / workdir
+        self.round = self.last_round()
+        with socket.socket() as free:
+            free.bind(('localhost', 0))
+            port = free.getsockname()[1]
+        several = [f'--coordinator=localhost:{port}', '--num_processes=2']
+        self.processes = [
+            subprocess.Popen(
+                project.command(workdir, *FLAGS, *several, f'--process_id={i}'),
+                cwd=ROOT,
+                env=environment(devices=1),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(2)
+        ]
+
+    def last_round(self) -> int:
+        """The last round in metrics.jsonl."""
+        path = self.folder / 'metrics.jsonl'
+        text = path.read_text() if path.exists() else ''
+        found = re.findall(r'"train", "round": (\d+)', text)
+        return int(found[-1]) if found else 0
+
+    def signal_in_a_round(self, number: int) -> None:
+        """Signals the second process after a round that was new to them."""
+        while self.last_round() <= self.round:
+            for process in self.processes:
+                assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        os.kill(self.processes[1].pid, number)
+
+    def ends(self) -> list[tuple[int, str, str]]:
+        """(exit code, stdout, stderr) of each."""
+        found = [p.communicate(timeout=300) for p in self.processes]
+        codes = [p.returncode for p in self.processes]
+        return [(c, *texts) for c, texts in zip(codes, found, strict=True)]
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    return main_test.Project(tmp_path_factory.mktemp('project'))
+
+
+@pytest.fixture(scope='module')
+def one(project) -> Path:
+    """The run folder of one process with two devices."""
+    done = subprocess.run(
+        project.command('one', *FLAGS),
+        cwd=ROOT,
+        env=environment(devices=2),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return project.folder / 'one'
+
+
+@pytest.fixture(scope='module')
+def starts(project) -> list[list[tuple[int, str, str]]]:
+    """How three starts of one run by two processes ended."""
+    ends = []
+    for number in (signal.SIGKILL, signal.SIGTERM, None):
+        pair = Pair(project, 'two')
+        if number:
+            pair.signal_in_a_round(number)
+        ends.append(pair.ends())
+    return ends
+
+
+def test_a_killed_process_ends_the_other_with_a_message(starts):
+    (code, _, text), (killed, _, _) = starts[0]
+    assert killed == -signal.SIGKILL
+    assert code not in (0, preemption.EXIT_CODE)
+    assert 'processes of a run end together' in text or 'another task' in text
+
+
+def test_sigterm_to_one_process_saves_the_round_and_stops_all(starts):
+    stopped = set()
+    for code, _, text in starts[1]:
+        assert code == preemption.EXIT_CODE, text
+        found = re.search(r'after (round|epoch) (\d), which is saved', text)
+        stopped.add(found.groups())
+    ((unit, last),) = stopped
+    said = starts[1][0][2], starts[2][0][2]
+    assert 'Goes on after round' in said[0]
+    assert re.search(f'Goes on after {unit}.* {last}\\.', said[1])
+
+
+def test_two_processes_end_as_one_does(project, starts, one):
+    for code, _, text in starts[2]:
+        assert code == 0, text
+    two = project.folder / 'two'
+    name = 'predictions.jsonl'
+    assert (two / name).read_text() == (one / name).read_text()
+    for ours, theirs in zip(table(two), table(one), strict=True):
+        assert float(ours.pop('loss')) == pytest.approx(
+            float(theirs.pop('loss')), rel=1e-5
+        )
+        assert ours == theirs
+    paths = sorted(one.glob('prompts/*/adapter_model.safetensors'))
+    assert len(paths) == 4
+    for path in paths:
+        tensors = safetensors.load_file(two / path.relative_to(one))
+        for key, tensor in safetensors.load_file(path).items():
+            np.testing.assert_allclose(tensors[key], tensor, rtol=1e-4)
+    logs = [[m['stage'] for m in main_test.metrics(p)] for p in (one, two)]
+    assert logs[0] == logs[1]
+
+
+def test_the_first_process_alone_speaks(starts):
+    (_, first, _), (_, second, said) = starts[2]
+    assert 'personalized prompt' in first
+    assert 'personalized prompt' not in second
+    assert 'rounds' not in said and 'Data:' not in said
+
+
+def table(run: Path) -> list[dict]:
+    with open(run / 'tradeoff.csv') as file:
+        return list(csv.DictReader(file))
+
+
+def test_flags_that_contradict_each_other_are_told():
+    def fault(*flags):
+        with pytest.raises(ValueError) as error:
+            processes.from_flags(*flags)
+        return str(error.value)
+
+    assert '--distributed asks the cluster' in fault(True, 'a:1', None, None)
+    assert '--num_processes=None' in fault(False, 'a:1', None, 1)
+    assert '--process_id=2 must be one of' in fault(False, 'a:1', 2, 2)
+    assert processes.from_flags(False, None, None, None) is None
+    assert processes.from_flags(True, None, None, None).coordinator is None
+    assert processes.from_flags(False, 'a:1', 2, 0).process_id == 0
+
+
+def test_faults_of_the_config_do_not_wait_for_other_processes():
+    command = [
+        sys.executable, 'main.py', '--config=configs/fedavg_adam.py',
+        '--config.rounds=-1', '--coordinator=localhost:1',
+        '--num_processes=2', '--process_id=1',
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert 'config.rounds=-1' in done.stderr
+
+
+def test_sigterm_is_remembered_once_and_only_inside():
+    before = signal.getsignal(signal.SIGTERM)
+    with preemption.Preemption() as stop:
+        assert not stop.asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
