@@ -15,6 +15,7 @@ import pytest
 from safetensors import numpy as safetensors
 
 from fedprompt_jax.experiment import preemption, processes
+from fedprompt_jax.federated import mesh as mesh_lib
 from tests import main_test
 
 ROOT = Path(__file__).parents[1]
@@ -32,19 +33,25 @@ def environment(devices: int) -> dict[str, str]:
     }
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        return free.getsockname()[1]
+
+
 class Pair:
     """Two processes of one run, on a device each."""
 
-    def __init__(self, project, workdir: str) -> None:
-        self.folder = project.folder / workdir
+    def __init__(self, project) -> None:
+        self.folder = project.folder / 'two'
         self.round = self.last_round()
-        with socket.socket() as free:
-            free.bind(('localhost', 0))
-            port = free.getsockname()[1]
-        several = [f'--coordinator=localhost:{port}', '--num_processes=2']
+        several = [
+            f'--coordinator=localhost:{free_port()}',
+            '--num_processes=2',
+        ]
         self.processes = [
             subprocess.Popen(
-                project.command(workdir, *FLAGS, *several, f'--process_id={i}'),
+                project.command('two', *FLAGS, *several, f'--process_id={i}'),
                 cwd=ROOT,
                 env=environment(devices=1),
                 stdout=subprocess.PIPE,
@@ -96,39 +103,49 @@ def one(project) -> Path:
 
 
 @pytest.fixture(scope='module')
-def starts(project) -> list[list[tuple[int, str, str]]]:
-    """How three starts of one run by two processes ended."""
+def stopped(project) -> list[list[tuple[int, str, str]]]:
+    """How two starts of one run by two processes ended."""
     ends = []
-    for number in (signal.SIGKILL, signal.SIGTERM, None):
-        pair = Pair(project, 'two')
-        if number:
-            pair.signal_in_a_round(number)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        pair = Pair(project)
+        pair.signal_in_a_round(number)
         ends.append(pair.ends())
     return ends
 
 
-def test_a_killed_process_ends_the_other_with_a_message(starts):
-    (code, _, text), (killed, _, _) = starts[0]
+@pytest.fixture(scope='module')
+def last(project, stopped) -> subprocess.CompletedProcess:
+    """The last start of that run, by the launcher."""
+    python, _, *flags = project.command('two', *FLAGS)
+    return subprocess.run(
+        [ROOT / 'launch' / 'local_multiprocess.sh', '2', *flags],
+        env=environment(devices=1)
+        | {'PYTHON': python, 'PORT': str(free_port())},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_killed_process_ends_the_other_with_a_message(stopped):
+    (code, _, text), (killed, _, _) = stopped[0]
     assert killed == -signal.SIGKILL
     assert code not in (0, preemption.EXIT_CODE)
     assert 'processes of a run end together' in text or 'another task' in text
 
 
-def test_sigterm_to_one_process_saves_the_round_and_stops_all(starts):
-    stopped = set()
-    for code, _, text in starts[1]:
+def test_sigterm_to_one_process_saves_the_round_and_stops_all(stopped, last):
+    told = set()
+    for code, _, text in stopped[1]:
         assert code == preemption.EXIT_CODE, text
         found = re.search(r'after (round|epoch) (\d), which is saved', text)
-        stopped.add(found.groups())
-    ((unit, last),) = stopped
-    said = starts[1][0][2], starts[2][0][2]
-    assert 'Goes on after round' in said[0]
-    assert re.search(f'Goes on after {unit}.* {last}\\.', said[1])
+        told.add(found.groups())
+    ((unit, number),) = told
+    assert 'Goes on after round' in stopped[1][0][2]
+    assert re.search(f'Goes on after {unit}.* {number}\\.', last.stderr)
 
 
-def test_two_processes_end_as_one_does(project, starts, one):
-    for code, _, text in starts[2]:
-        assert code == 0, text
+def test_two_processes_end_as_one_does(project, last, one):
+    assert last.returncode == 0, last.stderr
     two = project.folder / 'two'
     name = 'predictions.jsonl'
     assert (two / name).read_text() == (one / name).read_text()
@@ -147,11 +164,29 @@ def test_two_processes_end_as_one_does(project, starts, one):
     assert logs[0] == logs[1]
 
 
-def test_the_first_process_alone_speaks(starts):
-    (_, first, _), (_, second, said) = starts[2]
-    assert 'personalized prompt' in first
-    assert 'personalized prompt' not in second
-    assert 'rounds' not in said and 'Data:' not in said
+def test_the_first_process_alone_speaks(stopped, last):
+    _, second, said = stopped[1][1]
+    assert 'rounds' not in said and 'Data:' not in said + second
+    assert last.stdout.count('Run folder:') == 1
+    assert last.stderr.count('Data:') == 1
+
+
+def test_a_process_places_and_reads_its_own_rows():
+    """This file as a program, see main."""
+    port = str(free_port())
+    both = [
+        subprocess.Popen(
+            [sys.executable, '-m', 'tests.distributed_test', port, str(i)],
+            cwd=ROOT,
+            env=environment(devices=1),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    for process in both:
+        _, text = process.communicate(timeout=120)
+        assert process.returncode == 0, text
 
 
 def table(run: Path) -> list[dict]:
@@ -194,3 +229,25 @@ def test_sigterm_is_remembered_once_and_only_inside():
         assert stop.asked()
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def main(port: str, process_id: int) -> None:
+    """Rows on a mesh of two processes; what is not here is not right."""
+    processes.Processes(f'localhost:{port}', 2, process_id).connect()
+    mesh = mesh_lib.make_mesh(2, 1)
+    own = mesh_lib.own_rows(mesh)(6)
+    assert own.tolist() == [i // 3 == process_id for i in range(6)]
+    assert mesh_lib.own_rows(mesh)(5).all()  # two do not divide it
+    known = np.where(own, np.arange(6), -1)
+    rows = mesh_lib.put_rows(mesh)(known)
+    np.testing.assert_array_equal(mesh_lib.to_host(rows), np.arange(6))
+    whole = mesh_lib.put_replicated(mesh)(rows)
+    np.testing.assert_array_equal(np.asarray(whole), np.arange(6))
+    mesh = mesh_lib.make_mesh(1, 2)  # each has a part of the base, all rows
+    assert mesh_lib.own_rows(mesh)(6).all()
+    assert processes.any_of(process_id == 1)
+    assert not processes.any_of(False)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1], int(sys.argv[2]))
