@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -247,6 +248,10 @@ def main(port: str, process_id: int) -> None:
     assert mesh_lib.own_rows(mesh)(6).all()
     assert processes.any_of(process_id == 1)
     assert not processes.any_of(False)
+    here = Path(tempfile.gettempdir())
+    assert processes.share(here)
+    processes.PATIENCE = 0.2
+    assert not processes.share((here, here / 'elsewhere')[process_id])
 
 
 if __name__ == '__main__':

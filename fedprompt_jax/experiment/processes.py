@@ -4,11 +4,18 @@ All compute the same rounds, each on its rows; the first alone writes and
 speaks. Nothing slow is imported before they connect.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import logging
+from pathlib import Path
+import secrets
+import time
+
+import numpy as np
 
 # A process that says nothing for so long is lost, and ends the others.
 HEARTBEAT = 60  # seconds
+PATIENCE = 30  # seconds for a file of one host to be seen by the others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +107,39 @@ def is_first() -> bool:
 
 def any_of(flag: bool) -> bool:
     """Whether the flag holds in some process; all of them must ask."""
-    import jax
+    return bool(_of_all([flag]).any())
+
+
+def share(folder: Path) -> bool:
+    """Whether all see the same folder; all of them must ask."""
+    if _alone():
+        return True
+    mark = folder / f'.shared-{_of_all([secrets.randbits(31)])[0, 0]}'
+    if is_first():
+        mark.touch()
+    any_of(False)  # it is there from here on
+    seen = not any_of(not _appears(mark))
+    if is_first():
+        mark.unlink()
+    return seen
+
+
+def _appears(path: Path) -> bool:
+    """Whether a file is there, or comes within what NFS keeps in mind."""
+    ends = time.monotonic() + PATIENCE
+    while not path.exists() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return path.exists()
+
+
+def _of_all(values: Sequence[int]) -> np.ndarray:
+    """The values of each process, [processes, n]."""
     from jax.experimental import multihost_utils
 
-    if jax.process_count() == 1:
-        return flag
-    return bool(multihost_utils.process_allgather(flag).any())
+    return multihost_utils.process_allgather(np.array(values))
+
+
+def _alone() -> bool:
+    import jax
+
+    return jax.process_count() == 1

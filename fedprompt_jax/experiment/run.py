@@ -81,6 +81,11 @@ def main(
     }
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
+    if not processes_lib.share(workdir):
+        raise ValueError(
+            f'--workdir={workdir} is not one folder for all processes of the '
+            'run; give one on a file system that all hosts share.'
+        )
     if run.finished and not first:
         return
     if run.finished:
