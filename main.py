@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 import sys
+import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -23,6 +24,23 @@ _CACHE_DIR = flags.DEFINE_string(
     (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
     'Converted models, tokenised data and compiled programs.',
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+    'distributed',
+    False,
+    'One of several processes, which the cluster knows: Cloud TPU, GKE, SLURM.',
+)
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator', None, 'One of several processes: host:port of the first.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    'num_processes', None, 'How many they are.'
+)
+_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Which it is, from 0.')
+
+TOGETHER = (
+    'The processes of a run end together: this one ends the others, or they '
+    'ended it. Start all of them again; they go on after the last checkpoint.'
+)
 
 
 def main(argv: list[str]) -> None:
@@ -34,16 +52,41 @@ def main(argv: list[str]) -> None:
     own.addHandler(logging.StreamHandler())
     own.setLevel(logging.INFO)
     own.propagate = False
-    from fedprompt_jax.experiment import run
+    from fedprompt_jax.experiment import preemption, processes, run
 
+    several = None
     try:
+        several = processes.from_flags(
+            _DISTRIBUTED.value,
+            _COORDINATOR.value,
+            _NUM_PROCESSES.value,
+            _PROCESS_ID.value,
+        )
         config = _CONFIG.value
         workdir = _WORKDIR.value or f'runs/{config.name}-{config.scale}'
-        run.main(config, Path(workdir), Path(_CACHE_DIR.value).expanduser())
+        cache_dir = Path(_CACHE_DIR.value).expanduser()
+        run.main(config, Path(workdir), cache_dir, several)
+    except preemption.Preempted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(preemption.EXIT_CODE)
     except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f'error: {error}')
+        _fail(f'error: {error}', several)
     except KeyboardInterrupt:
-        sys.exit('\ninterrupted; the same command goes on where it stopped.')
+        text = '\ninterrupted; the same command goes on where it stopped.'
+        _fail(text, several)
+    except Exception:
+        if several is None:
+            raise
+        traceback.print_exc()
+        _fail('error: see above.', several)
+
+
+def _fail(text: str, several) -> None:
+    """Ends the process; where there are several, that ends the others."""
+    if several is None:
+        sys.exit(text)
+    print(f'{text}\n{TOGETHER}', file=sys.stderr, flush=True)
+    os._exit(1)  # an orderly exit would wait for the others
 
 
 def parse_flags(argv: list[str]) -> list[str]:

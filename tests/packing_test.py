@@ -277,3 +277,49 @@ def test_a_few_long_examples_get_rows_of_their_own():
     packer = chosen([[*short, long]], (long.num_tokens, 12))
     assert len(packer.shapes) == 2
     assert packer.shapes[0].length < 100 < packer.shapes[1].length
+
+
+class Unread:
+    """Tokens that may be counted and not read."""
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def __array__(self, *_, **__):
+        raise AssertionError('these tokens belong to another process')
+
+
+@pytest.mark.parametrize('isolate', (False, True))
+def test_a_process_reads_the_examples_of_its_rows_alone(isolate):
+    """And the grids of all processes together are those of one alone."""
+    examples = random_examples(0)
+    weights = token_weights(examples, 'sequence')
+    whole = Packer(3, SHAPES).pack(examples, weights, isolate)
+    parts = []
+    for odd in (0, 1):
+        own = lambda rows, odd=odd: np.arange(rows) % 2 == odd
+        read = {
+            i
+            for grid in whole
+            for i in grid.target_example[own(len(grid.tokens))].flat
+        }
+        seen = [
+            e
+            if i in read
+            else e._replace(query=Unread(e.query), target=Unread(e.target))
+            for i, e in enumerate(examples)
+        ]
+        packer = Packer(3, SHAPES, own=own)
+        parts.append(packer.pack(seen, weights, isolate))
+    for grid, *halves in zip(whole, *parts, strict=True):
+        for odd, half in enumerate(halves):
+            np.testing.assert_array_equal(
+                half.target_example, grid.target_example
+            )
+            for ours, theirs in zip(half, grid, strict=True):
+                np.testing.assert_array_equal(ours[odd::2], theirs[odd::2])
+            assert not half.tokens[1 - odd :: 2].any()
+            assert not half.target_weight[1 - odd :: 2].any()

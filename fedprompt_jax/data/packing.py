@@ -11,9 +11,12 @@ independent of what follows, so the examples of an owner can share it exactly.
 
 In a model that is not causal `k <= q` falls away, and a prompt, which reads
 the text there, stands before every example: it belongs to its segment.
+
+Which example lies in which row follows from lengths alone. With several
+processes each knows all of that, and reads the tokens of its own rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +27,15 @@ NOBODY = -1  # the owner of padding, and the slot of an ordinary token
 OPEN = 512  # rows that an example is tried in
 
 
+def every_row(rows: int) -> np.ndarray:
+    """bool [rows]: a process that is alone fills them all."""
+    return np.ones(rows, bool)
+
+
 class Grid(NamedTuple):
     """R rows of L tokens, K places for targets a row. All int32 but weight.
+
+    Rows of other processes are padding, but for `target_example`.
 
     Attributes:
       tokens: [R, L]; 0 where there is a prompt slot or padding.
@@ -95,6 +105,8 @@ class Packer(NamedTuple):
       one_owner: whether a row holds a single owner always.
       shared: whether the prompt stands once per (row, owner), else before
         every example.
+      own: number of rows of a grid -> bool [rows], those that this process
+        fills.
     """
 
     prompt_length: int
@@ -102,6 +114,7 @@ class Packer(NamedTuple):
     first_position: int | None = None
     one_owner: bool = False
     shared: bool = True
+    own: Callable[[int], np.ndarray] = every_row
 
     def pack(
         self,
@@ -188,9 +201,13 @@ class Packer(NamedTuple):
         return rows
 
     def _grid(self, examples, weights, rows, shape, size) -> Grid:
-        grid = empty_grid(size, shape)
+        grid, own = empty_grid(size, shape), self.own(size)
         for r, row in enumerate(rows):
-            self.write_row(grid, r, row, examples, weights)
+            if own[r]:
+                self.write_row(grid, r, row, examples, weights)
+            else:  # its losses will be read here all the same
+                of = np.repeat(row, [len(examples[i].target) for i in row])
+                grid.target_example[r, : len(of)] = of
         return grid
 
     def write_row(self, grid: Grid, r: int, row, examples, weights) -> None:

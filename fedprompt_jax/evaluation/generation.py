@@ -13,7 +13,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from fedprompt_jax.data.packing import every_row
 from fedprompt_jax.evaluation import causal, seq2seq
+from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.peft.tuned import TunedModel
 
 
@@ -35,6 +37,7 @@ class Generator:
       batch_size: most queries at once, N.
       max_tokens: most query tokens at once, which bounds memory.
       put: places a batch [N, ...] on the device mesh.
+      own: N -> bool [N], the queries that this process reads.
     """
 
     def __init__(
@@ -47,11 +50,12 @@ class Generator:
         batch_size: int,
         put: Callable,
         max_tokens: int = 2**20,
+        own: Callable[[int], np.ndarray] = every_row,
     ) -> None:
         self.model, self.base = model, base
         self.eos_ids, self.max_new_tokens = tuple(eos_ids), max_new_tokens
         self.batch_size, self.max_tokens = batch_size, max_tokens
-        self.put = put
+        self.put, self.own = put, own
 
     def __call__(
         self, bank, queries: Sequence[Query], progress: str = ''
@@ -79,9 +83,9 @@ class Generator:
             size = self._batch_rows(padded_length(lengths[order[0]]))
             chosen, order = order[:size], order[size:]
             padded, length, owner = self.put(
-                _pad([queries[i] for i in chosen], size)
+                _pad([queries[i] for i in chosen], self.own(size))
             )
-            tokens = np.asarray(greedy(owner, padded, length))
+            tokens = to_host(greedy(owner, padded, length))
             for i, row in zip(chosen, tokens, strict=False):
                 outputs[i] = _until(row, self.eos_ids)
             bar.update(len(chosen))
@@ -119,13 +123,14 @@ class Generator:
         return max(1, min(self.batch_size, self.max_tokens // length))
 
 
-def _pad(queries: Sequence[Query], rows: int):
-    """tokens [N, L], length [N] (0: no query), owner [N]."""
-    lengths = [len(q.tokens) for q in queries]
+def _pad(queries: Sequence[Query], own: np.ndarray):
+    """tokens [N, L], length [N] (0: no query), owner [N] of N = len(own)."""
+    rows, lengths = len(own), [len(q.tokens) for q in queries]
     tokens = np.zeros((rows, padded_length(max(lengths))), np.int32)
     length, owner = np.zeros((2, rows), np.int32)
     for n, query in enumerate(queries):
-        tokens[n, : lengths[n]] = query.tokens
+        if own[n]:
+            tokens[n, : lengths[n]] = query.tokens
         length[n], owner[n] = lengths[n], query.owner
     return tokens, length, owner
 

@@ -15,6 +15,7 @@ from fedprompt_jax.evaluation import choices as choices_lib
 from fedprompt_jax.evaluation import text_scores
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.client import finite_owners, select
+from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.federated.packed import grid_losses
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.peft import none
@@ -83,6 +84,7 @@ class Evaluator(NamedTuple):
         generator = copy.copy(self.generator)
         generator.model = dataclasses.replace(generator.model, kind=kind)
         packer = generator.model.packer(*self.packer.shapes)
+        packer = packer._replace(own=self.packer.own)
         other = self._replace(packer=packer, generator=generator)
         return other, kind.init(None)
 
@@ -96,7 +98,7 @@ class Evaluator(NamedTuple):
           requests: any owners with any instances.
           progress: what the progress bars say; '' shows none.
         """
-        finite = np.asarray(finite_owners(bank))
+        finite = to_host(finite_owners(bank))
         bank = select(finite, bank, 0.0)
         loss, choice_losses = self._all_losses(bank, requests, progress)
         chosen = self._choose(requests, choice_losses)
@@ -228,7 +230,7 @@ class Evaluator(NamedTuple):
             real = grid.target_example >= 0
             of = grid.target_example[real]
             total += np.bincount(
-                of, np.asarray(losses)[real], minlength=len(total)
+                of, to_host(losses)[real], minlength=len(total)
             )
             progress(len(np.unique(of)))
         return total

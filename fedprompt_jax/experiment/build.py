@@ -132,8 +132,7 @@ def build(
     module = algorithms.get(config.algorithm)
     pooled = getattr(module, 'POOLED', False)
     population = Pooled(data.population) if pooled else data.population
-    put_rows = mesh_lib.put_rows(mesh)
-    simulation = _simulation(config, lm, model, data, population, put_rows)
+    simulation = _simulation(config, lm, model, data, population, mesh)
     client, server = config.client, config.server
     ingredients = Ingredients(
         simulation,
@@ -141,7 +140,7 @@ def build(
         optimizers.make(server.optimizer, server.learning_rate),
         config.aggregation,
     )
-    evaluator = _evaluator(config, lm, model, data, put_rows)
+    evaluator = _evaluator(config, lm, model, data, mesh)
     put = mesh_lib.put_replicated(mesh)
     return Experiment(
         config=config,
@@ -180,7 +179,8 @@ def initial_params(
     return kind.init(start)
 
 
-def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
+def _simulation(config, lm, model, data, population, mesh) -> Simulation:
+    put_rows = mesh_lib.put_rows(mesh)
     if config.simulation == 'vmap':
         return VmappedSimulation(model, lm.base, config.loss, put_rows)
     batches = []
@@ -211,10 +211,12 @@ def _simulation(config, lm, model, data, population, put_rows) -> Simulation:
     targets = data.store.target_lengths[used]
     shares = (0.5, 1.0)
     packer = _packer(config, model, data.store, used, targets, batches, shares)
+    packer = packer._replace(own=mesh_lib.own_rows(mesh))
     return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
 
 
-def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
+def _evaluator(config, lm, model, data, mesh) -> Evaluator:
+    own_rows = mesh_lib.own_rows(mesh)
     sets = [*data.validation.local, *data.held_out.local]
     used = np.concatenate(sets)
     batches = [
@@ -228,14 +230,16 @@ def _evaluator(config, lm, model, data, put_rows) -> Evaluator:
     targets = data.store.scored_lengths[used]
     # Scores come in bulk: one number of rows serves all.
     packer = _packer(config, model, data.store, used, targets, batches, (0.25,))
+    packer = packer._replace(own=own_rows)
     generate = Generator(
         model,
         lm.base,
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=config.evaluation.max_new_tokens,
         batch_size=config.evaluation.batch_size,
-        put=put_rows,
+        put=mesh_lib.put_rows(mesh),
         max_tokens=config.packing.max_tokens,
+        own=own_rows,
     )
     rule = config.evaluation.choices
     return Evaluator(data.store, lm.tokenizer, packer, generate, rule)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import score_prompts
 from fedprompt_jax.federated import ledger, optimizers
@@ -35,7 +36,11 @@ class Personal:
 
 
 def personalize(
-    experiment: Experiment, run: RunFolder, checkpoints: Checkpoints, params
+    experiment: Experiment,
+    run: RunFolder,
+    checkpoints: Checkpoints,
+    preemption: Preemption,
+    params,
 ) -> Personal:
     """Runs the epochs that are left; returns the clients' prompts.
 
@@ -43,7 +48,11 @@ def personalize(
       experiment: its parts.
       run: where scores go.
       checkpoints: of this stage.
+      preemption: whether to stop after an epoch.
       params: the global prompt.
+
+    Raises:
+      Preempted: stopped after an epoch, which is saved.
     """
     c = experiment.config.personalization
     tx = optax.chain(
@@ -59,12 +68,15 @@ def personalize(
         state = start
         score_anchors(experiment, run, params)
         _save(checkpoints, run, state)
+        if preemption.asked():
+            raise stopped('epoch', 0)
     first = int(state.epoch)
     bar = tqdm(
         range(first, c.epochs),
         desc='personalization epochs',
         initial=first,
         total=c.epochs,
+        disable=not run.writes,
     )
     for number in bar:
         state, loss = train_epoch(experiment, run, tx, state)
@@ -74,8 +86,12 @@ def personalize(
             score_personal(experiment, run, state.bank, number + 1)
         if last:
             score_averages(experiment, run, params, state.bank)
-        if last or (number + 1) % experiment.config.checkpoint.every == 0:
+        stop = preemption.asked()
+        every = experiment.config.checkpoint.every
+        if last or stop or (number + 1) % every == 0:
             _save(checkpoints, run, state)
+        if stop:
+            raise stopped('epoch', number + 1)
     return state
 
 
@@ -123,6 +139,7 @@ def train_epoch(
 def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
     """Scores bare model, initial and global prompt: one prompt for all."""
     bare, nothing = experiment.evaluator.bare()
+    nothing = experiment.put(nothing)
     _score(experiment, run, nothing, 'bare', 0, 0.0, True, bare)
     for prompt, tree in (('initial', experiment.params), ('global', params)):
         _score(experiment, run, tree, prompt, 0, 0.0, True)

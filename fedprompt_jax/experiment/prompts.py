@@ -10,17 +10,26 @@ import jax
 
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.federated.client import finite_owners
+from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.models import export, source
 from fedprompt_jax.peft import hf_adapter
 
 _LOG = logging.getLogger(__name__)
 
 
-def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
+def save_prompts(
+    experiment: Experiment, folder: Path, params, bank, writes: bool
+) -> None:
     """Writes initial/, global/ and client-<id>/, an adapter each.
 
-    A client that turned non-finite has no prompt to save.
+    A client that turned non-finite has no prompt to save. Every process has
+    to bring its part of the prompts, and one of them `writes`.
     """
+    initial, params, bank = jax.tree.map(
+        to_host, (experiment.params, params, bank)
+    )
+    if not writes:
+        return
     sizes = experiment.lm.config
     base_model = str(experiment.folder.absolute())
 
@@ -45,7 +54,7 @@ def save_prompts(experiment: Experiment, folder: Path, params, bank) -> None:
             hf_adapter.save_plain(folder / name, tree, str(error))
 
     if not experiment.model.kind.whole:  # that is the base itself
-        save('initial', experiment.params)
+        save('initial', initial)
     save('global', params)
     finite = finite_owners(bank)
     for i, client in enumerate(experiment.data.held_out.clients):

@@ -14,6 +14,9 @@ from typing import Any
 from ml_collections import config_dict
 
 from fedprompt_jax.experiment import config as config_lib
+from fedprompt_jax.experiment import processes as processes_lib
+from fedprompt_jax.experiment.preemption import Preemption
+from fedprompt_jax.experiment.processes import Processes
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +34,10 @@ PACKAGES = (
 
 
 def main(
-    config: config_dict.ConfigDict, workdir: Path, cache_dir: Path
+    config: config_dict.ConfigDict,
+    workdir: Path,
+    cache_dir: Path,
+    processes: Processes | None = None,
 ) -> None:
     """Runs an experiment, or what is left of it.
 
@@ -39,8 +45,10 @@ def main(
       config: as configs/fedavg_adam.py makes it.
       workdir: the run folder.
       cache_dir: converted models, token stores and compiled programs.
+      processes: all processes of the run; None for this one alone.
 
     Raises:
+      Preempted: SIGTERM stopped it; all that it did is saved.
       ValueError: the config, the data or the folder is at fault; nothing
         was computed and nothing in the folder was changed.
       FloatingPointError: training would turn non-finite.
@@ -48,6 +56,8 @@ def main(
     began = time.perf_counter()
     # 1. The config, before anything is loaded.
     config_lib.check(config)
+    if processes is not None:
+        processes.connect()
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
@@ -69,7 +79,15 @@ def main(
         'tokens': data.store.fingerprint,
         'weights': checkpoint_fingerprint(folder),
     }
-    run = RunFolder(workdir, config.to_dict(), identity)
+    first = processes_lib.is_first()
+    run = RunFolder(workdir, config.to_dict(), identity, first)
+    if not processes_lib.share(workdir):
+        raise ValueError(
+            f'--workdir={workdir} is not one folder for all processes of the '
+            'run; give one on a file system that all hosts share.'
+        )
+    if run.finished and not first:
+        return
     if run.finished:
         print(f'{workdir} is complete; nothing was changed.\n')
         _print_table(run.path)
@@ -93,6 +111,7 @@ def main(
         started=run.info.get('started', _now()),
         versions=_versions(),
         devices=[str(d) for d in jax.devices()],
+        processes=jax.process_count(),
         fingerprints=identity,
         scores=SETTINGS,
         data=data.description,
@@ -112,16 +131,20 @@ def main(
     _cut_logs(run, list(stages.values()))
     _tell_progress(stages)
     # 4. The two stages.
-    stage = train.train(experiment, run, stages['train'])
-    params, rounds = train.chosen(stage)
-    _LOG.info('The prompt after round %d goes to stage 2.', rounds)
-    personal = personalize.personalize(
-        experiment, run, stages['personalize'], params
-    )
+    with Preemption() as preemption:
+        stage = train.train(experiment, run, stages['train'], preemption)
+        params, rounds = train.chosen(stage)
+        _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+        personal = personalize.personalize(
+            experiment, run, stages['personalize'], preemption, params
+        )
     for checkpoints in stages.values():
         checkpoints.close()
     # 5. What the run leaves.
-    save_prompts(experiment, run.path / 'prompts', params, personal.bank)
+    prompts = run.path / 'prompts'
+    save_prompts(experiment, prompts, params, personal.bank, first)
+    if not first:
+        return
     seconds = time.perf_counter() - began
     run.update_info(
         chosen_round=rounds,

@@ -39,24 +39,30 @@ class RunFolder:
 
     Attributes:
       path: RUN.
+      writes: whether this process may change it; else what writes does
+        nothing.
     """
 
-    def __init__(self, path: Path, config: dict, identity: dict) -> None:
+    def __init__(
+        self, path: Path, config: dict, identity: dict, writes: bool = True
+    ) -> None:
         """Opens the folder of a new run, or of this very run.
 
         Args:
           path: RUN.
           config: the config as nested dicts.
           identity: fingerprints of data and weights.
+          writes: false in all processes of a run but the first.
 
         Raises:
           ValueError: the folder belongs to a run with another config or
             other data or weights; the differences are listed. Or a process
             is at work in it.
         """
-        self.path = path
+        self.path, self.writes = path, writes
         path.mkdir(parents=True, exist_ok=True)
-        weakref.finalize(self, os.close, _lock(path))
+        if writes:
+            weakref.finalize(self, os.close, _lock(path))
         now = {'config': config, 'fingerprints': identity}
         if (path / 'run.json').exists():
             _refuse_other(path, self._stored(), now)
@@ -65,7 +71,7 @@ class RunFolder:
                 f'{path} holds the logs of some run but no run.json; give '
                 '--workdir another folder.'
             )
-        if not self.info:
+        if writes and not self.info:
             write_json(path / 'config.json', config)
 
     def _stored(self) -> dict:
@@ -80,7 +86,8 @@ class RunFolder:
 
     def update_info(self, **values: Any) -> None:
         """Adds to run.json."""
-        write_json(self.path / 'run.json', self.info | values)
+        if self.writes:
+            write_json(self.path / 'run.json', self.info | values)
 
     @property
     def finished(self) -> bool:
@@ -114,6 +121,8 @@ class RunFolder:
         self._append(PREDICTIONS, ''.join(line + '\n' for line in lines))
 
     def _append(self, name: str, text: str) -> None:
+        if not self.writes:
+            return
         with open(self.path / name, 'a', encoding='utf-8') as file:
             file.write(text)
             file.flush()
@@ -132,7 +141,7 @@ class RunFolder:
         Raises:
           ValueError: a log is shorter than that: somebody changed it.
         """
-        for name, size in sizes.items():
+        for name, size in sizes.items() if self.writes else ():
             have = self.log_sizes()[name]
             if have < size:
                 raise ValueError(

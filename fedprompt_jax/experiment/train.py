@@ -14,6 +14,7 @@ from fedprompt_jax.evaluation.scoring import Request
 from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import summary
 from fedprompt_jax.federated import ledger
@@ -42,7 +43,10 @@ class Stage:
 
 
 def train(
-    experiment: Experiment, run: RunFolder, checkpoints: Checkpoints
+    experiment: Experiment,
+    run: RunFolder,
+    checkpoints: Checkpoints,
+    preemption: Preemption,
 ) -> Stage:
     """Runs the rounds that are left; returns the state after the last.
 
@@ -50,8 +54,10 @@ def train(
       experiment: its parts.
       run: where metrics go.
       checkpoints: of this stage.
+      preemption: whether to stop after a round.
 
     Raises:
+      Preempted: stopped after a round, which is saved.
       FloatingPointError: the server's state would turn non-finite. The last
         good checkpoint is intact.
     """
@@ -75,6 +81,7 @@ def train(
         desc='training rounds',
         initial=first,
         total=config.rounds,
+        disable=not run.writes,
     )
     for number in bar:
         # 1. A cohort and its batches.
@@ -97,8 +104,10 @@ def train(
             seconds=time.perf_counter() - began,
         )
         bar.set_postfix(loss=f'{metrics["loss"]:.3f}')
-        if number + 1 == guard.ROUNDS and (
-            warning := guard.prompt_moves(run.metrics())
+        if (
+            run.writes
+            and number + 1 == guard.ROUNDS
+            and (warning := guard.prompt_moves(run.metrics()))
         ):
             _LOG.warning(warning)
             run.warn(warning)
@@ -107,8 +116,11 @@ def train(
         every = config.validation.every
         if every and (last or (number + 1) % every == 0):
             stage = validate(experiment, run, stage)
-        if last or (number + 1) % config.checkpoint.every == 0:
+        stop = preemption.asked()
+        if last or stop or (number + 1) % config.checkpoint.every == 0:
             save(checkpoints, run, stage)
+        if stop:
+            raise stopped('round', number + 1)
     return stage
 
 

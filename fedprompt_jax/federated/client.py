@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fedprompt_jax.federated.mesh import to_host
+
 
 class LocalResult(NamedTuple):
     """A cohort after its local steps.
@@ -67,7 +69,7 @@ def mean_of_finite(values, finite) -> float:
       values: [..., C]; NaN, where an owner has nothing to report, is left out.
       finite: bool [C], owners that count.
     """
-    counted = np.asarray(values)[..., np.asarray(finite)]
+    counted = to_host(values)[..., to_host(finite)]
     counted = counted[~np.isnan(counted)]
     return float(counted.mean()) if counted.size else float('nan')
 

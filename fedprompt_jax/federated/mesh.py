@@ -1,13 +1,17 @@
 """Where arrays live: rows over `data`, the base over `model`.
 
 The bank is small and stays replicated; XLA sums its gradient over the mesh.
+The mesh may span the devices of several processes. Each then holds its part of
+an array, and brings to it only what lies there.
 """
 
 from collections.abc import Callable
 import re
 
 import jax
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+import numpy as np
 
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.sizes import param_shapes
@@ -69,18 +73,56 @@ def base_sharding(
 def put_rows(mesh: Mesh) -> Callable:
     """Places host arrays whose leading axis is rows, cut over 'data'.
 
-    Arrays whose rows `data` does not divide are placed whole everywhere.
+    Arrays whose rows `data` does not divide are placed whole everywhere. What
+    a process holds of the rows of others (see own_rows) is never read.
     """
 
     def put(x):
-        fits = x.ndim and x.shape[0] % mesh.shape['data'] == 0
-        spec = PartitionSpec('data') if fits else PartitionSpec()
-        return jax.device_put(x, NamedSharding(mesh, spec))
+        rows = x.shape[0] if x.ndim else 0
+        return _place(x, _row_sharding(mesh, rows))
 
     return lambda tree: jax.tree.map(put, tree)
 
 
+def own_rows(mesh: Mesh) -> Callable[[int], np.ndarray]:
+    """Number of rows -> bool [rows], those that put_rows places here."""
+
+    def own(rows: int) -> np.ndarray:
+        mine = np.zeros(rows, bool)
+        sharding = _row_sharding(mesh, rows)
+        for place in sharding.addressable_devices_indices_map((rows,)).values():
+            mine[place] = True
+        return mine
+
+    return own
+
+
 def put_replicated(mesh: Mesh) -> Callable:
-    """Places a tree whole on every device."""
+    """Places a tree whole on every device; all processes have all of it."""
     sharding = NamedSharding(mesh, PartitionSpec())
-    return lambda tree: jax.device_put(tree, sharding)
+    return lambda tree: jax.tree.map(lambda x: _place(x, sharding), tree)
+
+
+def to_host(x) -> np.ndarray:
+    """All of an array, on every process; all of them must ask for it."""
+    if isinstance(x, jax.Array) and not (
+        x.is_fully_addressable or x.is_fully_replicated
+    ):
+        return multihost_utils.process_allgather(x, tiled=True)
+    return np.asarray(x)
+
+
+def _row_sharding(mesh: Mesh, rows: int) -> NamedSharding:
+    fits = rows and rows % mesh.shape['data'] == 0
+    return NamedSharding(
+        mesh, PartitionSpec('data') if fits else PartitionSpec()
+    )
+
+
+def _place(x, sharding: NamedSharding) -> jax.Array:
+    """An array of the host, or one that lies on devices, placed anew."""
+    spans = isinstance(x, jax.Array) and not x.is_fully_addressable
+    if spans or sharding.is_fully_addressable:
+        return jax.device_put(x, sharding)
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])

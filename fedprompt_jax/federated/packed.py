@@ -21,6 +21,7 @@ from fedprompt_jax.federated.client import (
     owner_norms,
     select,
 )
+from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
 from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
@@ -137,7 +138,11 @@ class PackedSimulation:
             losses.append(jnp.where(present, loss, jnp.nan))
             norms.append(jnp.where(present, norm, jnp.nan))
         return LocalResult(
-            bank, opt_state, np.array(losses), np.array(norms), first
+            bank,
+            opt_state,
+            np.array([to_host(x) for x in losses]),
+            np.array([to_host(x) for x in norms]),
+            first,
         )
 
 

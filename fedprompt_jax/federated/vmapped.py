@@ -15,6 +15,7 @@ import optax
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
 from fedprompt_jax.federated.client import LocalResult, client_step
+from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
 from fedprompt_jax.peft.reading import target_states
 from fedprompt_jax.peft.tuned import TunedModel
@@ -104,7 +105,7 @@ class VmappedSimulation:
         first = jax.tree.map(lambda g: g[:, 0], grads)
         present = batches.present.T  # [S, C]
         losses, norms = (
-            np.where(present, np.asarray(x).T, np.nan) for x in (losses, norms)
+            np.where(present, to_host(x).T, np.nan) for x in (losses, norms)
         )
         return LocalResult(bank, opt_state, losses, norms, first)
 

@@ -1,0 +1,49 @@
+"""SIGTERM, as clusters send it before they take a machine away.
+
+The round (or epoch) at work is finished and saved, then the run ends; the
+same command goes on from there.
+"""
+
+import logging
+import signal
+
+from fedprompt_jax.experiment import processes
+
+_LOG = logging.getLogger(__name__)
+
+EXIT_CODE = 75  # sysexits.h: a temporary failure, try again
+
+
+class Preempted(Exception):
+    """The run was asked to stop, and all that it did is saved."""
+
+
+class Preemption:
+    """Remembers a SIGTERM while it is entered; a second one kills."""
+
+    def __init__(self) -> None:
+        self._came = False
+
+    def __enter__(self) -> 'Preemption':
+        self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
+
+    def _note(self, *_) -> None:
+        self._came = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _LOG.warning('SIGTERM: finishes what it is at, saves it and stops.')
+
+    def asked(self) -> bool:
+        """Whether any process was asked to stop; all of them must ask."""
+        return processes.any_of(self._came)
+
+
+def stopped(unit: str, number: int) -> Preempted:
+    """What to raise once `number` rounds or epochs are saved."""
+    return Preempted(
+        f'stopped by SIGTERM after {unit} {number}, which is saved; the same '
+        'command goes on from there.'
+    )

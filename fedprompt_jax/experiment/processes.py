@@ -1,0 +1,145 @@
+"""The processes of a run: the same program and config, one or more a host.
+
+All compute the same rounds, each on its rows; the first alone writes and
+speaks. Nothing slow is imported before they connect.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import logging
+from pathlib import Path
+import secrets
+import time
+
+import numpy as np
+
+# A process that says nothing for so long is lost, and ends the others.
+HEARTBEAT = 60  # seconds
+PATIENCE = 30  # seconds for a file of one host to be seen by the others
+
+
+@dataclasses.dataclass(frozen=True)
+class Processes:
+    """How the processes of a run find each other.
+
+    Attributes:
+      coordinator: host:port at which the first is found; None where the
+        cluster says all three (Cloud TPU, GKE, SLURM).
+      num_processes: of the run.
+      process_id: of this one, from 0.
+    """
+
+    coordinator: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+
+    def connect(self) -> None:
+        """Waits for all; to be called before JAX looks for devices.
+
+        Raises:
+          ValueError: there is no cluster that knows them.
+        """
+        import jax
+
+        # SIGTERM is ours: see preemption.py.
+        jax.config.update('jax_enable_preemption_service', False)
+        try:
+            jax.distributed.initialize(
+                self.coordinator,
+                self.num_processes,
+                self.process_id,
+                heartbeat_timeout_seconds=HEARTBEAT,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f'--distributed finds no cluster ({error}); name the processes '
+                'by --coordinator, --num_processes and --process_id.'
+            ) from error
+        if not is_first():
+            logging.getLogger('fedprompt_jax').setLevel(logging.ERROR)
+
+
+def from_flags(
+    distributed: bool,
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+) -> Processes | None:
+    """What the flags of main.py ask for; None for a process alone.
+
+    Raises:
+      ValueError: they contradict each other.
+    """
+    numbers = num_processes, process_id
+    if distributed:
+        if coordinator is not None or numbers != (None, None):
+            raise ValueError(
+                '--distributed asks the cluster (Cloud TPU, GKE, SLURM) for '
+                'the processes, and --coordinator, --num_processes and '
+                '--process_id name them; give the one or the others.'
+            )
+        return Processes()
+    given = [x is not None for x in (coordinator, *numbers)]
+    if not any(given):
+        return None
+    if not all(given):
+        raise ValueError(
+            f'--coordinator={coordinator}, --num_processes={num_processes} and '
+            f'--process_id={process_id} are only of use together; give all '
+            'three, such as --coordinator=localhost:9911 --num_processes=2 '
+            '--process_id=0 and, in the other process, --process_id=1.'
+        )
+    assert num_processes is not None and process_id is not None
+    if not 0 <= process_id < num_processes:
+        raise ValueError(
+            f'--process_id={process_id} must be one of 0 ... --num_processes '
+            f'- 1 = {num_processes - 1}.'
+        )
+    return Processes(coordinator, num_processes, process_id)
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and speaks."""
+    import jax
+
+    return jax.process_index() == 0
+
+
+def any_of(flag: bool) -> bool:
+    """Whether the flag holds in some process; all of them must ask."""
+    return bool(_of_all([flag]).any())
+
+
+def share(folder: Path) -> bool:
+    """Whether all see the same folder; all of them must ask."""
+    if _alone():
+        return True
+    mark = folder / f'.shared-{_of_all([secrets.randbits(31)])[0, 0]}'
+    if is_first():
+        mark.touch()
+    any_of(False)  # it is there from here on
+    seen = not any_of(not _appears(mark))
+    if is_first():
+        mark.unlink()
+    return seen
+
+
+def _appears(path: Path) -> bool:
+    """Whether a file is there, or comes within what NFS keeps in mind."""
+    ends = time.monotonic() + PATIENCE
+    while not path.exists() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return path.exists()
+
+
+def _of_all(values: Sequence[int]) -> np.ndarray:
+    """The values of each process, [processes, n]."""
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.array(values))
+
+
+def _alone() -> bool:
+    import jax
+
+    return jax.process_count() == 1
