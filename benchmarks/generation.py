@@ -5,7 +5,7 @@
 
 Every client's prompt answers every example (SmolLM2-135M). `no_prompt_cache`
 computes an owner's keys and values again for each query, `no_buckets` pads
-all queries to the longest; `hf` is generate() of transformers with PEFT's
+all queries to the longest; `hf` is generate() of transformers behind the same
 prompts, f32, client after client in batches padded on the left. Tokens are
 compared before any time is reported.
 
@@ -16,7 +16,6 @@ import json
 import os
 from pathlib import Path
 import sys
-import tempfile
 from typing import Any
 
 from absl import app, flags
@@ -155,49 +154,46 @@ def ours(part: str):
 
 
 def theirs():
-    """A function that writes all texts, by transformers and PEFT."""
-    import peft
+    """A function that writes all texts, by transformers' generate().
+
+    The prompt stands between padding and query, as embeddings: PEFT's own
+    generate() leaves out positions, and so computes something else where a
+    batch is padded.
+    """
     import torch
 
-    from fedprompt_jax.models import source
     from fedprompt_jax.models.tokenizer import Tokenizer
-    from fedprompt_jax.peft import hf_adapter
-    from fedprompt_jax.peft.prompt import Prompt
-    from tests.parity.theirs import Theirs, weight
+    from tests.parity.theirs import Theirs
 
     folder, bank, queries = questions()
-    kind, sizes = Prompt(_LENGTH.value), source.read_config(folder)
     ends = Tokenizer.from_folder(folder).eos_ids
-    with tempfile.TemporaryDirectory() as place:
-        params = {'prompt': bank[0]}
-        hf_adapter.save(Path(place), kind, params, 'base', sizes)
-        base = Theirs(folder).model
-        model = peft.PeftModel.from_pretrained(base, place).eval()
+    model = Theirs(folder).model
+    table_of = model.get_input_embeddings()
     # Longest first, as ours does: rows of a batch are of like lengths.
     order = sorted(range(len(queries)), key=lambda i: -len(queries[i]))
 
+    def batch(prompt, chosen: list[int]) -> list[list[int]]:
+        longest = len(prompt) + max(len(queries[i]) for i in chosen)
+        rows, masks = [], []
+        for i in chosen:
+            own = torch.cat([prompt, table_of(torch.tensor(queries[i]))])
+            pad = longest - len(own)
+            rows.append(torch.cat([torch.zeros(pad, own.shape[1]), own]))
+            masks.append(torch.arange(longest) >= pad)
+        return model.generate(
+            inputs_embeds=torch.stack(rows),
+            attention_mask=torch.stack(masks).long(),
+            do_sample=False,
+            max_new_tokens=_NEW.value,
+        ).tolist()
+
     def write() -> list[list[int]]:
         outputs: list[list[int]] = []
-        for prompt in bank:
-            weight(model).data = torch.tensor(prompt)
+        for prompt in map(torch.tensor, bank):
             own: list[list[int]] = [[]] * len(queries)
             for start in range(0, len(order), _BATCH.value):
-                part = order[start : start + _BATCH.value]
-                longest = max(len(queries[i]) for i in part)
-                tokens = torch.zeros((len(part), longest), dtype=torch.int64)
-                mask = torch.zeros_like(tokens)
-                for row, i in enumerate(part):
-                    tokens[row, longest - len(queries[i]) :] = torch.tensor(
-                        queries[i]
-                    )
-                    mask[row, longest - len(queries[i]) :] = 1
-                out = model.generate(
-                    input_ids=tokens,
-                    attention_mask=mask,
-                    do_sample=False,
-                    max_new_tokens=_NEW.value,
-                )
-                for i, row in zip(part, out[:, longest:].tolist(), strict=True):
+                chosen = order[start : start + _BATCH.value]
+                for i, row in zip(chosen, batch(prompt, chosen), strict=True):
                     stop = [k for k, t in enumerate(row) if t in ends]
                     own[i] = row[: stop[0]] if stop else row
             outputs += own
