@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -64,6 +65,37 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
     return {'losses': losses, 'grads': grads['prompt'], 'tokens': tokens}
 
 
+def collectives(folder: Path) -> list[str]:
+    """What the compiled gradient communicates, rows cut over eight devices."""
+    from fedprompt_jax.data.examples import token_weights
+    from fedprompt_jax.data.packing import Shape
+    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax.federated import packed
+    from fedprompt_jax.models import source
+    from fedprompt_jax.models.transformer import Transformer
+    from fedprompt_jax.peft.prompt import Prompt
+    from fedprompt_jax.peft.tuned import TunedModel
+    from tests import plain
+
+    mesh = mesh_lib.make_mesh(8, 1)
+    sharding = mesh_lib.base_sharding(mesh, source.read_config(folder))
+    lm = source.load(folder, np.float32, sharding)
+    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
+    rng = np.random.default_rng(0)
+    bank = mesh_lib.put_replicated(mesh)(plain.random_bank(rng, 4))
+    examples = plain.random_examples(rng, (5, 3, 1, 6))
+    weights = token_weights(examples, 'sequence')
+    (grid,) = model.packer(Shape(64, 48, (8,))).pack(examples, weights)
+    lowered = packed.grid_gradients.lower(
+        model, lm.base, bank, mesh_lib.put_rows(mesh)(grid)
+    )
+    return re.findall(
+        r'= (.*? (?:all-reduce|all-gather|all-to-all|collective-permute|'
+        r'reduce-scatter)(?:-start)?)\(',
+        lowered.compile().as_text(),
+    )
+
+
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """Holds two models, a Llama and a T5."""
@@ -112,6 +144,13 @@ def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
     np.testing.assert_array_equal(found['tokens'], on_one['tokens'])
 
 
+def test_a_step_communicates_the_bank_s_gradient_and_nothing_else(on_eight):
+    """One all-reduce, of the losses [C] (and one) and gradients [C, P, D]."""
+    (only,) = on_eight['collectives']
+    assert only.endswith(' all-reduce')
+    assert re.findall(r'f32\[[\d,]*\]', only) == ['f32[5]', 'f32[4,3,32]']
+
+
 def test_a_mesh_of_other_devices_than_there_are_is_an_error():
     from fedprompt_jax.federated import mesh as mesh_lib
 
@@ -128,7 +167,8 @@ def main(folder: Path) -> None:
         for name, mesh in RUNS
         for key, value in compute(folder / name, *mesh).items()
     }
-    np.savez(folder / 'results.npz', **results)
+    found = np.array(collectives(folder / 'llama'))
+    np.savez(folder / 'results.npz', collectives=found, **results)
 
 
 if __name__ == '__main__':
