@@ -37,6 +37,7 @@ _DATA = flags.DEFINE_string(
     '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
     'A folder of SNI tasks.',
 )
+_SIZE = flags.DEFINE_integer('client_size', 200, 'Instances a client.')
 _MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
 _PARTS = flags.DEFINE_list(
     'parts', ['packed', 'vmap', 'peft_f32', 'peft_bf16'], 'What is measured.'
@@ -91,7 +92,7 @@ def make_config(simulation: str):
     config.data.update(
         {
             'path': _DATA.value,
-            'client_size': 60 if _DATA.value == 'embedded' else 200,
+            'client_size': 60 if _DATA.value == 'embedded' else _SIZE.value,
             'max_query': 256,
             'max_target': 64,
         }

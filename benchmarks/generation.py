@@ -34,6 +34,7 @@ _DATA = flags.DEFINE_string(
     '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
     'A folder of SNI tasks.',
 )
+_SIZE = flags.DEFINE_integer('client_size', 200, 'Instances a client.')
 _MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
 _PARTS = flags.DEFINE_list(
     'parts', ['ours', 'no_prompt_cache', 'no_buckets', 'hf'], 'Measured.'
@@ -81,7 +82,8 @@ def questions():
 
     config = fedavg_adam.get_config()
     config.model.source, config.data.path = _MODEL.value, _DATA.value
-    config.data.client_size = 60 if _DATA.value == 'embedded' else 200
+    embedded = _DATA.value == 'embedded'
+    config.data.client_size = 60 if embedded else _SIZE.value
     config.data.max_query = 256
     folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
     rng = np.random.default_rng(0)

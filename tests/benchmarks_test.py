@@ -1,0 +1,62 @@
+"""Benchmarks run on a tiny scale, and print one JSON object at their end."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from tests import tiny, tiny_data
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def flags(tmp_path_factory) -> list[str]:
+    """A tiny model and tiny data, for every benchmark of a model."""
+    folder = tmp_path_factory.mktemp('benchmarks')
+    model = tiny.make_checkpoint(folder / 'model')
+    data = tiny_data.make_data(folder / 'data', instances=60)
+    return [
+        f'--model={model}',
+        f'--data={data}',
+        f'--cache_dir={folder / "cache"}',
+        '--client_size=20',
+        '--prompt_length=3',
+        '--repeats=1',
+    ]
+
+
+def run(name: str, *argv: str) -> dict:
+    done = subprocess.run(
+        [sys.executable, '-m', f'benchmarks.{name}', *argv, '--json'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_cohort_s_step(flags):
+    sizes = ('--clients=2', '--batch=2', '--parts=packed,vmap')
+    result = run('cohort_step', *flags, *sizes)
+    for name in ('packed', 'vmap'):
+        assert result[f'{name}_tokens_per_s'] > 0
+        assert 0 < result[f'{name}_ceiling_share'] < 1
+    assert result['gemm_gflops'] > 0
+
+
+def test_generation(flags):
+    sizes = ('--clients=2', '--examples=3', '--new_tokens=2')
+    parts = '--parts=ours,no_prompt_cache'
+    result = run('generation', *flags, *sizes, parts)
+    assert result['queries'] == 6
+    assert result['ours_queries_per_s'] > 0
+
+
+def test_populations():
+    found = run('population', '--clients=40,1000', '--rounds=1')['runs']
+    assert [r['clients'] for r in found] == [40, 1000]
