@@ -15,7 +15,7 @@ def project(tmp_path_factory) -> Families:
 
 @pytest.mark.parametrize(
     ('family', 'kind'),
-    [('roberta', 'prompt'), ('t5_v1_1', 'lora'), ('gemma3', 'prefix')],
+    [('roberta', 'prompt'), ('t5_v1_1', 'lora')],
 )
 def test_a_run_of_rounds(project, family, kind, monkeypatch):
     monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')

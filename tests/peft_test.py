@@ -61,8 +61,7 @@ CASES = [
     ('gpt2', 'lora'),
     ('gpt2', 'ia3'),
     *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora')),
-    *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'prefix, mlp')),
-    ('t5_v1_1', 'lora'),
+    *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora')),
 ]
 
 

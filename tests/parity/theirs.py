@@ -39,8 +39,10 @@ class Theirs:
         torch.set_num_threads(2)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        self.sizes = source.read_config(folder)
-        self.objective = self.sizes.objective
+        self.sizes, self.objective = None, 'causal_lm'
+        if 'gguf_file' not in kwargs:  # which has no config.json beside it
+            self.sizes = source.read_config(folder)
+            self.objective = self.sizes.objective
         self.model, report = AUTO[self.objective].from_pretrained(
             folder, dtype=dtype, output_loading_info=True, **kwargs
         )
