@@ -5,6 +5,7 @@ Whole models, where those were trained, are checkpoints of transformers.
 
 import logging
 from pathlib import Path
+import shutil
 
 import jax
 
@@ -30,6 +31,8 @@ def save_prompts(
     )
     if not writes:
         return
+    # What a killed start left, half-written files of safetensors too.
+    shutil.rmtree(folder, ignore_errors=True)
     sizes = experiment.lm.config
     base_model = str(experiment.folder.absolute())
 
