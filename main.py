@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     except KeyboardInterrupt:
         text = '\ninterrupted; the same command goes on where it stopped.'
         _fail(text, several)
-    except Exception:
+    except Exception:  # a fault of ours: the others must not wait for it
         if several is None:
             raise
         traceback.print_exc()
@@ -107,5 +107,9 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 
 if __name__ == '__main__':
-    flags.mark_flag_as_required('config')
+    flags.register_validator(
+        'config',
+        lambda config: config is not None,
+        'give one, such as --config=configs/fedavg_adam.py.',
+    )
     app.run(main, flags_parser=parse_flags)

@@ -1,4 +1,4 @@
-"""What benchmarks share: a process of its own for everything measured.
+"""What benchmarks share: flags, and a process of its own for each figure.
 
 A fresh process has freed nothing before and compiled nothing yet, and its
 peak of memory is its own.
@@ -6,11 +6,47 @@ peak of memory is its own.
 
 from collections.abc import Callable, Sequence
 import json
+import os
+from pathlib import Path
 import resource
 import subprocess
 import sys
 import time
 from typing import Any
+
+from absl import flags
+
+DATA = flags.DEFINE_string(
+    'data',
+    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
+    'A folder of SNI tasks.',
+)
+MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
+SIZE = flags.DEFINE_integer('client_size', 200, 'Instances a client.')
+CACHE = flags.DEFINE_string(
+    'cache_dir',
+    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
+    'Converted models and tokenised data.',
+)
+JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
+
+
+def make_config():
+    """The shipped config with the model and the data of the flags."""
+    from configs import fedavg_adam
+
+    config = fedavg_adam.get_config()
+    embedded = DATA.value == 'embedded'
+    config.model.source, config.data.path = MODEL.value, DATA.value
+    config.data.client_size = 60 if embedded else SIZE.value
+    config.data.max_query = 256
+    return config
+
+
+def cache() -> Path:
+    """The folder of --cache_dir."""
+    return Path(CACHE.value).expanduser()
 
 
 def run(module: str, part: str, argv: Sequence[str]) -> dict[str, Any]:

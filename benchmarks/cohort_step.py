@@ -15,7 +15,6 @@ Needs `pip install torch peft` for the last two.
 """
 
 import json
-import os
 from pathlib import Path
 import sys
 import tempfile
@@ -32,23 +31,9 @@ _LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
 _REPEATS = flags.DEFINE_integer('repeats', 3, 'Steps timed after the first.')
 _DTYPE = flags.DEFINE_string('dtype', 'float32', 'Of packed and vmap.')
 _MAX_TOKENS = flags.DEFINE_integer('max_tokens', 4096, 'Of one call.')
-_DATA = flags.DEFINE_string(
-    'data',
-    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
-    'A folder of SNI tasks.',
-)
-_SIZE = flags.DEFINE_integer('client_size', 200, 'Instances a client.')
-_MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
 _PARTS = flags.DEFINE_list(
     'parts', ['packed', 'vmap', 'peft_f32', 'peft_bf16'], 'What is measured.'
 )
-_CACHE = flags.DEFINE_string(
-    'cache_dir',
-    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
-    'Converted models and tokenised data.',
-)
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
-_PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
 
 RATE = 0.1  # of Adam
 # Largest difference of losses and of gradients' norms, relative.
@@ -58,8 +43,8 @@ EXACT, ROUNDED = (1e-4, 1e-3), (5e-2, 3e-1)  # f32, bf16
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if _PART.value:
-        print(json.dumps(measure(_PART.value)))
+    if children.PART.value:
+        print(json.dumps(measure(children.PART.value)))
         return
     flags_given = sys.argv[1:]
     before = children.run(__spec__.name, 'gemm', flags_given)
@@ -70,7 +55,7 @@ def main(argv: list[str]) -> None:
     after = children.run(__spec__.name, 'gemm', flags_given)
     require_equal(parts)
     result = summarise(parts, max(before['flops'], after['flops']))
-    print(json.dumps(result) if _JSON.value else table(result))
+    print(json.dumps(result) if children.JSON.value else table(result))
 
 
 def measure(part: str) -> dict[str, Any]:
@@ -84,19 +69,10 @@ def measure(part: str) -> dict[str, Any]:
 
 def make_config(simulation: str):
     """The shipped config with a cohort of these sizes."""
-    from configs import fedavg_adam
-
-    config = fedavg_adam.get_config()
+    config = children.make_config()
     config.update({'simulation': simulation, 'local_steps': 1})
-    config.model.update({'source': _MODEL.value, 'dtype': _DTYPE.value})
-    config.data.update(
-        {
-            'path': _DATA.value,
-            'client_size': 60 if _DATA.value == 'embedded' else _SIZE.value,
-            'max_query': 256,
-            'max_target': 64,
-        }
-    )
+    config.model.dtype = _DTYPE.value
+    config.data.max_target = 64
     config.clients_per_round, config.batch_size = _CLIENTS.value, _BATCH.value
     config.prompt.length = _LENGTH.value
     config.loss = 'token'  # the mean that PEFT's models take
@@ -115,7 +91,7 @@ def measure_ours(simulation: str) -> dict[str, Any]:
     from fedprompt_jax.federated.server import replicate
 
     config = make_config(simulation)
-    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
     cohort = experiment.cohort(0)
     tx = optimizers.make(config.client.optimizer, RATE)
@@ -147,7 +123,7 @@ def measure_peft(dtype: str) -> dict[str, Any]:
     from tests.parity.theirs import Theirs, mean_loss, weight
 
     config = make_config('packed')
-    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    folder, data = build.load_data(config, children.cache())
     cohort = sample_cohort(
         data.store,
         data.population,

@@ -13,8 +13,6 @@ Needs `pip install torch peft` for the last one.
 """
 
 import json
-import os
-from pathlib import Path
 import sys
 from typing import Any
 
@@ -29,30 +27,16 @@ _LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
 _BATCH = flags.DEFINE_integer('batch', 32, 'Queries at once.')
 _NEW = flags.DEFINE_integer('new_tokens', 10, 'Of an output, at most.')
 _REPEATS = flags.DEFINE_integer('repeats', 2, 'Timed after the first.')
-_DATA = flags.DEFINE_string(
-    'data',
-    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
-    'A folder of SNI tasks.',
-)
-_SIZE = flags.DEFINE_integer('client_size', 200, 'Instances a client.')
-_MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
 _PARTS = flags.DEFINE_list(
     'parts', ['ours', 'no_prompt_cache', 'no_buckets', 'hf'], 'Measured.'
 )
-_CACHE = flags.DEFINE_string(
-    'cache_dir',
-    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
-    'Converted models and tokenised data.',
-)
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
-_PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
 
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if _PART.value:
-        print(json.dumps(measure(_PART.value)))
+    if children.PART.value:
+        print(json.dumps(measure(children.PART.value)))
         return
     parts = {
         part: children.run(__spec__.name, part, sys.argv[1:])
@@ -71,21 +55,16 @@ def main(argv: list[str]) -> None:
         result[f'{name}_queries_per_s'] = queries / part['median_s']
         result[f'{name}_first_s'] = part['first_s']
         result[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
-    print(json.dumps(result) if _JSON.value else table(result))
+    print(json.dumps(result) if children.JSON.value else table(result))
 
 
 def questions():
     """Folder, tokenizer's end ids, prompts [C, P, D], and the examples."""
-    from configs import fedavg_adam
     from fedprompt_jax.experiment import build
     from fedprompt_jax.models import source
 
-    config = fedavg_adam.get_config()
-    config.model.source, config.data.path = _MODEL.value, _DATA.value
-    embedded = _DATA.value == 'embedded'
-    config.data.client_size = 60 if embedded else _SIZE.value
-    config.data.max_query = 256
-    folder, data = build.load_data(config, Path(_CACHE.value).expanduser())
+    config = children.make_config()
+    folder, data = build.load_data(config, children.cache())
     rng = np.random.default_rng(0)
     chosen = rng.choice(data.population.order, _EXAMPLES.value, replace=False)
     shape = _CLIENTS.value, _LENGTH.value, source.read_config(folder).width

@@ -25,8 +25,6 @@ _CLIENTS = flags.DEFINE_list(
     'clients', ['1000', '10000', '100000', '1000000'], 'Sizes.'
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Rounds that are averaged.')
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
-_PART = flags.DEFINE_string('part', None, 'Internal: measure this size.')
 
 EACH = 8  # instances a client
 TOKENS = 40  # of a query; a target has a tenth
@@ -36,14 +34,14 @@ COHORT = {'size': 32, 'num_steps': 4, 'batch_size': 4}
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if _PART.value:
-        print(json.dumps(measure(int(_PART.value))))
+    if children.PART.value:
+        print(json.dumps(measure(int(children.PART.value))))
         return
     runs = [
         children.run(__spec__.name, size, sys.argv[1:])
         for size in _CLIENTS.value
     ]
-    print(json.dumps({'runs': runs}) if _JSON.value else table(runs))
+    print(json.dumps({'runs': runs}) if children.JSON.value else table(runs))
 
 
 def measure(clients: int) -> dict[str, float]:

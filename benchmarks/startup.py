@@ -15,15 +15,9 @@ import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import app
 
-_DATA = flags.DEFINE_string(
-    'data',
-    '../shared/sni' if Path('../shared/sni').is_dir() else 'embedded',
-    'A folder of SNI tasks.',
-)
-_MODEL = flags.DEFINE_string('model', 'smollm2-135m-instruct', 'The LM.')
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+from benchmarks import children
 
 ROOT = Path(__file__).parents[1]
 ONE_STEP = {
@@ -47,8 +41,8 @@ def main(argv: list[str]) -> None:
             'first_start_s': seconds_to_step(Path(place), 'first'),
             'second_start_s': seconds_to_step(Path(place), 'second'),
         }
-    if _JSON.value:
-        print(json.dumps({'data': _DATA.value, **found}))
+    if children.JSON.value:
+        print(json.dumps({'data': children.DATA.value, **found}))
         return
     for name, seconds in found.items():
         print(
@@ -70,12 +64,12 @@ def seconds_to_end(*argv: str) -> float:
 
 def seconds_to_step(place: Path, name: str) -> float:
     """Until the first step's line is in the log; the run is then killed."""
-    size = 60 if _DATA.value == 'embedded' else 400
-    data = Path(_DATA.value)
+    size = 60 if children.DATA.value == 'embedded' else 400
+    data = Path(children.DATA.value)
     flags_given = ONE_STEP | {
         'data.path': data.absolute() if data.is_dir() else data,
         'data.client_size': size,
-        'model.source': _MODEL.value,
+        'model.source': children.MODEL.value,
     }
     log = place / name / 'metrics.jsonl'
     began = time.perf_counter()

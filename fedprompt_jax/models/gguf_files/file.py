@@ -98,6 +98,20 @@ class GGUFFile:
         self.only('attention.value_length', None, head_dim)
         return heads, self.get('attention.head_count_kv', heads), head_dim
 
+    def sizes(self) -> dict[str, Any]:
+        """What config.json has of a Llama's sizes, and of its relatives'."""
+        heads, groups, head_dim = self.heads()
+        self.only('rope.dimension_count', None, head_dim)
+        return {
+            'vocab_size': self.vocab_size(),
+            'hidden_size': self.size('embedding_length'),
+            'intermediate_size': self.size('feed_forward_length'),
+            'num_hidden_layers': self.size('block_count'),
+            'num_attention_heads': heads,
+            'num_key_value_heads': groups,
+            'head_dim': head_dim,
+        }
+
     def rope_scaling(self) -> dict[str, Any] | None:
         """HF's rope_scaling; None where wavelengths are as they are."""
         kind = self.only('rope.scaling.type', 'linear', None, 'none')

@@ -50,19 +50,11 @@ _NORMS = {
 
 def config(file: GGUFFile) -> dict[str, Any]:
     """The config.json of the model."""
-    heads, groups, head_dim = file.heads()
-    file.only('rope.dimension_count', None, head_dim)
     kind, name = _CLASSES[str(file.arch)]
     found: dict[str, Any] = {
         'architectures': [name],
         'model_type': kind,
-        'vocab_size': file.vocab_size(),
-        'hidden_size': file.size('embedding_length'),
-        'intermediate_size': file.size('feed_forward_length'),
-        'num_hidden_layers': file.size('block_count'),
-        'num_attention_heads': heads,
-        'num_key_value_heads': groups,
-        'head_dim': head_dim,
+        **file.sizes(),
         'hidden_act': 'gelu_pytorch_tanh',
         'hidden_activation': 'gelu_pytorch_tanh',
         'max_position_embeddings': file.size('context_length'),

@@ -45,8 +45,6 @@ _HEAD_NORMS = {
 
 def config(file: GGUFFile) -> dict[str, Any]:
     """The config.json of the model."""
-    heads, groups, head_dim = file.heads()
-    file.only('rope.dimension_count', None, head_dim)
     window = file.get('attention.sliding_window') or None
     if window and file.arch != 'llama':
         file.only('attention.sliding_window', None, 0)
@@ -56,13 +54,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
     found = {
         'architectures': [_CLASSES[kind]],
         'model_type': kind,
-        'vocab_size': file.vocab_size(),
-        'hidden_size': file.size('embedding_length'),
-        'intermediate_size': file.size('feed_forward_length'),
-        'num_hidden_layers': file.size('block_count'),
-        'num_attention_heads': heads,
-        'num_key_value_heads': groups,
-        'head_dim': head_dim,
+        **file.sizes(),
         'hidden_act': 'silu',
         'max_position_embeddings': file.size('context_length'),
         'rms_norm_eps': file.real('attention.layer_norm_rms_epsilon'),
