@@ -111,12 +111,13 @@ def compare_hooked_prefix(subject: Subject, rng) -> table.Row:
     for handle in handles:
         handle.remove()
     expected = sum(losses) / sum(len(e.target) for e in examples)
-    return table.relative(
-        'kinds',
+    return loss_row(
         f'{subject.name}: prefix, by hooks in PyTorch, loss',
-        [our_loss(subject, kind, params, examples)],
-        [expected],
-        TOLERANCE,
+        subject,
+        kind,
+        params,
+        examples,
+        expected,
     )
 
 
@@ -135,13 +136,7 @@ def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
     examples = [e._replace(owner=0) for e in subject.case.examples]
     expected = mean_loss(theirs, examples, 'token').item()
     what = f'{subject.name}: {name}, our adapter'
-    yield table.relative(
-        'kinds',
-        f'{what}, loss',
-        [our_loss(subject, kind, params, examples)],
-        [expected],
-        TOLERANCE,
-    )
+    yield loss_row(f'{what}, loss', subject, kind, params, examples, expected)
     if subject.ours.lm.config.objective == 'masked_lm':
         return
     generator = Generator(
@@ -159,6 +154,12 @@ def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
         generator(bank, [Query(0, e.query) for e in examples]),
         [generate(theirs, e.query) for e in examples],
     )
+
+
+def loss_row(what, subject, kind, params, examples, expected) -> table.Row:
+    """The loss by our packed rows, against PyTorch's."""
+    ours = [our_loss(subject, kind, params, examples)]
+    return table.relative('kinds', what, ours, [expected], TOLERANCE)
 
 
 def our_loss(subject, kind, params, examples) -> float:
@@ -202,12 +203,13 @@ def compare_saved_by_peft(subject, kind, name) -> Iterator[table.Row]:
         theirs.save_pretrained(folder)
         params = hf_adapter.load(Path(folder), kind)
     restore(theirs)
-    yield table.relative(
-        'kinds',
+    yield loss_row(
         f'{subject.name}: {name}, saved by PEFT, loss',
-        [our_loss(subject, kind, params, examples)],
-        [expected],
-        TOLERANCE,
+        subject,
+        kind,
+        params,
+        examples,
+        expected,
     )
     count = sum(x.size for x in jax.tree.leaves(params))
     what = f'{subject.name}: {name}, trained parameters'
