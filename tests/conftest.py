@@ -1,5 +1,6 @@
 """Fixtures that several files share."""
 
+import os
 from pathlib import Path
 
 import jax
@@ -18,8 +19,9 @@ from tests.parity import cases
 
 LANGUAGES = ('Input', 'Output', 'Instruction')
 
-# A tiny model takes longer to compile than to run.
+# A tiny model takes longer to compile than to run; so in processes of tests.
 jax.config.update('jax_disable_most_optimizations', True)
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 
 
 @pytest.fixture(scope='module', autouse=True)
