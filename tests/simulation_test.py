@@ -195,11 +195,13 @@ def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
         model, transformer=Transformer(lm.config, remat=True)
     )
 
-    def jaxpr(model):
+    def products(model):
         call = functools.partial(packed.grid_gradients, model)
-        return str(jax.make_jaxpr(call)(lm.base, bank, grid))
+        return str(jax.make_jaxpr(call)(lm.base, bank, grid)).count(' dot_gen')
 
-    assert 'remat' in jaxpr(remat) and 'remat' not in jaxpr(model)
+    # Of a layer, forward and back: 7 kernels, scores and values (which are
+    # computed twice always); remat computes each kernel's a third time.
+    assert products(remat) - products(model) >= 7
     ours, grads = packed.grid_gradients(model, lm.base, bank, grid)
     theirs, remat_grads = packed.grid_gradients(remat, lm.base, bank, grid)
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)

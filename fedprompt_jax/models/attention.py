@@ -4,6 +4,7 @@ Shapes: R rows, L tokens of a row, M past tokens, S = M + L, D width, H query
 heads, K key heads, G = H / K query heads a key head, h head dimension.
 """
 
+import functools
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -12,7 +13,12 @@ import jax.numpy as jnp
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import ModelConfig
-from fedprompt_jax.models.layers import Places, RMSNorm, soft_cap
+from fedprompt_jax.models.layers import (
+    Places,
+    RMSNorm,
+    recomputed,
+    soft_cap,
+)
 from fedprompt_jax.models.linear import Linear
 
 # Keys and values of tokens already seen, each [R, M, K, h]; stacked over
@@ -183,6 +189,12 @@ def attend(
     Returns:
       [R, L, H * h].
     """
+    return recomputed(functools.partial(_attend, scale, cap))(
+        q, k, v, mask, bias
+    )
+
+
+def _attend(scale: float, cap: float, q, k, v, mask, bias) -> jax.Array:
     rows, length, num_heads, head_dim = q.shape
     groups = num_heads // k.shape[2]
     q = q.reshape(rows, length, k.shape[2], groups, head_dim)

@@ -39,6 +39,15 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+def recomputed(function: Callable) -> Callable:
+    """The function, which keeps its arguments alone for the backward pass.
+
+    What lies between two matrix products costs less to compute again than to
+    write to memory and read back.
+    """
+    return jax.checkpoint(function, prevent_cse=False)
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) * (scale + plus), computed in f32."""
 
@@ -48,6 +57,9 @@ class RMSNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param('scale', nn.initializers.ones, (x.shape[-1],))
+        return recomputed(self._normalised)(x, scale)
+
+    def _normalised(self, x, scale):
         y = x.astype(jnp.float32)
         y *= jax.lax.rsqrt(jnp.mean(y * y, -1, keepdims=True) + self.epsilon)
         return (y * (scale.astype(jnp.float32) + self.plus)).astype(x.dtype)
@@ -62,6 +74,9 @@ class LayerNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param('scale', nn.initializers.ones, (x.shape[-1],))
         bias = self.param('bias', nn.initializers.zeros, (x.shape[-1],))
+        return recomputed(self._normalised)(x, scale, bias)
+
+    def _normalised(self, x, scale, bias):
         y = x.astype(jnp.float32)
         y -= jnp.mean(y, -1, keepdims=True)
         y *= jax.lax.rsqrt(jnp.mean(y * y, -1, keepdims=True) + self.epsilon)
@@ -91,9 +106,10 @@ class MLP(nn.Module):
             return Linear(width, c.mlp_bias, name=name)(x, owner)
 
         if c.gated:
-            y = activation(dense('gate', x)) * dense('up', x)
+            gated = recomputed(lambda gate, up: activation(gate) * up)
+            y = gated(dense('gate', x), dense('up', x))
         else:
-            y = activation(dense('up', x))
+            y = recomputed(activation)(dense('up', x))
         return dense('down', y, c.width)
 
 
