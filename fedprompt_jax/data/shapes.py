@@ -14,6 +14,7 @@ QUANTUM = 16  # row lengths and targets a row are multiples of it
 LONG = 512  # longest row that is tried where no example asks for more
 GAIN = 0.95  # a second row length must save this much: it is compiled too
 CLOSE = 1.2  # two numbers of rows nearer than this become the larger one
+ROOM = (1.2, 1.6, 2.0, 2.6)  # places for targets, of what rows hold on average
 SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
 
 
@@ -56,8 +57,8 @@ def choose_shapes(
     longs = [m * need for m in (1, 2, 3, 4, 6, 8) if m * need <= LONG]
     typical = prompt_length + np.median(sizes[:, 0])
 
-    def candidate(*lengths: int) -> tuple[float, Packer]:
-        shapes = _with_targets(lengths, sizes, prompt_length, longest)
+    def candidate(lengths, room: float = ROOM[0]) -> tuple[float, Packer]:
+        shapes = _with_targets(lengths, room, sizes, prompt_length, longest)
         made = packer._replace(shapes=shapes)
         counts = [_rows(made, b) for b in batches]
         shapes = tuple(
@@ -89,14 +90,15 @@ def choose_shapes(
     ]
     lengths = [(n,) for n in longs or [need]] + pairs_of
     found = {
-        n: candidate(*n)
+        n: candidate(n)[0]
         for n in tqdm(lengths, 'choosing row shapes', leave=False, disable=None)
     }
-    singles = [c for n, c in found.items() if len(n) == 1]
-    pairs = [c for n, c in found.items() if len(n) == 2]
-    single = min(singles, key=lambda c: c[0])
-    best = min(pairs, key=lambda c: c[0], default=single)
-    return best[1] if best[0] < GAIN * single[0] else single[1]
+    cost_of = found.__getitem__
+    best = min((n for n in found if len(n) == 1), key=cost_of)
+    pair = min((n for n in found if len(n) == 2), key=cost_of, default=best)
+    if found[pair] < GAIN * found[best]:
+        best = pair
+    return min((candidate(best, room) for room in ROOM), key=lambda c: c[0])[1]
 
 
 def _rows(packer: Packer, examples: Sequence[Example]) -> list[int]:
@@ -124,8 +126,10 @@ def _up(n: float, quantum: int = QUANTUM) -> int:
     return int(-(-n // quantum) * quantum)
 
 
-def _with_targets(lengths, sizes, prompt_length, longest) -> tuple[Shape, ...]:
-    """Row lengths with the targets that rows of each would hold."""
+def _with_targets(
+    lengths, room: float, sizes, prompt_length, longest
+) -> tuple[Shape, ...]:
+    """Row lengths, and room for the targets that rows of each would hold."""
     shapes, rest = [], sizes
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
@@ -133,7 +137,7 @@ def _with_targets(lengths, sizes, prompt_length, longest) -> tuple[Shape, ...]:
         mine = rest if last else rest[here]
         density = mine[:, 1].sum() / max(1, mine[:, 0].sum())
         one = longest[1] if last else np.quantile(mine[:, 1], 0.98)
-        targets = _up(max(one, 1.2 * density * (length - prompt_length)))
+        targets = _up(max(one, room * density * (length - prompt_length)))
         shapes.append(Shape(length, min(targets, _up(length)), (1,)))
         rest = rest[~here]
         rest = rest if len(rest) else sizes
