@@ -13,12 +13,17 @@ import pytest
 from tests import tiny, tiny_families
 from tests.parity import cases
 
+# One process makes the fixtures, where tests run in several.
+pytestmark = pytest.mark.xdist_group(__name__)
 ROOT = Path(__file__).parents[1]
-MESHES = [(8, 1), (4, 2), (2, 4), (1, 8)]
+# (data, model), or with the base over `data` as well.
+MESHES = [(8, 1), (4, 2), (2, 4), (1, 8), (4, 2, 'fsdp')]
 RUNS = [*(('llama', mesh) for mesh in MESHES), ('t5', (4, 2))]
 
 
-def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
+def compute(
+    folder: Path, data: int, model: int, fsdp: str = ''
+) -> dict[str, np.ndarray]:
     """Gradients, generation and losses on a mesh of all devices."""
     from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.evaluation.generation import Generator, Query
@@ -32,13 +37,14 @@ def compute(folder: Path, data: int, model: int) -> dict[str, np.ndarray]:
 
     mesh = mesh_lib.make_mesh(data, model)
     sizes = source.read_config(folder)
-    sharding = mesh_lib.base_sharding(mesh, sizes)
+    sharding = mesh_lib.base_sharding(mesh, sizes, bool(fsdp))
     lm = source.load(folder, np.float32, sharding)
     stack = lm.base['encoder'] if sizes.encoder else lm.base
     kernel = stack['layers']['mlp']['up']['kernel']
     assert len(kernel.sharding.device_set) == data * model
-    own = kernel.addressable_shards[0].data.shape[-1]
+    *_, width, own = kernel.addressable_shards[0].data.shape
     assert own == sizes.mlp_width // model
+    assert width == sizes.width // (data if fsdp else 1)
     put = mesh_lib.put_rows(mesh)
     model = TunedModel(Transformer(lm.config), Prompt(plain.P))
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ The mesh may span the devices of several processes. Each then holds its part of
 an array, and brings to it only what lies there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 import re
 
 import jax
@@ -16,17 +16,18 @@ import numpy as np
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.sizes import param_shapes
 
-# Path of a base leaf -> how it is cut over 'model'. The first match counts;
-# what matches nothing is replicated. Kernels of layers are [layers, in, out].
+# Path of a base leaf -> how it is cut over 'model', and over 'data' as well
+# where the mesh is fully sharded (FSDP). The first match counts; what matches
+# nothing is replicated. Kernels of layers are [layers, in, out].
 RULES: tuple[tuple[str, PartitionSpec], ...] = (
     (
         r'(query|key|value|qkv|gate|up)/kernel$',
-        PartitionSpec(None, None, 'model'),
+        PartitionSpec(None, 'data', 'model'),
     ),
     (r'(query|key|value|qkv|gate|up)/bias$', PartitionSpec(None, 'model')),
-    (r'(output|down)/kernel$', PartitionSpec(None, 'model', None)),
-    (r'^embed/embedding$', PartitionSpec('model', None)),
-    (r'head/kernel$', PartitionSpec(None, 'model')),
+    (r'(output|down)/kernel$', PartitionSpec(None, 'model', 'data')),
+    (r'^embed/embedding$', PartitionSpec('model', 'data')),
+    (r'head/kernel$', PartitionSpec('data', 'model')),
 )
 
 
@@ -50,24 +51,49 @@ def make_mesh(data: int, model: int) -> Mesh:
 
 
 def base_sharding(
-    mesh: Mesh, config: ModelConfig
+    mesh: Mesh, config: ModelConfig, fsdp: bool = False
 ) -> Callable[[str], NamedSharding]:
     """Path of a base leaf, such as 'layers/mlp/up/kernel' -> its sharding.
 
-    A leaf whose axis `model` does not divide stays whole.
+    Args:
+      mesh: of make_mesh.
+      config: of the model.
+      fsdp: see cut.
     """
     shapes = param_shapes(config)
 
     def sharding(path: str) -> NamedSharding:
-        found = (spec for rule, spec in RULES if re.search(rule, path))
-        spec = next(found, PartitionSpec())
-        fits = all(
-            axis is None or shapes[path][i] % mesh.shape[axis] == 0
-            for i, axis in enumerate(spec)
-        )
-        return NamedSharding(mesh, spec if fits else PartitionSpec())
+        spec = cut(path, shapes[path], dict(mesh.shape), fsdp)
+        return NamedSharding(mesh, spec)
 
     return sharding
+
+
+def cut(
+    path: str, shape: Sequence[int], sizes: Mapping[str, int], fsdp: bool
+) -> PartitionSpec:
+    """How a base leaf is cut over axes of such sizes.
+
+    An axis that does not divide its dimension leaves it whole.
+
+    Args:
+      path: such as 'layers/mlp/up/kernel'.
+      shape: of the leaf.
+      sizes: axis -> devices.
+      fsdp: over 'data' too: each layer is gathered when it is at work.
+    """
+    found = (spec for rule, spec in RULES if re.search(rule, path))
+    spec = next(found, PartitionSpec())
+    return PartitionSpec(
+        *(
+            axis
+            if axis is not None
+            and (fsdp or axis != 'data')
+            and shape[i] % sizes[axis] == 0
+            else None
+            for i, axis in enumerate(spec)
+        )
+    )
 
 
 def put_rows(mesh: Mesh) -> Callable:
