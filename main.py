@@ -11,19 +11,14 @@ import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
-from ml_collections import config_flags
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The experiment: configs/<name>.py:<scale>.'
-)
+from fedprompt_jax.experiment import command_line
+
+_CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The run folder; runs/<config>-<scale> where not given.'
 )
-_CACHE_DIR = flags.DEFINE_string(
-    'cache_dir',
-    (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
-    'Converted models, tokenised data and compiled programs.',
-)
+_CACHE_DIR = command_line.define_cache_dir()
 _DISTRIBUTED = flags.DEFINE_bool(
     'distributed',
     False,
@@ -89,27 +84,5 @@ def _fail(text: str, several) -> None:
     os._exit(1)  # an orderly exit would wait for the others
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """Flags as absl reads them; an unknown config key is a sentence."""
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        sys.exit(f'error: {error}')
-    except (AttributeError, KeyError) as error:  # it says what is near
-        text = str(error.args[0] if error.args else error)
-        text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())
-        sys.exit(
-            f'error: the config has no such key: {text}. All keys are in '
-            'configs/fedavg_adam.py.'
-        )
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-
-
 if __name__ == '__main__':
-    flags.register_validator(
-        'config',
-        lambda config: config is not None,
-        'give one, such as --config=configs/fedavg_adam.py.',
-    )
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=command_line.parse)

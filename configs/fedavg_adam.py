@@ -174,6 +174,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.mesh = config_dict.ConfigDict()
     c.mesh.data = 1
     c.mesh.model = 1
+    c.mesh.fsdp = False  # the base over `data` too: less memory, more traffic
 
     c.checkpoint = config_dict.ConfigDict()
     c.checkpoint.every = 1  # rounds, and epochs of personalization

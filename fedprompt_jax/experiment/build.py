@@ -1,32 +1,27 @@
 """Makes real what a config names: model, data, simulation, algorithm."""
 
-from collections.abc import Sequence
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
-import numpy as np
 
 from fedprompt_jax import algorithms, peft
-from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import (
     Cohort,
     Pooled,
-    epoch_steps,
     sample_cohort,
 )
-from fedprompt_jax.data.shapes import choose_shapes
-from fedprompt_jax.data.store import TokenStore
-from fedprompt_jax.evaluation import choices
 from fedprompt_jax.evaluation.generation import Generator
+from fedprompt_jax.evaluation.merged import MergedEvaluator
 from fedprompt_jax.evaluation.scoring import Evaluator
 from fedprompt_jax.experiment import data as data_lib
+from fedprompt_jax.experiment import packers
+from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.federated import mesh as mesh_lib
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.algorithm import (
@@ -34,22 +29,18 @@ from fedprompt_jax.federated.algorithm import (
     Ingredients,
     Simulation,
 )
+from fedprompt_jax.federated.meeting import Member
+from fedprompt_jax.federated.merged import MergedSimulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import (
-    block_params,
     param_shapes,
-    target_params,
 )
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Base, Kind, Params, Start
 from fedprompt_jax.peft.tuned import TunedModel
-
-SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
-EXAMPLES = 4096  # and most examples in them, beyond the first batch
-SLICE = 64  # examples of a batch of the evaluation from which they are
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +55,7 @@ class Experiment:
       population: training clients as the algorithm sees them.
       pooled: whether that is all data as one client.
       simulation: how cohorts are computed.
-      evaluator: scores prompts.
+      evaluator: scores prompts; an Evaluator, or one of several runs.
       algorithm: stage 1.
       model: the language model and the kind of what is trained.
       params: that before any training.
@@ -79,7 +70,7 @@ class Experiment:
     population: Any
     pooled: bool
     simulation: Simulation
-    evaluator: Evaluator
+    evaluator: Evaluator | MergedEvaluator
     algorithm: Algorithm
     model: TunedModel
     params: Any
@@ -101,38 +92,77 @@ class Experiment:
 
 
 def load_data(
-    config: config_dict.ConfigDict, cache_dir: Path
+    config: config_dict.ConfigDict, cache_dir: Path, kept: Kept | None = None
 ) -> tuple[Path, data_lib.FederatedData]:
-    """The model's folder and the data: no device is touched."""
+    """The model's folder and the data: no device is touched.
+
+    Args:
+      config: the checked config.
+      cache_dir: converted models and token stores.
+      kept: what earlier runs of this process have opened.
+    """
     folder = source.resolve(config.model.source, cache_dir)
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
     sizes = source.read_config(folder)
-    return folder, data_lib.load(config, tokenizer, sizes, cache_dir)
+    kept = kept or Kept()
+    return folder, data_lib.load(config, tokenizer, sizes, cache_dir, kept)
 
 
 def build(
     config: config_dict.ConfigDict,
     folder: Path,
     data: data_lib.FederatedData,
+    kept: Kept | None = None,
+    member: Member | None = None,
 ) -> Experiment:
-    """Puts the model on the devices and makes the stages' parts."""
+    """Puts the model on the devices and makes the stages' parts.
+
+    Args:
+      config: the checked config.
+      folder: of the model; this and the data are from load_data.
+      data: the data.
+      kept: what earlier runs of this process have loaded.
+      member: of the runs that are computed as one bank; None for this alone.
+    """
     if config.model.dtype == 'float32':
         # Else a GPU or TPU multiplies f32 numbers in fewer bits.
         jax.config.update('jax_default_matmul_precision', 'highest')
     mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
     sizes = source.read_config(folder)
-    lm = source.load(
-        folder,
-        jnp.dtype(config.model.dtype),
-        mesh_lib.base_sharding(mesh, sizes),
+    lm = (kept or Kept()).get(
+        'model',
+        (folder, config.model.dtype, mesh, config.mesh.fsdp),
+        lambda: source.load(
+            folder,
+            jnp.dtype(config.model.dtype),
+            mesh_lib.base_sharding(mesh, sizes, config.mesh.fsdp),
+        ),
     )
     transformer = Transformer(lm.config, remat=config.model.remat)
     model = TunedModel(transformer, make_kind(config, folder))
     module = algorithms.get(config.algorithm)
     pooled = getattr(module, 'POOLED', False)
     population = Pooled(data.population) if pooled else data.population
-    simulation = _simulation(config, lm, model, data, population, mesh)
+    own = mesh_lib.own_rows(mesh)
+    packer = packers.of_evaluation(config, model, data)._replace(own=own)
+    shapes = {'evaluation': packer}
+    evaluator: Any = _evaluator(config, lm, model, packer, data, mesh)
+    put_rows = mesh_lib.put_rows(mesh)
+    simulation: Any
+    if config.simulation == 'vmap':
+        simulation = VmappedSimulation(model, lm.base, config.loss, put_rows)
+    else:
+        runs = member.meeting.size if member else 1
+        packer = packers.of_training(config, model, data, population, runs)
+        packer = packer._replace(own=own)
+        shapes = {'training': packer} | shapes
+        simulation = PackedSimulation(
+            model, lm.base, packer, config.loss, put_rows
+        )
+    if member is not None:
+        simulation = MergedSimulation(simulation, member)
+        evaluator = MergedEvaluator(evaluator, member)
     client, server = config.client, config.server
     ingredients = Ingredients(
         simulation,
@@ -140,7 +170,6 @@ def build(
         optimizers.make(server.optimizer, server.learning_rate),
         config.aggregation,
     )
-    evaluator = _evaluator(config, lm, model, data, mesh)
     put = mesh_lib.put_replicated(mesh)
     return Experiment(
         config=config,
@@ -155,7 +184,7 @@ def build(
         model=model,
         params=put(initial_params(config, lm, model.kind)),
         put=put,
-        packing=_describe(simulation, evaluator),
+        packing=packers.describe(shapes),
     )
 
 
@@ -179,58 +208,7 @@ def initial_params(
     return kind.init(start)
 
 
-def _simulation(config, lm, model, data, population, mesh) -> Simulation:
-    put_rows = mesh_lib.put_rows(mesh)
-    if config.simulation == 'vmap':
-        return VmappedSimulation(model, lm.base, config.loss, put_rows)
-    batches = []
-    in_round = config.clients_per_round * config.batch_size
-    for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
-        cohort = sample_cohort(
-            data.store,
-            population,
-            size=config.clients_per_round,
-            num_steps=1,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            round=round,
-        )
-        batches += cohort.steps
-    personal = epoch_steps(
-        data.store,
-        data.held_out.train,
-        data.held_out.clients,
-        batch_size=config.personalization.batch_size,
-        seed=config.seed,
-        epoch=0,
-    )
-    in_step = config.personalization.clients * config.personalization.batch_size
-    count = max(1, min(SAMPLE, EXAMPLES // in_step))
-    batches += itertools.islice(personal, count)
-    used = np.concatenate([data.population.order, *data.held_out.train])
-    targets = data.store.target_lengths[used]
-    shares = (0.5, 1.0)
-    packer = _packer(config, model, data.store, used, targets, batches, shares)
-    packer = packer._replace(own=mesh_lib.own_rows(mesh))
-    return PackedSimulation(model, lm.base, packer, config.loss, put_rows)
-
-
-def _evaluator(config, lm, model, data, mesh) -> Evaluator:
-    own_rows = mesh_lib.own_rows(mesh)
-    sets = [*data.validation.local, *data.held_out.local]
-    used = np.concatenate(sets)
-    batches = [
-        [
-            example
-            for owner, i in enumerate(part)
-            for example in choices.examples(data.store, owner, int(i))
-        ]
-        for part in np.array_split(used, -(-len(used) // SLICE))
-    ]
-    targets = data.store.scored_lengths[used]
-    # Scores come in bulk: one number of rows serves all.
-    packer = _packer(config, model, data.store, used, targets, batches, (0.25,))
-    packer = packer._replace(own=own_rows)
+def _evaluator(config, lm, model, packer: Packer, data, mesh) -> Evaluator:
     generate = Generator(
         model,
         lm.base,
@@ -239,47 +217,7 @@ def _evaluator(config, lm, model, data, mesh) -> Evaluator:
         batch_size=config.evaluation.batch_size,
         put=mesh_lib.put_rows(mesh),
         max_tokens=config.packing.max_tokens,
-        own=own_rows,
+        own=packer.own,
     )
     rule = config.evaluation.choices
     return Evaluator(data.store, lm.tokenizer, packer, generate, rule)
-
-
-def _packer(
-    config,
-    model: TunedModel,
-    store: TokenStore,
-    used: np.ndarray,
-    targets: np.ndarray,
-    batches: Sequence[Sequence[Example]],
-    shares: tuple[float, ...],
-) -> Packer:
-    tokens, sizes = store.row_lengths(used, targets), model.transformer.config
-    block, layers = block_params(sizes), sizes.reader
-    heads = layers.num_layers * layers.num_heads * layers.head_dim
-    return choose_shapes(
-        batches,
-        (int(tokens.max()), int(targets.max())),
-        model.packer(),
-        attention_scale=block / (2 * heads),
-        target_cost=target_params(sizes) / block,
-        max_tokens=config.packing.max_tokens,
-        row_multiple=config.mesh.data,
-        shares=shares,
-    )
-
-
-def _describe(simulation: Simulation, evaluator: Evaluator) -> str:
-    """The row shapes in words; they are printed and kept in run.json."""
-    parts = {'evaluation': evaluator.packer}
-    if isinstance(simulation, PackedSimulation):
-        parts = {'training': simulation.packer} | parts
-    lines = []
-    for name, packer in parts.items():
-        shapes = ' and '.join(
-            f'{" or ".join(map(str, s.rows))} rows of {s.length} tokens '
-            f'({s.targets} targets)'
-            for s in packer.shapes
-        )
-        lines.append(f'{name} in grids of {shapes}')
-    return '; '.join(lines)

@@ -1,17 +1,31 @@
 """Checkpoints by Orbax: atomic, the latest few and the best one kept."""
 
+import functools
 from pathlib import Path
+import threading
 from typing import Any
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
 METRIC = 'rouge_l'
+# Two saves at a time, from threads, mix up Orbax's temporary folders.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def _alone(method):
+    @functools.wraps(method)
+    def call(*args, **kwargs):
+        with _ONE_AT_A_TIME:
+            return method(*args, **kwargs)
+
+    return call
 
 
 class Checkpoints:
     """The checkpoints of one stage, by step."""
 
+    @_alone
     def __init__(self, folder: Path, keep: int) -> None:
         """Opens `folder`; what a killed save left behind is removed.
 
@@ -31,6 +45,7 @@ class Checkpoints:
             cleanup_tmp_directories=True,
         )
 
+    @_alone
     def save(
         self, step: int, tree: Any, notes: dict, score: float | None
     ) -> None:
@@ -61,6 +76,7 @@ class Checkpoints:
             return None
         return self._checkpointer.metadata(latest.step).custom_metadata
 
+    @_alone
     def restore(self, like: Any) -> Any | None:
         """The latest tree, or None before the first save.
 
@@ -79,5 +95,6 @@ class Checkpoints:
         )
         return self._checkpointer.load(latest.step, abstract)
 
+    @_alone
     def close(self) -> None:
         self._checkpointer.close()

@@ -13,6 +13,7 @@ from fedprompt_jax.data.store import TokenStore, open_store
 from fedprompt_jax.data.tokenizing import Template, Tokenizer
 from fedprompt_jax.experiment import data_checks
 from fedprompt_jax.experiment.config import raise_all
+from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.models.config import ModelConfig
 
 
@@ -59,6 +60,7 @@ def load(
     tokenizer: Tokenizer,
     sizes: ModelConfig,
     cache_dir: Path,
+    kept: Kept,
 ) -> FederatedData:
     """Reads, splits and partitions the data as config.data says.
 
@@ -67,18 +69,17 @@ def load(
       tokenizer: the model's.
       sizes: the model's.
       cache_dir: where token stores live.
+      kept: what earlier runs of this process have opened.
 
     Raises:
       ValueError: the data is malformed, has too few clients, or an example
         is too long.
     """
     c = config.data
-    template = Template(
-        c.template, c.separator, c.max_query, c.max_target, c.target
-    )
-    source = sources.get(c.source).open_source(c)
-    store = open_store(
-        source, tokenizer, template, cache_dir / 'tokens', sizes.objective
+    source, store = kept.get(
+        'tokens',
+        (c.to_json(), tokenizer.fingerprint, sizes.objective, cache_dir),
+        lambda: _open(config, tokenizer, sizes, cache_dir),
     )
     dropped: dict[str, tuple[str, ...]] = {}
     if c.splits == splits.CLIENTS:
@@ -120,6 +121,18 @@ def load(
             *data_checks.truncated(store),
         ],
     )
+
+
+def _open(config, tokenizer, sizes, cache_dir: Path):
+    c = config.data
+    template = Template(
+        c.template, c.separator, c.max_query, c.max_target, c.target
+    )
+    source = sources.get(c.source).open_source(c)
+    store = open_store(
+        source, tokenizer, template, cache_dir / 'tokens', sizes.objective
+    )
+    return source, store
 
 
 def _split(config, store: TokenStore) -> splits.SplitAssignment:

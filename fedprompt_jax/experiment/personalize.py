@@ -76,7 +76,7 @@ def personalize(
         desc='personalization epochs',
         initial=first,
         total=c.epochs,
-        disable=not run.writes,
+        disable=not run.shows,
     )
     for number in bar:
         state, loss = train_epoch(experiment, run, tx, state)

@@ -1,6 +1,7 @@
 """A whole run: check, load, train, personalize, report."""
 
 from collections.abc import Sequence
+import contextlib
 import datetime
 import importlib.metadata
 import logging
@@ -15,8 +16,10 @@ from ml_collections import config_dict
 
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
+from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
+from fedprompt_jax.federated.meeting import Member
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ def main(
     cache_dir: Path,
     processes: Processes | None = None,
 ) -> None:
-    """Runs an experiment, or what is left of it.
+    """Runs an experiment, or what is left of it, and prints its table.
 
     Args:
       config: as configs/fedavg_adam.py makes it.
@@ -54,10 +57,48 @@ def main(
       FloatingPointError: training would turn non-finite.
     """
     began = time.perf_counter()
-    # 1. The config, before anything is loaded.
+    # The config, before anything is loaded.
     config_lib.check(config)
     if processes is not None:
         processes.connect()
+    ran = execute(config, workdir, cache_dir)
+    if not processes_lib.is_first():
+        return
+    if not ran:
+        print(f'{workdir} is complete; nothing was changed.\n')
+    _print_table(workdir)
+    if ran:
+        seconds = time.perf_counter() - began
+        print(f'\n{seconds:.0f} s since this start, {_peak_memory():.1f} GB.')
+    _print_paths(workdir)
+
+
+def execute(
+    config: config_dict.ConfigDict,
+    workdir: Path,
+    cache_dir: Path,
+    kept: Kept | None = None,
+    preemption: Preemption | None = None,
+    member: Member | None = None,
+) -> bool:
+    """Runs an experiment, or what is left of it; prints nothing to stdout.
+
+    Args:
+      config: a checked one.
+      workdir: the run folder.
+      cache_dir: converted models, token stores and compiled programs.
+      kept: what earlier runs of this process have loaded.
+      preemption: whether to stop after a round; None to ask SIGTERM, which
+        the main thread alone can do.
+      member: of the runs that are computed as one bank; None for this alone.
+
+    Returns:
+      Whether there was anything left to do.
+
+    Raises:
+      Preempted, ValueError, FloatingPointError: see main.
+    """
+    began = time.perf_counter()
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
@@ -72,32 +113,28 @@ def main(
     from fedprompt_jax.models import sizes
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
-    # 2. The data and the folder, before any work on a device.
+    # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
-    folder, data = build.load_data(config, cache_dir)
+    folder, data = build.load_data(config, cache_dir, kept)
     identity = {
         'tokens': data.store.fingerprint,
         'weights': checkpoint_fingerprint(folder),
     }
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
+    run.shows = first and (member is None or member.number == 0)
     if not processes_lib.share(workdir):
         raise ValueError(
             f'--workdir={workdir} is not one folder for all processes of the '
             'run; give one on a file system that all hosts share.'
         )
-    if run.finished and not first:
-        return
     if run.finished:
-        print(f'{workdir} is complete; nothing was changed.\n')
-        _print_table(run.path)
-        _print_paths(run.path)
-        return
+        return False
     _LOG.info('Data:\n%s', data.description)
-    # 3. The model and everything on the devices.
+    # 2. The model and everything on the devices.
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
-    experiment = build.build(config, folder, data)
+    experiment = build.build(config, folder, data, kept, member)
     _LOG.info('Packing: %s.', experiment.packing)
     parameters = {
         'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
@@ -130,37 +167,36 @@ def main(
     }
     _cut_logs(run, list(stages.values()))
     _tell_progress(stages)
-    # 4. The two stages.
-    with Preemption() as preemption:
-        stage = train.train(experiment, run, stages['train'], preemption)
+    # 3. The two stages.
+    signals: Any = Preemption()
+    if preemption is not None:
+        signals = contextlib.nullcontext(preemption)
+    with signals as asked:
+        stage = train.train(experiment, run, stages['train'], asked)
         params, rounds = train.chosen(stage)
         _LOG.info('The prompt after round %d goes to stage 2.', rounds)
         personal = personalize.personalize(
-            experiment, run, stages['personalize'], preemption, params
+            experiment, run, stages['personalize'], asked, params
         )
     for checkpoints in stages.values():
         checkpoints.close()
-    # 5. What the run leaves.
+    # 4. What the run leaves.
     prompts = run.path / 'prompts'
     save_prompts(experiment, prompts, params, personal.bank, first)
-    if not first:
-        return
-    seconds = time.perf_counter() - began
-    run.update_info(
-        chosen_round=rounds,
-        seconds=seconds,
-        peak_memory_gb=_peak_memory(),
-        compilations={
-            'count': compilations.count,
-            'seconds': round(compilations.seconds, 1),
-        },
-    )
-    run.update_info(finished=_now())
-    page.write(run.path)
-    run.update_info(complete=True)
-    _print_table(run.path)
-    print(f'\n{seconds:.0f} s since this start, {_peak_memory():.1f} GB.')
-    _print_paths(run.path)
+    if first:
+        run.update_info(
+            chosen_round=rounds,
+            seconds=time.perf_counter() - began,
+            peak_memory_gb=_peak_memory(),
+            compilations={
+                'count': compilations.count,
+                'seconds': round(compilations.seconds, 1),
+            },
+        )
+        run.update_info(finished=_now())
+        page.write(run.path)
+        run.update_info(complete=True)
+    return True
 
 
 def _languages(data) -> list[str]:

@@ -29,8 +29,8 @@ TRADEOFF_FIELDS = (
 # order of sums, so that results agree up to rounding and not to the bit; what
 # lies at a path is known by its fingerprint.
 FREE_KEYS = (
-    'mesh.data', 'mesh.model', 'checkpoint.keep', 'data.path', 'data.metadata',
-    'model.source',
+    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep', 'data.path',
+    'data.metadata', 'model.source',
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class RunFolder:
       path: RUN.
       writes: whether this process may change it; else what writes does
         nothing.
+      shows: whether it shows the run's progress.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RunFolder:
             other data or weights; the differences are listed. Or a process
             is at work in it.
         """
-        self.path, self.writes = path, writes
+        self.path, self.writes, self.shows = path, writes, writes
         path.mkdir(parents=True, exist_ok=True)
         if writes:
             weakref.finalize(self, os.close, _lock(path))

@@ -81,7 +81,7 @@ def train(
         desc='training rounds',
         initial=first,
         total=config.rounds,
-        disable=not run.writes,
+        disable=not run.shows,
     )
     for number in bar:
         # 1. A cohort and its batches.

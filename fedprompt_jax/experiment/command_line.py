@@ -1,0 +1,47 @@
+"""Flags that name a config, and their errors as sentences."""
+
+from collections.abc import Sequence
+import os
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+
+def define_config():
+    """Defines --config and, for it, --config.<key>; returns the holder."""
+    holder = config_flags.DEFINE_config_file(
+        'config', None, 'The experiment: configs/<name>.py:<scale>.'
+    )
+    flags.register_validator(
+        'config',
+        lambda config: config is not None,
+        'give one, such as --config=configs/fedavg_adam.py.',
+    )
+    return holder
+
+
+def define_cache_dir():
+    """Defines --cache_dir; returns the holder."""
+    return flags.DEFINE_string(
+        'cache_dir',
+        (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
+        'Converted models, tokenised data and compiled programs.',
+    )
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Flags as absl reads them; an unknown config key is a sentence."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(f'error: {error}')
+    except (AttributeError, KeyError) as error:  # it says what is near
+        text = str(error.args[0] if error.args else error)
+        text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())
+        sys.exit(
+            f'error: the config has no such key: {text}. All keys are in '
+            'configs/fedavg_adam.py.'
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -1,0 +1,199 @@
+"""What a whole run will need, part by part, from its config."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import math
+from typing import Any, NamedTuple
+
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.evaluation.generation import padded_length
+from fedprompt_jax.experiment import planning
+from fedprompt_jax.experiment.chips import Chip
+from fedprompt_jax.federated import ledger, optimizers
+from fedprompt_jax.peft.tuned import TunedModel
+
+
+class Traffic(NamedTuple):
+    """What the model will read, as a sample of it or as assumed.
+
+    Attributes:
+      training: packer of both stages of training.
+      evaluation: packer of losses.
+      cohorts: a sample of batches of one local step.
+      epochs: a sample of batches of one step of personalization.
+      scored: a sample of what is scored.
+    """
+
+    training: Packer
+    evaluation: Packer
+    cohorts: Sequence[Sequence[Example]]
+    epochs: Sequence[Sequence[Example]]
+    scored: Sequence[Sequence[Example]]
+
+
+class Forecast(NamedTuple):
+    """Of one run.
+
+    Attributes:
+      memory: part -> bytes on one chip.
+      tokens: real tokens a round.
+      useful_flops: a round, as the ledger counts them.
+      flops: a round, with padding, prompts, attention and recomputation.
+      round_seconds: of training.
+      hours: part of the run -> hours.
+      bytes_each_way: of a client and round.
+    """
+
+    memory: dict[str, float]
+    tokens: float
+    useful_flops: float
+    flops: float
+    round_seconds: float
+    hours: dict[str, float]
+    bytes_each_way: int
+
+
+def forecast(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    trained: Any,
+    traffic: Traffic,
+    chip: Chip,
+) -> Forecast:
+    """The forecast of a run.
+
+    Args:
+      config: a checked one; config.mesh says how many chips there are.
+      model: sizes of the model and kind of what is trained.
+      trained: shapes of one owner's trained parameters.
+      traffic: what the model will read.
+      chip: each device of the mesh.
+    """
+    sizes, dtype = model.transformer.config, config.model.dtype
+    mesh = {'data': config.mesh.data, 'model': config.mesh.model}
+    remat = config.model.remat
+    chips = mesh['data'] * mesh['model']
+
+    def step(batches) -> float:
+        """Mean seconds of one gradient."""
+        return _mean(
+            planning.grids_seconds(
+                sizes, grids(traffic.training, b), chip, dtype, remat, chips
+            )
+            for b in batches
+        )
+
+    score = _score_seconds(config, model, traffic, chip, mesh)
+    v, p = config.validation, config.personalization
+    validations = 1 + math.ceil(config.rounds / v.every) if v.every else 0
+    own = p.eval_examples + p.global_examples - p.global_examples / p.clients
+    banks = len(_scored_epochs(p)) + len([a for a in p.alphas if 0 < a < 1])
+    shared = 3 * p.clients * p.eval_examples  # bare, initial and global
+    steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
+    round_seconds = config.local_steps * step(traffic.cohorts)
+    seconds = {
+        'training': config.rounds * round_seconds,
+        'validation': validations * v.clients * v.examples * score,
+        'personalization': steps * step(traffic.epochs),
+        'scoring': (shared + banks * p.clients * own) * score,
+    }
+    useful = [ledger.compute(model, [b]) for b in traffic.cohorts]
+    return Forecast(
+        memory=_memory(config, model, trained, traffic, mesh),
+        tokens=config.local_steps * _mean(u['tokens'] for u in useful),
+        useful_flops=config.local_steps * _mean(u['flops'] for u in useful),
+        flops=config.local_steps
+        * _mean(
+            sum(
+                planning.gradient(sizes, *shape, remat).flops
+                for shape in grids(traffic.training, b)
+            )
+            for b in traffic.cohorts
+        ),
+        round_seconds=round_seconds,
+        hours={name: s / 3600 for name, s in seconds.items()},
+        bytes_each_way=ledger.tree_bytes(trained),
+    )
+
+
+def grids(
+    packer: Packer, examples: Sequence[Example]
+) -> list[tuple[int, int, int]]:
+    """(rows, length, targets) of the grids that a batch is packed into."""
+    return [
+        (size, shape.length, shape.targets)
+        for shape, rows in packer.rows(examples)
+        for size in shape.grids(len(rows))
+    ]
+
+
+def _score_seconds(
+    config, model: TunedModel, traffic: Traffic, chip: Chip, mesh
+) -> float:
+    """Mean seconds of one request: its loss, and its greedy text."""
+    sizes, dtype = model.transformer.config, config.model.dtype
+    chips, e = mesh['data'] * mesh['model'], config.evaluation
+    total, requests, most = 0.0, 0, config.packing.max_tokens
+    for batch in traffic.scored:
+        requests += len(batch)
+        for shape in grids(traffic.evaluation, batch):
+            work = planning.forward(sizes, *shape)
+            total += planning.seconds(work, chip, dtype, chips)
+        longest = padded_length(max(len(x.query) for x in batch))
+        at_once = max(1, min(e.batch_size, most // longest))
+        prefill = planning.forward(sizes, len(batch), longest, 1)
+        total += planning.seconds(prefill, chip, dtype, chips)
+        total += math.ceil(len(batch) / at_once) * planning.decode_seconds(
+            sizes, at_once, e.max_new_tokens, chip, dtype, mesh
+        )
+    return total / requests
+
+
+def _memory(
+    config, model: TunedModel, trained, traffic: Traffic, mesh: Mapping
+) -> dict[str, float]:
+    """Part -> bytes on one chip, at the moment of the largest grid."""
+    sizes, dtype = model.transformer.config, config.model.dtype
+    shapes = [
+        (max(1, rows // mesh['data']), s.length, s.targets)
+        for s in traffic.training.shapes
+        for rows in s.rows
+    ]
+    longest = padded_length(
+        max(len(x.query) for batch in traffic.scored for x in batch)
+    )
+    at_once = min(
+        config.evaluation.batch_size,
+        max(1, config.packing.max_tokens // longest),
+    )
+    tokens = model.kind.slots + longest + config.evaluation.max_new_tokens
+    owners = max(config.clients_per_round, config.personalization.clients)
+    tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
+    return {
+        'base': planning.base_bytes(sizes, dtype, mesh, config.mesh.fsdp),
+        'bank and optimizers': planning.bank_bytes(trained, tx, owners),
+        'activations': max(
+            planning.kept_bytes(
+                sizes, rows, n, dtype, config.model.remat, mesh['model']
+            )
+            for rows, n, _ in shapes
+        ),
+        'logits': max(planning.logits_bytes(sizes, r, k) for r, _, k in shapes)
+        / mesh['model'],
+        'generation cache': planning.cache_bytes(
+            sizes, max(1, at_once // mesh['data']), tokens, dtype
+        )
+        / min(mesh['model'], sizes.num_kv_heads),
+    }
+
+
+def _scored_epochs(p) -> list[int]:
+    epochs = range(1, p.epochs + 1)
+    return [n for n in epochs if n == p.epochs or n % p.every == 0]
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    return float(np.mean(list(numbers)))

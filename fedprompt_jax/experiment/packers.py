@@ -1,0 +1,154 @@
+"""The row shapes of a run's two uses of the model, from its own data."""
+
+from collections.abc import Sequence
+import itertools
+
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.data.sampling import (
+    Population,
+    epoch_steps,
+    sample_cohort,
+)
+from fedprompt_jax.data.shapes import choose_shapes
+from fedprompt_jax.data.store import TokenStore
+from fedprompt_jax.evaluation import choices
+from fedprompt_jax.experiment.data import FederatedData
+from fedprompt_jax.models.sizes import block_params, target_params
+from fedprompt_jax.peft.tuned import TunedModel
+
+# Attention takes so much longer than matrix products of as many operations
+# (SmolLM2 on CPU, rows of 128 and of 336 tokens; see benchmarks/RESULTS.md).
+ATTENTION = 2.4
+SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
+EXAMPLES = 4096  # and most examples in them, beyond the first batch
+TRAINING_SHARES = (0.5, 1.0)
+EVALUATION_SHARES = (0.25,)  # scores come in bulk: one number of rows serves
+SLICE = 64  # examples of a batch of the evaluation from which they are
+
+
+def of_training(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    data: FederatedData,
+    population: Population,
+    runs: int = 1,
+) -> Packer:
+    """For both stages of training; `runs` are computed as one bank."""
+    cohorts, epochs = training_batches(config, data, population)
+    batches = [_side_by_side(batch, runs) for batch in [*cohorts, *epochs]]
+    used = np.concatenate([data.population.order, *data.held_out.train])
+    longest = _longest(data.store, used, data.store.target_lengths[used])
+    return choose(config, model, batches, longest, TRAINING_SHARES)
+
+
+def training_batches(
+    config: config_dict.ConfigDict, data: FederatedData, population: Population
+) -> tuple[list[list[Example]], list[list[Example]]]:
+    """A sample of the batches of a local step, and of personalization."""
+    cohorts = []
+    in_round = config.clients_per_round * config.batch_size
+    for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
+        cohort = sample_cohort(
+            data.store,
+            population,
+            size=config.clients_per_round,
+            num_steps=1,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            round=round,
+        )
+        cohorts += cohort.steps
+    epochs = epoch_steps(
+        data.store,
+        data.held_out.train,
+        data.held_out.clients,
+        batch_size=config.personalization.batch_size,
+        seed=config.seed,
+        epoch=0,
+    )
+    in_step = config.personalization.clients * config.personalization.batch_size
+    count = max(1, min(SAMPLE, EXAMPLES // in_step))
+    return cohorts, list(itertools.islice(epochs, count))
+
+
+def of_evaluation(
+    config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
+) -> Packer:
+    """For the losses of what is scored."""
+    batches, used = evaluation_batches(data)
+    longest = _longest(data.store, used, data.store.scored_lengths[used])
+    return choose(config, model, batches, longest, EVALUATION_SHARES)
+
+
+def evaluation_batches(
+    data: FederatedData,
+) -> tuple[list[list[Example]], np.ndarray]:
+    """What is scored, in slices, and its instances."""
+    used = np.concatenate([*data.validation.local, *data.held_out.local])
+    batches = [
+        [
+            example
+            for owner, i in enumerate(part)
+            for example in choices.examples(data.store, owner, int(i))
+        ]
+        for part in np.array_split(used, -(-len(used) // SLICE))
+    ]
+    return batches, used
+
+
+def describe(packers: dict[str, Packer]) -> str:
+    """The row shapes in words; they are printed and kept in run.json."""
+    lines = []
+    for name, packer in packers.items():
+        shapes = ' and '.join(
+            f'{" or ".join(map(str, s.rows))} rows of {s.length} tokens '
+            f'({s.targets} targets)'
+            for s in packer.shapes
+        )
+        lines.append(f'{name} in grids of {shapes}')
+    return '; '.join(lines)
+
+
+def _side_by_side(examples: Sequence[Example], runs: int) -> list[Example]:
+    """A batch as so many runs would bring it, whose owners stand in a row."""
+    owners = 1 + max(e.owner for e in examples)
+    return [
+        e._replace(owner=e.owner + run * owners)
+        for run in range(runs)
+        for e in examples
+    ]
+
+
+def choose(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    batches: Sequence[Sequence[Example]],
+    longest: tuple[int, int],
+    shares: tuple[float, ...],
+) -> Packer:
+    """choose_shapes for a run's model; see there for the arguments."""
+    sizes = model.transformer.config
+    block, layers = block_params(sizes), sizes.reader
+    heads = layers.num_layers * layers.num_heads * layers.head_dim
+    return choose_shapes(
+        batches,
+        longest,
+        model.packer(),
+        attention_scale=block / (2 * heads * ATTENTION),
+        target_cost=target_params(sizes) / block,
+        max_tokens=config.packing.max_tokens,
+        row_multiple=config.mesh.data,
+        shares=shares,
+    )
+
+
+def _longest(
+    store: TokenStore, used: np.ndarray, targets: np.ndarray
+) -> tuple[int, int]:
+    """Most tokens, and most targets, of an instance of those used."""
+    tokens = store.row_lengths(used, targets)
+    return int(tokens.max()), int(targets.max())

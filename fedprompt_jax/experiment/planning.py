@@ -1,0 +1,169 @@
+"""What a run will need, before it is started: memory, operations, seconds.
+
+The formulas are those of federated/ledger.py for the useful work, and the
+same with everything that a packed grid computes besides: padding, prompts,
+attention scores, and what the backward pass computes again.
+"""
+
+from collections.abc import Iterable, Mapping
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fedprompt_jax.experiment.chips import Chip
+from fedprompt_jax.experiment.packers import ATTENTION
+from fedprompt_jax.federated.mesh import cut
+from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.sizes import (
+    block_params,
+    param_shapes,
+    target_params,
+)
+from fedprompt_jax.models.token_loss import CHUNK
+
+
+class Work(NamedTuple):
+    """Multiply-adds, of the base's products and of attention's.
+
+    Attributes:
+      products: tokens times parameters.
+      attention: scores, and sums of values.
+    """
+
+    products: float
+    attention: float
+
+    def __add__(self, other: Any) -> 'Work':
+        return Work(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, n: float) -> 'Work':
+        """The work of n such things."""
+        return Work(n * self.products, n * self.attention)
+
+    @property
+    def flops(self) -> float:
+        """Two a multiply-add."""
+        return 2 * (self.products + self.attention)
+
+
+def forward(sizes: ModelConfig, rows: int, length: int, targets: int) -> Work:
+    """One forward pass of a grid."""
+    tokens, layers = rows * length, sizes.reader
+    products = tokens * block_params(sizes)
+    products += rows * targets * target_params(sizes)
+    heads = layers.num_layers * layers.num_heads * layers.head_dim
+    return Work(products, 2 * tokens * length * heads)
+
+
+def gradient(
+    sizes: ModelConfig, rows: int, length: int, targets: int, remat: bool
+) -> Work:
+    """Forward and backward; a frozen base has no gradient of its own."""
+    once = forward(sizes, rows, length, targets)
+    return once.times(3 if remat else 2)
+
+
+def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
+    """Of work cut over chips evenly.
+
+    Attention takes ATTENTION times as long as products of as many operations.
+    """
+    rate = chip.flops[dtype] * chip.share * chips
+    return 2 * (work.products + ATTENTION * work.attention) / rate
+
+
+def grids_seconds(
+    sizes: ModelConfig,
+    shapes: Iterable[tuple[int, int, int]],
+    chip: Chip,
+    dtype: str,
+    remat: bool = False,
+    chips: int = 1,
+) -> float:
+    """Of the gradients of grids of (rows, length, targets)."""
+    return sum(
+        seconds(gradient(sizes, *shape, remat), chip, dtype, chips)
+        for shape in shapes
+    )
+
+
+def base_bytes(
+    sizes: ModelConfig, dtype: str, mesh: Mapping[str, int], fsdp: bool = False
+) -> float:
+    """Of the base on one chip of a mesh ('data', 'model')."""
+    total = 0.0
+    for path, shape in param_shapes(sizes).items():
+        axes = [a for a in cut(path, shape, mesh, fsdp) if a is not None]
+        parts = math.prod(mesh[axis] for axis in axes)
+        total += math.prod(shape) * jnp.dtype(dtype).itemsize / parts
+    return total
+
+
+def kept_bytes(
+    sizes: ModelConfig,
+    rows: int,
+    length: int,
+    dtype: str,
+    remat: bool,
+    model: int = 1,
+) -> float:
+    """What the forward pass of a grid keeps for the backward pass.
+
+    Of a token and layer: the arguments of two norms, gate and up, queries,
+    keys and values (see models/layers.py, recomputed); with remat the hidden
+    state alone, and all of one layer at a time. `model` chips share all but
+    the hidden states.
+    """
+    c = sizes.reader
+    inner = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
+    layer = 2 * c.width + ((1 + c.gated) * c.mlp_width + inner) / model
+    of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
+    # f32: scores, probabilities and their gradients, of one layer.
+    scores = 4 * c.num_heads * length * 4 / model
+    size = jnp.dtype(dtype).itemsize
+    return rows * length * (of_token * size + scores)
+
+
+def logits_bytes(sizes: ModelConfig, rows: int, targets: int) -> float:
+    """Logits of a chunk of targets, and their gradient, f32."""
+    return 2.0 * min(rows * targets, max(CHUNK, rows)) * sizes.vocab_size * 4
+
+
+def cache_bytes(
+    sizes: ModelConfig, queries: int, length: int, dtype: str
+) -> float:
+    """Keys and values of `queries` rows of so many tokens."""
+    own = sizes.num_layers * sizes.num_kv_heads * sizes.head_dim
+    return 2.0 * queries * length * own * jnp.dtype(dtype).itemsize
+
+
+def bank_bytes(trained, tx, owners: int) -> float:
+    """A bank with its start, gradient and optimizer state: all of it f32.
+
+    Args:
+      trained: one owner's parameters, arrays or their shapes.
+      tx: the client optimizer.
+      owners: C.
+    """
+    state = jax.eval_shape(tx.init, trained)
+    own = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(trained))
+    more = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    return owners * (3.0 * own + more)
+
+
+def decode_seconds(
+    sizes: ModelConfig,
+    queries: int,
+    new_tokens: int,
+    chip: Chip,
+    dtype: str,
+    mesh: Mapping[str, int],
+) -> float:
+    """Greedy decoding of one batch: each step reads the base once."""
+    read = base_bytes(sizes, dtype, mesh) / chip.bandwidth
+    each = block_params(sizes) + target_params(sizes)
+    chips = mesh['data'] * mesh['model']
+    step = seconds(Work(queries * each, 0.0), chip, dtype, chips)
+    return new_tokens * max(read, step)

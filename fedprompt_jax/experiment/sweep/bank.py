@@ -1,0 +1,103 @@
+"""Several runs of a sweep as one bank: each in a thread of its own.
+
+Every run does what it would do alone, writes its own folder and has its own
+optimizers; gradients and scores come from one call of the model for all.
+Rows are packed from all runs' examples, so that results agree with those of
+runs alone up to rounding, and not to the bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+import threading
+
+from fedprompt_jax.experiment import run as run_lib
+from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.preemption import Preemption
+from fedprompt_jax.experiment.sweep.points import Point
+from fedprompt_jax.federated.meeting import Meeting, Member
+
+# What one call of the model depends on.
+ALIKE = (
+    'model', 'peft', 'prompt', 'prefix', 'lora', 'ia3', 'loss', 'simulation',
+    'packing', 'evaluation', 'mesh', 'data.source', 'data.path',
+    'data.columns', 'data.metadata', 'data.labels', 'data.template',
+    'data.separator', 'data.target', 'data.max_query', 'data.max_target',
+)  # fmt: skip
+
+
+def faults(points: Sequence[Point]) -> Iterator[str]:
+    """Why these points cannot be one bank."""
+    first, *others = points
+    for key in ALIKE:
+        value = config_value(first, key)
+        for other in others:
+            if config_value(other, key) != value:
+                yield (
+                    f'config.{key} differs between {first.name!r} and '
+                    f'{other.name!r}, and runs of one bank share it; use '
+                    '--together=1.'
+                )
+                break
+    if first.config.simulation != 'packed':
+        yield (
+            f'config.simulation={first.config.simulation!r} must be '
+            "'packed' for --together."
+        )
+    if first.config.peft == 'full':
+        yield "config.peft='full' has a bank of one; use --together=1."
+
+
+def config_value(point: Point, key: str):
+    """A key's value as plain Python."""
+    value = point.config
+    for part in key.split('.'):
+        value = value[part]
+    return value.to_dict() if hasattr(value, 'to_dict') else value
+
+
+def run(
+    points: Sequence[Point],
+    folders: Sequence[Path],
+    cache_dir: Path,
+    kept: Kept,
+    preemption: Preemption,
+) -> list[BaseException | None]:
+    """Runs the points as one bank.
+
+    Args:
+      points: of which faults() finds nothing.
+      folders: run folder of each.
+      cache_dir: see experiment.run.
+      kept: what earlier runs have loaded.
+      preemption: asked by all of them.
+
+    Returns:
+      What each ended with; None where it is complete.
+    """
+    meeting = Meeting(len(points))
+    ends: list[BaseException | None] = [None] * len(points)
+
+    def one(number: int) -> None:
+        try:
+            run_lib.execute(
+                points[number].config,
+                folders[number],
+                cache_dir,
+                kept,
+                preemption,
+                Member(meeting, number),
+            )
+        except BaseException as error:
+            ends[number] = error
+        finally:
+            meeting.leave(number)
+
+    threads = [
+        threading.Thread(target=one, args=[n], daemon=True)
+        for n in range(len(points))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends

@@ -1,0 +1,104 @@
+"""The points of a sweep: what each overrides, its name and its config."""
+
+from collections.abc import Iterator, Mapping
+import copy
+import importlib.util
+from pathlib import Path
+import re
+from typing import Any, NamedTuple
+
+from ml_collections import config_dict
+
+from fedprompt_jax.experiment import config as config_lib
+
+
+class Point(NamedTuple):
+    """One run of a sweep.
+
+    Attributes:
+      name: of its run folder, such as 'client.learning_rate=0.1,seed=2'.
+      overrides: dotted key -> value.
+      config: the whole, checked.
+    """
+
+    name: str
+    overrides: dict[str, Any]
+    config: config_dict.ConfigDict
+
+
+def read(path: Path, config: config_dict.ConfigDict) -> list[Point]:
+    """The points that a sweep's file yields.
+
+    Args:
+      path: a Python file with points(), which yields dicts of overrides.
+      config: what is overridden.
+
+    Raises:
+      ValueError: the file, or the config of a point, is at fault; all faults
+        of all points are told.
+    """
+    points: list[Point] = []
+    faults = []
+    for number, overrides in enumerate(_overrides(path)):
+        where = f'{path}: point {number}, {overrides!r}: '
+        try:
+            point = _point(overrides, config)
+            config_lib.check(point.config)
+        except (ValueError, TypeError) as error:
+            faults.append(f'{where}{error}')
+            continue
+        if any(point.name == other.name for other in points):
+            faults.append(f'{where}is there already.')
+        points.append(point)
+    if faults:
+        raise ValueError('\n'.join(faults))
+    if not points:
+        raise ValueError(f'{path}: points() yields nothing.')
+    return points
+
+
+def _overrides(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise ValueError(
+            f'--sweep={path} does not exist; give a Python file such as '
+            'configs/sweeps/learning_rates.py.'
+        )
+    spec = importlib.util.spec_from_file_location('sweep', path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's file raises
+        raise ValueError(f'{path}: {type(error).__name__}: {error}') from error
+    if not callable(getattr(module, 'points', None)):
+        raise ValueError(
+            f'{path} has no function points(); it yields dicts such as '
+            "{'client.learning_rate': 0.1}."
+        )
+    yield from module.points()
+
+
+def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
+    if not isinstance(overrides, Mapping):
+        raise ValueError("must be a dict such as {'seed': 1}.")
+    config = copy.deepcopy(config)
+    for key, value in overrides.items():
+        try:
+            config_lib.lookup(config, key)
+            config.update_from_flattened_dict({key: value})
+        except (KeyError, AttributeError) as error:
+            told = ' '.join(str(error.args[0]).split())
+            raise ValueError(f'there is no key {key!r}: {told}') from error
+        except TypeError as error:
+            raise ValueError(f'{key}={value!r}: {error}') from error
+    return Point(name_of(overrides), dict(overrides), config)
+
+
+def name_of(overrides: Mapping[str, Any]) -> str:
+    """A folder's name that tells what is overridden."""
+    pairs = (f'{key}={_short(value)}' for key, value in overrides.items())
+    return re.sub(r'[^\w.=,+-]', '_', ','.join(pairs)) or 'plain'
+
+
+def _short(value: Any) -> str:
+    return f'{value:g}' if isinstance(value, float) else str(value)

@@ -1,0 +1,152 @@
+"""Laws of runs that are computed together: each gets what is its own."""
+
+import threading
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from fedprompt_jax.federated.meeting import Meeting, Member
+from fedprompt_jax.federated.merged import (
+    MergedSimulation,
+    side_by_side,
+    widest,
+)
+from fedprompt_jax.federated.packed import PackedSimulation
+from tests import plain
+from tests.plain import PACKER, same
+
+COUNTS = ((3, 0, 2), (1, 4), (2,))  # examples of the owners of three runs
+
+
+def in_threads(calls):
+    """What each call returns or raises, all of them at the same time."""
+    ends = [None] * len(calls)
+
+    def one(i):
+        try:
+            ends[i] = calls[i]()
+        except Exception as error:
+            ends[i] = error
+
+    threads = [
+        threading.Thread(target=one, args=[i]) for i in range(len(calls))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads)
+    return ends
+
+
+def test_one_call_answers_all_that_ask_for_the_same():
+    meeting, calls = Meeting(4), []
+
+    def compute(requests):
+        calls.append(requests)
+        return [10 * r for r in requests]
+
+    def ask(member):
+        key = 'even' if member % 2 == 0 else 'odd'
+        return meeting.ask(member, key, compute, member)
+
+    ends = in_threads([lambda m=m: ask(m) for m in range(4)])
+    assert ends == [0, 10, 20, 30]
+    assert sorted(calls) == [[0, 2], [1, 3]]
+
+
+def test_nobody_waits_for_one_that_left():
+    meeting = Meeting(3)
+    meeting.leave(0)
+
+    def stays(member):
+        return meeting.ask(member, 'sum', lambda r: [sum(r)] * len(r), member)
+
+    ends = in_threads([lambda: stays(1), lambda: stays(2)])
+    assert ends == [3, 3]
+    meeting.leave(1)
+    assert stays(2) == 2
+
+
+def test_what_a_call_raises_reaches_all_that_asked_for_it():
+    meeting = Meeting(3)
+
+    def fails(requests):
+        raise ValueError('no')
+
+    ends = in_threads(
+        [
+            lambda: meeting.ask(0, 'bad', fails, 0),
+            lambda: meeting.ask(1, 'good', lambda r: r, 1),
+            lambda: meeting.ask(2, 'bad', fails, 2),
+        ]
+    )
+    assert isinstance(ends[0], ValueError) and isinstance(ends[2], ValueError)
+    assert ends[1] == 1
+
+
+@pytest.fixture(scope='module')
+def runs(model, lm):
+    """(simulation, bank, steps) of three runs; one has other row shapes."""
+    rng = np.random.default_rng(0)
+    longer = PACKER._replace(
+        shapes=tuple(
+            s._replace(length=s.length + 8, targets=s.targets + 2)
+            for s in PACKER.shapes
+        )
+    )
+    packers = PACKER, longer, PACKER
+    return [
+        (
+            PackedSimulation(model, lm.base, packer, 'sequence', same),
+            plain.random_bank(rng, len(counts)),
+            [plain.random_examples(rng, counts) for _ in range(2)],
+        )
+        for packer, counts in zip(packers, COUNTS, strict=True)
+    ]
+
+
+def test_training_together_is_training_alone(runs):
+    """Each run has an optimizer of its own: other rates, other states."""
+    rates = 0.3, 0.1, 0.01
+    meeting = Meeting(len(runs))
+
+    def train(number, simulation):
+        _, bank, steps = runs[number]
+        tx = optax.adam(rates[number])
+        state = jax.vmap(tx.init)(bank)
+        return simulation.local_train(tx, bank, state, steps)
+
+    def together(number):
+        merged = MergedSimulation(runs[number][0], Member(meeting, number))
+        found = train(number, merged)
+        meeting.leave(number)
+        return found
+
+    ends = in_threads([lambda n=n: together(n) for n in range(len(runs))])
+    for number, (simulation, _, _) in enumerate(runs):
+        alone = train(number, simulation)
+        np.testing.assert_allclose(
+            ends[number].losses, alone.losses, rtol=1e-5, equal_nan=True
+        )
+        plain.assert_owners_close(
+            ends[number].first_grads, alone.first_grads, 1e-5
+        )
+        plain.assert_owners_close(ends[number].bank, alone.bank, 1e-4)
+
+
+def test_banks_stand_side_by_side():
+    banks = [{'x': np.full((n, 2), n)} for n in (3, 1, 2)]
+    bank, starts = side_by_side(banks)
+    assert starts == [0, 3, 4]
+    assert bank['x'][:, 0].tolist() == [3, 3, 3, 1, 2, 2]
+
+
+def test_the_widest_packer_holds_what_each_holds(runs):
+    packers = [simulation.packer for simulation, _, _ in runs]
+    last = widest(packers).shapes[-1]
+    for packer in packers:
+        assert last.length >= packer.shapes[-1].length
+        assert last.targets >= packer.shapes[-1].targets

@@ -1,0 +1,289 @@
+"""`python -m fedprompt_jax.sweep` on a tiny scale, and its parts."""
+
+import csv
+import math
+from pathlib import Path
+import shlex
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from configs import fedavg_adam
+from fedprompt_jax.experiment.sweep import commands, points, table
+from tests import main_test
+
+pytestmark = pytest.mark.xdist_group(__name__)
+ROOT = Path(__file__).parents[1]
+RATES = (0.03, 0.1, 0.3)
+SWEEP = f"""
+def points():
+    for rate in {RATES}:
+        yield {{'client.learning_rate': rate}}
+"""
+NAMES = [f'client.learning_rate={rate}' for rate in RATES]
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    project = main_test.Project(tmp_path_factory.mktemp('project'))
+    (project.folder / 'rates.py').write_text(SWEEP)
+    return project
+
+
+def command(project, workdir: str, *more: str) -> list:
+    python, _, *flags = project.command(workdir, *more)
+    sweep = f'--sweep={project.folder / "rates.py"}'
+    return [python, '-m', 'fedprompt_jax.sweep', sweep, *flags]
+
+
+def run(project, workdir: str, *more: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(project, workdir, *more),
+        cwd=ROOT,
+        env=main_test.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def rows(folder: Path) -> list[dict]:
+    with open(folder / 'sweep.csv') as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope='module')
+def swept(project) -> Path:
+    """A sweep that was killed in its second run and started again."""
+    process = subprocess.Popen(
+        command(project, 'swept'),
+        cwd=ROOT,
+        env=main_test.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = project.folder / 'swept' / NAMES[1] / 'metrics.jsonl'
+    while main_test.lines(log) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = run(project, 'swept')
+    assert done.returncode == 0, done.stderr
+    return project.folder / 'swept'
+
+
+def test_runs_of_a_sweep_are_the_runs_of_main(project, swept):
+    flag = f'--config.client.learning_rate={RATES[1]}'
+    done = project.run('alone', flag)
+    assert done.returncode == 0, done.stderr
+    alone = main_test.results(project.folder / 'alone')
+    assert main_test.results(swept / NAMES[1]) == alone
+
+
+def test_the_table_holds_every_run_and_its_scores(swept):
+    found = rows(swept)
+    assert [row['name'] for row in found] == NAMES
+    assert {row['status'] for row in found} == {'complete'}
+    for row in found:
+        with open(swept / row['name'] / 'tradeoff.csv') as file:
+            local = [
+                float(r['rouge_l'])
+                for r in csv.DictReader(file)
+                if (r['prompt'], r['split'], r['epoch'])
+                == ('personalized', 'local', '4')
+            ]
+        assert float(row['personalized.local.rouge_l']) == pytest.approx(
+            np.mean(local)
+        )
+
+
+def test_a_second_start_runs_nothing_and_shows_the_table(project, swept):
+    before = {p: p.stat().st_mtime_ns for p in swept.rglob('*') if p.is_file()}
+    done = run(project, 'swept')
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in NAMES)
+    changed = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
+    assert changed == {swept / 'sweep.csv'}
+
+
+def test_one_bank_gives_what_runs_alone_give(project, swept):
+    done = run(project, 'bank', '--together=3')
+    assert done.returncode == 0, done.stderr
+    for alone, together in zip(
+        rows(swept), rows(project.folder / 'bank'), strict=True
+    ):
+        assert alone.keys() == together.keys()
+        for key in alone:
+            if key.endswith('.loss'):
+                assert float(together[key]) == pytest.approx(
+                    float(alone[key]), rel=1e-3
+                )
+    for name in NAMES:
+        for a, b in zip(
+            main_test.metrics(swept / name),
+            main_test.metrics(project.folder / 'bank' / name),
+            strict=True,
+        ):
+            assert a.keys() == b.keys()
+            if a['stage'] == 'train':
+                assert a['loss'] == pytest.approx(b['loss'], rel=1e-4)
+    prompts = {p.name for p in (swept / NAMES[0] / 'prompts').iterdir()}
+    for name in NAMES:
+        own = project.folder / 'bank' / name / 'prompts'
+        assert {p.name for p in own.iterdir()} == prompts
+
+
+def test_a_run_that_diverges_does_not_stop_the_others(project):
+    (project.folder / 'wild.py').write_text(
+        'def points():\n'
+        "    yield {'client.learning_rate': 1e39}\n"
+        "    yield {'client.learning_rate': 0.1}\n"
+    )
+    sgd = '--config.client.optimizer=sgd', '--config.server.optimizer=sgd'
+    for together in ('1', '2'):
+        done = run(
+            project,
+            f'wild-{together}',
+            f'--sweep={project.folder / "wild.py"}',
+            f'--together={together}',
+            *sgd,
+        )
+        assert done.returncode == 0, done.stderr
+        first, second = rows(project.folder / f'wild-{together}')
+        assert first['status'].startswith('diverged: Round 1 would make')
+        assert second['status'] == 'complete'
+        assert f'{first["name"]}: diverged' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('text', 'told'),
+    [
+        ('rates = 1', 'has no function points()'),
+        ('def points():\n  yield {"client.learning_rat": 1}', 'no key'),
+        ('def points():\n  yield {"rounds": "many"}', "rounds='many'"),
+        ('def points():\n  yield {"rounds": -1}', 'config.rounds=-1'),
+        ('def points():\n  yield 3', 'must be a dict'),
+        ('def points():\n  yield {}\n  yield {}', 'is there already'),
+        ('def points():\n  yield from ()', 'yields nothing'),
+        ('def points(:', 'SyntaxError'),
+    ],
+)
+def test_faults_of_a_sweep_s_file_are_told(text, told, tmp_path):
+    (tmp_path / 's.py').write_text(text)
+    with pytest.raises(ValueError) as error:
+        points.read(tmp_path / 's.py', fedavg_adam.get_config())
+    assert told in str(error.value) and 's.py' in str(error.value)
+
+
+def test_all_faults_of_all_points_come_together(tmp_path):
+    (tmp_path / 's.py').write_text(
+        "def points():\n  yield {'rounds': -1}\n  yield {'batch_size': 0}\n"
+    )
+    with pytest.raises(ValueError) as error:
+        points.read(tmp_path / 's.py', fedavg_adam.get_config())
+    for text in ('point 0', 'config.rounds=-1', 'point 1', 'batch_size=0'):
+        assert text in str(error.value)
+
+
+def test_runs_that_do_not_fit_in_a_bank_are_refused(project):
+    (project.folder / 'lengths.py').write_text(
+        'def points():\n'
+        "    yield {'prompt.length': 3}\n    yield {'prompt.length': 4}\n"
+    )
+    sweep = f'--sweep={project.folder / "lengths.py"}'
+    done = run(project, 'lengths', sweep, '--together=2')
+    assert done.returncode != 0
+    assert 'config.prompt differs' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (project.folder / 'lengths').exists()
+
+
+@pytest.mark.parametrize('name', sorted((ROOT / 'configs/sweeps').glob('*.py')))
+def test_shipped_sweeps_are_sound(name):
+    found = points.read(name, fedavg_adam.get_config())
+    assert len(found) > 1
+    for point in found:
+        for key, value in point.overrides.items():
+            config = point.config
+            for part in key.split('.'):
+                config = config[part]
+            assert config == value
+
+
+def test_the_interval_is_student_s():
+    found = table.interval([1.0, math.nan, 2.0, 3.0])
+    assert found.mean == 2 and found.seeds == 3
+    assert found.half == pytest.approx(4.302653 / math.sqrt(3))
+    assert math.isnan(table.interval([1.0]).half)
+    assert math.isnan(table.interval([math.nan]).mean)
+
+
+def test_seeds_share_a_line():
+    config = fedavg_adam.get_config()
+    some = [{'rounds': r, 'seed': s} for r in (1, 2) for s in (0, 1)]
+    found = [points.Point(points.name_of(o), o, config) for o in some]
+    scored = [
+        {'name': p.name, 'status': 'complete', 'validation.loss': float(i)}
+        for i, p in enumerate(found)
+    ]
+    text = table.text_table(found, scored)
+    # 12.706 / sqrt(2) * sd of two numbers one apart, sqrt(1/2).
+    assert 'rounds=1' in text and '0.50 ± 6.35' in text
+    assert 'rounds=2' in text and '2.50 ± 6.35' in text
+
+
+def test_commands_are_the_runs(tmp_path):
+    config = fedavg_adam.get_config()
+    overrides = {'client.learning_rate': 0.1, 'lora.targets': 'a|b'}
+    point = points.Point(points.name_of(overrides), overrides, config)
+    shared = ['--config=configs/fedavg_adam.py', '--config.rounds=2']
+    own = [
+        '--config.client.learning_rate=0.1',
+        '--config.lora.targets=a|b',
+        f'--workdir={tmp_path / point.name}',
+    ]
+    (line,) = commands.lines('shell', [point], tmp_path, shared)
+    assert shlex.split(line) == ['python', 'main.py', *shared, *own]
+    *script, array = commands.lines('slurm', [point] * 3, tmp_path, shared)
+    subprocess.run(['bash', '-c', '\n'.join(script)], check=True)
+    assert array.endswith('sbatch --array=0-2 launch/slurm.sbatch')
+    for task in ('0', '2'):
+        done = subprocess.run(
+            ['bash', 'launch/slurm.sbatch', '--dry-run'],
+            cwd=ROOT,
+            env={
+                'PATH': '/usr/bin:/bin',
+                'FLAGS_FILE': str(tmp_path / 'flags.txt'),
+                'SLURM_ARRAY_TASK_ID': task,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        words = shlex.split(done.stdout.splitlines()[0])
+        assert words[-5:] == [*shared, *own]
+    text = '\n'.join(commands.lines('jobset', [point, point], tmp_path, shared))
+    jobs = list(yaml.safe_load_all(text))
+    assert len(jobs) == 2
+    for job in jobs:
+        (inner,) = job['spec']['replicatedJobs']
+        pod = inner['template']['spec']['template']['spec']
+        assert pod['containers'][0]['args'] == ['--distributed', *shared, *own]
+        assert job['metadata']['name'].replace('-', '').isalnum()
+
+
+def test_the_command_line_prints_them(project):
+    done = run(project, 'printed', '--commands=shell')
+    assert done.returncode == 0, done.stderr
+    found = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(RATES)
+    for words, rate in zip(found, RATES, strict=True):
+        assert f'--config.client.learning_rate={rate}' in words
+        assert not any('sweep=' in w or 'commands' in w for w in words)
+        places = [w for w in words if w.startswith('--workdir')]
+        assert len(places) == 1
+    assert not (project.folder / 'printed').exists()
