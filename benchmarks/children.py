@@ -80,7 +80,6 @@ def measure(call: Callable[[], Any], repeats: int) -> dict[str, float]:
         seconds.append(time.perf_counter() - began)
     rest = sorted(seconds[1:])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak *= 1 if sys.platform == 'darwin' else 1024
     return {
         'first_s': seconds[0],
         'median_s': rest[len(rest) // 2],

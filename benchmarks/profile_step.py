@@ -1,0 +1,155 @@
+"""Where the time of one packed gradient goes, by part of the model.
+
+    python -m benchmarks.profile_step [--clients=8 --batch=8] [--data=DIR]
+        [--ops=20] [--json]
+
+The sizes are those of cohort_step, whose flags this takes. The gradient of
+one grid is traced by jax.profiler; each operation of XLA goes to the part of
+the model that its metadata names, forward or backward. Operations may run at
+the same time, so that shares are of their sum.
+"""
+
+from collections import Counter, defaultdict
+import json
+from pathlib import Path
+import re
+import tempfile
+import time
+
+from absl import app, flags
+
+from benchmarks import children, cohort_step
+
+_OPS = flags.DEFINE_integer('ops', 0, 'Show so many of the slowest operations.')
+
+# The first that is found in the name of an operation counts.
+PARTS = (
+    ('logits and loss', r'/logits/|logsumexp|log_softmax|take_along_axis'),
+    ('MLP', r'/mlp/'),
+    ('queries, keys, values', r'/(query|key|value|qkv)/'),
+    ('attention output', r'/attention/output/'),
+    ('attention scores', r'/attention/'),
+    ('norms', r'norm/'),
+    ('embeddings', r'embed'),
+)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    seconds, events, names = trace()
+    parts = defaultdict(Counter)
+    for op, spent in events.items():
+        name = names.get(op, '')
+        way = 'backward' if 'transpose(' in name else 'forward'
+        parts[part_of(name)][way] += spent
+    total = sum(events.values())
+    rows = [
+        {
+            'part': part,
+            'forward_ms': 1e3 * spent['forward'],
+            'backward_ms': 1e3 * spent['backward'],
+            'share': spent.total() / total,
+        }
+        for part, spent in parts.items()
+    ]
+    rows.sort(key=lambda row: -row['share'])
+    if children.JSON.value:
+        print(json.dumps({'step_s': seconds, 'sum_s': total, 'parts': rows}))
+        return
+    print(table(rows, seconds))
+    for op, spent in events.most_common(_OPS.value):
+        print(f'{1e3 * spent:9.1f} ms  {op:40} {names.get(op, "")[-90:]}')
+
+
+def trace() -> tuple[float, Counter, dict[str, str]]:
+    """Seconds of the call, seconds of each operation, and their names."""
+    import jax
+
+    from fedprompt_jax.data.examples import token_weights
+    from fedprompt_jax.experiment import build
+    from fedprompt_jax.federated.packed import grid_gradients
+    from fedprompt_jax.federated.server import replicate
+
+    config = cohort_step.make_config('packed')
+    folder, data = build.load_data(config, children.cache())
+    experiment = build.build(config, folder, data)
+    simulation = experiment.simulation
+    examples = experiment.cohort(0).steps[0]
+    weights = token_weights(examples, 'token')
+    grids = simulation.packer.pack(examples, weights)
+    largest = simulation.put(max(grids, key=lambda g: g.tokens.size))
+    bank = replicate(experiment.params, len({e.owner for e in examples}))
+    args = (experiment.model, simulation.base, bank, largest)
+    lowered = grid_gradients.lower(*args)
+    names = operation_names(lowered.compile().as_text())
+    jax.block_until_ready(grid_gradients(*args))
+    began = time.perf_counter()
+    jax.block_until_ready(grid_gradients(*args))
+    seconds = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as place:
+        with jax.profiler.trace(place):
+            jax.block_until_ready(grid_gradients(*args))
+        (found,) = Path(place).rglob('*.xplane.pb')
+        data = jax.profiler.ProfileData.from_file(str(found))
+        events: Counter = Counter()
+        for plane in data.planes:
+            for line in plane.lines:
+                for event in line.events:
+                    op = dict(event.stats).get('hlo_op')
+                    # A loop, a call or a conditional holds other operations.
+                    if op and not re.match('while|call|conditional', op):
+                        if not event.name.startswith('end: '):
+                            events[op] += event.duration_ns / 1e9
+    return seconds, events, names
+
+
+def operation_names(hlo: str) -> dict[str, str]:
+    """The names in the program of its operations: scopes and primitive.
+
+    A fusion has the name of a matrix product in it, if there is one.
+    """
+    own: dict[str, str] = {}
+    calls: dict[str, str] = {}
+    inside: dict[str, list[tuple[bool, str]]] = defaultdict(list)
+    computation = ''
+    for line in hlo.splitlines():
+        if match := re.match(r'(?:ENTRY )?%?([\w.-]+) \(.*\{$', line):
+            computation = match[1]
+        if not (match := re.match(r'\s+(?:ROOT )?%?([\w.-]+) = ', line)):
+            continue
+        op = match[1]
+        if called := re.search(r'calls=%?([\w.-]+)', line):
+            calls[op] = called[1]
+        if name := re.search(r'op_name="([^"]*)"', line):
+            own[op] = name[1]
+            inside[computation].append((' dot(' in line, name[1]))
+    for op, called in calls.items():
+        found = sorted(inside[called], key=lambda pair: -pair[0])
+        if found and (found[0][0] or op not in own):
+            own[op] = found[0][1]
+    return own
+
+
+def part_of(name: str) -> str:
+    """The part of the model that an operation belongs to."""
+    found = (part for part, rule in PARTS if re.search(rule, name))
+    return next(found, 'other')
+
+
+def table(rows: list[dict], seconds: float) -> str:
+    """The same for people."""
+    lines = [
+        f'one gradient of {1e3 * seconds:.0f} ms',
+        f'{"":24} {"forward ms":>11} {"backward ms":>12} {"share":>7}',
+    ]
+    for row in rows:
+        lines.append(
+            f'{row["part"]:24} {row["forward_ms"]:11.1f} '
+            f'{row["backward_ms"]:12.1f} {row["share"]:7.1%}'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,261 @@
+"""What a run will need, before it is started: memory, time, bytes sent.
+
+    python -m fedprompt_jax.plan --config=configs/fedavg_adam.py:paper \\
+        --chip=v5p --chips=64
+
+Row shapes and tokens come from the data where they are here, else from the
+lengths that --query_tokens and --target_tokens assume. No device is touched,
+and no weights are read; --chip=cpu measures this machine first.
+"""
+
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax.experiment import chips, command_line
+from fedprompt_jax.experiment import config as config_lib
+
+_CONFIG = command_line.define_config()
+_CACHE_DIR = command_line.define_cache_dir()
+_CHIP = flags.DEFINE_enum('chip', None, [*chips.CHIPS, chips.CPU], 'Which.')
+_CHIPS = flags.DEFINE_integer('chips', 1, 'How many.', lower_bound=1)
+# Means over 200 of Super-NaturalInstructions' tasks, SmolLM2's tokens.
+_QUERY = flags.DEFINE_integer(
+    'query_tokens', 110, 'Mean, where the data are not here.', lower_bound=1
+)
+_TARGET = flags.DEFINE_integer(
+    'target_tokens', 14, 'Mean, where the data are not here.', lower_bound=1
+)
+_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+
+# config.json of models that can be planned for without a folder.
+KNOWN: dict[str, dict[str, Any]] = {
+    'llama-8b': {
+        'model_type': 'llama',
+        'hidden_size': 4096,
+        'intermediate_size': 14336,
+        'num_hidden_layers': 32,
+        'num_attention_heads': 32,
+        'num_key_value_heads': 8,
+        'vocab_size': 128256,
+        'max_position_embeddings': 131072,
+        'rms_norm_eps': 1e-5,
+        'rope_theta': 500000.0,
+        'tie_word_embeddings': False,
+    },
+}
+SAMPLE = 6  # assumed batches
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    try:
+        found = plan(_CONFIG.value)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print(json.dumps(found) if _JSON.value else text(found))
+
+
+def plan(config: config_dict.ConfigDict) -> dict[str, Any]:
+    """The forecast of a run as numbers, and what was assumed.
+
+    Raises:
+      ValueError: the config, the mesh or the model is at fault.
+    """
+    config_lib.check(config, files=False)
+    mesh = config.mesh
+    if mesh.data * mesh.model != _CHIPS.value:
+        raise ValueError(
+            f'config.mesh.data={mesh.data} times config.mesh.model='
+            f'{mesh.model} must be --chips={_CHIPS.value}; use '
+            f'--config.mesh.data={max(1, _CHIPS.value // mesh.model)}.'
+        )
+    import jax
+
+    from fedprompt_jax.experiment import forecast
+    from fedprompt_jax.models import families, source
+    from fedprompt_jax.models.sizes import num_params
+
+    cache_dir = Path(_CACHE_DIR.value).expanduser()
+    assumed = []
+    here = not source.check(config.model.source)
+    if here:
+        folder = source.resolve(config.model.source, cache_dir)
+        sizes, names = source.read_config(folder), source.read_names(folder)
+    elif config.model.source in KNOWN:
+        fields = KNOWN[config.model.source]
+        sizes, names = families.model_config(fields), families.names(fields)
+        assumed.append(f'{config.model.source}: the sizes of a Llama 3.1 8B')
+    else:
+        raise ValueError(
+            f'config.model.source={config.model.source!r} is not here; give a '
+            f'folder with its config.json, or one of {", ".join(KNOWN)}.'
+        )
+    model, trained = _model(config, sizes, names)
+    try:
+        config_lib.check(config)
+        traffic = _traffic(config, model, cache_dir)
+    except ValueError:
+        traffic = _assumed(config, model)
+        assumed.append(
+            f'queries of {_QUERY.value} and targets of {_TARGET.value} tokens '
+            'on average'
+        )
+    chip = chips.get(_CHIP.value or '')
+    if not chip.measured:
+        assumed.append(
+            f"{chip.share:.0%} of the vendor's figure for matrix products"
+        )
+    found = forecast.forecast(config, model, trained, traffic, chip)
+    return {
+        'model': config.model.source,
+        'parameters': num_params(sizes),
+        'trained': sum(x.size for x in jax.tree.leaves(trained)),
+        'dtype': config.model.dtype,
+        'chip': _CHIP.value,
+        'chips': _CHIPS.value,
+        'mesh': [mesh.data, mesh.model],
+        'chip_memory': chip.memory,
+        **found._asdict(),
+        'rounds': config.rounds,
+        'packing': packing(traffic),
+        'assumed': assumed,
+    }
+
+
+def packing(traffic) -> str:
+    """The row shapes in words."""
+    from fedprompt_jax.experiment import packers
+
+    shapes = {'training': traffic.training, 'evaluation': traffic.evaluation}
+    return packers.describe(shapes)
+
+
+def _model(config, sizes, names):
+    """The model, and the shapes of what one owner trains."""
+    import flax.traverse_util
+    import jax
+
+    from fedprompt_jax import peft
+    from fedprompt_jax.models.sizes import param_shapes
+    from fedprompt_jax.models.transformer import Transformer
+    from fedprompt_jax.peft.kind import Base, Start
+    from fedprompt_jax.peft.tuned import TunedModel
+
+    shapes = param_shapes(sizes)
+    kind = peft.get(config.peft).make(config, Base(sizes, names, shapes))
+    leaves = {
+        path: jax.ShapeDtypeStruct(shape, config.model.dtype)
+        for path, shape in shapes.items()
+    }
+    base = flax.traverse_util.unflatten_dict(leaves, sep='/')
+
+    def init(base):
+        rng = np.random.default_rng(0)
+        embedding = base['embed']['embedding']
+        return kind.init(Start(rng, embedding, lambda text: [0], base))
+
+    transformer = Transformer(sizes, remat=config.model.remat)
+    return TunedModel(transformer, kind), jax.eval_shape(init, base)
+
+
+def _traffic(config, model, cache_dir: Path):
+    """What the run will read, from its data."""
+    from fedprompt_jax import algorithms
+    from fedprompt_jax.data.sampling import Pooled
+    from fedprompt_jax.experiment import build, forecast, packers
+
+    _, data = build.load_data(config, cache_dir)
+    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
+    population = Pooled(data.population) if pooled else data.population
+    scored, _ = packers.evaluation_batches(data)
+    return forecast.Traffic(
+        packers.of_training(config, model, data, population),
+        packers.of_evaluation(config, model, data),
+        *packers.training_batches(config, data, population),
+        scored,
+    )
+
+
+def _assumed(config, model):
+    """Batches of random lengths, of the means that the flags say."""
+    from fedprompt_jax.data.examples import Example
+    from fedprompt_jax.experiment import forecast, packers
+
+    rng, c = np.random.default_rng(0), config.data
+
+    def batch(owners: int, each: int) -> list[Example]:
+        def lengths(mean: int, most: int):
+            drawn = rng.gamma(1.5, mean / 1.5, (owners, each))
+            return np.clip(np.rint(drawn).astype(int), 1, most)
+
+        queries = lengths(_QUERY.value, c.max_query)
+        targets = lengths(_TARGET.value, c.max_target)
+        return [
+            Example(owner, np.zeros(q, np.int32), np.zeros(t, np.int32))
+            for owner in range(owners)
+            for q, t in zip(queries[owner], targets[owner], strict=True)
+        ]
+
+    count, p = range(SAMPLE), config.personalization
+    clients, each = config.clients_per_round, config.batch_size
+    cohorts = [batch(clients, each) for _ in count]
+    epochs = [batch(p.clients, p.batch_size) for _ in count]
+    scored = [batch(packers.SLICE, 1) for _ in count]
+    longest = c.max_query + c.max_target, c.max_target
+    training = packers.choose(
+        config, model, [*cohorts, *epochs], longest, packers.TRAINING_SHARES
+    )
+    evaluation = packers.choose(
+        config, model, scored, longest, packers.EVALUATION_SHARES
+    )
+    return forecast.Traffic(training, evaluation, cohorts, epochs, scored)
+
+
+def text(found: dict[str, Any]) -> str:
+    """The forecast for people."""
+    f = found
+    total = sum(f['memory'].values())
+    lines = [
+        f'{f["model"]}: {f["parameters"] / 1e9:.2f} B parameters in '
+        f'{f["dtype"]}, {f["trained"]:,} trained by each client',
+        f'{f["chips"]} x {f["chip"]}, mesh {f["mesh"][0]} x {f["mesh"][1]} '
+        '(data x model)',
+        '',
+        'memory of a chip, GB',
+        *(f'  {part:22} {n / 1e9:9.2f}' for part, n in f['memory'].items()),
+        f'  {"together":22} {total / 1e9:9.2f} of {f["chip_memory"] / 1e9:.0f}',
+        '',
+        'a round',
+        f'  tokens                 {f["tokens"]:9.0f}',
+        f'  useful TFLOP           {f["useful_flops"] / 1e12:9.2f}',
+        f'  computed TFLOP         {f["flops"] / 1e12:9.2f}',
+        f'  seconds                {f["round_seconds"]:9.2f}',
+        f'  bytes a client, each way {f["bytes_each_way"]:,}',
+        '',
+        f'a run of {f["rounds"]} rounds, hours',
+        *(f'  {part:22} {n:9.2f}' for part, n in f['hours'].items()),
+        f'  {"together":22} {sum(f["hours"].values()):9.2f}',
+        '',
+        f'Packing: {f["packing"]}.',
+    ]
+    if f['assumed']:
+        lines.append(f'Assumed: {"; ".join(f["assumed"])}.')
+    if total > f['chip_memory']:
+        lines.append(
+            'It does not fit: lower config.packing.max_tokens or '
+            'config.evaluation.batch_size, or raise config.mesh.model, or set '
+            'config.model.remat or config.mesh.fsdp.'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    flags.mark_flag_as_required('chip')
+    app.run(main, flags_parser=command_line.parse)

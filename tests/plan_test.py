@@ -1,0 +1,182 @@
+"""What is planned is what will be: bytes, operations, and the command line."""
+
+import json
+import math
+from pathlib import Path
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import fedavg_adam
+from fedprompt_jax.data.examples import token_weights
+from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.experiment import chips, planning
+from fedprompt_jax.federated.mesh import cut
+from fedprompt_jax.federated.packed import grid_gradients, grid_losses
+from fedprompt_jax.models import source
+from fedprompt_jax.models.sizes import param_shapes
+from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.tuned import TunedModel
+from tests import main_test, plain, tiny
+
+ROOT = Path(__file__).parents[1]
+CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
+
+
+@pytest.fixture(scope='module')
+def compiled(tmp_path_factory):
+    """sizes, and the compiled loss and gradients of a grid of 8 x 128."""
+    folder = tmp_path_factory.mktemp('planned')
+    tiny.make_checkpoint(
+        folder, width=128, num_layers=6, num_heads=8, mlp_width=512
+    )
+    lm = source.load(folder, jnp.float32)
+    rng = np.random.default_rng(0)
+    bank = plain.random_bank(rng, 4, length=4, width=128)
+    examples = plain.random_examples(rng, (20, 20, 20, 20))
+    weights = token_weights(examples, 'sequence')
+    programs = {}
+    for remat in (False, True):
+        transformer = Transformer(lm.config, remat=remat)
+        model = TunedModel(transformer, Prompt(4))
+        packer = model.packer(Shape(128, 64, (8,)))
+        grid, *_ = packer.pack(examples, weights)
+        args = model, lm.base, bank, grid
+        if not remat:
+            programs['losses'] = grid_losses.lower(*args).compile()
+        programs[remat] = grid_gradients.lower(*args).compile()
+    return lm.config, programs
+
+
+def test_operations_are_those_that_xla_counts(compiled):
+    """But for what lies between products: a tenth at this tiny width."""
+    sizes, programs = compiled
+    counted = programs['losses'].cost_analysis()['flops']
+    # XLA counts a loop's body once; the layers are a loop.
+    layers = planning.forward(sizes, 8, 128, 0).flops
+    head = planning.forward(sizes, 8, 128, 64).flops - layers
+    planned = layers / sizes.num_layers + head
+    assert planned == pytest.approx(counted, rel=0.15)
+
+
+@pytest.mark.parametrize('remat', [False, True])
+def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, remat):
+    sizes, programs = compiled
+    allocated = programs[remat].memory_analysis().temp_size_in_bytes
+    planned = planning.kept_bytes(sizes, 8, 128, 'float32', remat)
+    planned += planning.logits_bytes(sizes, 8, 64)
+    assert planned == pytest.approx(allocated, rel=0.35)
+
+
+def test_gradients_cost_two_forward_passes_and_remat_a_third(compiled):
+    sizes, _ = compiled
+    once = planning.forward(sizes, 8, 128, 64).flops
+    assert planning.gradient(sizes, 8, 128, 64, False).flops == 2 * once
+    assert planning.gradient(sizes, 8, 128, 64, True).flops == 3 * once
+
+
+def test_seconds_fall_with_chips_and_rates(compiled):
+    sizes, _ = compiled
+    work = planning.forward(sizes, 8, 128, 64)
+    alone = planning.seconds(work, CHIP, 'float32')
+    assert alone > work.flops / 0.5e9  # attention is slower than products
+    assert planning.seconds(work, CHIP, 'float32', 4) == alone / 4
+    assert planning.seconds(work, CHIP, 'bfloat16') == alone / 4
+
+
+@pytest.mark.parametrize('fsdp', [False, True])
+def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp):
+    sizes, _ = compiled
+    mesh = jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
+    total = 0
+    for path, shape in param_shapes(sizes).items():
+        spec = cut(path, shape, dict(mesh.shape), fsdp)
+        sharding = jax.sharding.NamedSharding(mesh, spec)
+        total += 2 * math.prod(sharding.shard_shape(shape))
+    planned = planning.base_bytes(sizes, 'bfloat16', dict(mesh.shape), fsdp)
+    assert planned == total
+
+
+def test_a_bank_s_bytes():
+    trained = {'prompt': jax.ShapeDtypeStruct((10, 32), jnp.float32)}
+    own = 10 * 32 * 4
+    # The prompt, its start, its gradient, two moments and a count.
+    adam = planning.bank_bytes(trained, optax.adam(0.1), owners=3)
+    assert adam == 3 * (5 * own + 4)
+
+
+def run(*flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, '-m', 'fedprompt_jax.plan', *flags],
+        cwd=ROOT,
+        env=main_test.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+PAPER = '--config=configs/fedavg_adam.py:paper', '--chip=v5p', '--chips=64'
+
+
+def test_the_paper_s_run_is_planned_without_model_and_data():
+    done = run(*PAPER, '--json')
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    # Llama 3.1 8B: 8,030,261,248 parameters.
+    assert found['parameters'] == 8_030_261_248
+    assert found['bytes_each_way'] == 10 * 4096 * 4
+    c = fedavg_adam.get_config('paper')
+    examples = c.clients_per_round * c.local_steps * c.batch_size
+    a_round = 110 + 14  # tokens an example, as the flags assume
+    assert found['tokens'] == pytest.approx(examples * a_round, rel=0.1)
+    assert 4.0e9 < found['memory']['base'] < 4.1e9  # a quarter of bf16
+    assert found['flops'] > found['useful_flops']
+    assert len(found['assumed']) == 3
+    text = run(*PAPER)
+    assert '64 x v5p, mesh 16 x 4' in text.stdout
+    assert 'It does not fit' not in text.stdout
+
+
+def test_what_does_not_fit_is_said():
+    done = run(*PAPER[:1], '--chip=v5e', '--chips=16', '--config.mesh.model=1')
+    assert done.returncode == 0, done.stderr
+    assert 'It does not fit' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('flags', 'told'),
+    [
+        (('--chips=63',), 'must be --chips=63'),
+        (('--config.model.source=nowhere',), 'or one of llama-8b'),
+        (('--config.batch_size=0',), 'config.batch_size=0 must be'),
+        (('--chip=abacus',), 'abacus'),
+    ],
+)
+def test_faults_are_sentences(flags, told):
+    done = run(*PAPER, *flags)
+    assert done.returncode != 0
+    assert told in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_real_data_and_a_real_folder_are_used(tmp_path):
+    project = main_test.Project(tmp_path)
+    flags = [f for f in project.command('run')[2:] if 'workdir' not in f]
+    done = run(*flags, '--chip=cpu', '--json')
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not found['assumed']
+    ran = project.run('run', '--config.rounds=1')
+    assert ran.returncode == 0, ran.stderr
+    first = main_test.metrics(tmp_path / 'run')[1]
+    assert first['stage'] == 'train'
+    assert first['bytes_up'] == 3 * found['bytes_each_way']
+    assert found['useful_flops'] == pytest.approx(first['flops'], rel=0.3)
+    info = json.loads((tmp_path / 'run' / 'run.json').read_text())
+    assert found['packing'] == info['packing']
