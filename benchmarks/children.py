@@ -71,14 +71,15 @@ def measure(call: Callable[[], Any], repeats: int) -> dict[str, float]:
 
     Returns:
       'first_s' of the first call, 'median_s', 'min_s' and 'max_s' of
-      `repeats` others, and 'peak_memory_gb' of the process (10^9 bytes).
+      `repeats` others (of the first where that is 0: it compiles), and
+      'peak_memory_gb' of the process (10^9 bytes).
     """
     seconds = []
     for _ in range(1 + repeats):
         began = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - began)
-    rest = sorted(seconds[1:])
+    rest = sorted(seconds[1:] or seconds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         'first_s': seconds[0],

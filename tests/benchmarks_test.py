@@ -48,7 +48,7 @@ def test_a_cohort_s_step(flags):
     for name in ('packed', 'vmap'):
         assert result[f'{name}_tokens_per_s'] > 0
         assert 0 < result[f'{name}_ceiling_share'] < 1
-    assert result['gemm_gflops'] > 0
+    assert result['gemm_gflops'] > 0 and result['planned_s'] > 0
 
 
 def test_generation(flags):
@@ -57,6 +57,24 @@ def test_generation(flags):
     result = run('generation', *flags, *sizes, parts)
     assert result['queries'] == 6
     assert result['ours_queries_per_s'] > 0
+
+
+def test_where_the_time_of_a_step_goes(flags):
+    result = run('profile_step', *flags, '--clients=2', '--batch=2')
+    parts = {row['part']: row for row in result['parts']}
+    assert sum(row['share'] for row in parts.values()) == pytest.approx(1)
+    for part in ('MLP', 'attention scores', 'logits and loss'):
+        assert parts[part]['forward_ms'] > 0
+        assert parts[part]['backward_ms'] > 0
+
+
+def test_more_devices(flags):
+    result = run('scaling', *flags, '--clients=2', '--batch=2', '--devices=1,2')
+    assert result['1 devices']['collectives'] == []
+    for name in ('2 devices', 'two processes'):
+        assert result[name]['tokens_per_s'] > 0
+        (only,) = result[name]['collectives']  # the bank's gradient
+        assert only.endswith(' all-reduce')
 
 
 def test_populations():

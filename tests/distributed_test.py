@@ -19,8 +19,6 @@ from fedprompt_jax.experiment import preemption, processes
 from fedprompt_jax.federated import mesh as mesh_lib
 from tests import main_test
 
-# One process makes the fixtures, where tests run in several.
-pytestmark = pytest.mark.xdist_group(__name__)
 ROOT = Path(__file__).parents[1]
 FLAGS = [
     '--config.mesh.data=2',

@@ -60,11 +60,11 @@ class Project:
             *more,
         ]
 
-    def run(self, workdir: str, *more: str, **kwargs):
+    def run(self, workdir: str, *more: str, devices: int = 1, **kwargs):
         return subprocess.run(
             self.command(workdir, *more, **kwargs),
             cwd=ROOT,
-            env=environment(),
+            env=environment() | {'JAX_NUM_CPU_DEVICES': str(devices)},
             capture_output=True,
             text=True,
             check=False,
@@ -209,6 +209,28 @@ def test_a_run_killed_at_any_moment_ends_the_same(project, whole):
     done = project.run('killed')
     assert done.returncode == 0, done.stderr
     assert results(project.folder / 'killed') == results(whole)
+
+
+def test_a_run_goes_on_on_another_mesh(project, whole):
+    """Begun on one device, ended on four, the base cut over them all."""
+    project.kill_when('moved', MOMENTS['after validation'])
+    moved = project.folder / 'moved'
+    before = len(metrics(moved))
+    done = project.run(
+        'moved',
+        '--config.mesh.data=2',
+        '--config.mesh.model=2',
+        '--config.mesh.fsdp=True',
+        devices=4,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Goes on after round' in done.stderr
+    pairs = list(zip(metrics(whole), metrics(moved), strict=True))
+    assert 0 < before < len(pairs)
+    for one, other in pairs:
+        assert one.keys() == other.keys()
+        if one['stage'] == 'train':
+            assert one['loss'] == pytest.approx(other['loss'], rel=1e-3)
 
 
 def test_the_vmapped_simulation_gives_the_same_run(project, whole):

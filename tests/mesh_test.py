@@ -13,8 +13,6 @@ import pytest
 from tests import tiny, tiny_families
 from tests.parity import cases
 
-# One process makes the fixtures, where tests run in several.
-pytestmark = pytest.mark.xdist_group(__name__)
 ROOT = Path(__file__).parents[1]
 # (data, model), or with the base over `data` as well.
 MESHES = [(8, 1), (4, 2), (2, 4), (1, 8), (4, 2, 'fsdp')]

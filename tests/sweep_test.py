@@ -15,7 +15,6 @@ from configs import fedavg_adam
 from fedprompt_jax.experiment.sweep import commands, points, table
 from tests import main_test
 
-pytestmark = pytest.mark.xdist_group(__name__)
 ROOT = Path(__file__).parents[1]
 RATES = (0.03, 0.1, 0.3)
 SWEEP = f"""

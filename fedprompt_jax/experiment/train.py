@@ -15,6 +15,7 @@ from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.preemption import Preemption, stopped
+from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import summary
 from fedprompt_jax.federated import ledger
@@ -76,23 +77,22 @@ def train(
         stage = validate(experiment, run, start)
         save(checkpoints, run, stage)
     first = int(stage.server.round)
+    rounds = range(first, config.rounds)
     bar = tqdm(
-        range(first, config.rounds),
+        prefetched(experiment.cohort, rounds),
         desc='training rounds',
         initial=first,
         total=config.rounds,
         disable=not run.shows,
     )
-    for number in bar:
-        # 1. A cohort and its batches.
+    for number, cohort in bar:
+        # 1. The round.
         began = time.perf_counter()
-        cohort = experiment.cohort(number)
-        # 2. The round.
         server, metrics = experiment.algorithm.round(stage.server, cohort)
         metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
         _require_finite(server, number, run)
         stage = stage.replace(server=server)
-        # 3. The log.
+        # 2. The log.
         run.log(
             stage='train',
             round=number + 1,
@@ -111,7 +111,7 @@ def train(
         ):
             _LOG.warning(warning)
             run.warn(warning)
-        # 4. Validation, and the checkpoint.
+        # 3. Validation, and the checkpoint.
         last = number + 1 == config.rounds
         every = config.validation.every
         if every and (last or (number + 1) % every == 0):
