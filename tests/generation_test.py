@@ -123,3 +123,42 @@ def test_lengths_are_compiled_for_twice_an_octave():
     assert sorted(set(padded)) == [
         16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
     ]  # fmt: skip
+
+
+def cost(found, new):
+    return sum(
+        rows * (length + new) + generation.STEP * new for rows, length in found
+    )
+
+
+@pytest.mark.parametrize('multiple', [1, 3])
+def test_batches_are_the_cheapest_of_all_choices(multiple):
+    """Against every sequence of batches that there is."""
+    rng = np.random.default_rng(0)
+    sizes = {-(-n // multiple) * multiple for n in (8, 4, 2, 1)}
+
+    def all_choices(lengths):
+        if not lengths:
+            yield []
+            return
+        length = generation.padded_length(lengths[0])
+        for rows in sizes:
+            for rest in all_choices(lengths[rows:]):
+                yield [(rows, length), *rest]
+
+    for _ in range(5):
+        lengths = sorted(rng.integers(1, 200, 9).tolist(), reverse=True)
+        found = generation.batches(lengths, 8, 10**6, 10, multiple)
+        least = min(cost(other, 10) for other in all_choices(lengths))
+        assert cost(found, 10) == least
+
+
+def test_a_batch_holds_its_queries_and_no_more_tokens_than_allowed():
+    rng = np.random.default_rng(0)
+    lengths = sorted(rng.integers(1, 300, 200).tolist(), reverse=True)
+    at = 0
+    for rows, length in generation.batches(lengths, 32, 1024, 10):
+        assert all(n <= length for n in lengths[at : at + rows])
+        assert rows == 1 or rows * length <= 1024
+        at += rows
+    assert at >= len(lengths)

@@ -18,6 +18,9 @@ from fedprompt_jax.evaluation import causal, seq2seq
 from fedprompt_jax.federated.mesh import to_host
 from fedprompt_jax.peft.tuned import TunedModel
 
+HALVES = range(4)  # how often the most rows may be halved
+STEP = 32  # tokens that a step of decoding costs besides its rows' own
+
 
 class Query(NamedTuple):
     """Token ids int32 [q], q >= 1, to be continued behind an owner's prompt."""
@@ -38,6 +41,7 @@ class Generator:
       max_tokens: most query tokens at once, which bounds memory.
       put: places a batch [N, ...] on the device mesh.
       own: N -> bool [N], the queries that this process reads.
+      row_multiple: N is a multiple of it.
     """
 
     def __init__(
@@ -51,11 +55,12 @@ class Generator:
         put: Callable,
         max_tokens: int = 2**20,
         own: Callable[[int], np.ndarray] = every_row,
+        row_multiple: int = 1,
     ) -> None:
         self.model, self.base = model, base
         self.eos_ids, self.max_new_tokens = tuple(eos_ids), max_new_tokens
         self.batch_size, self.max_tokens = batch_size, max_tokens
-        self.put, self.own = put, own
+        self.put, self.own, self.row_multiple = put, own, row_multiple
 
     def __call__(
         self, bank, queries: Sequence[Query], progress: str = ''
@@ -79,11 +84,16 @@ class Generator:
             disable=None if progress else True,  # None: off a terminal
             leave=False,
         )
-        while order:
-            size = self._batch_rows(padded_length(lengths[order[0]]))
-            chosen, order = order[:size], order[size:]
+        for rows, _ in batches(
+            [lengths[i] for i in order],
+            self.batch_size,
+            self.max_tokens,
+            self.max_new_tokens,
+            self.row_multiple,
+        ):
+            chosen, order = order[:rows], order[rows:]
             padded, length, owner = self.put(
-                _pad([queries[i] for i in chosen], self.own(size))
+                _pad([queries[i] for i in chosen], self.own(rows))
             )
             tokens = to_host(greedy(owner, padded, length))
             for i, row in zip(chosen, tokens, strict=False):
@@ -118,9 +128,46 @@ class Generator:
 
         return call
 
-    def _batch_rows(self, length: int) -> int:
-        """Queries of a padded length at once: as max_tokens allows."""
-        return max(1, min(self.batch_size, self.max_tokens // length))
+
+def batches(
+    lengths: Sequence[int],
+    most_rows: int,
+    max_tokens: int,
+    new_tokens: int,
+    multiple: int = 1,
+) -> list[tuple[int, int]]:
+    """(rows, padded length) of the batches that cost least.
+
+    Few rows leave little padding behind a long query; many read the model
+    seldom. A batch has the most rows that are allowed, or a half, a quarter or
+    an eighth of them: each number and length is compiled for.
+
+    Args:
+      lengths: of the queries, descending; a batch takes the next ones.
+      most_rows: of a batch.
+      max_tokens: most padded tokens of a batch, if it has several rows.
+      new_tokens: longest output.
+      multiple: rows are a multiple of it (the data axis of the device mesh).
+    """
+    total = len(lengths)
+    best, choice = [0] * (total + 1), [(0, 0)] * total
+    for i in reversed(range(total)):
+        length = padded_length(lengths[i])
+        most = max(1, min(most_rows, max_tokens // length))
+        options = {-(-max(1, most >> k) // multiple) * multiple for k in HALVES}
+        costs = {
+            rows: rows * (length + new_tokens)
+            + STEP * new_tokens
+            + best[min(total, i + rows)]
+            for rows in options
+        }
+        rows = min(costs, key=lambda rows: (costs[rows], -rows))
+        best[i], choice[i] = costs[rows], (rows, length)
+    found, i = [], 0
+    while i < total:
+        found.append(choice[i])
+        i += choice[i][0]
+    return found
 
 
 def _pad(queries: Sequence[Query], own: np.ndarray):

@@ -11,11 +11,7 @@ from ml_collections import config_dict
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
-from fedprompt_jax.data.sampling import (
-    Cohort,
-    Pooled,
-    sample_cohort,
-)
+from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.merged import MergedEvaluator
 from fedprompt_jax.evaluation.scoring import Evaluator
@@ -34,9 +30,7 @@ from fedprompt_jax.federated.merged import MergedSimulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.sizes import (
-    param_shapes,
-)
+from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Base, Kind, Params, Start
@@ -101,11 +95,15 @@ def load_data(
       cache_dir: converted models and token stores.
       kept: what earlier runs of this process have opened.
     """
-    folder = source.resolve(config.model.source, cache_dir)
+    kept = kept or Kept()
+    folder = kept.get(
+        'folder',
+        (config.model.source, cache_dir),
+        lambda: source.resolve(config.model.source, cache_dir),
+    )
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
     sizes = source.read_config(folder)
-    kept = kept or Kept()
     return folder, data_lib.load(config, tokenizer, sizes, cache_dir, kept)
 
 
@@ -125,9 +123,9 @@ def build(
       kept: what earlier runs of this process have loaded.
       member: of the runs that are computed as one bank; None for this alone.
     """
-    if config.model.dtype == 'float32':
-        # Else a GPU or TPU multiplies f32 numbers in fewer bits.
-        jax.config.update('jax_default_matmul_precision', 'highest')
+    # Else a GPU or TPU multiplies f32 numbers in fewer bits.
+    exact = 'highest' if config.model.dtype == 'float32' else None
+    jax.config.update('jax_default_matmul_precision', exact)
     mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
     sizes = source.read_config(folder)
     lm = (kept or Kept()).get(
@@ -218,6 +216,7 @@ def _evaluator(config, lm, model, packer: Packer, data, mesh) -> Evaluator:
         put=mesh_lib.put_rows(mesh),
         max_tokens=config.packing.max_tokens,
         own=packer.own,
+        row_multiple=config.mesh.data,
     )
     rule = config.evaluation.choices
     return Evaluator(data.store, lm.tokenizer, packer, generate, rule)
