@@ -3,20 +3,24 @@
     python -m fedprompt_jax.plan --config=configs/fedavg_adam.py:paper \\
         --chip=v5p --chips=64
 
-Row shapes and tokens come from the data where they are here, else from the
-lengths that --query_tokens and --target_tokens assume. No device is touched,
-and no weights are read; --chip=cpu measures this machine first.
+Row shapes and tokens come from the data where model and data are here, else
+from the lengths that --query_tokens and --target_tokens assume. No weights go
+to a device (a GGUF file is converted into the cache, as a run would);
+--chip=cpu measures this machine's CPU first. What chips tell each other is not
+counted: on a data mesh it is the bank's gradient, once a step.
 """
 
+import itertools
 import json
 from pathlib import Path
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import app, flags
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax.data import sources
 from fedprompt_jax.experiment import chips, command_line
 from fedprompt_jax.experiment import config as config_lib
 
@@ -52,81 +56,112 @@ KNOWN: dict[str, dict[str, Any]] = {
 SAMPLE = 6  # assumed batches
 
 
+class Lengths(NamedTuple):
+    """Mean tokens of a query and a target, where the data are not here."""
+
+    query: int
+    target: int
+
+
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
     try:
-        found = plan(_CONFIG.value)
+        found = plan(
+            _CONFIG.value,
+            _CHIP.value or '',
+            _CHIPS.value,
+            Lengths(_QUERY.value, _TARGET.value),
+            Path(_CACHE_DIR.value).expanduser(),
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(json.dumps(found) if _JSON.value else text(found))
 
 
-def plan(config: config_dict.ConfigDict) -> dict[str, Any]:
+def plan(
+    config: config_dict.ConfigDict,
+    chip_name: str,
+    num_chips: int,
+    lengths: Lengths,
+    cache_dir: Path,
+) -> dict[str, Any]:
     """The forecast of a run as numbers, and what was assumed.
 
     Raises:
-      ValueError: the config, the mesh or the model is at fault.
+      ValueError: the config, the mesh, the model or the data is at fault.
     """
     config_lib.check(config, files=False)
     mesh = config.mesh
-    if mesh.data * mesh.model != _CHIPS.value:
+    if mesh.data * mesh.model != num_chips:
+        model = mesh.model if num_chips % mesh.model == 0 else 1
         raise ValueError(
             f'config.mesh.data={mesh.data} times config.mesh.model='
-            f'{mesh.model} must be --chips={_CHIPS.value}; use '
-            f'--config.mesh.data={max(1, _CHIPS.value // mesh.model)}.'
+            f'{mesh.model} must be --chips={num_chips}; use '
+            f'--config.mesh.data={num_chips // model} '
+            f'--config.mesh.model={model}.'
         )
     import jax
 
+    from fedprompt_jax import algorithms
     from fedprompt_jax.experiment import forecast
-    from fedprompt_jax.models import families, source
     from fedprompt_jax.models.sizes import num_params
 
-    cache_dir = Path(_CACHE_DIR.value).expanduser()
-    assumed = []
-    here = not source.check(config.model.source)
-    if here:
-        folder = source.resolve(config.model.source, cache_dir)
-        sizes, names = source.read_config(folder), source.read_names(folder)
-    elif config.model.source in KNOWN:
-        fields = KNOWN[config.model.source]
-        sizes, names = families.model_config(fields), families.names(fields)
-        assumed.append(f'{config.model.source}: the sizes of a Llama 3.1 8B')
-    else:
-        raise ValueError(
-            f'config.model.source={config.model.source!r} is not here; give a '
-            f'folder with its config.json, or one of {", ".join(KNOWN)}.'
-        )
+    sizes, names, assumed = _sizes(config.model.source, cache_dir)
     model, trained = _model(config, sizes, names)
-    try:
-        config_lib.check(config)
+    absent = list(sources.get(config.data.source).faults(config))
+    if not assumed and not absent:
         traffic = _traffic(config, model, cache_dir)
-    except ValueError:
-        traffic = _assumed(config, model)
+    else:
+        traffic = _assumed(config, model, lengths)
+        assumed += absent
         assumed.append(
-            f'queries of {_QUERY.value} and targets of {_TARGET.value} tokens '
-            'on average'
+            f'queries of {lengths.query} and targets of {lengths.target} '
+            'tokens on average'
         )
-    chip = chips.get(_CHIP.value or '')
-    if not chip.measured:
-        assumed.append(
-            f"{chip.share:.0%} of the vendor's figure for matrix products"
-        )
-    found = forecast.forecast(config, model, trained, traffic, chip)
+    chip = chips.get(chip_name)
+    rate = 'the rate measured' if chip.measured else "the vendor's rate"
+    assumed.append(f'{chip.share:.0%} of {rate} of matrix products')
+    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
+    found = forecast.forecast(config, model, trained, traffic, pooled, chip)
     return {
         'model': config.model.source,
         'parameters': num_params(sizes),
         'trained': sum(x.size for x in jax.tree.leaves(trained)),
         'dtype': config.model.dtype,
-        'chip': _CHIP.value,
-        'chips': _CHIPS.value,
+        'chip': chip_name,
+        'chips': num_chips,
         'mesh': [mesh.data, mesh.model],
         'chip_memory': chip.memory,
+        'needed_memory': forecast.needed(found.memory),
         **found._asdict(),
         'rounds': config.rounds,
         'packing': packing(traffic),
         'assumed': assumed,
     }
+
+
+def _sizes(spec: str, cache_dir: Path):
+    """Sizes and names of a model, and a sentence where it is not here."""
+    from fedprompt_jax.models import families, hub, source
+
+    if spec in KNOWN and not Path(spec).exists():
+        fields = KNOWN[spec]
+        told = [f'{spec}: the sizes of a Llama 3.1 8B']
+        return families.model_config(fields), families.names(fields), told
+    if hub.parse(spec) is not None and not Path(spec).exists():
+        folder = hub.download_config(spec)
+        told = [f'{spec}: its config.json alone was fetched']
+    else:
+        faults = source.check(spec)
+        if faults and not (Path(spec) / 'config.json').is_file():
+            raise ValueError(
+                f'config.model.source={spec!r}: {faults[0]} A plan is content '
+                f'with a config.json, or with {", ".join(KNOWN)}.'
+            )
+        told = [f'{spec}: {faults[0]}'] if faults else []
+        folder = Path(spec) if faults else source.resolve(spec, cache_dir)
+    return source.read_config(folder), source.read_names(folder), told
 
 
 def packing(traffic) -> str:
@@ -174,17 +209,22 @@ def _traffic(config, model, cache_dir: Path):
     _, data = build.load_data(config, cache_dir)
     pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
     population = Pooled(data.population) if pooled else data.population
-    scored, _ = packers.evaluation_batches(data)
+    scored, used = packers.evaluation_batches(data)
+    writes = model.transformer.config.objective != 'masked_lm'
+    queries = data.store.query_lengths[used]
+    queries = queries[(data.store.num_choices[used] == 0) & writes]
     return forecast.Traffic(
         packers.of_training(config, model, data, population),
         packers.of_evaluation(config, model, data),
         *packers.training_batches(config, data, population),
         scored,
+        len(used),
+        queries.tolist(),
     )
 
 
-def _assumed(config, model):
-    """Batches of random lengths, of the means that the flags say."""
+def _assumed(config, model, means: Lengths):
+    """Batches of random lengths, of these means."""
     from fedprompt_jax.data.examples import Example
     from fedprompt_jax.experiment import forecast, packers
 
@@ -195,8 +235,8 @@ def _assumed(config, model):
             drawn = rng.gamma(1.5, mean / 1.5, (owners, each))
             return np.clip(np.rint(drawn).astype(int), 1, most)
 
-        queries = lengths(_QUERY.value, c.max_query)
-        targets = lengths(_TARGET.value, c.max_target)
+        queries = lengths(means.query, c.max_query)
+        targets = lengths(means.target, c.max_target)
         return [
             Example(owner, np.zeros(q, np.int32), np.zeros(t, np.int32))
             for owner in range(owners)
@@ -210,18 +250,19 @@ def _assumed(config, model):
     scored = [batch(packers.SLICE, 1) for _ in count]
     longest = c.max_query + c.max_target, c.max_target
     training = packers.choose(
-        config, model, [*cohorts, *epochs], longest, packers.TRAINING_SHARES
+        config, model, [*cohorts, *epochs], longest, training=True
     )
-    evaluation = packers.choose(
-        config, model, scored, longest, packers.EVALUATION_SHARES
+    evaluation = packers.choose(config, model, scored, longest, training=False)
+    queries = [len(e.query) for e in itertools.chain.from_iterable(scored)]
+    return forecast.Traffic(
+        training, evaluation, cohorts, epochs, scored, len(queries), queries
     )
-    return forecast.Traffic(training, evaluation, cohorts, epochs, scored)
 
 
 def text(found: dict[str, Any]) -> str:
     """The forecast for people."""
     f = found
-    total = sum(f['memory'].values())
+    total = f['needed_memory']
     lines = [
         f'{f["model"]}: {f["parameters"] / 1e9:.2f} B parameters in '
         f'{f["dtype"]}, {f["trained"]:,} trained by each client',
@@ -230,7 +271,8 @@ def text(found: dict[str, Any]) -> str:
         '',
         'memory of a chip, GB',
         *(f'  {part:22} {n / 1e9:9.2f}' for part, n in f['memory'].items()),
-        f'  {"together":22} {total / 1e9:9.2f} of {f["chip_memory"] / 1e9:.0f}',
+        f'  {"at the worst moment":22} {total / 1e9:9.2f} of '
+        f'{f["chip_memory"] / 1e9:.0f}',
         '',
         'a round',
         f'  tokens                 {f["tokens"]:9.0f}',
@@ -245,8 +287,7 @@ def text(found: dict[str, Any]) -> str:
         '',
         f'Packing: {f["packing"]}.',
     ]
-    if f['assumed']:
-        lines.append(f'Assumed: {"; ".join(f["assumed"])}.')
+    lines.append(f'Assumed: {"; ".join(f["assumed"])}.')
     if total > f['chip_memory']:
         lines.append(
             'It does not fit: lower config.packing.max_tokens or '

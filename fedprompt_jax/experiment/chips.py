@@ -8,6 +8,9 @@ import os
 import time
 from typing import Any, NamedTuple
 
+import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it)
+import numpy as np
+
 
 class Chip(NamedTuple):
     """One device of a mesh.
@@ -18,7 +21,7 @@ class Chip(NamedTuple):
       bandwidth: bytes a second from its memory.
       share: of `flops`, what matrix products of a whole step are expected to
         reach.
-      measured: whether `flops`, `bandwidth` and `share` are measured ones.
+      measured: whether `flops` and `bandwidth` are measured ones.
     """
 
     memory: float
@@ -29,7 +32,7 @@ class Chip(NamedTuple):
 
 
 ASSUMED = 0.5  # share of the vendor's figure; nobody has measured it here
-CPU_SHARE = 0.7  # of the product measured beside it: benchmarks/RESULTS.md
+CPU_SHARE = 0.7  # of the product beside it, on one: benchmarks/RESULTS.md
 
 
 def _chip(gigabytes: float, bf16: float, f32: float, bandwidth: float) -> Chip:
@@ -44,7 +47,7 @@ CHIPS = {
     'v5e': _chip(16, 197, 197 / 6, 819),
     'v5p': _chip(95, 459, 459 / 6, 2765),
     'v6e': _chip(32, 918, 918 / 6, 1640),
-    'tpu7x': _chip(192, 2307, 2307 / 6, 7380),
+    'tpu7x': _chip(96, 1153.5, 1153.5 / 6, 3690),  # half: JAX sees it as two
     'l4': _chip(24, 121, 30, 300),
     'a100': _chip(80, 312, 19.5, 2039),
     'h100': _chip(80, 989, 67, 3350),
@@ -64,13 +67,14 @@ def measure() -> Chip:
     import jax
     import jax.numpy as jnp
 
+    host = jax.devices('cpu')[0]
     size = 2048
     flops = {}
     for dtype in ('float32', 'bfloat16'):
-        a = jnp.ones((size, size), dtype)
+        a = jax.device_put(np.ones((size, size), dtype), host)
         product = jax.jit(jnp.matmul)
         flops[dtype] = 2 * size**3 / fastest(product, a, a)
-    x = jnp.ones(1 << 26)
+    x = jax.device_put(np.ones(1 << 26, np.float32), host)
     double = jax.jit(lambda x: 2 * x)
     seconds = fastest(double, x)
     pages = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')

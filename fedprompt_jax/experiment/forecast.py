@@ -9,7 +9,7 @@ import numpy as np
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
-from fedprompt_jax.evaluation.generation import padded_length
+from fedprompt_jax.evaluation import generation
 from fedprompt_jax.experiment import planning
 from fedprompt_jax.experiment.chips import Chip
 from fedprompt_jax.federated import ledger, optimizers
@@ -24,7 +24,9 @@ class Traffic(NamedTuple):
       evaluation: packer of losses.
       cohorts: a sample of batches of one local step.
       epochs: a sample of batches of one step of personalization.
-      scored: a sample of what is scored.
+      scored: a sample of what is scored, with the choices of each request.
+      requests: number of requests in that sample.
+      queries: lengths of those that text is generated for.
     """
 
     training: Packer
@@ -32,6 +34,8 @@ class Traffic(NamedTuple):
     cohorts: Sequence[Sequence[Example]]
     epochs: Sequence[Sequence[Example]]
     scored: Sequence[Sequence[Example]]
+    requests: int
+    queries: Sequence[int]
 
 
 class Forecast(NamedTuple):
@@ -61,6 +65,7 @@ def forecast(
     model: TunedModel,
     trained: Any,
     traffic: Traffic,
+    pooled: bool,
     chip: Chip,
 ) -> Forecast:
     """The forecast of a run.
@@ -70,27 +75,36 @@ def forecast(
       model: sizes of the model and kind of what is trained.
       trained: shapes of one owner's trained parameters.
       traffic: what the model will read.
+      pooled: whether all data are one client's, to whom nothing is sent.
       chip: each device of the mesh.
     """
     sizes, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
-    remat = config.model.remat
+    remat, whole = config.model.remat, model.kind.whole
     chips = mesh['data'] * mesh['model']
+
+    def gradients(batch) -> planning.Work:
+        """All that one step of a batch computes."""
+        return sum(
+            (
+                planning.gradient(sizes, *shape, remat, whole)
+                for shape in grids(traffic.training, batch)
+            ),
+            planning.Work(0.0, 0.0),
+        )
 
     def step(batches) -> float:
         """Mean seconds of one gradient."""
         return _mean(
-            planning.grids_seconds(
-                sizes, grids(traffic.training, b), chip, dtype, remat, chips
-            )
-            for b in batches
+            planning.seconds(gradients(b), chip, dtype, chips) for b in batches
         )
 
     score = _score_seconds(config, model, traffic, chip, mesh)
     v, p = config.validation, config.personalization
     validations = 1 + math.ceil(config.rounds / v.every) if v.every else 0
     own = p.eval_examples + p.global_examples - p.global_examples / p.clients
-    banks = len(_scored_epochs(p)) + len([a for a in p.alphas if 0 < a < 1])
+    banks = len(_scored_epochs(p))
+    banks += len([a for a in p.alphas if 0 < a < 1]) if p.epochs else 0
     shared = 3 * p.clients * p.eval_examples  # bare, initial and global
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
     round_seconds = config.local_steps * step(traffic.cohorts)
@@ -106,16 +120,10 @@ def forecast(
         tokens=config.local_steps * _mean(u['tokens'] for u in useful),
         useful_flops=config.local_steps * _mean(u['flops'] for u in useful),
         flops=config.local_steps
-        * _mean(
-            sum(
-                planning.gradient(sizes, *shape, remat).flops
-                for shape in grids(traffic.training, b)
-            )
-            for b in traffic.cohorts
-        ),
+        * _mean(gradients(b).flops for b in traffic.cohorts),
         round_seconds=round_seconds,
         hours={name: s / 3600 for name, s in seconds.items()},
-        bytes_each_way=ledger.tree_bytes(trained),
+        bytes_each_way=ledger.traffic(trained, 1, pooled)['bytes_up'],
     )
 
 
@@ -133,23 +141,45 @@ def grids(
 def _score_seconds(
     config, model: TunedModel, traffic: Traffic, chip: Chip, mesh
 ) -> float:
-    """Mean seconds of one request: its loss, and its greedy text."""
+    """Mean seconds of one request: its losses, and its greedy text if any."""
     sizes, dtype = model.transformer.config, config.model.dtype
-    chips, e = mesh['data'] * mesh['model'], config.evaluation
-    total, requests, most = 0.0, 0, config.packing.max_tokens
+    chips, total = mesh['data'] * mesh['model'], 0.0
     for batch in traffic.scored:
-        requests += len(batch)
         for shape in grids(traffic.evaluation, batch):
             work = planning.forward(sizes, *shape)
             total += planning.seconds(work, chip, dtype, chips)
-        longest = padded_length(max(len(x.query) for x in batch))
-        at_once = max(1, min(e.batch_size, most // longest))
-        prefill = planning.forward(sizes, len(batch), longest, 1)
-        total += planning.seconds(prefill, chip, dtype, chips)
-        total += math.ceil(len(batch) / at_once) * planning.decode_seconds(
-            sizes, at_once, e.max_new_tokens, chip, dtype, mesh
+    for rows, length, share in generated(config, traffic.queries):
+        work = planning.forward(sizes, rows, length, 1)
+        steps = planning.decode_seconds(
+            sizes, rows, config.evaluation.max_new_tokens, chip, dtype, mesh
         )
-    return total / requests
+        prefill = planning.seconds(work, chip, dtype, chips)
+        total += share * (prefill + steps)
+    return total / traffic.requests
+
+
+def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
+    """(rows, padded length, share in use) of the batches of some queries.
+
+    What a sample leaves of its last batch, the rest of the run's queries
+    would fill.
+
+    Args:
+      config: of the run.
+      queries: their lengths.
+    """
+    lengths, e = sorted(queries, reverse=True), config.evaluation
+    left, found = len(lengths), []
+    for rows, length in generation.batches(
+        lengths,
+        e.batch_size,
+        config.packing.max_tokens,
+        e.max_new_tokens,
+        config.mesh.data,
+    ):
+        found.append((rows, length, min(1.0, left / rows)))
+        left -= rows
+    return found
 
 
 def _memory(
@@ -157,19 +187,13 @@ def _memory(
 ) -> dict[str, float]:
     """Part -> bytes on one chip, at the moment of the largest grid."""
     sizes, dtype = model.transformer.config, config.model.dtype
+    remat, whole = config.model.remat, model.kind.whole
     shapes = [
-        (max(1, rows // mesh['data']), s.length, s.targets)
+        (rows, s.length, s.targets)
         for s in traffic.training.shapes
         for rows in s.rows
     ]
-    longest = padded_length(
-        max(len(x.query) for batch in traffic.scored for x in batch)
-    )
-    at_once = min(
-        config.evaluation.batch_size,
-        max(1, config.packing.max_tokens // longest),
-    )
-    tokens = model.kind.slots + longest + config.evaluation.max_new_tokens
+    tokens = model.kind.slots + config.evaluation.max_new_tokens
     owners = max(config.clients_per_round, config.personalization.clients)
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     return {
@@ -177,17 +201,36 @@ def _memory(
         'bank and optimizers': planning.bank_bytes(trained, tx, owners),
         'activations': max(
             planning.kept_bytes(
-                sizes, rows, n, dtype, config.model.remat, mesh['model']
+                sizes,
+                -(-rows // mesh['data']),
+                length,
+                dtype,
+                remat,
+                whole,
+                mesh['model'],
             )
-            for rows, n, _ in shapes
+            for rows, length, _ in shapes
         ),
-        'logits': max(planning.logits_bytes(sizes, r, k) for r, _, k in shapes)
-        / mesh['model'],
-        'generation cache': planning.cache_bytes(
-            sizes, max(1, at_once // mesh['data']), tokens, dtype
+        'logits': max(
+            planning.logits_bytes(sizes, rows, targets, mesh)
+            for rows, _, targets in shapes
+        ),
+        'generation cache': max(
+            (
+                planning.cache_bytes(sizes, rows, length + tokens, dtype)
+                for rows, length, _ in generated(config, traffic.queries)
+            ),
+            default=0.0,
         )
-        / min(mesh['model'], sizes.num_kv_heads),
+        / mesh['data'],
     }
+
+
+def needed(memory: Mapping[str, float]) -> float:
+    """Bytes at the worst moment: text is generated when nothing trains."""
+    training = memory['activations'] + memory['logits']
+    always = memory['base'] + memory['bank and optimizers']
+    return always + max(training, memory['generation cache'])
 
 
 def _scored_epochs(p) -> list[int]:

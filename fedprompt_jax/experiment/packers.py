@@ -16,13 +16,11 @@ from fedprompt_jax.data.sampling import (
 from fedprompt_jax.data.shapes import choose_shapes
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import choices
+from fedprompt_jax.experiment import planning
 from fedprompt_jax.experiment.data import FederatedData
 from fedprompt_jax.models.sizes import block_params, target_params
 from fedprompt_jax.peft.tuned import TunedModel
 
-# Attention takes so much longer than matrix products of as many operations
-# (SmolLM2 on CPU, rows of 128 and of 336 tokens; see benchmarks/RESULTS.md).
-ATTENTION = 2.4
 SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
 EXAMPLES = 4096  # and most examples in them, beyond the first batch
 TRAINING_SHARES = (0.5, 1.0)
@@ -39,10 +37,12 @@ def of_training(
 ) -> Packer:
     """For both stages of training; `runs` are computed as one bank."""
     cohorts, epochs = training_batches(config, data, population)
-    batches = [_side_by_side(batch, runs) for batch in [*cohorts, *epochs]]
+    alone = [*cohorts, *epochs]
+    batches = [_side_by_side(batch, runs) for batch in alone]
+    batches += alone if runs > 1 else []  # of those that are left at the end
     used = np.concatenate([data.population.order, *data.held_out.train])
     longest = _longest(data.store, used, data.store.target_lengths[used])
-    return choose(config, model, batches, longest, TRAINING_SHARES)
+    return choose(config, model, batches, longest, training=True)
 
 
 def training_batches(
@@ -81,7 +81,7 @@ def of_evaluation(
     """For the losses of what is scored."""
     batches, used = evaluation_batches(data)
     longest = _longest(data.store, used, data.store.scored_lengths[used])
-    return choose(config, model, batches, longest, EVALUATION_SHARES)
+    return choose(config, model, batches, longest, training=False)
 
 
 def evaluation_batches(
@@ -128,21 +128,24 @@ def choose(
     model: TunedModel,
     batches: Sequence[Sequence[Example]],
     longest: tuple[int, int],
-    shares: tuple[float, ...],
+    training: bool,
 ) -> Packer:
     """choose_shapes for a run's model; see there for the arguments."""
     sizes = model.transformer.config
     block, layers = block_params(sizes), sizes.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
+    # What a product goes back once for, attention does 2.5 times.
+    back = (1 + planning.ATTENTION_BACK) / 2 if training else 1.0
+    attention = planning.ATTENTION * back
     return choose_shapes(
         batches,
         longest,
         model.packer(),
-        attention_scale=block / (2 * heads * ATTENTION),
+        attention_scale=block / (2 * heads * attention),
         target_cost=target_params(sizes) / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
-        shares=shares,
+        shares=TRAINING_SHARES if training else EVALUATION_SHARES,
     )
 
 

@@ -5,7 +5,7 @@ same with everything that a packed grid computes besides: padding, prompts,
 attention scores, and what the backward pass computes again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 import math
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.experiment.chips import Chip
-from fedprompt_jax.experiment.packers import ATTENTION
 from fedprompt_jax.federated.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.sizes import (
@@ -22,6 +21,12 @@ from fedprompt_jax.models.sizes import (
     target_params,
 )
 from fedprompt_jax.models.token_loss import CHUNK
+
+# Attention takes so much longer than products of as many operations, and goes
+# back so often for once forward (SmolLM2 on CPU, rows of 128 and of 336 tokens;
+# see benchmarks/RESULTS.md).
+ATTENTION = 1.4
+ATTENTION_BACK = 2.5
 
 
 class Work(NamedTuple):
@@ -58,11 +63,25 @@ def forward(sizes: ModelConfig, rows: int, length: int, targets: int) -> Work:
 
 
 def gradient(
-    sizes: ModelConfig, rows: int, length: int, targets: int, remat: bool
+    sizes: ModelConfig,
+    rows: int,
+    length: int,
+    targets: int,
+    remat: bool = False,
+    whole: bool = False,
 ) -> Work:
-    """Forward and backward; a frozen base has no gradient of its own."""
+    """Forward and backward of a grid.
+
+    A product with the base goes back once, to its input, and a second time to
+    the base where the whole model trains; attention's two products go back
+    twice, after the scores have been computed again. With remat all of it
+    goes forward twice.
+    """
     once = forward(sizes, rows, length, targets)
-    return once.times(3 if remat else 2)
+    return Work(
+        once.products * (2 + remat + whole),
+        once.attention * (1 + ATTENTION_BACK + remat),
+    )
 
 
 def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
@@ -72,21 +91,6 @@ def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
     """
     rate = chip.flops[dtype] * chip.share * chips
     return 2 * (work.products + ATTENTION * work.attention) / rate
-
-
-def grids_seconds(
-    sizes: ModelConfig,
-    shapes: Iterable[tuple[int, int, int]],
-    chip: Chip,
-    dtype: str,
-    remat: bool = False,
-    chips: int = 1,
-) -> float:
-    """Of the gradients of grids of (rows, length, targets)."""
-    return sum(
-        seconds(gradient(sizes, *shape, remat), chip, dtype, chips)
-        for shape in shapes
-    )
 
 
 def base_bytes(
@@ -106,19 +110,23 @@ def kept_bytes(
     rows: int,
     length: int,
     dtype: str,
-    remat: bool,
+    remat: bool = False,
+    whole: bool = False,
     model: int = 1,
 ) -> float:
     """What the forward pass of a grid keeps for the backward pass.
 
     Of a token and layer: the arguments of two norms, gate and up, queries,
     keys and values (see models/layers.py, recomputed); with remat the hidden
-    state alone, and all of one layer at a time. `model` chips share all but
-    the hidden states.
+    state alone, and all of one layer at a time. Where the whole model trains,
+    what its kernels multiply as well. `model` chips share all but the hidden
+    states.
     """
     c = sizes.reader
     inner = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
-    layer = 2 * c.width + ((1 + c.gated) * c.mlp_width + inner) / model
+    wide = (1 + c.gated) * c.mlp_width + inner
+    wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
+    layer = (2 + 2 * whole) * c.width + wide / model
     of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
     # f32: scores, probabilities and their gradients, of one layer.
     scores = 4 * c.num_heads * length * 4 / model
@@ -126,9 +134,17 @@ def kept_bytes(
     return rows * length * (of_token * size + scores)
 
 
-def logits_bytes(sizes: ModelConfig, rows: int, targets: int) -> float:
-    """Logits of a chunk of targets, and their gradient, f32."""
-    return 2.0 * min(rows * targets, max(CHUNK, rows)) * sizes.vocab_size * 4
+def logits_bytes(
+    sizes: ModelConfig, rows: int, targets: int, mesh: Mapping[str, int]
+) -> float:
+    """Logits of a chunk of targets on one chip, and their gradient, f32.
+
+    rows are those of the whole grid; see models/token_loss.py.
+    """
+    columns = min(targets, max(1, CHUNK // rows))
+    cut_by = mesh['model'] if sizes.vocab_size % mesh['model'] == 0 else 1
+    own = rows / mesh['data'] * columns * sizes.vocab_size / cut_by
+    return 2.0 * own * 4
 
 
 def cache_bytes(

@@ -4,6 +4,7 @@ HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN mean what they
 mean to every other program.
 """
 
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import re
@@ -50,6 +51,17 @@ def download(spec: str) -> Path:
     cache is enough if it is complete. Raises ValueError with what was tried
     and the fix.
     """
+    name, folder = _fetch(spec, _FILES)
+    return _checked(spec, name, folder)
+
+
+def download_config(spec: str) -> Path:
+    """A folder of a hub name in the local cache that has its config.json."""
+    name, folder = _fetch(spec, _FILES[:1])
+    return _with_config(spec, name, folder)
+
+
+def _fetch(spec: str, files: Sequence[str]) -> tuple[HubName, Path]:
     name = parse(spec)
     if name is None:
         raise ValueError(f'model {spec!r} is not a name on the hub.')
@@ -60,7 +72,7 @@ def download(spec: str) -> Path:
         folder = huggingface_hub.snapshot_download(
             name.repository,
             revision=name.revision,
-            allow_patterns=list(_FILES),
+            allow_patterns=list(files),
         )
     except errors.GatedRepoError as error:
         raise ValueError(
@@ -82,17 +94,23 @@ def download(spec: str) -> Path:
         raise  # the hub's own words on a name
     except Exception as error:  # proxies, sockets, HTTP: no common class
         raise ValueError(_unreachable(spec, name, error)) from error
-    return _checked(spec, name, Path(folder))
+    return name, Path(folder)
 
 
-def _checked(spec: str, name: HubName, folder: Path) -> Path:
-    """The folder, if it has what a model needs."""
+def _with_config(spec: str, name: HubName, folder: Path) -> Path:
+    """The folder, if it has a config."""
     if not (folder / 'config.json').exists():
         raise ValueError(
             f'model {spec!r}: {folder} has no config.json. If {_page(name)} '
             f'has one: hf download {name.repository} --force-download; else '
             'it is no model of transformers.'
         )
+    return folder
+
+
+def _checked(spec: str, name: HubName, folder: Path) -> Path:
+    """The folder, if it has what a model needs."""
+    _with_config(spec, name, folder)
     needed = {
         'model.safetensors': 'model*.safetensors*',
         'tokenizer.json': 'tokenizer.[jm]*',  # or tokenizer.model
