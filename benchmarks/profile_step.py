@@ -1,10 +1,10 @@
 """Where the time of one packed gradient goes, by part of the model.
 
-    python -m benchmarks.profile_step [--clients=8 --batch=8] [--data=DIR]
-        [--ops=20] [--json]
+    python -m benchmarks.profile_step [--rows=12 --length=336 --targets=112]
+        [--data=DIR] [--ops=20] [--json]
 
-The sizes are those of cohort_step, whose flags this takes. The gradient of
-one grid is traced by jax.profiler; each operation of XLA goes to the part of
+A grid of that shape, full of examples of cohorts of --clients x --batch. Its
+gradient is traced by jax.profiler; each operation of XLA goes to the part of
 the model that its metadata names, forward or backward. Operations may run at
 the same time, so that shares are of their sum.
 """
@@ -20,11 +20,14 @@ from absl import app, flags
 
 from benchmarks import children, cohort_step
 
+_ROWS = flags.DEFINE_integer('rows', 12, 'R.')
+_ROW_LENGTH = flags.DEFINE_integer('length', 336, 'L.')
+_TARGETS = flags.DEFINE_integer('targets', 112, 'K.')
 _OPS = flags.DEFINE_integer('ops', 0, 'Show so many of the slowest operations.')
 
 # The first that is found in the name of an operation counts.
 PARTS = (
-    ('logits and loss', r'/logits/|logsumexp|log_softmax|take_along_axis'),
+    ('logits and loss', r'logits|logsumexp|take_along_axis'),
     ('MLP', r'/mlp/'),
     ('queries, keys, values', r'/(query|key|value|qkv)/'),
     ('attention output', r'/attention/output/'),
@@ -67,6 +70,7 @@ def trace() -> tuple[float, Counter, dict[str, str]]:
     import jax
 
     from fedprompt_jax.data.examples import token_weights
+    from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.experiment import build
     from fedprompt_jax.federated.packed import grid_gradients
     from fedprompt_jax.federated.server import replicate
@@ -75,12 +79,17 @@ def trace() -> tuple[float, Counter, dict[str, str]]:
     folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
     simulation = experiment.simulation
-    examples = experiment.cohort(0).steps[0]
+    shape = Shape(_ROW_LENGTH.value, _TARGETS.value, (_ROWS.value,))
+    examples = [
+        example
+        for number in range(8)
+        for example in experiment.cohort(number).steps[0]
+        if shape.holds(example, config.prompt.length)
+    ]
     weights = token_weights(examples, 'token')
-    grids = simulation.packer.pack(examples, weights)
-    largest = simulation.put(max(grids, key=lambda g: g.tokens.size))
-    bank = replicate(experiment.params, len({e.owner for e in examples}))
-    args = (experiment.model, simulation.base, bank, largest)
+    grid, *_ = experiment.model.packer(shape).pack(examples, weights)
+    bank = replicate(experiment.params, config.clients_per_round)
+    args = (experiment.model, simulation.base, bank, simulation.put(grid))
     lowered = grid_gradients.lower(*args)
     names = operation_names(lowered.compile().as_text())
     jax.block_until_ready(grid_gradients(*args))
@@ -140,7 +149,8 @@ def part_of(name: str) -> str:
 def table(rows: list[dict], seconds: float) -> str:
     """The same for people."""
     lines = [
-        f'one gradient of {1e3 * seconds:.0f} ms',
+        f'one gradient of {_ROWS.value} x {_ROW_LENGTH.value} tokens: '
+        f'{1e3 * seconds:.0f} ms',
         f'{"":24} {"forward ms":>11} {"backward ms":>12} {"share":>7}',
     ]
     for row in rows:

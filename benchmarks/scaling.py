@@ -9,6 +9,7 @@ machine's cores, so that what shows is the cost of cutting, not a speed-up.
 Losses are compared before any time is reported.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 import json
 import os
 import re
@@ -73,20 +74,21 @@ def both(given: list[str]) -> dict[str, Any]:
         free.bind(('localhost', 0))
         port = free.getsockname()[1]
     command = [sys.executable, '-m', __spec__.name, *given, '--part=2']
-    started = [
-        subprocess.Popen(
-            [*command, f'--process={i}', f'--port={port}'],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+
+    def run(process: int) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [*command, f'--process={process}', f'--port={port}'],
+            capture_output=True,
             text=True,
+            check=False,
         )
-        for i in range(2)
-    ]
-    ends = [p.communicate() for p in started]
-    for process, (_, errors) in zip(started, ends, strict=True):
-        if process.returncode:
-            raise RuntimeError(f'{TWO} failed:\n{errors[-3000:]}')
-    return json.loads(ends[0][0].splitlines()[-1])
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(run, range(2)))
+    for end in ends:
+        if end.returncode:
+            raise RuntimeError(f'{TWO} failed:\n{end.stderr[-3000:]}')
+    return json.loads(ends[0].stdout.splitlines()[-1])
 
 
 def measure(devices: str) -> dict[str, Any]:

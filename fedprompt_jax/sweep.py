@@ -4,15 +4,17 @@
         --config=configs/fedavg_adam.py [--config.KEY=VALUE ...] \\
         [--workdir=DIR] [--together=8]
     python -m fedprompt_jax.sweep ... --commands=shell|slurm|jobset
+    python -m fedprompt_jax.sweep ... --table
 
 The runs follow each other, and share the loaded model, the tokens and what is
 compiled; with --together=N, N of them are computed as one bank. Each leaves a
 run folder in --workdir; the table and sweep.csv gather them. The same command
-goes on where it stopped.
+goes on where it stopped; --table shows what other machines have run.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
 import logging
+import os
 from pathlib import Path
 import sys
 import time
@@ -41,7 +43,11 @@ _COMMANDS = flags.DEFINE_enum(
     'commands', None, commands.KINDS, 'Print these and run nothing.'
 )
 
-OWN = ('sweep', 'workdir', 'together', 'commands')
+_TABLE = flags.DEFINE_bool(
+    'table', False, 'Show the runs that are complete, and run nothing.'
+)
+
+OWN = ('sweep', 'workdir', 'together', 'commands', 'table', 'notable')
 _LOG = logging.getLogger('fedprompt_jax')
 
 
@@ -60,36 +66,59 @@ def main(argv: list[str]) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        sys.exit('\ninterrupted; the same command goes on where it stopped.')
+        text = '\ninterrupted; the same command goes on where it stopped.'
+        print(text, file=sys.stderr, flush=True)
+        os._exit(1)  # the threads of a bank are still at work
 
 
 def _sweep() -> None:
     config, file = _CONFIG.value, Path(_SWEEP.value or '')
-    found = points.read(file, config)
+    runs_here = not (_COMMANDS.value or _TABLE.value)
+    found = points.read(file, config, files=runs_here)
     name = f'{file.stem}-{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'sweeps/{name}')
     if _COMMANDS.value:
-        shared = list(without(sys.argv[1:], OWN))
+        shared = list(commands.without(sys.argv[1:], OWN))
         for line in commands.lines(_COMMANDS.value, found, workdir, shared):
             print(line)
         return
+    folders = [workdir / point.name for point in found]
+    if _TABLE.value:
+        ends = [table.status(folder) for folder in folders]
+        print(table.write(workdir, found, folders, ends))
+        return
+    began, kept = time.perf_counter(), Kept()
     size = _TOGETHER.value
     groups = [found[i : i + size] for i in range(0, len(found), size)]
-    faults = [f for g in groups if len(g) > 1 for f in bank.faults(g)]
-    if faults:
-        raise ValueError('\n'.join(faults))
-    began, kept = time.perf_counter(), Kept()
-    told: list[str] = []
+    _check(groups, kept)
+    ends = []
     for group in groups:
         names = ' '.join(point.name for point in group)
-        print(f'{len(told) + 1} of {len(found)}: {names}', file=sys.stderr)
-        told += _run(group, workdir, kept)
-    folders = [workdir / point.name for point in found]
-    rows = table.rows(found, folders, told)
-    (workdir / 'sweep.csv').write_text(table.as_csv(rows), 'utf-8')
-    print(table.text_table(found, rows))
+        print(f'{len(ends) + 1} of {len(found)}: {names}', file=sys.stderr)
+        ends += _run(group, workdir, kept)
+        later = [table.status(folder) for folder in folders[len(ends) :]]
+        text = table.write(workdir, found, folders, [*ends, *later])
+    print(text)
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
-    print(f'Run folders and sweep.csv: {workdir}')
+    print(f'Run folders and {table.FILE}: {workdir}')
+
+
+def _check(groups: list[list[Point]], kept: Kept) -> None:
+    """Raises ValueError with what would stop a run of these, hours from now."""
+    from fedprompt_jax.experiment import build
+
+    faults = [f for g in groups if len(g) > 1 for f in bank.faults(g)]
+    for point in itertools.chain.from_iterable(groups) if not faults else ():
+        try:
+            build.load_data(point.config, _cache_dir(), kept)
+        except ValueError as error:
+            faults.append(f'{point.name}: {error}')
+    if faults:
+        raise ValueError('\n'.join(faults))
+
+
+def _cache_dir() -> Path:
+    return Path(_CACHE_DIR.value).expanduser()
 
 
 def _run(group: list[Point], workdir: Path, kept: Kept) -> list[str]:
@@ -99,34 +128,21 @@ def _run(group: list[Point], workdir: Path, kept: Kept) -> list[str]:
       Preempted, ValueError: see experiment.run; of the first run that did.
     """
     folders = [workdir / point.name for point in group]
-    cache_dir = Path(_CACHE_DIR.value).expanduser()
     ends: list[BaseException | None] = [None]
     if len(group) > 1:
         with preemption.Preemption() as asked:
-            ends = bank.run(group, folders, cache_dir, kept, asked)
+            ends = bank.run(group, folders, _cache_dir(), kept, asked)
     else:
         try:
-            run_lib.execute(group[0].config, folders[0], cache_dir, kept)
+            run_lib.execute(group[0].config, folders[0], _cache_dir(), kept)
         except FloatingPointError as error:
             ends = [error]
     told = []
     for end in ends:
         if end is not None and not isinstance(end, FloatingPointError):
             raise end
-        told.append('complete' if end is None else f'diverged: {end}')
+        told.append(table.COMPLETE if end is None else f'diverged: {end}')
     return told
-
-
-def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
-    """Arguments but the flags of these names, as --name=value or --name v."""
-    rest = iter(argv)
-    for argument in rest:
-        name, equals, _ = argument.lstrip('-').partition('=')
-        if argument.startswith('-') and name in names:
-            if not equals:
-                next(rest, None)
-        else:
-            yield argument
 
 
 if __name__ == '__main__':

@@ -60,7 +60,8 @@ def test_generation(flags):
 
 
 def test_where_the_time_of_a_step_goes(flags):
-    result = run('profile_step', *flags, '--clients=2', '--batch=2')
+    shape = '--rows=4', '--length=64', '--targets=32'
+    result = run('profile_step', *flags, *shape, '--clients=2', '--batch=2')
     parts = {row['part']: row for row in result['parts']}
     assert sum(row['share'] for row in parts.values()) == pytest.approx(1)
     for part in ('MLP', 'attention scores', 'logits and loss'):

@@ -1,6 +1,7 @@
 """The data of an experiment: token store, training population, test clients."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 from ml_collections import config_dict
@@ -78,7 +79,7 @@ def load(
     c = config.data
     source, store = kept.get(
         'tokens',
-        (c.to_json(), tokenizer.fingerprint, sizes.objective, cache_dir),
+        (_read_of(c), tokenizer.fingerprint, sizes.objective, cache_dir),
         lambda: _open(config, tokenizer, sizes, cache_dir),
     )
     dropped: dict[str, tuple[str, ...]] = {}
@@ -121,6 +122,12 @@ def load(
             *data_checks.truncated(store),
         ],
     )
+
+
+def _read_of(c: config_dict.ConfigDict) -> str:
+    """All of config.data but what is done with instances once they are read."""
+    done = ('partition', 'dirichlet_alpha', 'client_size')
+    return json.dumps({k: v for k, v in c.items() if k not in done})
 
 
 def _open(config, tokenizer, sizes, cache_dir: Path):

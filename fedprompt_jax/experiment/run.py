@@ -156,7 +156,7 @@ def execute(
         parameters=parameters,
         starts=[*run.info.get('starts', []), _now()],
     )
-    for warning in [*data.warnings, *_languages(data)]:
+    for warning in [*data.warnings, *_languages(data), *_shared(member)]:
         _LOG.warning(warning)
         run.warn(warning)
     stages = {
@@ -187,16 +187,35 @@ def execute(
         run.update_info(
             chosen_round=rounds,
             seconds=time.perf_counter() - began,
-            peak_memory_gb=_peak_memory(),
-            compilations={
-                'count': compilations.count,
-                'seconds': round(compilations.seconds, 1),
-            },
+            **_used(compilations, member),
         )
         run.update_info(finished=_now())
         page.write(run.path)
         run.update_info(complete=True)
     return True
+
+
+def _shared(member: Member | None) -> list[str]:
+    """Says whose seconds a run's are, where they are not its own."""
+    if member is None:
+        return []
+    return [
+        f'One of {member.meeting.size} runs that were computed as one bank: '
+        'its seconds are those of all of them.'
+    ]
+
+
+def _used(compilations, member: Member | None) -> dict[str, Any]:
+    """What the process used; of a run of several, that they were several."""
+    if member is not None:
+        return {'together': member.meeting.size}
+    return {
+        'peak_memory_gb': _peak_memory(),
+        'compilations': {
+            'count': compilations.count,
+            'seconds': round(compilations.seconds, 1),
+        },
+    }
 
 
 def _languages(data) -> list[str]:

@@ -85,9 +85,9 @@ def train(
         total=config.rounds,
         disable=not run.shows,
     )
+    began = time.perf_counter()  # of a round: with the wait for its cohort
     for number, cohort in bar:
         # 1. The round.
-        began = time.perf_counter()
         server, metrics = experiment.algorithm.round(stage.server, cohort)
         metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
         _require_finite(server, number, run)
@@ -121,6 +121,7 @@ def train(
             save(checkpoints, run, stage)
         if stop:
             raise stopped('round', number + 1)
+        began = time.perf_counter()
     return stage
 
 

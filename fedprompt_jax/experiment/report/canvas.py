@@ -4,6 +4,7 @@ from collections.abc import Callable
 import io
 import os
 from pathlib import Path
+import threading
 from typing import Any
 
 # Okabe and Ito's palette: told apart by colour-blind readers.
@@ -27,6 +28,8 @@ _STYLE = {
     'text.color': INK,
 }
 
+_ONE_AT_A_TIME = threading.Lock()  # matplotlib has one style for all threads
+
 
 def draw(
     folder: str | Path,
@@ -42,7 +45,7 @@ def draw(
     import matplotlib.style
 
     png = io.BytesIO()
-    with matplotlib.style.context(['default', _STYLE]):
+    with _ONE_AT_A_TIME, matplotlib.style.context(['default', _STYLE]):
         # A bare Figure draws with Agg: no display, no state shared with pyplot.
         figure = Figure(figsize=inches, layout='constrained')
         paint(figure)

@@ -3,7 +3,8 @@
 Every run does what it would do alone, writes its own folder and has its own
 optimizers; gradients and scores come from one call of the model for all.
 Rows are packed from all runs' examples, so that results agree with those of
-runs alone up to rounding, and not to the bit.
+runs alone up to rounding, and not to the bit; so do those of a bank that was
+stopped, whose runs may go on from other rounds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import threading
 
 from fedprompt_jax.experiment import run as run_lib
+from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.sweep.points import Point
@@ -29,9 +31,9 @@ def faults(points: Sequence[Point]) -> Iterator[str]:
     """Why these points cannot be one bank."""
     first, *others = points
     for key in ALIKE:
-        value = config_value(first, key)
+        value = lookup(first.config, key)
         for other in others:
-            if config_value(other, key) != value:
+            if lookup(other.config, key) != value:
                 yield (
                     f'config.{key} differs between {first.name!r} and '
                     f'{other.name!r}, and runs of one bank share it; use '
@@ -45,14 +47,6 @@ def faults(points: Sequence[Point]) -> Iterator[str]:
         )
     if first.config.peft == 'full':
         yield "config.peft='full' has a bank of one; use --together=1."
-
-
-def config_value(point: Point, key: str):
-    """A key's value as plain Python."""
-    value = point.config
-    for part in key.split('.'):
-        value = value[part]
-    return value.to_dict() if hasattr(value, 'to_dict') else value
 
 
 def run(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 import copy
 from pathlib import Path
-import re
 import shlex
 from typing import Any
 
@@ -44,20 +43,41 @@ def lines(
     if kind == 'slurm':
         yield from _slurm(every, workdir)
     else:
+        if not workdir.is_absolute():
+            raise ValueError(
+                f'--workdir={workdir} must be where the pods have their '
+                'volume, such as /folders/sweeps, for --commands=jobset.'
+            )
         template = yaml.safe_load(JOBSET.read_text('utf-8'))
-        for point, own in zip(points, every, strict=True):
+        for number, own in enumerate(every):
             yield '---'
-            yield yaml.safe_dump(_jobset(template, point, own)).rstrip()
+            yield yaml.safe_dump(_jobset(template, number, own)).rstrip()
 
 
 def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
     """The flags of main.py for a point."""
     own = [f'--config.{key}={value}' for key, value in point.overrides.items()]
-    return [*flags, *own, f'--workdir={workdir / point.name}']
+    # ml_collections adds up tuples that are given twice.
+    rest = without(flags, [f'config.{key}' for key in point.overrides])
+    return [*rest, *own, f'--workdir={workdir / point.name}']
+
+
+def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    """Arguments but the flags of these names, as --name=value or --name v."""
+    rest = iter(argv)
+    for argument in rest:
+        name, equals, _ = argument.lstrip('-').partition('=')
+        if argument.startswith('-') and name in names:
+            if not equals:
+                next(rest, None)
+        else:
+            yield argument
 
 
 def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
     """A file with a line of flags a run, and the array that reads it."""
+    if any('\n' in flag for own in every for flag in own):
+        raise ValueError('--commands=slurm: no flag may hold a line break.')
     file = shlex.quote(str(workdir / 'flags.txt'))
     yield f'mkdir -p {shlex.quote(str(workdir))}'
     yield f"cat > {file} <<'END'"
@@ -69,11 +89,18 @@ def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
     )
 
 
-def _jobset(template: Any, point: Point, flags: Sequence[str]) -> Any:
+def _jobset(template: Any, number: int, flags: Sequence[str]) -> Any:
+    """The shipped JobSet with other flags; its cache stays, unless told."""
     made = copy.deepcopy(template)
-    name = re.sub(r'[^a-z0-9]+', '-', point.name.lower()).strip('-')
-    made['metadata']['name'] = f'fedprompt-{name}'[:40].strip('-')
+    made['metadata']['name'] += f'-{number}'
     (job,) = made['spec']['replicatedJobs']
     pod = job['template']['spec']['template']['spec']
-    pod['containers'][0]['args'] = ['--distributed', *flags]
+    (container,) = pod['containers']
+    shared = [
+        argument
+        for argument in container['args']
+        if argument.startswith('--cache_dir')
+        and not any(flag.startswith('--cache_dir') for flag in flags)
+    ]
+    container['args'] = ['--distributed', *shared, *flags]
     return made

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 import copy
-import importlib.util
+import importlib.machinery
 from pathlib import Path
 import re
+import types
 from typing import Any, NamedTuple
 
 from ml_collections import config_dict
@@ -26,12 +27,15 @@ class Point(NamedTuple):
     config: config_dict.ConfigDict
 
 
-def read(path: Path, config: config_dict.ConfigDict) -> list[Point]:
+def read(
+    path: Path, config: config_dict.ConfigDict, files: bool = True
+) -> list[Point]:
     """The points that a sweep's file yields.
 
     Args:
       path: a Python file with points(), which yields dicts of overrides.
       config: what is overridden.
+      files: also check that data and models are here.
 
     Raises:
       ValueError: the file, or the config of a point, is at fault; all faults
@@ -43,7 +47,7 @@ def read(path: Path, config: config_dict.ConfigDict) -> list[Point]:
         where = f'{path}: point {number}, {overrides!r}: '
         try:
             point = _point(overrides, config)
-            config_lib.check(point.config)
+            config_lib.check(point.config, files=files)
         except (ValueError, TypeError) as error:
             faults.append(f'{where}{error}')
             continue
@@ -63,19 +67,19 @@ def _overrides(path: Path) -> Iterator[Any]:
             f'--sweep={path} does not exist; give a Python file such as '
             'configs/sweeps/learning_rates.py.'
         )
-    spec = importlib.util.spec_from_file_location('sweep', path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    loader = importlib.machinery.SourceFileLoader('sweep', str(path))
+    module = types.ModuleType('sweep')
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
+        if callable(getattr(module, 'points', None)):
+            yield from module.points()
+            return
     except Exception as error:  # whatever the user's file raises
         raise ValueError(f'{path}: {type(error).__name__}: {error}') from error
-    if not callable(getattr(module, 'points', None)):
-        raise ValueError(
-            f'{path} has no function points(); it yields dicts such as '
-            "{'client.learning_rate': 0.1}."
-        )
-    yield from module.points()
+    raise ValueError(
+        f'{path} has no function points(); it yields dicts such as '
+        "{'client.learning_rate': 0.1}."
+    )
 
 
 def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
@@ -84,7 +88,12 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
     config = copy.deepcopy(config)
     for key, value in overrides.items():
         try:
-            config_lib.lookup(config, key)
+            now = config_lib.lookup(config, key)
+            if value is None or isinstance(now, config_dict.ConfigDict):
+                raise ValueError(
+                    f'{key}={value!r}: a key and its value are needed, such '
+                    "as 'client.learning_rate': 0.1."
+                )
             config.update_from_flattened_dict({key: value})
         except (KeyError, AttributeError) as error:
             told = ' '.join(str(error.args[0]).split())

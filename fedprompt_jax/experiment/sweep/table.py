@@ -11,16 +11,19 @@ import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment.report import records, summary
+from fedprompt_jax.experiment.report.canvas import write_whole
 from fedprompt_jax.experiment.sweep.points import Point, name_of
 
+FILE = 'sweep.csv'
+COMPLETE = 'complete'
 CONFIDENCE = 0.95
 # What the printed table shows of the scores in sweep.csv.
 SHOWN = {
     'validation.rouge_l': 'valid. ROUGE-L',
     'validation.loss': 'valid. loss',
-    'global.local.rouge_l': 'global, local',
-    'personalized.local.rouge_l': 'pers., local',
-    'personalized.global.rouge_l': 'pers., global',
+    'global.local.rouge_l': 'local, before',
+    'personalized.local.rouge_l': 'local, after',
+    'personalized.global.rouge_l': 'global, after',
 }
 
 
@@ -73,15 +76,34 @@ def scores(folder: Path) -> dict[str, float]:
     return found
 
 
+def status(folder: Path) -> str:
+    """Whether a run is complete, by what it left."""
+    done = records.read_json(folder, 'run.json').get('complete')
+    return COMPLETE if done else 'not complete'
+
+
+def write(
+    workdir: Path,
+    points: Sequence[Point],
+    folders: Sequence[Path],
+    told: Sequence[str],
+) -> str:
+    """Writes WORKDIR/sweep.csv, whole or not at all; returns the table."""
+    found = rows(points, folders, told)
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_whole(workdir / FILE, as_csv(found).encode())
+    return text_table(points, found)
+
+
 def rows(
     points: Sequence[Point], folders: Sequence[Path], told: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """A row a run: its name, what it overrides, how it ended, its scores."""
+    """A row a run: what it overrides, its folder, how it ended, its scores."""
     found = []
     for point, folder, how in zip(points, folders, told, strict=True):
-        own = scores(folder) if how == 'complete' else {}
+        own = scores(folder) if how == COMPLETE else {}
         found.append(
-            {'name': point.name, 'status': how, **point.overrides, **own}
+            {**point.overrides, 'point': point.name, 'status': how, **own}
         )
     return found
 
@@ -106,7 +128,7 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
     head = ''.join(f'{title:>17}' for title in SHOWN.values())
     lines = [f'{"":{width}}{"runs":>6}{head}']
     for name, own in groups.items():
-        done = [row for row in own if row['status'] == 'complete']
+        done = [row for row in own if row['status'] == COMPLETE]
         cells = (
             _show(interval([row.get(key, math.nan) for row in done]))
             for key in SHOWN
@@ -117,13 +139,15 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
         )
     lines += [
         '',
-        'ROUGE-L x 100. Mean over runs of other seeds ± half the 95 % interval '
-        "(Student's t).",
+        'ROUGE-L x 100: of validation clients, and of test clients before and '
+        'after',
+        'personalization. Mean over complete runs of other seeds ± half the '
+        "95 % interval\n(Student's t).",
     ]
     lines += [
-        f'{row["name"]}: {row["status"]}'
+        f'{row["point"]}: {row["status"]}'
         for row in found
-        if row['status'] != 'complete'
+        if row['status'] != COMPLETE
     ]
     return '\n'.join(lines)
 
