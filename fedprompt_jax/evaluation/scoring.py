@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 import copy
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -59,6 +59,19 @@ class Scores(NamedTuple):
     target_tokens: np.ndarray
     output_tokens: np.ndarray
     choice_losses: Sequence[np.ndarray] = ()
+
+
+class Scorer(Protocol):
+    """What scores prompts: an Evaluator, or one of several runs (merged.py)."""
+
+    @property
+    def store(self) -> TokenStore: ...
+
+    def bare(self) -> tuple['Scorer', Params]: ...
+
+    def score(
+        self, bank, requests: Sequence[Request], progress: str = ''
+    ) -> Scores: ...
 
 
 class Evaluator(NamedTuple):

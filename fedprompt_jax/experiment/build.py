@@ -14,7 +14,7 @@ from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.merged import MergedEvaluator
-from fedprompt_jax.evaluation.scoring import Evaluator
+from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import packers
 from fedprompt_jax.experiment.kept import Kept
@@ -49,7 +49,7 @@ class Experiment:
       population: training clients as the algorithm sees them.
       pooled: whether that is all data as one client.
       simulation: how cohorts are computed.
-      evaluator: scores prompts; an Evaluator, or one of several runs.
+      evaluator: scores prompts.
       algorithm: stage 1.
       model: the language model and the kind of what is trained.
       params: that before any training.
@@ -64,7 +64,7 @@ class Experiment:
     population: Any
     pooled: bool
     simulation: Simulation
-    evaluator: Evaluator | MergedEvaluator
+    evaluator: Scorer
     algorithm: Algorithm
     model: TunedModel
     params: Any

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from fedprompt_jax.evaluation.scoring import (
-    Evaluator,
     Request,
+    Scorer,
     Scores,
     mean_loss,
 )
@@ -14,7 +14,7 @@ from fedprompt_jax.experiment.data import HeldOut
 
 
 def score_prompts(
-    evaluator: Evaluator,
+    evaluator: Scorer,
     held_out: HeldOut,
     bank,
     shared: bool,
@@ -80,7 +80,7 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 
 
 def prediction(
-    evaluator: Evaluator, scores: Scores, i: int, instance: int
+    evaluator: Scorer, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
     """What the model answered to one instance, and what that is worth."""
     record = evaluator.store.record(instance)

@@ -31,21 +31,22 @@ class MergedSimulation(PackedSimulation):
 
     def __init__(self, own: PackedSimulation, member: Member) -> None:
         super().__init__(own.model, own.base, own.packer, own.loss, own.put)
-        self._own, self._member = own, member
+        self._member = member
 
     def gradients(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
         """See PackedSimulation.gradients."""
-        request = _Request(self._own, bank, examples, isolate)
+        request = _Request(self, bank, examples, isolate)
         return self._member.ask(('gradients', isolate), _gradients, request)
 
 
 def _gradients(requests: Sequence[_Request]) -> list[tuple[jax.Array, Any]]:
-    own, *others = (r.simulation for r in requests)
-    if others:
-        packer = widest([r.simulation.packer for r in requests])
-        own = PackedSimulation(own.model, own.base, packer, own.loss, own.put)
+    one = requests[0].simulation
+    packer = widest([r.simulation.packer for r in requests])
+    all_in_one = PackedSimulation(
+        one.model, one.base, packer, one.loss, one.put
+    )
     banks = [r.bank for r in requests]
     bank, starts = side_by_side(banks)
     examples = [
@@ -53,7 +54,7 @@ def _gradients(requests: Sequence[_Request]) -> list[tuple[jax.Array, Any]]:
         for r, start in zip(requests, starts, strict=True)
         for e in r.examples
     ]
-    found = own.gradients(bank, examples, requests[0].isolate)
+    found = all_in_one.gradients(bank, examples, requests[0].isolate)
     ends = [*starts[1:], starts[-1] + num_owners(banks[-1])]
     return [
         jax.tree.map(lambda x, a=a, b=b: x[a:b], found)
