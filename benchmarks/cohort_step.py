@@ -75,6 +75,7 @@ def make_config(simulation: str):
     """The shipped config with a cohort of these sizes."""
     config = children.make_config()
     config.update({'simulation': simulation, 'local_steps': 1})
+    config.rounds = 300  # row shapes are those of a long run
     config.model.dtype = _DTYPE.value
     config.data.max_target = 64
     config.clients_per_round, config.batch_size = _CLIENTS.value, _BATCH.value

@@ -23,8 +23,11 @@ from fedprompt_jax.peft.tuned import TunedModel
 
 SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
 EXAMPLES = 4096  # and most examples in them, beyond the first batch
-TRAINING_SHARES = (0.5, 1.0)
-EVALUATION_SHARES = (0.25,)  # scores come in bulk: one number of rows serves
+# Numbers of rows to compile for, as quantiles of what batches need. A long run
+# earns back the compilation of more of them; scores come in bulk.
+SHORT_RUN, LONG_RUN = (0.5, 1.0), (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+LONG = 256  # local steps, from which a run is long
+EVALUATION = (0.25,)
 SLICE = 64  # examples of a batch of the evaluation from which they are
 
 
@@ -137,6 +140,7 @@ def choose(
     # What a product goes back once for, attention does 2.5 times.
     back = (1 + planning.ATTENTION_BACK) / 2 if training else 1.0
     attention = planning.ATTENTION * back
+    long = config.rounds * config.local_steps >= LONG
     return choose_shapes(
         batches,
         longest,
@@ -145,7 +149,7 @@ def choose(
         target_cost=target_params(sizes) / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
-        shares=TRAINING_SHARES if training else EVALUATION_SHARES,
+        shares=(LONG_RUN if long else SHORT_RUN) if training else EVALUATION,
     )
 
 
