@@ -5,7 +5,7 @@
 
 The same weights (SmolLM2-135M), examples, prompts and Adam; each form in a
 process of its own. PEFT takes one client after the other, its batch padded to
-its own longest example. Losses and gradients are compared before any time is
+its own longest example (with --peft_clients=N, the first N of them). Losses and gradients are compared before any time is
 reported. Tokens are those of the examples, and P of each client's prompt:
 neither padding nor a prompt's copies count. A step's useful floating-point
 operations are federated/ledger.py's (4 N a token and its targets' logits);
@@ -34,6 +34,9 @@ _LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
 REPEATS = flags.DEFINE_integer('repeats', 3, 'Steps timed after the first.')
 _DTYPE = flags.DEFINE_string('dtype', 'float32', 'Of packed and vmap.')
 _MAX_TOKENS = flags.DEFINE_integer('max_tokens', 4096, 'Of one call.')
+_PEFT_CLIENTS = flags.DEFINE_integer(
+    'peft_clients', None, 'Let PEFT take the first ones only; all of them.'
+)
 _PARTS = flags.DEFINE_list(
     'parts', ['packed', 'vmap', 'peft_f32', 'peft_bf16'], 'What is measured.'
 )
@@ -162,12 +165,13 @@ def measure_peft(dtype: str) -> dict[str, Any]:
     parameter, start = weight(model), prompt['prompt']
     parameter.data = parameter.data.float()
     parameter.requires_grad_(True)
-    result: dict[str, Any] = {}
+    taken = range(_PEFT_CLIENTS.value or _CLIENTS.value)
+    batches = [[e for e in cohort.steps[0] if e.owner == c] for c in taken]
+    result: dict[str, Any] = {'share': share(cohort.steps[0], batches)}
 
     def step():
         losses, norms = [], []
-        for client in range(_CLIENTS.value):
-            own = [e for e in cohort.steps[0] if e.owner == client]
+        for own in batches:
             parameter.data.copy_(torch.tensor(start))
             optimizer = torch.optim.Adam([parameter], lr=RATE)
             optimizer.zero_grad()
@@ -180,6 +184,16 @@ def measure_peft(dtype: str) -> dict[str, Any]:
 
     times = children.measure(step, REPEATS.value)
     return result | times
+
+
+def share(examples, batches) -> float:
+    """Of the tokens of all examples, prompts included, that batches have."""
+
+    def tokens(examples) -> int:
+        owners = {e.owner for e in examples}
+        return sum(e.num_tokens for e in examples) + _LENGTH.value * len(owners)
+
+    return sum(map(tokens, batches)) / tokens(examples)
 
 
 def initial_prompt(config, width: int) -> np.ndarray:
@@ -203,7 +217,8 @@ def differences(parts: dict[str, dict]) -> dict[str, float]:
         rounded = 'bf16' in other or _DTYPE.value != 'float32'
         tolerances = ROUNDED if rounded else EXACT
         for key, most in zip(('losses', 'grad_norms'), tolerances, strict=True):
-            a, b = (np.array(parts[p][key]) for p in (first, other))
+            b = np.array(parts[other][key])
+            a = np.array(parts[first][key])[: len(b)]
             off = float(np.abs(a - b).max() / np.abs(b).max())
             found[f'{other}_{key}_difference'] = off
             if not off <= most:
@@ -225,8 +240,9 @@ def summarise(parts: dict[str, dict], gemm: float) -> dict[str, Any]:
         'gemm_gflops': gemm / 1e9,
     }
     for name, part in parts.items():
-        found[f'{name}_tokens_per_s'] = ours['tokens'] / part['median_s']
-        found[f'{name}_ceiling_share'] = ours['flops'] / part['median_s'] / gemm
+        whole_s = part['median_s'] / part.get('share', 1.0)
+        found[f'{name}_tokens_per_s'] = ours['tokens'] / whole_s
+        found[f'{name}_ceiling_share'] = ours['flops'] / whole_s / gemm
         found[f'{name}_step_s'] = part['median_s']
         found[f'{name}_first_s'] = part['first_s']
         found[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
