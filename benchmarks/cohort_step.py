@@ -5,12 +5,13 @@
 
 The same weights (SmolLM2-135M), examples, prompts and Adam; each form in a
 process of its own. PEFT takes one client after the other, its batch padded to
-its own longest example (with --peft_clients=N, the first N of them). Losses and gradients are compared before any time is
-reported. Tokens are those of the examples, and P of each client's prompt:
-neither padding nor a prompt's copies count. A step's useful floating-point
-operations are federated/ledger.py's (4 N a token and its targets' logits);
-their rate over that of a matrix product is the share of the ceiling. Beside
-the packed step stands what `python -m fedprompt_jax.plan` would say of it.
+its own longest example (with --peft_clients=N, the first N of them alone).
+Losses and gradients are compared before any time is reported. Tokens are those
+of the examples, and P of each client's prompt: neither padding nor a prompt's
+copies count. A step's useful floating-point operations are
+federated/ledger.py's (4 N a token and its targets' logits); their rate over
+that of a matrix product is the share of the ceiling. Beside the packed step
+stands what `python -m fedprompt_jax.plan` would say of it.
 
 Needs `pip install torch peft` for the last two.
 """
