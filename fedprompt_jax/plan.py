@@ -30,10 +30,10 @@ _CHIP = flags.DEFINE_enum('chip', None, [*chips.CHIPS, chips.CPU], 'Which.')
 _CHIPS = flags.DEFINE_integer('chips', 1, 'How many.', lower_bound=1)
 # Means over 200 of Super-NaturalInstructions' tasks, SmolLM2's tokens.
 _QUERY = flags.DEFINE_integer(
-    'query_tokens', 110, 'Mean, where the data are not here.', lower_bound=1
+    'query_tokens', 61, 'Mean, where the data are not here.', lower_bound=1
 )
 _TARGET = flags.DEFINE_integer(
-    'target_tokens', 14, 'Mean, where the data are not here.', lower_bound=1
+    'target_tokens', 12, 'Mean, where the data are not here.', lower_bound=1
 )
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
 

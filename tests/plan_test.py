@@ -147,7 +147,7 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     assert found['bytes_each_way'] == 10 * 4096 * 4
     c = fedavg_adam.get_config('paper')
     examples = c.clients_per_round * c.local_steps * c.batch_size
-    a_round = 110 + 14  # tokens an example, as the flags assume
+    a_round = 61 + 12  # tokens an example, as the flags assume
     assert found['tokens'] == pytest.approx(examples * a_round, rel=0.1)
     assert 4.0e9 < found['memory']['base'] < 4.1e9  # a quarter of bf16
     assert found['flops'] > found['useful_flops']

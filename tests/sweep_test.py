@@ -298,6 +298,9 @@ def test_a_key_is_given_once(tmp_path):
     config = fedavg_adam.get_config()
     point = points.Point(points.name_of(overrides), overrides, config)
     shared = ['--config.personalization.alphas=(0.5,)', '--config.seed', '3']
+    assert list(commands.without(['--a', '1', '--b', '--c'], ['a', 'b'])) == [
+        '--c'
+    ]
     (line,) = commands.lines('shell', [point], tmp_path, shared)
     assert shlex.split(line)[2:-1] == [
         '--config.seed', '3', '--config.personalization.alphas=(0.25,)'

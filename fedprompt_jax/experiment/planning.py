@@ -43,10 +43,6 @@ class Work(NamedTuple):
     def __add__(self, other: Any) -> 'Work':
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
-    def times(self, n: float) -> 'Work':
-        """The work of n such things."""
-        return Work(n * self.products, n * self.attention)
-
     @property
     def flops(self) -> float:
         """Two a multiply-add."""

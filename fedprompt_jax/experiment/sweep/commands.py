@@ -64,12 +64,16 @@ def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
 
 def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     """Arguments but the flags of these names, as --name=value or --name v."""
-    rest = iter(argv)
-    for argument in rest:
+    value_follows = False
+    for argument in argv:
         name, equals, _ = argument.lstrip('-').partition('=')
-        if argument.startswith('-') and name in names:
-            if not equals:
-                next(rest, None)
+        if argument.startswith('-'):
+            gone = name in names
+            value_follows = gone and not equals
+            if not gone:
+                yield argument
+        elif value_follows:
+            value_follows = False
         else:
             yield argument
 
