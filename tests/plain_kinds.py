@@ -51,7 +51,7 @@ def _target_logits(model, base, params, tokens, at, target):
         base = merged(kind, base, params)
     call = functools.partial(model.transformer.apply, {'params': base})
     x = call(tokens[None], method='embed_tokens')
-    first, past = 0, None
+    first, past = 0, []
     if isinstance(kind, Prompt):
         x = jnp.concatenate([params['prompt'][None], x], axis=1)
         at = at + kind.slots
@@ -59,9 +59,9 @@ def _target_logits(model, base, params, tokens, at, target):
         first = kind.first_position
         flat = flax.traverse_util.flatten_dict(kind.expand(params))
         named = {path[-1]: leaf[:, None] for path, leaf in flat.items()}
-        past = named['prefix_key'], named['prefix_value']
+        past = [(named['prefix_key'], named['prefix_value'])]
     reader = Stack(config.reader)
-    n, before = x.shape[1], 0 if past is None else kind.slots
+    n, before = x.shape[1], kind.slots if past else 0
     mask = jnp.ones((1, n, before + n), bool)
     mask = jnp.tril(mask, before) if config.reader.causal else mask
     hidden, _ = reader.apply(
@@ -70,7 +70,7 @@ def _target_logits(model, base, params, tokens, at, target):
         Places.plain(first + jnp.arange(n)[None]),
         mask,
         past,
-        None if past is None else Places.plain(jnp.arange(before)[None]),
+        Places.plain(jnp.arange(before)[None]) if past else None,
         method='hidden_states',
     )
     if config.encoder:

@@ -18,13 +18,7 @@ def prompt_cache(model: TunedModel, base, bank) -> KeysValues:
     mask = jnp.tril(jnp.ones((owners, slots, slots), bool))
     tokens = jnp.zeros((owners, slots), jnp.int32)
     bound = model.bind(base, bank)
-    return bound.hidden_states(tokens, slot_places(owners, slots), mask)[1]
-
-
-def slot_places(owners: int, slots: int) -> Places:
-    """Where the slots [C, P] of a bank stand."""
-    owner, slot = jnp.indices((owners, slots))
-    return Places(slot, owner, slot)
+    return bound.hidden_states(tokens, _slots(owners, slots), mask)[1]
 
 
 @functools.partial(
@@ -53,51 +47,57 @@ def greedy(
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    bound = model.bind(base, bank)
+    bound, slots = model.bind(base, bank), model.kind.slots
     rows, padded = tokens.shape
-    slots, first = model.kind.slots, model.kind.first_position
-    query_end = slots + length  # [N], a column of the cache
-    output_start = slots + padded
-    shift = first - slots  # of a position against its column without padding
+    first, end = model.kind.first_position, length[:, None]
+    slot_places = _slots(rows, slots)
+    column = jnp.broadcast_to(jnp.arange(padded), tokens.shape)
+    query_places = _tokens(first + column)
 
-    def places_of(position) -> Places:  # of tokens that are no slots
-        owner = jnp.indices(position.shape)[0]
-        return Places(position, owner, jnp.full_like(position, -1))
-
-    def prefill():
-        at = jnp.broadcast_to(first + jnp.arange(padded), tokens.shape)
-        causal = jnp.tril(jnp.ones((padded, output_start), bool), slots)
-        mask = jnp.broadcast_to(causal, (rows, *causal.shape))
-        before = slot_places(rows, slots)
-        hidden, own = bound.hidden_states(
-            tokens, places_of(at), mask, past, before
-        )
-        last = jnp.maximum(length - 1, 0)[:, None, None]
-        both = jax.tree.map(
-            lambda a, b: jnp.concatenate([a, b], axis=2), past, own
-        )
-        return jnp.take_along_axis(hidden, last, axis=1), both
-
-    def advance(step, last, cache):
-        column = jnp.arange(cache[0].shape[2])
-        end = output_start + step - 1  # the column of `last`
-        written = (column >= output_start) & (column < end)
-        seen = (column < query_end[:, None]) | written  # [N, M]
-        mask = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=True)
-        here = places_of((query_end + shift + step - 1)[:, None])
-        # Outputs go on where the query ended, though their columns do not.
-        outputs = query_end[:, None] + column - output_start
-        at = jnp.where(column < output_start, column, outputs) + shift
-        is_slot = column < slots
-        there = places_of(jnp.where(is_slot, column, at))
-        there = there._replace(slot=jnp.where(is_slot, column, there.slot))
-        hidden, own = bound.hidden_states(
-            last, here, mask[:, None], cache, there
-        )
-        return hidden, decoding.put(cache, own, end)
-
-    hidden, cache = prefill()
-    cache = decoding.with_room(cache, max_new_tokens - 1)
-    return decoding.write(
-        bound, hidden, length == 0, cache, advance, eos_ids, max_new_tokens
+    mask = jnp.tril(jnp.ones((padded, slots + padded), bool), slots)
+    mask = jnp.broadcast_to(mask, (rows, *mask.shape))
+    hidden, queries = bound.hidden_states(
+        tokens, query_places, mask, [past], slot_places
     )
+    last = jnp.maximum(end - 1, 0)[..., None]
+    hidden = jnp.take_along_axis(hidden, last, axis=1)
+
+    # Outputs go on where the query ended, though their columns do not.
+    output = jnp.indices((rows, max_new_tokens - 1))[1]
+    all_places = jax.tree.map(
+        lambda *x: jnp.concatenate(x, axis=1),
+        slot_places,
+        query_places,
+        _tokens(first + end + output),
+    )
+
+    def advance(step, last, written):
+        seen = [
+            jnp.ones((rows, slots), bool),
+            column < end,
+            output < step - 1,
+            jnp.ones((rows, 1), bool),
+        ]
+        return bound.hidden_states(
+            last,
+            _tokens(first + end + step - 1),
+            jnp.concatenate(seen, axis=1)[:, None],
+            [past, queries, written],
+            all_places,
+        )
+
+    return decoding.write(
+        bound, hidden, length == 0, queries, advance, eos_ids, max_new_tokens
+    )
+
+
+def _slots(rows: int, slots: int) -> Places:
+    """Where the slots [N, P] stand, each row an owner's."""
+    owner, slot = jnp.indices((rows, slots))
+    return Places(slot, owner, slot)
+
+
+def _tokens(position: jax.Array) -> Places:
+    """Where ordinary tokens [N, n] stand, each row an owner's."""
+    owner = jnp.indices(position.shape)[0]
+    return Places(position, owner, jnp.full_like(position, -1))

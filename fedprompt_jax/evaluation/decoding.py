@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from fedprompt_jax.models.attention import KeysValues
 from fedprompt_jax.peft.tuned import Bound
 
-# (tokens written so far, the last of them [N, 1], the cache) -> the hidden
-# state after it [N, 1, D], and the cache with it.
+# (tokens written so far, the last of them [N, 1], keys and values of those
+# before it [layers, N, max_new_tokens - 1, K, h]) -> the hidden state after it
+# [N, 1, D], and its own keys and values.
 Advance = Callable[
     [jax.Array, jax.Array, KeysValues], tuple[jax.Array, KeysValues]
 ]
@@ -23,20 +24,21 @@ class Decoding(NamedTuple):
       step: int32 scalar, tokens written so far.
       tokens: int32 [N, max_new_tokens], `eos` after a row's end.
       done: bool [N], rows that have ended.
-      cache: keys and values [layers, N, M, K, h] of all that is read.
+      written: keys and values [layers, N, max_new_tokens - 1, K, h] of all
+        tokens but the last one.
     """
 
     step: jax.Array
     tokens: jax.Array
     done: jax.Array
-    cache: KeysValues
+    written: KeysValues
 
 
 def write(
     bound: Bound,
     hidden: jax.Array,
     absent: jax.Array,
-    cache: KeysValues,
+    like: KeysValues,
     advance: Advance,
     eos_ids: tuple[int, ...],
     max_new_tokens: int,
@@ -47,12 +49,12 @@ def write(
       bound: the model.
       hidden: [N, 1, D], which the first token is predicted from.
       absent: bool [N], rows that write nothing.
-      cache: keys and values [layers, N, M, K, h], with room for the outputs.
+      like: keys and values [layers, N, any, K, h] as `advance` gives them.
       advance: see Advance.
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    end = eos_ids[0]
+    end, rows = eos_ids[0], len(absent)
 
     def choose(hidden, done):
         token = jnp.argmax(bound.logits(hidden[:, 0]), axis=-1)
@@ -62,33 +64,36 @@ def write(
         return jnp.isin(token, jnp.array(eos_ids))
 
     def step(state: Decoding) -> Decoding:
-        last = state.tokens[:, state.step - 1][:, None]
-        hidden, cache = advance(state.step, last, state.cache)
+        at = state.step
+        last = state.tokens[:, at - 1][:, None]
+        hidden, own = advance(at, last, state.written)
         token = choose(hidden, state.done)
-        out = state.tokens.at[:, state.step].set(token)
-        return Decoding(state.step + 1, out, state.done | ended(token), cache)
+        return Decoding(
+            at + 1,
+            state.tokens.at[:, at].set(token),
+            state.done | ended(token),
+            jax.tree.map(
+                lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),
+                state.written,
+                own,
+            ),
+        )
 
     def going(state: Decoding):
         return (state.step < max_new_tokens) & ~state.done.all()
 
-    out = jnp.full((len(absent), max_new_tokens), end, jnp.int32)
+    def no_columns(x):
+        layers, _, _, *heads = x.shape
+        return jnp.zeros((layers, rows, max_new_tokens - 1, *heads), x.dtype)
+
+    out = jnp.full((rows, max_new_tokens), end, jnp.int32)
     first = choose(hidden, absent)
+    if max_new_tokens == 1:
+        return first[:, None]
     begun = Decoding(
-        jnp.int32(1), out.at[:, 0].set(first), absent | ended(first), cache
+        jnp.int32(1),
+        out.at[:, 0].set(first),
+        absent | ended(first),
+        jax.tree.map(no_columns, like),
     )
     return jax.lax.while_loop(going, step, begun).tokens
-
-
-def with_room(cache: KeysValues, columns: int) -> KeysValues:
-    """The cache with empty columns behind it."""
-    room = [(0, 0), (0, 0), (0, columns), (0, 0), (0, 0)]
-    return jax.tree.map(lambda x: jnp.pad(x, room), cache)
-
-
-def put(cache: KeysValues, own: KeysValues, column) -> KeysValues:
-    """The cache with the keys and values of one token in a column."""
-    return jax.tree.map(
-        lambda c, x: jax.lax.dynamic_update_slice_in_dim(c, x, column, axis=2),
-        cache,
-        own,
-    )

@@ -73,19 +73,15 @@ def greedy(
     now = at(jnp.zeros((rows, 1), int))
     hidden, own, known = bound.decode(start, now, alone, memory)
     memory = memory._replace(hidden=None)  # its keys and values are known
-    column = jnp.arange(max_new_tokens)
+    column = jnp.arange(max_new_tokens)  # the start token's is 0
     before = Places.plain(jnp.broadcast_to(column, (rows, max_new_tokens)))
 
-    def advance(step, last, cache):
+    def advance(step, last, written):
         mask = jnp.append(column < step, True)
         mask = jnp.broadcast_to(mask, (rows, 1, len(mask)))
-        here = at(jnp.full((rows, 1), step))
-        hidden, own, _ = bound.decode(
-            last, here, mask, memory, known, cache, before
-        )
-        return hidden, decoding.put(cache, own, step)
+        here, past = at(jnp.full((rows, 1), step)), [own, written]
+        return bound.decode(last, here, mask, memory, known, past, before)[:2]
 
-    cache = decoding.with_room(own, max_new_tokens - 1)
     return decoding.write(
-        bound, hidden, length == 0, cache, advance, eos_ids, max_new_tokens
+        bound, hidden, length == 0, own, advance, eos_ids, max_new_tokens
     )

@@ -4,12 +4,14 @@ Shapes: R rows, L tokens of a row, M past tokens, S = M + L, D width, H query
 heads, K key heads, G = H / K query heads a key head, h head dimension.
 """
 
+from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import ModelConfig
@@ -52,7 +54,7 @@ class Attention(nn.Module):
         turn: rotary_lib.Table | None,
         mask: jax.Array,
         bias: jax.Array | None,
-        past: KeysValues | None,
+        past: Sequence[KeysValues],
         places: Places,
         past_slot: jax.Array | None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -69,13 +71,10 @@ class Attention(nn.Module):
             k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = k, v = self._with_prefix(k, v, places)
+        own = self._with_prefix(k, v, places)
         mask = self._living(mask, places.slot, past_slot)
-        if past is not None:
-            k = jnp.concatenate([past[0].astype(k.dtype), k], axis=1)
-            v = jnp.concatenate([past[1].astype(v.dtype), v], axis=1)
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, k, v, mask, scale, c.score_cap, bias)
+        out = attend(q, [*past, own], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
         return output(out, places.owner), own
 
@@ -153,16 +152,15 @@ class CrossAttention(nn.Module):
         c = self.config
         q = project(c, 'query', x, owner, c.num_heads)
         if known is None:
-            k, v = (
+            key, value = (
                 project(c, n, memory.hidden, memory.owner, c.num_kv_heads)
                 for n in ('key', 'value')
             )
-        else:
-            k, v = known
+            known = key, value
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, k, v, memory.mask, scale)
+        out = attend(q, [known], memory.mask, scale)
         output = Linear(c.width, c.output_bias, name='output')
-        return output(out, owner), (k, v)
+        return output(out, owner), known
 
 
 def project(c: ModelConfig, name: str, x, owner, heads: int) -> jax.Array:
@@ -173,14 +171,19 @@ def project(c: ModelConfig, name: str, x, owner, heads: int) -> jax.Array:
 
 
 def attend(
-    q, k, v, mask, scale: float, cap: float = 0.0, bias=None
+    q: jax.Array,
+    read: Sequence[KeysValues],
+    mask: jax.Array,
+    scale: float,
+    cap: float = 0.0,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
     """Softmax attention, in f32 from the scores to the probabilities.
 
     Args:
       q: [R, L, H, h].
-      k: [R, S, K, h].
-      v: [R, S, K, h].
+      read: keys and values of S_i tokens each, [R, S_i, K, h]; S is the sum
+        of the S_i. Each is read where it lies: a cache is never copied.
       mask: bool [R, L, S]. A row without any True gives a uniform average.
       scale: of the scores.
       cap: scores become cap * tanh(score / cap); 0 for none.
@@ -190,21 +193,26 @@ def attend(
       [R, L, H * h].
     """
     return recomputed(functools.partial(_attend, scale, cap))(
-        q, k, v, mask, bias
+        q, list(read), mask, bias
     )
 
 
-def _attend(scale: float, cap: float, q, k, v, mask, bias) -> jax.Array:
+def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     rows, length, num_heads, head_dim = q.shape
-    groups = num_heads // k.shape[2]
-    q = q.reshape(rows, length, k.shape[2], groups, head_dim)
-    score = jnp.einsum(
-        'rlkgh,rskh->rkgls', q, k, preferred_element_type=jnp.float32
-    )
-    score = soft_cap(score * scale, cap)
+    kv_heads = read[0][0].shape[2]
+    q = q.reshape(rows, length, kv_heads, num_heads // kv_heads, head_dim)
+    einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
+    scores = [einsum('rlkgh,rskh->rkgls', q, k) for k, _ in read]
+    score = soft_cap(jnp.concatenate(scores, axis=-1) * scale, cap)
     if bias is not None:
         score += bias.reshape(score.shape)
     score = jnp.where(mask[:, None, None], score, -1e30)
-    weight = jax.nn.softmax(score, axis=-1).astype(v.dtype)
-    out = jnp.einsum('rkgls,rskh->rlkgh', weight, v)
-    return out.reshape(rows, length, num_heads * head_dim)
+    weight = jax.nn.softmax(score, axis=-1).astype(q.dtype)
+    ends = np.cumsum([v.shape[1] for _, v in read])[:-1]
+    weights = jnp.split(weight, ends, axis=-1)
+    outs = [
+        einsum('rkgls,rskh->rlkgh', own, v)
+        for own, (_, v) in zip(weights, read, strict=True)
+    ]
+    out = functools.reduce(jnp.add, outs)
+    return out.astype(q.dtype).reshape(rows, length, num_heads * head_dim)

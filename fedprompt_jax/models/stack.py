@@ -4,6 +4,7 @@ Everything that differs between a packed row, a padded row, a prefill and one
 step of decoding is in the arguments: positions, mask and past.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -138,7 +139,7 @@ class Stack(nn.Module):
         x: jax.Array,
         places: Places,
         mask: jax.Array,
-        past: KeysValues | None = None,
+        past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Final hidden states of input embeddings.
@@ -147,9 +148,9 @@ class Stack(nn.Module):
           x: [R, L, E] input embeddings; E is D but for a few families.
           places: of the L tokens.
           mask: bool [R, L, M + L]: which past and present tokens each reads.
-          past: keys and values of M earlier tokens, [layers, R, M, K, h]
-            each, or None for M = 0.
-          past_places: of the past tokens, or None with past.
+          past: keys and values of earlier tokens, [layers, R, M_i, K, h]
+            each, in any number of parts; M is the sum of the M_i.
+          past_places: of the past tokens, or None where there are none.
 
         Returns:
           Hidden states [R, L, E] and the keys and values of the L tokens,

@@ -4,6 +4,7 @@ A decoder, or an encoder with a head, or a decoder that reads an encoder's
 output: a stack of blocks between the rows of a vocabulary and its logits.
 """
 
+from collections.abc import Sequence
 import functools
 
 import flax.linen as nn
@@ -65,7 +66,7 @@ class Transformer(Stack):
         mask: jax.Array,
         memory: Memory,
         known: KeysValues | None = None,
-        past: KeysValues | None = None,
+        past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
         """hidden_states of a decoder that reads an encoder's output.

@@ -1,5 +1,6 @@
 """The frozen model with a bank of trained parameters: what is called."""
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Bound(NamedTuple):
         tokens: jax.Array,
         places: Places,
         mask: jax.Array,
-        past: KeysValues | None = None,
+        past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Transformer.hidden_states of tokens int [R, L] at their places."""
