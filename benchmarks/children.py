@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from absl import flags
+from absl import app, flags
 
 DATA = flags.DEFINE_string(
     'data',
@@ -30,6 +30,27 @@ CACHE = flags.DEFINE_string(
 )
 JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
 PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
+
+
+def start(
+    main: Callable[[], None], measure: Callable[[str], Any] | None = None
+) -> None:
+    """Runs a benchmark's main, or measures one part of it in a child.
+
+    Args:
+      main: calls `run` for its parts, and prints what they found.
+      measure: what a part found, for JSON.
+    """
+
+    def run_main(argv: Sequence[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+        if PART.value and measure is not None:
+            print(json.dumps(measure(PART.value)))
+        else:
+            main()
+
+    app.run(run_main)
 
 
 def make_config():

@@ -1,11 +1,14 @@
 """One local step of a cohort: packed, vmapped, and HF PEFT in PyTorch.
 
     python -m benchmarks.cohort_step [--clients=8 --batch=8 --prompt_length=10]
-        [--parts=packed,vmap,peft_f32,peft_bf16] [--data=DIR] [--json]
+        [--cohorts=3] [--parts=packed,vmap,peft_f32,peft_bf16] [--data=DIR]
+        [--json]
 
-The same weights (SmolLM2-135M), examples, prompts and Adam; each form in a
-process of its own. PEFT takes one client after the other, its batch padded to
-its own longest example (with --peft_clients=N, the first N of them alone).
+One step of each of several cohorts, since how far padding goes depends on the
+longest example that was drawn; seconds are their mean, a step's. The same
+weights (SmolLM2-135M), examples, prompts and Adam; each form in a process of
+its own. PEFT takes one client after the other, its batch padded to its own
+longest example (with --peft_clients=N, the first N of a cohort alone).
 Losses and gradients are compared before any time is reported. Tokens are those
 of the examples, and P of each client's prompt: neither padding nor a prompt's
 copies count. A step's useful floating-point operations are
@@ -24,7 +27,7 @@ import tempfile
 import time
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 import numpy as np
 
 from benchmarks import children
@@ -32,7 +35,8 @@ from benchmarks import children
 _CLIENTS = flags.DEFINE_integer('clients', 8, 'C.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'B, examples a client.')
 _LENGTH = flags.DEFINE_integer('prompt_length', 10, 'P.')
-REPEATS = flags.DEFINE_integer('repeats', 3, 'Steps timed after the first.')
+_COHORTS = flags.DEFINE_integer('cohorts', 3, 'One step of each is taken.')
+REPEATS = flags.DEFINE_integer('repeats', 1, 'Of all, after the first time.')
 _DTYPE = flags.DEFINE_string('dtype', 'float32', 'Of packed and vmap.')
 _MAX_TOKENS = flags.DEFINE_integer('max_tokens', 4096, 'Of one call.')
 _PEFT_CLIENTS = flags.DEFINE_integer(
@@ -48,12 +52,7 @@ RATE = 0.1  # of Adam
 EXACT, ROUNDED = (1e-4, 1e-3), (5e-2, math.inf)
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if children.PART.value:
-        print(json.dumps(measure(children.PART.value)))
-        return
+def main() -> None:
     flags_given = sys.argv[1:]
     before = children.run(__spec__.name, 'gemm', flags_given)
     parts = {
@@ -103,24 +102,30 @@ def measure_ours(simulation: str) -> dict[str, Any]:
     config = make_config(simulation)
     folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
-    cohort = experiment.cohort(0)
+    cohorts = [experiment.cohort(n) for n in range(_COHORTS.value)]
     tx = optimizers.make(config.client.optimizer, RATE)
     bank = replicate(experiment.params, _CLIENTS.value)
     state = jax.vmap(tx.init)(bank)
     result: dict[str, Any] = {}
 
     def step():
-        local = experiment.simulation.local_train(tx, bank, state, cohort.steps)
-        jax.block_until_ready(local.bank)
-        result['losses'] = local.losses[0].tolist()
-        result['grad_norms'] = local.grad_norms[0].tolist()
+        result.update(losses=[], grad_norms=[])
+        for cohort in cohorts:
+            local = experiment.simulation.local_train(
+                tx, bank, state, cohort.steps
+            )
+            jax.block_until_ready(local.bank)
+            result['losses'].append(local.losses[0].tolist())
+            result['grad_norms'].append(local.grad_norms[0].tolist())
 
     times = children.measure(step, REPEATS.value)
-    work = ledger.compute(experiment.model, cohort.steps)
+    steps = [examples for cohort in cohorts for examples in cohort.steps]
+    work = ledger.compute(experiment.model, steps)
     if simulation == 'packed':
-        weights = token_weights(cohort.steps[0], config.loss)
+        weights = [token_weights(examples, config.loss) for examples in steps]
         began = time.perf_counter()
-        experiment.simulation.packer.pack(cohort.steps[0], weights)
+        for examples, own in zip(steps, weights, strict=True):
+            experiment.simulation.packer.pack(examples, own)
         result['packing_s'] = time.perf_counter() - began
         packer, chip = experiment.simulation.packer, chips.measure()
         result['planned_s'] = sum(
@@ -129,7 +134,8 @@ def measure_ours(simulation: str) -> dict[str, Any]:
                 chip,
                 config.model.dtype,
             )
-            for shape in forecast.grids(packer, cohort.steps[0])
+            for examples in steps
+            for shape in forecast.grids(packer, examples)
         )
     return result | times | work
 
@@ -148,15 +154,18 @@ def measure_peft(dtype: str) -> dict[str, Any]:
 
     config = make_config('packed')
     folder, data = build.load_data(config, children.cache())
-    cohort = sample_cohort(
-        data.store,
-        data.population,
-        size=_CLIENTS.value,
-        num_steps=1,
-        batch_size=_BATCH.value,
-        seed=config.seed,
-        round=0,
-    )
+    steps = [
+        sample_cohort(
+            data.store,
+            data.population,
+            size=_CLIENTS.value,
+            num_steps=1,
+            batch_size=_BATCH.value,
+            seed=config.seed,
+            round=round,
+        ).steps[0]
+        for round in range(_COHORTS.value)
+    ]
     kind, sizes = Prompt(_LENGTH.value), source.read_config(folder)
     prompt = {'prompt': initial_prompt(config, sizes.width)}
     base = Theirs(folder, getattr(torch, dtype)).model
@@ -167,8 +176,12 @@ def measure_peft(dtype: str) -> dict[str, Any]:
     parameter.data = parameter.data.float()
     parameter.requires_grad_(True)
     taken = range(_PEFT_CLIENTS.value or _CLIENTS.value)
-    batches = [[e for e in cohort.steps[0] if e.owner == c] for c in taken]
-    result: dict[str, Any] = {'share': share(cohort.steps[0], batches)}
+    batches = [
+        [e for e in examples if e.owner == c]
+        for examples in steps
+        for c in taken
+    ]
+    result: dict[str, Any] = {'share': share(steps, batches)}
 
     def step():
         losses, norms = [], []
@@ -181,20 +194,22 @@ def measure_peft(dtype: str) -> dict[str, Any]:
             losses.append(loss.item())
             norms.append(parameter.grad.float().norm().item())
             optimizer.step()
-        result.update(losses=losses, grad_norms=norms)
+        by_cohort = {'losses': losses, 'grad_norms': norms}
+        for key, values in by_cohort.items():
+            result[key] = np.reshape(values, (len(steps), -1)).tolist()
 
     times = children.measure(step, REPEATS.value)
     return result | times
 
 
-def share(examples, batches) -> float:
-    """Of the tokens of all examples, prompts included, that batches have."""
+def share(steps, batches) -> float:
+    """Of the tokens of all steps, prompts included, that batches have."""
 
     def tokens(examples) -> int:
         owners = {e.owner for e in examples}
         return sum(e.num_tokens for e in examples) + _LENGTH.value * len(owners)
 
-    return sum(map(tokens, batches)) / tokens(examples)
+    return sum(map(tokens, batches)) / sum(map(tokens, steps))
 
 
 def initial_prompt(config, width: int) -> np.ndarray:
@@ -218,8 +233,8 @@ def differences(parts: dict[str, dict]) -> dict[str, float]:
         rounded = 'bf16' in other or _DTYPE.value != 'float32'
         tolerances = ROUNDED if rounded else EXACT
         for key, most in zip(('losses', 'grad_norms'), tolerances, strict=True):
-            b = np.array(parts[other][key])
-            a = np.array(parts[first][key])[: len(b)]
+            a, b = (np.array(parts[part][key]) for part in (first, other))
+            a = a[:, : b.shape[1]]
             off = float(np.abs(a - b).max() / np.abs(b).max())
             found[f'{other}_{key}_difference'] = off
             if not off <= most:
@@ -233,7 +248,9 @@ def differences(parts: dict[str, dict]) -> dict[str, float]:
 def summarise(parts: dict[str, dict], gemm: float) -> dict[str, Any]:
     """The keys that comparisons read, and each form's own figures."""
     ours = next(p for p in parts.values() if 'tokens' in p)
+    cohorts = _COHORTS.value
     found: dict[str, Any] = {
+        'cohorts': cohorts,
         'clients': _CLIENTS.value,
         'batch': _BATCH.value,
         'prompt_length': _LENGTH.value,
@@ -244,22 +261,21 @@ def summarise(parts: dict[str, dict], gemm: float) -> dict[str, Any]:
         whole_s = part['median_s'] / part.get('share', 1.0)
         found[f'{name}_tokens_per_s'] = ours['tokens'] / whole_s
         found[f'{name}_ceiling_share'] = ours['flops'] / whole_s / gemm
-        found[f'{name}_step_s'] = part['median_s']
+        found[f'{name}_step_s'] = part['median_s'] / cohorts
         found[f'{name}_first_s'] = part['first_s']
         found[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
     if 'packed' in parts:
-        found['planned_s'] = parts['packed']['planned_s']
-        found['packing_s'] = parts['packed']['packing_s']
+        found['planned_s'] = parts['packed']['planned_s'] / cohorts
+        found['packing_s'] = parts['packed']['packing_s'] / cohorts
     return found
 
 
 def table(result: dict[str, Any]) -> str:
     """The same for people."""
     lines = [
-        '{clients} clients x {batch} examples, {prompt_length} prompt tokens: '
-        '{tokens} tokens; matrix product {gemm_gflops:.0f} GFLOP/s'.format(
-            **result
-        ),
+        '{cohorts} cohorts of {clients} clients x {batch} examples, '
+        '{prompt_length} prompt tokens: {tokens} tokens; '
+        'matrix product {gemm_gflops:.0f} GFLOP/s'.format(**result),
         f'{"":10} {"tokens/s":>9} {"of ceiling":>11} {"first call s":>13} '
         f'{"peak GB":>8}',
     ]
@@ -281,4 +297,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main, measure)

@@ -16,7 +16,7 @@ import json
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 import numpy as np
 
 from benchmarks import children
@@ -32,12 +32,7 @@ _PARTS = flags.DEFINE_list(
 )
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if children.PART.value:
-        print(json.dumps(measure(children.PART.value)))
-        return
+def main() -> None:
     parts = {
         part: children.run(__spec__.name, part, sys.argv[1:])
         for part in _PARTS.value
@@ -199,4 +194,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main, measure)

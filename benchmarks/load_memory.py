@@ -15,43 +15,39 @@ the kernel takes them back when it needs them. Linux only: /proc/self/status.
 from collections.abc import Iterator
 import json
 from pathlib import Path
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 import ml_dtypes
 import numpy as np
 
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+from benchmarks import children
+
 _DIR = flags.DEFINE_string('dir', None, 'Where the checkpoint is written.')
 _LAYERS = flags.DEFINE_integer('layers', 22, 'Layers.')
 _WIDTH = flags.DEFINE_integer('width', 2048, 'Width, 64 a head.')
 _MLP = flags.DEFINE_integer('mlp', 5632, 'Hidden size of the MLP.')
 _VOCAB = flags.DEFINE_integer('vocab', 32000, 'Vocabulary.')
 _SHARDS = flags.DEFINE_integer('shards', 5, 'Files of the checkpoint.')
-_CHILD = flags.DEFINE_string('child', None, 'Internal: load this folder.')
-_MESH = flags.DEFINE_list('mesh', ['1', '1'], 'Internal: data and model.')
+_FOLDER = flags.DEFINE_string('folder', None, 'Internal: the checkpoint.')
 
-_MESHES = ((1, 1), (2, 4))
+_MESHES = ('1x1', '2x4')  # data x model
 _SAMPLE_SECONDS = 0.002
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if _CHILD.value:
-        mesh = int(_MESH.value[0]), int(_MESH.value[1])
-        print(json.dumps(measure(Path(_CHILD.value), mesh)))
-        return
+def main() -> None:
     with tempfile.TemporaryDirectory(dir=_DIR.value) as name:
         size = write_checkpoint(Path(name))
-        runs = [spawn(name, mesh) for mesh in _MESHES]
+        flags_given = [*sys.argv[1:], f'--folder={name}']
+        runs = [
+            children.run(__spec__.name, mesh, flags_given) for mesh in _MESHES
+        ]
     result = {'checkpoint_bytes': size, 'runs': runs}
-    print(json.dumps(result) if _JSON.value else table(result))
+    print(json.dumps(result) if children.JSON.value else table(result))
 
 
 def write_checkpoint(folder: Path) -> int:
@@ -116,22 +112,11 @@ def tensor_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield 'lm_head.weight', (config['vocab_size'], width)
 
 
-def spawn(folder: str, mesh: tuple[int, int]) -> dict[str, Any]:
-    """`measure` in a fresh process, so that nothing has been freed before."""
-    sizes = [
-        f'--{flag.name}={flag.value}'
-        for flag in (_LAYERS, _WIDTH, _MLP, _VOCAB)
-    ]
-    command = [sys.executable, '-m', 'benchmarks.load_memory', *sizes]
-    command += [f'--child={folder}', f'--mesh={mesh[0]},{mesh[1]}']
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def measure(folder: Path, mesh: tuple[int, int]) -> dict[str, Any]:
-    """Bytes and seconds of loading the folder in bf16 on a mesh."""
+def measure(part: str) -> dict[str, Any]:
+    """Bytes and seconds of loading --folder in bf16 on a mesh, in here."""
     import jax
 
+    folder, mesh = Path(_FOLDER.value), [int(n) for n in part.split('x')]
     jax.config.update('jax_platforms', 'cpu')
     jax.config.update('jax_num_cpu_devices', mesh[0] * mesh[1])
     from fedprompt_jax.federated import mesh as mesh_lib
@@ -149,7 +134,7 @@ def measure(folder: Path, mesh: tuple[int, int]) -> dict[str, Any]:
     for path, leaf in leaves:
         assert leaf.sharding == sharding('/'.join(k.key for k in path)), path
     return {
-        'mesh': list(mesh),
+        'mesh': mesh,
         'parameter_bytes': sum(x.nbytes for _, x in leaves),
         'bytes_on_devices': sum(shards),
         'largest_leaf_bytes': max(x.nbytes for _, x in leaves),
@@ -215,4 +200,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main, measure)

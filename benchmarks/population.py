@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
 import numpy as np
 
 from benchmarks import children
@@ -31,12 +31,7 @@ TOKENS = 40  # of a query; a target has a tenth
 COHORT = {'size': 32, 'num_steps': 4, 'batch_size': 4}
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if children.PART.value:
-        print(json.dumps(measure(int(children.PART.value))))
-        return
+def main() -> None:
     runs = [
         children.run(__spec__.name, size, sys.argv[1:])
         for size in _CLIENTS.value
@@ -133,4 +128,4 @@ def table(runs: list[dict]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main, lambda part: measure(int(part)))

@@ -16,9 +16,9 @@ import re
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import children, cohort_step
+from benchmarks import children, cohort_step, hlo
 
 _ROWS = flags.DEFINE_integer('rows', 12, 'R.')
 _ROW_LENGTH = flags.DEFINE_integer('length', 336, 'L.')
@@ -37,9 +37,7 @@ PARTS = (
 )
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+def main() -> None:
     seconds, events, names = trace()
     parts = defaultdict(Counter)
     for op, spent in events.items():
@@ -91,7 +89,7 @@ def trace() -> tuple[float, Counter, dict[str, str]]:
     bank = replicate(experiment.params, config.clients_per_round)
     args = (experiment.model, simulation.base, bank, simulation.put(grid))
     lowered = grid_gradients.lower(*args)
-    names = operation_names(lowered.compile().as_text())
+    names = hlo.operation_names(lowered.compile().as_text())
     jax.block_until_ready(grid_gradients(*args))
     began = time.perf_counter()
     jax.block_until_ready(grid_gradients(*args))
@@ -111,33 +109,6 @@ def trace() -> tuple[float, Counter, dict[str, str]]:
                         if not event.name.startswith('end: '):
                             events[op] += event.duration_ns / 1e9
     return seconds, events, names
-
-
-def operation_names(hlo: str) -> dict[str, str]:
-    """The names in the program of its operations: scopes and primitive.
-
-    A fusion has the name of a matrix product in it, if there is one.
-    """
-    own: dict[str, str] = {}
-    calls: dict[str, str] = {}
-    inside: dict[str, list[tuple[bool, str]]] = defaultdict(list)
-    computation = ''
-    for line in hlo.splitlines():
-        if match := re.match(r'(?:ENTRY )?%?([\w.-]+) \(.*\{$', line):
-            computation = match[1]
-        if not (match := re.match(r'\s+(?:ROOT )?%?([\w.-]+) = ', line)):
-            continue
-        op = match[1]
-        if called := re.search(r'calls=%?([\w.-]+)', line):
-            calls[op] = called[1]
-        if name := re.search(r'op_name="([^"]*)"', line):
-            own[op] = name[1]
-            inside[computation].append((' dot(' in line, name[1]))
-    for op, called in calls.items():
-        found = sorted(inside[called], key=lambda pair: -pair[0])
-        if found and (found[0][0] or op not in own):
-            own[op] = found[0][1]
-    return own
 
 
 def part_of(name: str) -> str:
@@ -162,4 +133,4 @@ def table(rows: list[dict], seconds: float) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main)

@@ -12,16 +12,15 @@ Losses are compared before any time is reported.
 from concurrent.futures import ThreadPoolExecutor
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 import numpy as np
 
-from benchmarks import children, cohort_step
+from benchmarks import children, cohort_step, hlo
 
 _DEVICES = flags.DEFINE_list('devices', ['1', '2', '4', '8'], 'Of one process.')
 _PROCESS = flags.DEFINE_integer('process', None, 'Internal: which of two.')
@@ -29,18 +28,9 @@ _PORT = flags.DEFINE_integer('port', None, 'Internal: of the first.')
 
 TWO = 'two processes'
 EXACT = 1e-4  # largest relative difference of losses
-COLLECTIVES = (
-    'all-reduce', 'all-gather', 'all-to-all', 'collective-permute',
-    'reduce-scatter',
-)  # fmt: skip
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    if children.PART.value:
-        print(json.dumps(measure(children.PART.value)))
-        return
+def main() -> None:
     given = sys.argv[1:]
     parts = {}
     for number in _DEVICES.value:
@@ -128,15 +118,9 @@ def measure(devices: str) -> dict[str, Any]:
     lowered = packed.grid_gradients.lower(
         experiment.model, simulation.base, bank, simulation.put(grid)
     )
-    result['collectives'] = collectives(lowered.compile().as_text())
+    result['collectives'] = hlo.collectives(lowered.compile().as_text())
     work = ledger.compute(experiment.model, cohort.steps)
     return result | times | {'tokens': work['tokens']}
-
-
-def collectives(hlo: str) -> list[str]:
-    """What a compiled program communicates: shapes and operation, each."""
-    kinds = '|'.join(COLLECTIVES)
-    return re.findall(rf'= (.*? (?:{kinds})(?:-start)?)\(', hlo)
 
 
 def table(found: dict[str, dict]) -> str:
@@ -152,4 +136,4 @@ def table(found: dict[str, dict]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main, measure)

@@ -15,8 +15,6 @@ import sys
 import tempfile
 import time
 
-from absl import app
-
 from benchmarks import children
 
 ROOT = Path(__file__).parents[1]
@@ -29,9 +27,7 @@ ONE_STEP = {
 }
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         found = {
             'help_s': seconds_to_end('--help'),
@@ -99,4 +95,4 @@ def seconds_to_step(place: Path, name: str) -> float:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main)

@@ -18,7 +18,7 @@ import tempfile
 import time
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import children
 from configs.sweeps import learning_rates
@@ -40,9 +40,7 @@ WAYS = ('runs', 'sweep', 'bank')
 TOLERANCE = {'sweep': 0.0, 'bank': 1e-3}
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+def main() -> None:
     seconds = {}
     with tempfile.TemporaryDirectory() as place:
         warm(Path(place))
@@ -140,4 +138,4 @@ def table(found: dict[str, Any]) -> str:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    children.start(main)
