@@ -1,5 +1,6 @@
 """Results do not depend on the devices: eight of them, in every mesh."""
 
+from collections import Counter
 import os
 from pathlib import Path
 import re
@@ -10,13 +11,16 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks import hlo
 from tests import tiny, tiny_families
 from tests.parity import cases
 
 ROOT = Path(__file__).parents[1]
 # (data, model), or with the base over `data` as well.
 MESHES = [(8, 1), (4, 2), (2, 4), (1, 8), (4, 2, 'fsdp')]
-RUNS = [*(('llama', mesh) for mesh in MESHES), ('t5', (4, 2))]
+# Losses of four owners (and of nobody), and their prompts' gradients.
+SUMS = ['f32[5]', 'f32[4,3,32]']
+RUNS = [*(('llama', mesh) for mesh in MESHES), ('t5', (4, 2, 'fsdp'))]
 
 
 def compute(
@@ -44,7 +48,9 @@ def compute(
     assert own == sizes.mlp_width // model
     assert width == sizes.width // (data if fsdp else 1)
     put = mesh_lib.put_rows(mesh)
-    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
+    gather = mesh_lib.Gather(mesh) if fsdp else None
+    transformer = Transformer(lm.config, gather=gather)
+    model = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
     bank = mesh_lib.put_replicated(mesh)(bank)
@@ -69,8 +75,8 @@ def compute(
     return {'losses': losses, 'grads': grads['prompt'], 'tokens': tokens}
 
 
-def collectives(folder: Path) -> list[str]:
-    """What the compiled gradient communicates, rows cut over eight devices."""
+def program(folder: Path, data: int, model: int, fsdp: str = '') -> str:
+    """The compiled gradient on a mesh."""
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.federated import mesh as mesh_lib
@@ -81,23 +87,22 @@ def collectives(folder: Path) -> list[str]:
     from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
-    mesh = mesh_lib.make_mesh(8, 1)
-    sharding = mesh_lib.base_sharding(mesh, source.read_config(folder))
+    mesh = mesh_lib.make_mesh(data, model)
+    sizes = source.read_config(folder)
+    sharding = mesh_lib.base_sharding(mesh, sizes, bool(fsdp))
     lm = source.load(folder, np.float32, sharding)
-    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
+    gather = mesh_lib.Gather(mesh) if fsdp else None
+    transformer = Transformer(lm.config, gather=gather)
+    tuned = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = mesh_lib.put_replicated(mesh)(plain.random_bank(rng, 4))
     examples = plain.random_examples(rng, (5, 3, 1, 6))
     weights = token_weights(examples, 'sequence')
-    (grid,) = model.packer(Shape(64, 48, (8,))).pack(examples, weights)
+    (grid,) = tuned.packer(Shape(64, 48, (8,))).pack(examples, weights)
     lowered = packed.grid_gradients.lower(
-        model, lm.base, bank, mesh_lib.put_rows(mesh)(grid)
+        tuned, lm.base, bank, mesh_lib.put_rows(mesh)(grid)
     )
-    return re.findall(
-        r'= (.*? (?:all-reduce|all-gather|all-to-all|collective-permute|'
-        r'reduce-scatter)(?:-start)?)\(',
-        lowered.compile().as_text(),
-    )
+    return lowered.compile().as_text()
 
 
 @pytest.fixture(scope='module')
@@ -150,9 +155,27 @@ def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
 
 def test_a_step_communicates_the_bank_s_gradient_and_nothing_else(on_eight):
     """One all-reduce, of the losses [C] (and one) and gradients [C, P, D]."""
-    (only,) = on_eight['collectives']
+    (only,) = hlo.collectives(str(on_eight['program (8, 1)']))
     assert only.endswith(' all-reduce')
-    assert re.findall(r'f32\[[\d,]*\]', only) == ['f32[5]', 'f32[4,3,32]']
+    assert re.findall(r'f32\[[\d,]*\]', only) == SUMS
+
+
+def test_fsdp_gathers_a_layer_where_it_is_at_work(on_eight):
+    """Forward and backward; and rows stay where they are."""
+    text = str(on_eight["program (8, 1, 'fsdp')"])
+    found = [
+        (said.split()[-1], re.findall(r'f32\[([\d,]*)\]', said))
+        for said in hlo.collectives(text)
+    ]
+    (sums,) = (shapes for kind, shapes in found if kind != 'all-gather')
+    assert [f'f32[{shape}]' for shape in sums] == SUMS
+    gathered = Counter(s for kind, (s, *_) in found if kind == 'all-gather')
+    assert gathered.pop('300,32') == 1  # the vocabulary
+    # Queries and output; keys and values; gate and up; down.
+    kernels = {'1,32,32': 4, '1,32,16': 4, '1,32,64': 4, '1,64,32': 2}
+    assert gathered == kernels
+    for shape in kernels:  # of both layers at once, nowhere
+        assert f'f32[2,{shape[2:]}]' not in text
 
 
 def test_a_mesh_of_other_devices_than_there_are_is_an_error():
@@ -171,8 +194,11 @@ def main(folder: Path) -> None:
         for name, mesh in RUNS
         for key, value in compute(folder / name, *mesh).items()
     }
-    found = np.array(collectives(folder / 'llama'))
-    np.savez(folder / 'results.npz', collectives=found, **results)
+    programs = {
+        f'program {mesh}': np.array(program(folder / 'llama', *mesh))
+        for mesh in [(8, 1), (8, 1, 'fsdp')]
+    }
+    np.savez(folder / 'results.npz', **results, **programs)
 
 
 if __name__ == '__main__':

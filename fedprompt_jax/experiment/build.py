@@ -137,7 +137,8 @@ def build(
             mesh_lib.base_sharding(mesh, sizes, config.mesh.fsdp),
         ),
     )
-    transformer = Transformer(lm.config, remat=config.model.remat)
+    gather = mesh_lib.Gather(mesh) if config.mesh.fsdp else None
+    transformer = Transformer(lm.config, config.model.remat, gather)
     model = TunedModel(transformer, make_kind(config, folder))
     module = algorithms.get(config.algorithm)
     pooled = getattr(module, 'POOLED', False)

@@ -6,6 +6,7 @@ an array, and brings to it only what lies there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import re
 
 import jax
@@ -94,6 +95,40 @@ def cut(
             for i, axis in enumerate(spec)
         )
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Gather:
+    """Brings the variables of a layer together over 'data' (FSDP).
+
+    Without it XLA may as well move the rows to the kernels.
+    """
+
+    mesh: Mesh
+
+    def __call__(self, variables):
+        """The layer's variables, cut over 'model' alone."""
+
+        def whole(path, x):
+            keys = '/'.join(str(k.key) for k in path)
+            spec = cut(keys, (1, *x.shape), dict(self.mesh.shape), fsdp=False)
+            sharding = NamedSharding(self.mesh, PartitionSpec(*spec[1:]))
+            return jax.lax.with_sharding_constraint(x, sharding)
+
+        return jax.tree_util.tree_map_with_path(whole, variables)
+
+    def tables(self, base):
+        """The base, its leaves outside of layers cut over 'model' alone."""
+
+        def whole(path, x):
+            keys = '/'.join(str(k.key) for k in path)
+            if 'layers/' in keys:
+                return x
+            spec = cut(keys, x.shape, dict(self.mesh.shape), fsdp=False)
+            sharding = NamedSharding(self.mesh, spec)
+            return jax.lax.with_sharding_constraint(x, sharding)
+
+        return jax.tree_util.tree_map_with_path(whole, base)
 
 
 def put_rows(mesh: Mesh) -> Callable:

@@ -5,7 +5,7 @@ step of decoding is in the arguments: positions, mask and past.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
@@ -97,6 +97,24 @@ class Block(nn.Module):
         return x, (own, crossed)
 
 
+class Gather(Protocol):
+    """Brings parameters together whose parts lie on several devices.
+
+    Hashable, as the model is.
+    """
+
+    def __call__(self, variables: Any) -> Any:
+        """A layer's variables, where it is at work."""
+
+    def tables(self, base: Any) -> Any:
+        """The parameters of a model, whose layers stay as they are."""
+
+
+def _own(primitive, *_, **__) -> bool:
+    """What the backward pass keeps: all but what devices have gathered."""
+    return primitive.name != 'sharding_constraint'
+
+
 class Stack(nn.Module):
     """Layers, and what stands around them that is not the vocabulary.
 
@@ -104,14 +122,21 @@ class Stack(nn.Module):
       config: sizes and parts of the model.
       remat: recompute each layer in the backward pass instead of storing its
         activations (less memory, a third more work).
+      gather: for parameters whose parts lie on several devices, else None.
     """
 
     config: ModelConfig
     remat: bool = False
+    gather: Gather | None = None
 
     def setup(self):
         c = self.config
-        block = nn.remat(Block, prevent_cse=False) if self.remat else Block
+        block = Block
+        if self.gather is not None:
+            block = nn.map_variables(block, 'params', self.gather)
+        if self.remat or self.gather is not None:
+            kept = None if self.remat else _own  # None keeps nothing
+            block = nn.remat(block, prevent_cse=False, policy=kept)
         scanned = nn.scan(
             block,
             variable_axes={'params': 0, 'peft': 0},

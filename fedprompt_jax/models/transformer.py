@@ -35,7 +35,7 @@ class Transformer(Stack):
         table_width = c.embedding_width or c.width
         self.embed = nn.Embed(c.vocab_size, table_width)
         if c.encoder is not None:
-            self.encoder = Stack(c.encoder, self.remat)
+            self.encoder = Stack(c.encoder, self.remat, self.gather)
         if c.head_transform:
             self.head_dense = nn.Dense(table_width)
             self.head_norm = layers.norm(c, None)

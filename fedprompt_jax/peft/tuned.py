@@ -110,6 +110,8 @@ class TunedModel:
         if 'params' in trained:  # of the only owner
             whole = trained.pop('params')
             base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
+        if self.transformer.gather is not None:
+            base = self.transformer.gather.tables(base)
         # Layers come first: each scanned layer takes its own slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
         return Bound(
