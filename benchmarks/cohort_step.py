@@ -102,7 +102,7 @@ def measure_ours(simulation: str) -> dict[str, Any]:
     config = make_config(simulation)
     folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
-    cohorts = [experiment.cohort(n) for n in range(_COHORTS.value)]
+    drawn = cohorts(experiment)
     tx = optimizers.make(config.client.optimizer, RATE)
     bank = replicate(experiment.params, _CLIENTS.value)
     state = jax.vmap(tx.init)(bank)
@@ -110,7 +110,7 @@ def measure_ours(simulation: str) -> dict[str, Any]:
 
     def step():
         result.update(losses=[], grad_norms=[])
-        for cohort in cohorts:
+        for cohort in drawn:
             local = experiment.simulation.local_train(
                 tx, bank, state, cohort.steps
             )
@@ -119,7 +119,7 @@ def measure_ours(simulation: str) -> dict[str, Any]:
             result['grad_norms'].append(local.grad_norms[0].tolist())
 
     times = children.measure(step, REPEATS.value)
-    steps = [examples for cohort in cohorts for examples in cohort.steps]
+    steps = [examples for cohort in drawn for examples in cohort.steps]
     work = ledger.compute(experiment.model, steps)
     if simulation == 'packed':
         weights = [token_weights(examples, config.loss) for examples in steps]
@@ -138,6 +138,11 @@ def measure_ours(simulation: str) -> dict[str, Any]:
             for shape in forecast.grids(packer, examples)
         )
     return result | times | work
+
+
+def cohorts(experiment) -> list:
+    """The cohorts of the first --cohorts rounds."""
+    return [experiment.cohort(n) for n in range(_COHORTS.value)]
 
 
 def measure_peft(dtype: str) -> dict[str, Any]:
@@ -248,25 +253,25 @@ def differences(parts: dict[str, dict]) -> dict[str, float]:
 def summarise(parts: dict[str, dict], gemm: float) -> dict[str, Any]:
     """The keys that comparisons read, and each form's own figures."""
     ours = next(p for p in parts.values() if 'tokens' in p)
-    cohorts = _COHORTS.value
+    count = _COHORTS.value
     found: dict[str, Any] = {
-        'cohorts': cohorts,
+        'cohorts': count,
         'clients': _CLIENTS.value,
         'batch': _BATCH.value,
         'prompt_length': _LENGTH.value,
-        'tokens': ours['tokens'],
+        'tokens': ours['tokens'] / count,
         'gemm_gflops': gemm / 1e9,
     }
     for name, part in parts.items():
         whole_s = part['median_s'] / part.get('share', 1.0)
         found[f'{name}_tokens_per_s'] = ours['tokens'] / whole_s
         found[f'{name}_ceiling_share'] = ours['flops'] / whole_s / gemm
-        found[f'{name}_step_s'] = part['median_s'] / cohorts
+        found[f'{name}_step_s'] = part['median_s'] / count
         found[f'{name}_first_s'] = part['first_s']
         found[f'{name}_peak_memory_gb'] = part['peak_memory_gb']
     if 'packed' in parts:
-        found['planned_s'] = parts['packed']['planned_s'] / cohorts
-        found['packing_s'] = parts['packed']['packing_s'] / cohorts
+        found['planned_s'] = parts['packed']['planned_s'] / count
+        found['packing_s'] = parts['packed']['packing_s'] / count
     return found
 
 
@@ -274,9 +279,10 @@ def table(result: dict[str, Any]) -> str:
     """The same for people."""
     lines = [
         '{cohorts} cohorts of {clients} clients x {batch} examples, '
-        '{prompt_length} prompt tokens: {tokens} tokens; '
+        '{prompt_length} prompt tokens: {tokens:.0f} tokens '
+        'a step; '
         'matrix product {gemm_gflops:.0f} GFLOP/s'.format(**result),
-        f'{"":10} {"tokens/s":>9} {"of ceiling":>11} {"first call s":>13} '
+        f'{"":10} {"tokens/s":>9} {"of ceiling":>11} {"first pass s":>13} '
         f'{"peak GB":>8}',
     ]
     for name in _PARTS.value:

@@ -98,7 +98,8 @@ def measure(devices: str) -> dict[str, Any]:
     config.mesh.data = int(devices)
     folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
-    simulation, cohort = experiment.simulation, experiment.cohort(0)
+    simulation = experiment.simulation
+    cohorts = cohort_step.cohorts(experiment)
     tx = optimizers.make(config.client.optimizer, cohort_step.RATE)
     bank = experiment.put(
         replicate(experiment.params, config.clients_per_round)
@@ -107,19 +108,22 @@ def measure(devices: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
 
     def step():
-        local = simulation.local_train(tx, bank, state, cohort.steps)
-        jax.block_until_ready(local.bank)
-        result['losses'] = local.losses[0].tolist()
+        result['losses'] = []
+        for cohort in cohorts:
+            local = simulation.local_train(tx, bank, state, cohort.steps)
+            jax.block_until_ready(local.bank)
+            result['losses'].append(local.losses[0].tolist())
 
     times = children.measure(step, cohort_step.REPEATS.value)
-    examples = cohort.steps[0]
+    steps = [examples for cohort in cohorts for examples in cohort.steps]
+    examples = steps[0]
     weights = token_weights(examples, config.loss)
     grid, *_ = simulation.packer.pack(examples, weights)
     lowered = packed.grid_gradients.lower(
         experiment.model, simulation.base, bank, simulation.put(grid)
     )
     result['collectives'] = hlo.collectives(lowered.compile().as_text())
-    work = ledger.compute(experiment.model, cohort.steps)
+    work = ledger.compute(experiment.model, steps)
     return result | times | {'tokens': work['tokens']}
 
 

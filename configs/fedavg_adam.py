@@ -174,7 +174,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.mesh = config_dict.ConfigDict()
     c.mesh.data = 1
     c.mesh.model = 1
-    c.mesh.fsdp = False  # the base over `data` too: less memory, more traffic
+    # The base over `data` too, each layer gathered where it is at work: less
+    # memory, more traffic. (What peft='full' trains stays whole.)
+    c.mesh.fsdp = False
 
     c.checkpoint = config_dict.ConfigDict()
     c.checkpoint.every = 1  # rounds, and epochs of personalization

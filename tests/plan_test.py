@@ -16,16 +16,17 @@ from configs import fedavg_adam
 from fedprompt_jax.data.examples import token_weights
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment import chips, planning
-from fedprompt_jax.federated.mesh import cut
+from fedprompt_jax.federated.mesh import Gather, cut, make_mesh
 from fedprompt_jax.federated.packed import grid_gradients, grid_losses
 from fedprompt_jax.models import source
-from fedprompt_jax.models.sizes import param_shapes
+from fedprompt_jax.models.sizes import block_params, param_shapes
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, plain, tiny
 
 ROOT = Path(__file__).parents[1]
+FORMS = 'plain', 'remat', 'gathered', 'remat, gathered'
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 
 
@@ -42,15 +43,20 @@ def compiled(tmp_path_factory):
     examples = plain.random_examples(rng, (20, 20, 20, 20))
     weights = token_weights(examples, 'sequence')
     programs = {}
-    for remat in (False, True):
-        transformer = Transformer(lm.config, remat=remat)
+    gather = Gather(make_mesh(1, 1))
+    for form in FORMS:
+        transformer = Transformer(
+            lm.config,
+            remat=form.startswith('remat'),
+            gather=gather if form.endswith('gathered') else None,
+        )
         model = TunedModel(transformer, Prompt(4))
         packer = model.packer(Shape(128, 64, (8,)))
         grid, *_ = packer.pack(examples, weights)
         args = model, lm.base, bank, grid
-        if not remat:
+        if form == 'plain':
             programs['losses'] = grid_losses.lower(*args).compile()
-        programs[remat] = grid_gradients.lower(*args).compile()
+        programs[form] = grid_gradients.lower(*args).compile()
     return lm.config, programs
 
 
@@ -65,10 +71,11 @@ def test_operations_are_those_that_xla_counts(compiled):
     assert planned == pytest.approx(counted, rel=0.15)
 
 
-@pytest.mark.parametrize('remat', [False, True])
-def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, remat):
+@pytest.mark.parametrize('form', FORMS)
+def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     sizes, programs = compiled
-    allocated = programs[remat].memory_analysis().temp_size_in_bytes
+    remat = form.startswith('remat')
+    allocated = programs[form].memory_analysis().temp_size_in_bytes
     planned = planning.kept_bytes(sizes, 8, 128, 'float32', remat)
     one = {'data': 1, 'model': 1}
     planned += planning.logits_bytes(sizes, 8, 64, one)
@@ -78,7 +85,7 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, remat):
 @pytest.mark.parametrize('remat', [False, True])
 def test_so_are_those_of_a_gradient(compiled, remat):
     sizes, programs = compiled
-    counted = programs[remat].cost_analysis()['flops']
+    counted = programs['remat' if remat else 'plain'].cost_analysis()['flops']
     layers = planning.gradient(sizes, 8, 128, 0, remat).flops
     head = planning.gradient(sizes, 8, 128, 64, False).flops
     head -= planning.gradient(sizes, 8, 128, 0, False).flops
@@ -114,6 +121,17 @@ def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp):
         total += 2 * math.prod(sharding.shard_shape(shape))
     planned = planning.base_bytes(sizes, 'bfloat16', dict(mesh.shape), fsdp)
     assert planned == total
+
+
+def test_fsdp_gathers_the_tables_and_a_layer(compiled):
+    sizes, _ = compiled
+    norms = 2 * sizes.width
+    layer = block_params(sizes) / sizes.num_layers - norms
+    assert sizes.tied_embeddings
+    table = sizes.vocab_size * sizes.width
+    mesh = {'data': 4, 'model': 2}
+    planned = planning.gathered_bytes(sizes, 'bfloat16', mesh)
+    assert planned == 2 * (table + layer) / 2
 
 
 def test_a_bank_s_bytes():

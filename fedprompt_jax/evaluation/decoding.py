@@ -49,7 +49,8 @@ def write(
       bound: the model.
       hidden: [N, 1, D], which the first token is predicted from.
       absent: bool [N], rows that write nothing.
-      like: keys and values [layers, N, any, K, h] as `advance` gives them.
+      like: keys and values [layers, N, any, K, h] as `advance` gives them;
+        only their shapes and dtypes are read.
       advance: see Advance.
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
@@ -82,7 +83,7 @@ def write(
     def going(state: Decoding):
         return (state.step < max_new_tokens) & ~state.done.all()
 
-    def no_columns(x):
+    def room(x):
         layers, _, _, *heads = x.shape
         return jnp.zeros((layers, rows, max_new_tokens - 1, *heads), x.dtype)
 
@@ -94,6 +95,6 @@ def write(
         jnp.int32(1),
         out.at[:, 0].set(first),
         absent | ended(first),
-        jax.tree.map(no_columns, like),
+        jax.tree.map(room, like),
     )
     return jax.lax.while_loop(going, step, begun).tokens

@@ -3,7 +3,7 @@
 The keys and values of each owner's prompt are computed once and shared by all
 its queries. Queries are sorted by length into batches of few static shapes.
 
-N queries in a batch, L their padded length, P prompt tokens, M cache slots.
+N queries in a batch, L their padded length, P prompt tokens.
 """
 
 from collections.abc import Callable, Sequence

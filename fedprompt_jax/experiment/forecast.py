@@ -198,6 +198,11 @@ def _memory(
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     return {
         'base': planning.base_bytes(sizes, dtype, mesh, config.mesh.fsdp),
+        'gathered': (
+            planning.gathered_bytes(sizes, dtype, mesh)
+            if config.mesh.fsdp
+            else 0.0
+        ),
         'bank and optimizers': planning.bank_bytes(trained, tx, owners),
         'activations': max(
             planning.kept_bytes(
@@ -229,7 +234,8 @@ def _memory(
 def needed(memory: Mapping[str, float]) -> float:
     """Bytes at the worst moment: text is generated when nothing trains."""
     training = memory['activations'] + memory['logits']
-    always = memory['base'] + memory['bank and optimizers']
+    parts = 'base', 'gathered', 'bank and optimizers'
+    always = sum(memory[part] for part in parts)
     return always + max(training, memory['generation cache'])
 
 

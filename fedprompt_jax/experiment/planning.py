@@ -101,6 +101,23 @@ def base_bytes(
     return total
 
 
+def gathered_bytes(
+    sizes: ModelConfig, dtype: str, mesh: Mapping[str, int]
+) -> float:
+    """What FSDP brings together on a chip: the tables, and a layer."""
+    total = 0.0
+    for path, shape in param_shapes(sizes).items():
+        over_data, over_both = (
+            [a for a in cut(path, shape, mesh, fsdp) if a is not None]
+            for fsdp in (False, True)
+        )
+        if over_data != over_both:
+            parts = math.prod(mesh[axis] for axis in over_data)
+            stacked = shape[0] if 'layers/' in path else 1
+            total += math.prod(shape) / stacked / parts
+    return total * jnp.dtype(dtype).itemsize
+
+
 def kept_bytes(
     sizes: ModelConfig,
     rows: int,

@@ -107,28 +107,32 @@ class Gather:
     mesh: Mesh
 
     def __call__(self, variables):
-        """The layer's variables, cut over 'model' alone."""
-
-        def whole(path, x):
-            keys = '/'.join(str(k.key) for k in path)
-            spec = cut(keys, (1, *x.shape), dict(self.mesh.shape), fsdp=False)
-            sharding = NamedSharding(self.mesh, PartitionSpec(*spec[1:]))
-            return jax.lax.with_sharding_constraint(x, sharding)
-
-        return jax.tree_util.tree_map_with_path(whole, variables)
+        """A layer's variables, cut over 'model' alone."""
+        return jax.tree_util.tree_map_with_path(self._layer, variables)
 
     def tables(self, base):
         """The base, its leaves outside of layers cut over 'model' alone."""
+        return jax.tree_util.tree_map_with_path(self._table, base)
 
-        def whole(path, x):
-            keys = '/'.join(str(k.key) for k in path)
-            if 'layers/' in keys:
-                return x
-            spec = cut(keys, x.shape, dict(self.mesh.shape), fsdp=False)
-            sharding = NamedSharding(self.mesh, spec)
-            return jax.lax.with_sharding_constraint(x, sharding)
+    def _layer(self, keys, x):
+        path = _path(keys)
+        spec = cut(path, (1, *x.shape), dict(self.mesh.shape), fsdp=False)
+        return self._placed(x, PartitionSpec(*spec[1:]))
 
-        return jax.tree_util.tree_map_with_path(whole, base)
+    def _table(self, keys, x):
+        path = _path(keys)
+        if 'layers/' in path:
+            return x
+        return self._placed(x, cut(path, x.shape, dict(self.mesh.shape), False))
+
+    def _placed(self, x, spec: PartitionSpec):
+        return jax.lax.with_sharding_constraint(
+            x, NamedSharding(self.mesh, spec)
+        )
+
+
+def _path(keys) -> str:
+    return '/'.join(str(key.key) for key in keys)
 
 
 def put_rows(mesh: Mesh) -> Callable:

@@ -152,11 +152,8 @@ class CrossAttention(nn.Module):
         c = self.config
         q = project(c, 'query', x, owner, c.num_heads)
         if known is None:
-            key, value = (
-                project(c, n, memory.hidden, memory.owner, c.num_kv_heads)
-                for n in ('key', 'value')
-            )
-            known = key, value
+            text = memory.hidden, memory.owner, c.num_kv_heads
+            known = project(c, 'key', *text), project(c, 'value', *text)
         scale = c.query_scale or c.head_dim**-0.5
         out = attend(q, [known], memory.mask, scale)
         output = Linear(c.width, c.output_bias, name='output')
@@ -183,7 +180,7 @@ def attend(
     Args:
       q: [R, L, H, h].
       read: keys and values of S_i tokens each, [R, S_i, K, h]; S is the sum
-        of the S_i. Each is read where it lies: a cache is never copied.
+        of the S_i. They are not joined: that would copy a cache.
       mask: bool [R, L, S]. A row without any True gives a uniform average.
       scale: of the scores.
       cap: scores become cap * tanh(score / cap); 0 for none.
@@ -201,8 +198,8 @@ def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     rows, length, num_heads, head_dim = q.shape
     kv_heads = read[0][0].shape[2]
     q = q.reshape(rows, length, kv_heads, num_heads // kv_heads, head_dim)
-    einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
-    scores = [einsum('rlkgh,rskh->rkgls', q, k) for k, _ in read]
+    f32 = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
+    scores = [f32('rlkgh,rskh->rkgls', q, k) for k, _ in read]
     score = soft_cap(jnp.concatenate(scores, axis=-1) * scale, cap)
     if bias is not None:
         score += bias.reshape(score.shape)
@@ -210,6 +207,7 @@ def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     weight = jax.nn.softmax(score, axis=-1).astype(q.dtype)
     ends = np.cumsum([v.shape[1] for _, v in read])[:-1]
     weights = jnp.split(weight, ends, axis=-1)
+    einsum = jnp.einsum if len(read) == 1 else f32  # sums are rounded once
     outs = [
         einsum('rkgls,rskh->rlkgh', own, v)
         for own, (_, v) in zip(weights, read, strict=True)

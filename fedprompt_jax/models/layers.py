@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 
 from fedprompt_jax.models.config import ModelConfig
@@ -39,13 +40,18 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+# The name of what the backward pass of a layer keeps, see recomputed.
+KEPT = 'kept'
+
+
 def recomputed(function: Callable) -> Callable:
     """The function, which keeps its arguments alone for the backward pass.
 
     What lies between two matrix products costs less to compute again than to
     write to memory and read back.
     """
-    return jax.checkpoint(function, prevent_cse=False)
+    call = jax.checkpoint(function, prevent_cse=False)
+    return lambda *args: call(*checkpoint_name(args, KEPT))
 
 
 class RMSNorm(nn.Module):

@@ -57,7 +57,8 @@ class Block(nn.Module):
     def __call__(self, x, past, known, local, context: Context):
         """Returns x, this call's keys and values, and the memory's.
 
-        past and known are those that earlier calls returned, or None.
+        past are those that earlier calls returned, in any number of parts;
+        known are the memory's, or None.
         """
         c = self.config
         turn, mask = context.of(local)
@@ -97,7 +98,7 @@ class Block(nn.Module):
         return x, (own, crossed)
 
 
-class Gather(Protocol):
+class Gathering(Protocol):
     """Brings parameters together whose parts lie on several devices.
 
     Hashable, as the model is.
@@ -108,11 +109,6 @@ class Gather(Protocol):
 
     def tables(self, base: Any) -> Any:
         """The parameters of a model, whose layers stay as they are."""
-
-
-def _own(primitive, *_, **__) -> bool:
-    """What the backward pass keeps: all but what devices have gathered."""
-    return primitive.name != 'sharding_constraint'
 
 
 class Stack(nn.Module):
@@ -127,7 +123,7 @@ class Stack(nn.Module):
 
     config: ModelConfig
     remat: bool = False
-    gather: Gather | None = None
+    gather: Gathering | None = None
 
     def setup(self):
         c = self.config
@@ -135,7 +131,9 @@ class Stack(nn.Module):
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
         if self.remat or self.gather is not None:
-            kept = None if self.remat else _own  # None keeps nothing
+            # What was gathered is gathered again, not kept.
+            names = () if self.remat else (layers.KEPT,)
+            kept = jax.checkpoint_policies.save_only_these_names(*names)
             block = nn.remat(block, prevent_cse=False, policy=kept)
         scanned = nn.scan(
             block,
