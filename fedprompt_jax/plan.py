@@ -106,7 +106,7 @@ def plan(
     import jax
 
     from fedprompt_jax import algorithms
-    from fedprompt_jax.experiment import forecast
+    from fedprompt_jax.experiment import forecast, planning
     from fedprompt_jax.models.sizes import num_params
 
     sizes, names, assumed = _sizes(config.model.source, cache_dir)
@@ -119,13 +119,25 @@ def plan(
         assumed += absent
         assumed.append(
             f'queries of {lengths.query} and targets of {lengths.target} '
-            'tokens on average'
+            f'tokens on average, cut at {config.data.max_query} and '
+            f'{config.data.max_target}'
         )
     chip = chips.get(chip_name)
     rate = 'the rate measured' if chip.measured else "the vendor's rate"
-    assumed.append(f'{chip.share:.0%} of {rate} of matrix products')
+    assumed.append(
+        f'{chip.share:.0%} of {rate} of matrix products, '
+        f'{chip.flops[config.model.dtype] / 1e12:.4g} TFLOP/s'
+    )
+    if num_chips > 1:
+        assumed.append('what chips tell each other takes no time')
+    if not planning.divides(sizes, mesh.model):
+        assumed.append(
+            f'config.mesh.model={mesh.model} does not divide the layers: '
+            'each of these chips computes all of them'
+        )
     pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
     found = forecast.forecast(config, model, trained, traffic, pooled, chip)
+    needed = forecast.needed(found.memory)
     return {
         'model': config.model.source,
         'parameters': num_params(sizes),
@@ -135,12 +147,26 @@ def plan(
         'chips': num_chips,
         'mesh': [mesh.data, mesh.model],
         'chip_memory': chip.memory,
-        'needed_memory': forecast.needed(found.memory),
+        'needed_memory': needed,
+        'fits': needed <= chip.memory,
+        'levers': levers(config),
         **found._asdict(),
         'rounds': config.rounds,
         'packing': packing(traffic),
         'assumed': assumed,
     }
+
+
+def levers(config: config_dict.ConfigDict) -> list[str]:
+    """What would take less memory of a chip."""
+    several = config.mesh.data > 1 and not config.mesh.fsdp
+    found = [
+        'lower config.packing.max_tokens or config.evaluation.batch_size',
+        'take more chips and raise config.mesh.model',
+        '' if config.model.remat else 'set config.model.remat=True',
+        'set config.mesh.fsdp=True' if several else '',
+    ]
+    return [lever for lever in found if lever]
 
 
 def _sizes(spec: str, cache_dir: Path):
@@ -274,31 +300,43 @@ def text(found: dict[str, Any]) -> str:
         'memory of a chip, GB',
         *(f'  {part:22} {n / 1e9:9.2f}' for part, n in f['memory'].items()),
         f'  {"at the worst moment":22} {total / 1e9:9.2f} of '
-        f'{f["chip_memory"] / 1e9:.0f}',
+        f'{f["chip_memory"] / 1e9:.0f} (training and generation take turns)',
+        *(
+            []
+            if f['fits']
+            else [f'It does not fit: {"; or ".join(f["levers"])}.']
+        ),
         '',
         'a round',
-        f'  tokens                 {f["tokens"]:9.0f}',
+        f'  tokens                 {f["tokens"]:9,.0f}',
         f'  useful TFLOP           {f["useful_flops"] / 1e12:9.2f}',
         f'  computed TFLOP         {f["flops"] / 1e12:9.2f}',
         f'  seconds                {f["round_seconds"]:9.2f}',
         f'  bytes a client, each way {f["bytes_each_way"]:,}',
         '',
-        f'a run of {f["rounds"]} rounds, hours',
-        *(f'  {part:22} {n:9.2f}' for part, n in f['hours'].items()),
-        f'  {"together":22} {sum(f["hours"].values()):9.2f}',
+        f'a run of {f["rounds"]} rounds',
+        *(f'  {part:22} {duration(n)}' for part, n in f['hours'].items()),
+        f'  {"together":22} {duration(sum(f["hours"].values()))}',
         '',
         f'Packing: {f["packing"]}.',
     ]
-    lines.append(f'Assumed: {"; ".join(f["assumed"])}.')
-    if total > f['chip_memory']:
-        lines.append(
-            'It does not fit: lower config.packing.max_tokens or '
-            'config.evaluation.batch_size, or raise config.mesh.model, or set '
-            'config.model.remat or config.mesh.fsdp.'
-        )
+    assumed = '; '.join(told.rstrip('.') for told in f['assumed'])
+    lines.append(f'Assumed: {assumed}.')
     return '\n'.join(lines)
 
 
+def duration(hours: float) -> str:
+    """In the largest unit of which there is one, in 13 columns."""
+    for unit, size in (('h', 1.0), ('min', 60.0)):
+        if hours * size >= 1:
+            return f'{hours * size:9.2f} {unit}'
+    return f'{hours * 3600:9.2f} s'
+
+
 if __name__ == '__main__':
-    flags.mark_flag_as_required('chip')
+    flags.register_validator(
+        'chip',
+        lambda chip: chip is not None,
+        f'give one of {", ".join([*chips.CHIPS, chips.CPU])}.',
+    )
     app.run(main, flags_parser=command_line.parse)

@@ -2,6 +2,8 @@
 
 import importlib
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
@@ -226,3 +228,19 @@ def test_files_that_are_not_there_are_faults_too(tmp_path):
         config_lib.check(config)
     for text in ('no model', 'no data', 'config.batch_size=0'):
         assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('config', 'told'),
+    [
+        ('/nowhere.py', '--config=/nowhere.py does not exist; give one'),
+        ('configs/fedavg_adam.py:big', "The config has no scale 'big'; use"),
+    ],
+)
+def test_a_config_that_cannot_be_loaded_is_a_sentence(config, told):
+    command = [sys.executable, 'main.py', f'--config={config}']
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and told in done.stderr
+    assert 'Traceback' not in done.stderr and done.stderr.count('\n') == 1

@@ -134,6 +134,12 @@ def test_fsdp_gathers_the_tables_and_a_layer(compiled):
     assert planned == 2 * (table + layer) / 2
 
 
+def test_chips_that_do_not_divide_a_layer_do_the_same(compiled):
+    sizes, _ = compiled
+    assert planning.working(sizes, {'data': 4, 'model': 2}) == 8
+    assert planning.working(sizes, {'data': 4, 'model': 3}) == 4
+
+
 def test_a_bank_s_bytes():
     trained = {'prompt': jax.ShapeDtypeStruct((10, 32), jnp.float32)}
     own = 10 * 32 * 4
@@ -169,7 +175,8 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     assert found['tokens'] == pytest.approx(examples * a_round, rel=0.1)
     assert 4.0e9 < found['memory']['base'] < 4.1e9  # a quarter of bf16
     assert found['flops'] > found['useful_flops']
-    assert len(found['assumed']) == 4
+    assert len(found['assumed']) == 5
+    assert found['fits']
     text = run(*PAPER)
     assert '64 x v5p, mesh 16 x 4' in text.stdout
     assert 'It does not fit' not in text.stdout

@@ -173,6 +173,10 @@ def test_a_run_that_diverges_does_not_stop_the_others(project):
     [
         ('rates = 1', 'has no function points()'),
         ('def points():\n  yield {"client.learning_rat": 1}', 'no key'),
+        (
+            'def points():\n  yield {"config.seed": 1}',
+            "of 'config.seed': 'seed'",
+        ),
         ('def points():\n  yield {"rounds": "many"}', "rounds='many'"),
         ('def points():\n  yield {"rounds": -1}', 'config.rounds=-1'),
         ('def points():\n  yield 3', 'must be a dict'),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import os
+import re
 import sys
 
 from absl import flags
@@ -33,9 +34,12 @@ def define_cache_dir():
 def parse(argv: Sequence[str]) -> list[str]:
     """Flags as absl reads them; an unknown config key is a sentence."""
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
+        if flags.FLAGS.config is not None:
+            flags.FLAGS.config.keys()  # raises where the file is missing
+        return rest
     except flags.Error as error:
-        sys.exit(f'error: {error}')
+        sys.exit(f'error: {_sentence(str(error))}')
     except (AttributeError, KeyError) as error:  # it says what is near
         text = str(error.args[0] if error.args else error)
         text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())
@@ -44,4 +48,19 @@ def parse(argv: Sequence[str]) -> list[str]:
             'configs/fedavg_adam.py.'
         )
     except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+        sys.exit(f'error: {_sentence(str(error))}')
+
+
+def _sentence(told: str) -> str:
+    """What ml_collections tells of a config file that it cannot load.
+
+    A ValueError of the file is meant for the user; another is a fault of the
+    file, whose traceback stays.
+    """
+    if found := re.search(r"No such file or directory: '(.*)'", told):
+        return (
+            f'--config={found[1]} does not exist; give one, such as '
+            '--config=configs/fedavg_adam.py.'
+        )
+    found = re.search(r'\nValueError: (.*)\s*$', told, re.DOTALL)
+    return found[1].strip() if found else told

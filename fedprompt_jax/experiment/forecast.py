@@ -81,7 +81,7 @@ def forecast(
     sizes, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
     remat, whole = config.model.remat, model.kind.whole
-    chips = mesh['data'] * mesh['model']
+    chips = planning.working(sizes, mesh)
 
     def gradients(batch) -> planning.Work:
         """All that one step of a batch computes."""
@@ -143,7 +143,7 @@ def _score_seconds(
 ) -> float:
     """Mean seconds of one request: its losses, and its greedy text if any."""
     sizes, dtype = model.transformer.config, config.model.dtype
-    chips, total = mesh['data'] * mesh['model'], 0.0
+    chips, total = planning.working(sizes, mesh), 0.0
     for batch in traffic.scored:
         for shape in grids(traffic.evaluation, batch):
             work = planning.forward(sizes, *shape)

@@ -89,6 +89,19 @@ def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
     return 2 * (work.products + ATTENTION * work.attention) / rate
 
 
+def divides(sizes: ModelConfig, model: int) -> bool:
+    """Whether so many chips share the products of a layer."""
+    c = sizes.reader
+    heads = c.num_kv_heads * c.head_dim
+    return c.mlp_width % model == 0 and heads % model == 0
+
+
+def working(sizes: ModelConfig, mesh: Mapping[str, int]) -> int:
+    """Chips of a mesh that do not compute what others do."""
+    model = mesh['model']
+    return mesh['data'] * (model if divides(sizes, model) else 1)
+
+
 def base_bytes(
     sizes: ModelConfig, dtype: str, mesh: Mapping[str, int], fsdp: bool = False
 ) -> float:
@@ -193,6 +206,6 @@ def decode_seconds(
     """Greedy decoding of one batch: each step reads the base once."""
     read = base_bytes(sizes, dtype, mesh) / chip.bandwidth
     each = block_params(sizes) + target_params(sizes)
-    chips = mesh['data'] * mesh['model']
+    chips = working(sizes, mesh)
     step = seconds(Work(queries * each, 0.0), chip, dtype, chips)
     return new_tokens * max(read, step)

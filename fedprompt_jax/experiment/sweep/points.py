@@ -87,6 +87,9 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
         raise ValueError("must be a dict such as {'seed': 1}.")
     config = copy.deepcopy(config)
     for key, value in overrides.items():
+        if key.startswith('config.'):
+            bare = key.removeprefix('config.')
+            raise ValueError(f"leave out 'config.' of {key!r}: {bare!r}.")
         try:
             now = config_lib.lookup(config, key)
             if value is None or isinstance(now, config_dict.ConfigDict):
