@@ -24,6 +24,14 @@ jax.config.update('jax_disable_most_optimizations', True)
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 
 
+# They come first, so that no process waits for one of them at the end.
+LONGEST = ('main_test', 'sweep_test', 'peft_test', 'distributed_test')
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def few_memory_maps():
     """Forgets compiled programs before the kernel's limit of maps (65,530).
