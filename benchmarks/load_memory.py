@@ -121,9 +121,10 @@ def measure(part: str) -> dict[str, Any]:
     jax.config.update('jax_num_cpu_devices', mesh[0] * mesh[1])
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.models import source
+    from fedprompt_jax.models.sizes import base_leaves
 
-    sizes = source.read_config(folder)
-    sharding = mesh_lib.base_sharding(mesh_lib.make_mesh(*mesh), sizes)
+    leaves = base_leaves(source.read_config(folder), 'bfloat16')
+    sharding = mesh_lib.base_sharding(mesh_lib.make_mesh(*mesh), leaves)
     jax.block_until_ready(jax.numpy.zeros(8))  # the backend is up
     with Peak() as peak:
         start = time.perf_counter()

@@ -143,6 +143,7 @@ def plan(
         'parameters': num_params(sizes),
         'trained': sum(x.size for x in jax.tree.leaves(trained)),
         'dtype': config.model.dtype,
+        'quantization': config.model.quantization,
         'chip': chip_name,
         'chips': num_chips,
         'mesh': [mesh.data, mesh.model],
@@ -160,10 +161,12 @@ def plan(
 def levers(config: config_dict.ConfigDict) -> list[str]:
     """What would take less memory of a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
+    rounded = config.model.quantization or config.peft == 'full'
     found = [
         'lower config.packing.max_tokens or config.evaluation.batch_size',
         'take more chips and raise config.mesh.model',
         '' if config.model.remat else 'set config.model.remat=True',
+        '' if rounded else "set config.model.quantization='int8'",
         'set config.mesh.fsdp=True' if several else '',
     ]
     return [lever for lever in found if lever]
@@ -206,17 +209,15 @@ def _model(config, sizes, names):
     import jax
 
     from fedprompt_jax import peft
-    from fedprompt_jax.models.sizes import param_shapes
+    from fedprompt_jax.models.sizes import base_leaves, param_shapes
     from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.kind import Base, Start
     from fedprompt_jax.peft.tuned import TunedModel
 
     shapes = param_shapes(sizes)
     kind = peft.get(config.peft).make(config, Base(sizes, names, shapes))
-    leaves = {
-        path: jax.ShapeDtypeStruct(shape, config.model.dtype)
-        for path, shape in shapes.items()
-    }
+    settings = config.model
+    leaves = base_leaves(sizes, settings.dtype, settings.quantization)
     base = flax.traverse_util.unflatten_dict(leaves, sep='/')
 
     def init(base):
@@ -291,14 +292,19 @@ def text(found: dict[str, Any]) -> str:
     """The forecast for people."""
     f = found
     total = f['needed_memory']
+    layers = f' (layers {f["quantization"]})' if f['quantization'] else ''
     lines = [
         f'{f["model"]}: {f["parameters"] / 1e9:.2f} B parameters in '
-        f'{f["dtype"]}, {f["trained"]:,} trained by each client',
+        f'{f["dtype"]}{layers}, {f["trained"]:,} trained by each client',
         f'{f["chips"]} x {f["chip"]}, mesh {f["mesh"][0]} x {f["mesh"][1]} '
         '(data x model)',
         '',
         'memory of a chip, GB',
-        *(f'  {part:22} {n / 1e9:9.2f}' for part, n in f['memory'].items()),
+        *(
+            f'  {part:22} {n / 1e9:9.2f}'
+            for part, n in f['memory'].items()
+            if n
+        ),
         f'  {"at the worst moment":22} {total / 1e9:9.2f} of '
         f'{f["chip_memory"] / 1e9:.0f} (training and generation take turns)',
         *(

@@ -92,6 +92,9 @@ def _sweep() -> None:
     groups = [found[i : i + size] for i in range(0, len(found), size)]
     _check(groups, kept)
     ends = []
+    done = sum(table.status(folder) == table.COMPLETE for folder in folders)
+    if done:
+        print(f'{done} of {len(found)} runs are complete.', file=sys.stderr)
     for group in groups:
         names = ' '.join(point.name for point in group)
         print(f'{len(ends) + 1} of {len(found)}: {names}', file=sys.stderr)

@@ -16,15 +16,19 @@ from tests import tiny, tiny_families
 from tests.parity import cases
 
 ROOT = Path(__file__).parents[1]
-# (data, model), or with the base over `data` as well.
+# (data, model), or with the base over `data` as well; or that in int8.
 MESHES = [(8, 1), (4, 2), (2, 4), (1, 8), (4, 2, 'fsdp')]
 # Losses of four owners (and of nobody), and their prompts' gradients.
 SUMS = ['f32[5]', 'f32[4,3,32]']
-RUNS = [*(('llama', mesh) for mesh in MESHES), ('t5', (4, 2, 'fsdp'))]
+RUNS = [
+    *(('llama', mesh) for mesh in MESHES),
+    ('llama', (4, 2, 'fsdp', 'int8')),
+    ('t5', (4, 2, 'fsdp')),
+]
 
 
 def compute(
-    folder: Path, data: int, model: int, fsdp: str = ''
+    folder: Path, data: int, model: int, fsdp: str = '', quantization: str = ''
 ) -> dict[str, np.ndarray]:
     """Gradients, generation and losses on a mesh of all devices."""
     from fedprompt_jax.data.packing import Shape
@@ -32,6 +36,7 @@ def compute(
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.models import source
+    from fedprompt_jax.models.sizes import base_leaves
     from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
     from fedprompt_jax.peft.tuned import TunedModel
@@ -39,14 +44,18 @@ def compute(
 
     mesh = mesh_lib.make_mesh(data, model)
     sizes = source.read_config(folder)
-    sharding = mesh_lib.base_sharding(mesh, sizes, bool(fsdp))
-    lm = source.load(folder, np.float32, sharding)
+    leaves = base_leaves(sizes, 'float32', quantization)
+    sharding = mesh_lib.base_sharding(mesh, leaves, bool(fsdp))
+    lm = source.load(folder, np.float32, sharding, quantization)
     stack = lm.base['encoder'] if sizes.encoder else lm.base
     kernel = stack['layers']['mlp']['up']['kernel']
     assert len(kernel.sharding.device_set) == data * model
     *_, width, own = kernel.addressable_shards[0].data.shape
     assert own == sizes.mlp_width // model
     assert width == sizes.width // (data if fsdp else 1)
+    if quantization:
+        scale = stack['layers']['mlp']['up']['scale']
+        assert scale.addressable_shards[0].data.shape[-1] == own
     put = mesh_lib.put_rows(mesh)
     gather = mesh_lib.Gather(mesh) if fsdp else None
     transformer = Transformer(lm.config, gather=gather)
@@ -82,6 +91,7 @@ def program(folder: Path, data: int, model: int, fsdp: str = '') -> str:
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated import packed
     from fedprompt_jax.models import source
+    from fedprompt_jax.models.sizes import base_leaves
     from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
     from fedprompt_jax.peft.tuned import TunedModel
@@ -89,7 +99,8 @@ def program(folder: Path, data: int, model: int, fsdp: str = '') -> str:
 
     mesh = mesh_lib.make_mesh(data, model)
     sizes = source.read_config(folder)
-    sharding = mesh_lib.base_sharding(mesh, sizes, bool(fsdp))
+    leaves = base_leaves(sizes, 'float32')
+    sharding = mesh_lib.base_sharding(mesh, leaves, bool(fsdp))
     lm = source.load(folder, np.float32, sharding)
     gather = mesh_lib.Gather(mesh) if fsdp else None
     transformer = Transformer(lm.config, gather=gather)
@@ -138,12 +149,15 @@ def on_eight(folder):
 def on_one(folder):
     if jax.device_count() != 1:
         pytest.skip('needs a process with one device to compare with')
-    return {name: compute(folder / name, 1, 1) for name in ('llama', 't5')}
+    return {
+        (name, *quantized): compute(folder / name, 1, 1, '', *quantized)
+        for name, *quantized in [('llama',), ('llama', 'int8'), ('t5',)]
+    }
 
 
 @pytest.mark.parametrize(('name', 'mesh'), RUNS, ids=str)
 def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
-    on_one = on_one[name]
+    on_one = on_one[name, *mesh[3:]]
     found = {key: on_eight[f'{name} {key} {mesh}'] for key in on_one}
     np.testing.assert_allclose(found['losses'], on_one['losses'], rtol=1e-5)
     assert found['losses'][2] == 0  # the absent owner

@@ -19,14 +19,14 @@ from fedprompt_jax.experiment import chips, planning
 from fedprompt_jax.federated.mesh import Gather, cut, make_mesh
 from fedprompt_jax.federated.packed import grid_gradients, grid_losses
 from fedprompt_jax.models import source
-from fedprompt_jax.models.sizes import block_params, param_shapes
+from fedprompt_jax.models.sizes import base_leaves, block_params
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, plain, tiny
 
 ROOT = Path(__file__).parents[1]
-FORMS = 'plain', 'remat', 'gathered', 'remat, gathered'
+FORMS = 'plain', 'remat', 'gathered', 'remat, gathered', 'int8'
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 
 
@@ -38,6 +38,7 @@ def compiled(tmp_path_factory):
         folder, width=128, num_layers=6, num_heads=8, mlp_width=512
     )
     lm = source.load(folder, jnp.float32)
+    quantized = source.load(folder, jnp.float32, quantization='int8')
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4, length=4, width=128)
     examples = plain.random_examples(rng, (20, 20, 20, 20))
@@ -53,7 +54,8 @@ def compiled(tmp_path_factory):
         model = TunedModel(transformer, Prompt(4))
         packer = model.packer(Shape(128, 64, (8,)))
         grid, *_ = packer.pack(examples, weights)
-        args = model, lm.base, bank, grid
+        base = quantized.base if form == 'int8' else lm.base
+        args = model, base, bank, grid
         if form == 'plain':
             programs['losses'] = grid_losses.lower(*args).compile()
         programs[form] = grid_gradients.lower(*args).compile()
@@ -80,6 +82,16 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     one = {'data': 1, 'model': 1}
     planned += planning.logits_bytes(sizes, 8, 64, one)
     assert planned == pytest.approx(allocated, rel=0.35)
+
+
+def test_the_backward_pass_keeps_no_kernel_of_floats(compiled):
+    sizes, programs = compiled
+    plain, int8 = (
+        programs[form].memory_analysis().temp_size_in_bytes
+        for form in ('plain', 'int8')
+    )
+    layer = 4 * block_params(sizes) / sizes.num_layers
+    assert int8 < plain + 2 * layer
 
 
 @pytest.mark.parametrize('remat', [False, True])
@@ -115,11 +127,12 @@ def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp):
     sizes, _ = compiled
     mesh = jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
     total = 0
-    for path, shape in param_shapes(sizes).items():
-        spec = cut(path, shape, dict(mesh.shape), fsdp)
+    leaves = base_leaves(sizes, 'bfloat16')
+    for path, leaf in leaves.items():
+        spec = cut(path, leaf.shape, dict(mesh.shape), fsdp)
         sharding = jax.sharding.NamedSharding(mesh, spec)
-        total += 2 * math.prod(sharding.shard_shape(shape))
-    planned = planning.base_bytes(sizes, 'bfloat16', dict(mesh.shape), fsdp)
+        total += 2 * math.prod(sharding.shard_shape(leaf.shape))
+    planned = planning.base_bytes(leaves, dict(mesh.shape), fsdp)
     assert planned == total
 
 
@@ -130,7 +143,8 @@ def test_fsdp_gathers_the_tables_and_a_layer(compiled):
     assert sizes.tied_embeddings
     table = sizes.vocab_size * sizes.width
     mesh = {'data': 4, 'model': 2}
-    planned = planning.gathered_bytes(sizes, 'bfloat16', mesh)
+    leaves = base_leaves(sizes, 'bfloat16')
+    planned = planning.gathered_bytes(leaves, mesh)
     assert planned == 2 * (table + layer) / 2
 
 

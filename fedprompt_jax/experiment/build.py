@@ -30,7 +30,7 @@ from fedprompt_jax.federated.merged import MergedSimulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
-from fedprompt_jax.models.sizes import param_shapes
+from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Base, Kind, Params, Start
@@ -128,13 +128,16 @@ def build(
     jax.config.update('jax_default_matmul_precision', exact)
     mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
     sizes = source.read_config(folder)
+    dtype, quantization = config.model.dtype, config.model.quantization
+    leaves = base_leaves(sizes, dtype, quantization)
     lm = (kept or Kept()).get(
         'model',
-        (folder, config.model.dtype, mesh, config.mesh.fsdp),
+        (folder, dtype, quantization, mesh, config.mesh.fsdp),
         lambda: source.load(
             folder,
-            jnp.dtype(config.model.dtype),
-            mesh_lib.base_sharding(mesh, sizes, config.mesh.fsdp),
+            jnp.dtype(dtype),
+            mesh_lib.base_sharding(mesh, leaves, config.mesh.fsdp),
+            quantization,
         ),
     )
     gather = mesh_lib.Gather(mesh) if config.mesh.fsdp else None

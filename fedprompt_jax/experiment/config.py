@@ -19,6 +19,7 @@ from fedprompt_jax.peft.prompt import INITS
 
 SIMULATIONS = ('packed', 'vmap')
 DTYPES = ('float32', 'bfloat16')
+QUANTIZATIONS = ('', 'int8')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,7 @@ RULES = {
 
 CHOICES = {
     'model.dtype': DTYPES,
+    'model.quantization': QUANTIZATIONS,
     'data.source': tuple(sources.names()),
     'data.partition': (*partitions.KINDS, partitions.BY_CLIENT),
     'prompt.init': INITS,

@@ -13,6 +13,7 @@ from fedprompt_jax.evaluation import generation
 from fedprompt_jax.experiment import planning
 from fedprompt_jax.experiment.chips import Chip
 from fedprompt_jax.federated import ledger, optimizers
+from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.peft.tuned import TunedModel
 
 
@@ -151,7 +152,13 @@ def _score_seconds(
     for rows, length, share in generated(config, traffic.queries):
         work = planning.forward(sizes, rows, length, 1)
         steps = planning.decode_seconds(
-            sizes, rows, config.evaluation.max_new_tokens, chip, dtype, mesh
+            sizes,
+            _base(config, model),
+            rows,
+            config.evaluation.max_new_tokens,
+            chip,
+            dtype,
+            mesh,
         )
         prefill = planning.seconds(work, chip, dtype, chips)
         total += share * (prefill + steps)
@@ -188,6 +195,7 @@ def _memory(
     """Part -> bytes on one chip, at the moment of the largest grid."""
     sizes, dtype = model.transformer.config, config.model.dtype
     remat, whole = config.model.remat, model.kind.whole
+    base = _base(config, model)
     shapes = [
         (rows, s.length, s.targets)
         for s in traffic.training.shapes
@@ -197,11 +205,9 @@ def _memory(
     owners = max(config.clients_per_round, config.personalization.clients)
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     return {
-        'base': planning.base_bytes(sizes, dtype, mesh, config.mesh.fsdp),
+        'base': planning.base_bytes(base, mesh, config.mesh.fsdp),
         'gathered': (
-            planning.gathered_bytes(sizes, dtype, mesh)
-            if config.mesh.fsdp
-            else 0.0
+            planning.gathered_bytes(base, mesh) if config.mesh.fsdp else 0.0
         ),
         'bank and optimizers': planning.bank_bytes(trained, tx, owners),
         'activations': max(
@@ -229,6 +235,11 @@ def _memory(
         )
         / mesh['data'],
     }
+
+
+def _base(config, model: TunedModel) -> planning.Leaves:
+    sizes, settings = model.transformer.config, config.model
+    return base_leaves(sizes, settings.dtype, settings.quantization)
 
 
 def needed(memory: Mapping[str, float]) -> float:

@@ -15,11 +15,7 @@ import jax.numpy as jnp
 from fedprompt_jax.experiment.chips import Chip
 from fedprompt_jax.federated.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
-from fedprompt_jax.models.sizes import (
-    block_params,
-    param_shapes,
-    target_params,
-)
+from fedprompt_jax.models.sizes import block_params, target_params
 from fedprompt_jax.models.token_loss import CHUNK
 
 # Attention takes so much longer than products of as many operations, and goes
@@ -27,6 +23,9 @@ from fedprompt_jax.models.token_loss import CHUNK
 # see benchmarks/RESULTS.md).
 ATTENTION = 1.4
 ATTENTION_BACK = 2.5
+
+# Of the base, by path: see sizes.base_leaves.
+Leaves = Mapping[str, jax.ShapeDtypeStruct]
 
 
 class Work(NamedTuple):
@@ -103,32 +102,33 @@ def working(sizes: ModelConfig, mesh: Mapping[str, int]) -> int:
 
 
 def base_bytes(
-    sizes: ModelConfig, dtype: str, mesh: Mapping[str, int], fsdp: bool = False
+    base: Leaves, mesh: Mapping[str, int], fsdp: bool = False
 ) -> float:
-    """Of the base on one chip of a mesh ('data', 'model')."""
+    """Of the base's leaves on one chip of a mesh ('data', 'model')."""
     total = 0.0
-    for path, shape in param_shapes(sizes).items():
-        axes = [a for a in cut(path, shape, mesh, fsdp) if a is not None]
-        parts = math.prod(mesh[axis] for axis in axes)
-        total += math.prod(shape) * jnp.dtype(dtype).itemsize / parts
+    for path, leaf in base.items():
+        axes = [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
+        total += _bytes(leaf) / math.prod(mesh[axis] for axis in axes)
     return total
 
 
-def gathered_bytes(
-    sizes: ModelConfig, dtype: str, mesh: Mapping[str, int]
-) -> float:
+def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
     """What FSDP brings together on a chip: the tables, and a layer."""
     total = 0.0
-    for path, shape in param_shapes(sizes).items():
+    for path, leaf in base.items():
         over_data, over_both = (
-            [a for a in cut(path, shape, mesh, fsdp) if a is not None]
+            [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
             for fsdp in (False, True)
         )
         if over_data != over_both:
             parts = math.prod(mesh[axis] for axis in over_data)
-            stacked = shape[0] if 'layers/' in path else 1
-            total += math.prod(shape) / stacked / parts
-    return total * jnp.dtype(dtype).itemsize
+            stacked = leaf.shape[0] if 'layers/' in path else 1
+            total += _bytes(leaf) / stacked / parts
+    return total
+
+
+def _bytes(leaf: jax.ShapeDtypeStruct) -> int:
+    return math.prod(leaf.shape) * leaf.dtype.itemsize
 
 
 def kept_bytes(
@@ -197,6 +197,7 @@ def bank_bytes(trained, tx, owners: int) -> float:
 
 def decode_seconds(
     sizes: ModelConfig,
+    base: Leaves,
     queries: int,
     new_tokens: int,
     chip: Chip,
@@ -204,7 +205,7 @@ def decode_seconds(
     mesh: Mapping[str, int],
 ) -> float:
     """Greedy decoding of one batch: each step reads the base once."""
-    read = base_bytes(sizes, dtype, mesh) / chip.bandwidth
+    read = base_bytes(base, mesh) / chip.bandwidth
     each = block_params(sizes) + target_params(sizes)
     chips = working(sizes, mesh)
     step = seconds(Work(queries * each, 0.0), chip, dtype, chips)

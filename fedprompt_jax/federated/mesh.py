@@ -14,9 +14,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
-from fedprompt_jax.models.config import ModelConfig
-from fedprompt_jax.models.sizes import param_shapes
-
 # Path of a base leaf -> how it is cut over 'model', and over 'data' as well
 # where the mesh is fully sharded (FSDP). The first match counts; what matches
 # nothing is replicated. Kernels of layers are [layers, in, out].
@@ -25,7 +22,10 @@ RULES: tuple[tuple[str, PartitionSpec], ...] = (
         r'(query|key|value|qkv|gate|up)/kernel$',
         PartitionSpec(None, 'data', 'model'),
     ),
-    (r'(query|key|value|qkv|gate|up)/bias$', PartitionSpec(None, 'model')),
+    (
+        r'(query|key|value|qkv|gate|up)/(bias|scale)$',
+        PartitionSpec(None, 'model'),
+    ),
     (r'(output|down)/kernel$', PartitionSpec(None, 'model', 'data')),
     (r'^embed/embedding$', PartitionSpec('model', 'data')),
     (r'head/kernel$', PartitionSpec('data', 'model')),
@@ -52,19 +52,18 @@ def make_mesh(data: int, model: int) -> Mesh:
 
 
 def base_sharding(
-    mesh: Mesh, config: ModelConfig, fsdp: bool = False
+    mesh: Mesh, leaves: Mapping[str, jax.ShapeDtypeStruct], fsdp: bool = False
 ) -> Callable[[str], NamedSharding]:
     """Path of a base leaf, such as 'layers/mlp/up/kernel' -> its sharding.
 
     Args:
       mesh: of make_mesh.
-      config: of the model.
+      leaves: of the base, see sizes.base_leaves.
       fsdp: see cut.
     """
-    shapes = param_shapes(config)
 
     def sharding(path: str) -> NamedSharding:
-        spec = cut(path, shapes[path], dict(mesh.shape), fsdp)
+        spec = cut(path, leaves[path].shape, dict(mesh.shape), fsdp)
         return NamedSharding(mesh, spec)
 
     return sharding

@@ -8,9 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.models import quantization
+
 
 class Linear(nn.Module):
     """y = x W + b; with LoRA + (x a) b; with IA3 times a vector.
+
+    Where W is of int8 its `scale` stands beside it, see quantization.py.
 
     Variables of the collection 'peft', for C owners:
       lora_a [C, in, r], lora_b [C, r, out]: the whole row must have one
@@ -36,7 +40,11 @@ class Linear(nn.Module):
         owner = jnp.maximum(owner, 0)  # what padding computes is discarded
         if 'ia3_in' in trained:
             x = x * trained['ia3_in'][owner]
-        y = x @ kernel
+        if self.has_variable('params', 'scale'):
+            scale: jax.Array = self.get_variable('params', 'scale')
+            y = quantization.product(x, kernel, scale)
+        else:
+            y = x @ kernel
         if self.use_bias:
             zeros = nn.initializers.zeros
             y = y + self.param('bias', zeros, (self.features,))

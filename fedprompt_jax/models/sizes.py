@@ -8,6 +8,7 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.models import quantization as quantization_lib
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.transformer import Transformer
 
@@ -23,6 +24,27 @@ def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     tree = jax.eval_shape(Transformer(config).init, key, tokens)['params']
     flat = flax.traverse_util.flatten_dict(tree, sep='/')
     return {path: leaf.shape for path, leaf in flat.items()}
+
+
+def base_leaves(
+    config: ModelConfig, dtype, quantization: str = ''
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Path -> what lies on the devices: every parameter leaf, and scales.
+
+    Args:
+      config: of the model.
+      dtype: of what is not quantized.
+      quantization: of the layers' kernels, see models/quantization.py.
+    """
+    found = {}
+    for path, shape in param_shapes(config).items():
+        scale = quantization_lib.scale_path(path) if quantization else ''
+        kept = jnp.int8 if scale else dtype
+        found[path] = jax.ShapeDtypeStruct(shape, kept)
+        if scale:
+            layers, _, outputs = shape
+            found[scale] = jax.ShapeDtypeStruct((layers, outputs), jnp.float32)
+    return found
 
 
 def num_params(config: ModelConfig) -> int:

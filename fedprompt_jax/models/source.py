@@ -93,11 +93,13 @@ def load(
     folder: str | Path,
     dtype: Any,
     sharding: 'Callable[[str], jax.sharding.Sharding] | None' = None,
+    quantization: str = '',
 ) -> LanguageModel:
     """The model of a Hugging Face folder, its parameters on device.
 
     `dtype` is that of the parameters; `sharding` maps a leaf's path, such as
-    'layers/mlp/up/kernel', to its sharding. Raises ValueError where a part
+    'layers/mlp/up/kernel', to its sharding; `quantization` is that of the
+    layers' kernels, see models/quantization.py. Raises ValueError where a part
     is missing or does not fit the others.
     """
     from fedprompt_jax.models import weights  # imports jax
@@ -113,7 +115,9 @@ def load(
             f'{config.vocab_size}; they belong to different models.'
         )
     names = families.names(hf_config)
-    base = weights.load_weights(folder, names, config, dtype, sharding)
+    base = weights.load_weights(
+        folder, names, config, dtype, sharding, quantization
+    )
     fingerprint = shards.checkpoint_fingerprint(folder)
     return LanguageModel(config, base, tokenizer, fingerprint, hf_config)
 

@@ -2,7 +2,8 @@
 
 One leaf at a time: its rows are copied from the safetensors file straight to
 their transposed place in one (layers, in, out) buffer, which goes to the
-devices before the next leaf begins. Host memory peaks at the largest leaf.
+devices before the next leaf begins. Host memory peaks at the largest leaf, or
+at its integers and one layer of it in f32 where it is quantized.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
+from fedprompt_jax.models import quantization as quantization_lib
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.shards import shard_paths
@@ -51,6 +53,7 @@ def load_weights(
     config: ModelConfig,
     dtype: Any,
     sharding: Sharding | None = None,
+    quantization: str = '',
 ) -> dict[str, Any]:
     """The model's parameter tree, on device.
 
@@ -59,9 +62,10 @@ def load_weights(
         of F32, BF16 or F16.
       names: the family's name map, see models/families.
       config: sizes that every tensor must agree with.
-      dtype: of all leaves.
+      dtype: of all leaves that are not quantized.
       sharding: from a leaf's path, such as 'layers/mlp/up/kernel', to its
         sharding; None puts everything on the default device.
+      quantization: of the layers' kernels, see models/quantization.py.
 
     Raises:
       ValueError: the folder has no safetensors, or the checkpoint does not
@@ -74,11 +78,17 @@ def load_weights(
         leaves = _plan(files, list(names), config)
         params: dict[str, Any] = {}
         for path, leaf in leaves.items():
-            *parents, last = path.split('/')
-            node = params
-            for key in parents:
-                node = node.setdefault(key, {})
-            node[last] = _load_leaf(files, path, leaf, dtype, sharding)
+            if quantization and quantization_lib.scale_path(path):
+                arrays = _read_quantized(files, path, leaf)
+            else:
+                arrays = {path: _read(files, path, leaf, dtype)}
+            for place, array in arrays.items():
+                *parents, last = place.split('/')
+                node = params
+                for key in parents:
+                    node = node.setdefault(key, {})
+                node[last] = _put(array, sharding and sharding(place))
+            del arrays, array  # before the next leaf is read
     return params
 
 
@@ -223,27 +233,47 @@ def _equal(files: Mapping[Path, Any], a: _Tensor, b: _Tensor) -> bool:
     return all(np.array_equal(x, y) for (_, x), (_, y) in pairs)
 
 
-def _load_leaf(
-    files: Mapping[Path, Any],
-    path: str,
-    leaf: _Leaf,
-    dtype: np.dtype,
-    sharding: Sharding | None,
-) -> jax.Array:
+def _read(
+    files: Mapping[Path, Any], path: str, leaf: _Leaf, dtype: np.dtype
+) -> np.ndarray:
+    """A leaf, its layers stacked."""
     buffer = np.empty(leaf.shape, dtype)
     for layer, tensor in enumerate(leaf.parts):
         target = buffer[layer] if leaf.stacked else buffer
-        target = target.T if leaf.transpose else target
-        for where, rows in _rows(files[tensor.shard], tensor):
-            target[where] = rows
+        _fill(target.T if leaf.transpose else target, files, tensor)
     if dtype == np.float16 and not np.isfinite(buffer).all():
         raise ValueError(
             f'{path} does not fit into float16; load it as bfloat16.'
         )
+    return buffer
+
+
+def _read_quantized(
+    files: Mapping[Path, Any], path: str, leaf: _Leaf
+) -> dict[str, np.ndarray]:
+    """A stacked kernel in int8, and its scales, by their paths."""
+    layers, inputs, outputs = leaf.shape
+    kernel = np.empty(leaf.shape, np.int8)
+    scale = np.empty((layers, outputs), np.float32)
+    one = np.empty((inputs, outputs), np.float32)
+    for layer, tensor in enumerate(leaf.parts):
+        _fill(one.T if leaf.transpose else one, files, tensor)
+        kernel[layer], scale[layer] = quantization_lib.quantize(one)
+    return {path: kernel, quantization_lib.scale_path(path): scale}
+
+
+def _fill(target: np.ndarray, files: Mapping[Path, Any], tensor: _Tensor):
+    for where, rows in _rows(files[tensor.shard], tensor):
+        target[where] = rows
+
+
+def _put(
+    array: np.ndarray, sharding: jax.sharding.Sharding | None
+) -> jax.Array:
     if sharding is None:
-        array = jax.device_put(buffer)
+        placed = jax.device_put(array)
     else:
-        array = jax.make_array_from_callback(
-            leaf.shape, sharding(path), lambda index: buffer[index]
+        placed = jax.make_array_from_callback(
+            array.shape, sharding, lambda index: array[index]
         )
-    return array.block_until_ready()  # else buffers pile up in the queue
+    return placed.block_until_ready()  # else buffers pile up in the queue

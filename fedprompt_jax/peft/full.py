@@ -51,6 +51,11 @@ def positions(config: config_dict.ConfigDict) -> int:
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """More than one client at once would be more than one model."""
+    if config.model.quantization:
+        yield (
+            f'config.model.quantization={config.model.quantization!r}: '
+            "integers are not trained; leave it '' for config.peft='full'."
+        )
     asked = {
         'clients_per_round': config.clients_per_round,
         'personalization.clients': config.personalization.clients,

@@ -125,13 +125,14 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
         rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
         groups.setdefault(name_of(rest), []).append(row)
     width = max(map(len, groups)) + 2
-    head = ''.join(f'{title:>17}' for title in SHOWN.values())
+    shown = {k: v for k, v in SHOWN.items() if any(k in row for row in found)}
+    head = ''.join(f'{title:>17}' for title in shown.values())
     lines = [f'{"":{width}}{"runs":>6}{head}']
     for name, own in groups.items():
         done = [row for row in own if row['status'] == COMPLETE]
         cells = (
             _show(interval([row.get(key, math.nan) for row in done]))
-            for key in SHOWN
+            for key in shown
         )
         count = f'{len(done)}/{len(own)}'
         lines.append(
