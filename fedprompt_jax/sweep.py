@@ -81,6 +81,7 @@ def _sweep() -> None:
         shared = list(commands.without(sys.argv[1:], OWN))
         for line in commands.lines(_COMMANDS.value, found, workdir, shared):
             print(line)
+        print(commands.devices(found), file=sys.stderr)
         return
     folders = [workdir / point.name for point in found]
     if _TABLE.value:

@@ -296,6 +296,14 @@ def test_commands_are_the_runs(tmp_path):
         assert rest == [*shared, *own]
 
 
+def test_the_devices_that_runs_need_are_told():
+    small, large = fedavg_adam.get_config(), fedavg_adam.get_config()
+    large.mesh.data, large.mesh.model = 4, 2
+    found = [points.Point('p', {}, c) for c in (small, large, small)]
+    told = commands.devices(found)
+    assert '1 (config.mesh 1 x 1) or 8 (config.mesh 4 x 2)' in told
+
+
 def test_a_key_is_given_once(tmp_path):
     """Since ml_collections adds up tuples that are given twice."""
     overrides = {'personalization.alphas': (0.25,)}

@@ -45,7 +45,7 @@ def _task(name: str, kind: int, instances: int, rng) -> dict:
         'Instances': [
             {
                 'id': f'{name}-{i}',
-                'input': f'{i} {text(rng.integers(2, 8))}',
+                'input': f'{i} {text(rng.integers(2, 6))}',
                 'output': [f'type {kind}', text(rng.integers(1, 4))][
                     : 1 + i % 2
                 ],

@@ -54,6 +54,16 @@ def lines(
             yield yaml.safe_dump(_jobset(template, number, own)).rstrip()
 
 
+def devices(points: Sequence[Point]) -> str:
+    """How many devices the runs ask for, in a sentence."""
+    meshes = {(p.config.mesh.data, p.config.mesh.model) for p in points}
+    told = ' or '.join(
+        f'{data * model} (config.mesh {data} x {model})'
+        for data, model in sorted(meshes)
+    )
+    return f'Every run needs as many devices as its mesh has: {told}.'
+
+
 def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
     """The flags of main.py for a point."""
     own = [f'--config.{key}={value}' for key, value in point.overrides.items()]
