@@ -12,11 +12,10 @@ config.mesh.fsdp also the base, twice a gradient and once a token that is
 written.
 """
 
-import itertools
 import json
 from pathlib import Path
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import app, flags
 from ml_collections import config_dict
@@ -55,14 +54,6 @@ KNOWN: dict[str, dict[str, Any]] = {
         'tie_word_embeddings': False,
     },
 }
-SAMPLE = 6  # assumed batches
-
-
-class Lengths(NamedTuple):
-    """Mean tokens of a query and a target, where the data are not here."""
-
-    query: int
-    target: int
 
 
 def main(argv: list[str]) -> None:
@@ -73,7 +64,7 @@ def main(argv: list[str]) -> None:
             _CONFIG.value,
             _CHIP.value or '',
             _CHIPS.value,
-            Lengths(_QUERY.value, _TARGET.value),
+            (_QUERY.value, _TARGET.value),
             Path(_CACHE_DIR.value).expanduser(),
         )
     except (OSError, ValueError) as error:
@@ -85,10 +76,17 @@ def plan(
     config: config_dict.ConfigDict,
     chip_name: str,
     num_chips: int,
-    lengths: Lengths,
+    lengths: tuple[int, int],
     cache_dir: Path,
 ) -> dict[str, Any]:
     """The forecast of a run as numbers, and what was assumed.
+
+    Args:
+      config: of the run.
+      chip_name: of chips.CHIPS, or chips.CPU.
+      num_chips: of the mesh.
+      lengths: mean tokens of a query and a target, where no data are here.
+      cache_dir: converted models and token stores.
 
     Raises:
       ValueError: the config, the mesh, the model or the data is at fault.
@@ -107,18 +105,20 @@ def plan(
 
     from fedprompt_jax import algorithms
     from fedprompt_jax.experiment import forecast, planning
+    from fedprompt_jax.experiment import traffic as traffic_lib
     from fedprompt_jax.models.sizes import num_params
 
     sizes, names, assumed = _sizes(config.model.source, cache_dir)
     model, trained = _model(config, sizes, names)
     absent = list(sources.get(config.data.source).faults(config))
     if not assumed and not absent:
-        traffic = _traffic(config, model, cache_dir)
+        traffic = traffic_lib.of_data(config, model, cache_dir)
     else:
-        traffic = _assumed(config, model, lengths)
+        traffic = traffic_lib.assumed(config, model, *lengths)
+        query, target = lengths
         assumed += absent
         assumed.append(
-            f'queries of {lengths.query} and targets of {lengths.target} '
+            f'queries of {query} and targets of {target} '
             f'tokens on average, cut at {config.data.max_query} and '
             f'{config.data.max_target}'
         )
@@ -153,7 +153,7 @@ def plan(
         'levers': levers(config),
         **found._asdict(),
         'rounds': config.rounds,
-        'packing': packing(traffic),
+        'packing': traffic.packing,
         'assumed': assumed,
     }
 
@@ -195,14 +195,6 @@ def _sizes(spec: str, cache_dir: Path):
     return source.read_config(folder), source.read_names(folder), told
 
 
-def packing(traffic) -> str:
-    """The row shapes in words."""
-    from fedprompt_jax.experiment import packers
-
-    shapes = {'training': traffic.training, 'evaluation': traffic.evaluation}
-    return packers.describe(shapes)
-
-
 def _model(config, sizes, names):
     """The model, and the shapes of what one owner trains."""
     import flax.traverse_util
@@ -227,65 +219,6 @@ def _model(config, sizes, names):
 
     transformer = Transformer(sizes, remat=config.model.remat)
     return TunedModel(transformer, kind), jax.eval_shape(init, base)
-
-
-def _traffic(config, model, cache_dir: Path):
-    """What the run will read, from its data."""
-    from fedprompt_jax import algorithms
-    from fedprompt_jax.data.sampling import Pooled
-    from fedprompt_jax.experiment import build, forecast, packers
-
-    _, data = build.load_data(config, cache_dir)
-    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
-    population = Pooled(data.population) if pooled else data.population
-    scored, used = packers.evaluation_batches(data)
-    writes = model.transformer.config.objective != 'masked_lm'
-    queries = data.store.query_lengths[used]
-    queries = queries[(data.store.num_choices[used] == 0) & writes]
-    return forecast.Traffic(
-        packers.of_training(config, model, data, population),
-        packers.of_evaluation(config, model, data),
-        *packers.training_batches(config, data, population),
-        scored,
-        len(used),
-        queries.tolist(),
-    )
-
-
-def _assumed(config, model, means: Lengths):
-    """Batches of random lengths, of these means."""
-    from fedprompt_jax.data.examples import Example
-    from fedprompt_jax.experiment import forecast, packers
-
-    rng, c = np.random.default_rng(0), config.data
-
-    def batch(owners: int, each: int) -> list[Example]:
-        def lengths(mean: int, most: int):
-            drawn = rng.gamma(1.5, mean / 1.5, (owners, each))
-            return np.clip(np.rint(drawn).astype(int), 1, most)
-
-        queries = lengths(means.query, c.max_query)
-        targets = lengths(means.target, c.max_target)
-        return [
-            Example(owner, np.zeros(q, np.int32), np.zeros(t, np.int32))
-            for owner in range(owners)
-            for q, t in zip(queries[owner], targets[owner], strict=True)
-        ]
-
-    count, p = range(SAMPLE), config.personalization
-    clients, each = config.clients_per_round, config.batch_size
-    cohorts = [batch(clients, each) for _ in count]
-    epochs = [batch(p.clients, p.batch_size) for _ in count]
-    scored = [batch(packers.SLICE, 1) for _ in count]
-    longest = c.max_query + c.max_target, c.max_target
-    training = packers.choose(
-        config, model, [*cohorts, *epochs], longest, training=True
-    )
-    evaluation = packers.choose(config, model, scored, longest, training=False)
-    queries = [len(e.query) for e in itertools.chain.from_iterable(scored)]
-    return forecast.Traffic(
-        training, evaluation, cohorts, epochs, scored, len(queries), queries
-    )
 
 
 def text(found: dict[str, Any]) -> str:

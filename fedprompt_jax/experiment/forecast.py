@@ -12,31 +12,10 @@ from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation import generation
 from fedprompt_jax.experiment import planning
 from fedprompt_jax.experiment.chips import Chip
+from fedprompt_jax.experiment.traffic import Traffic
 from fedprompt_jax.federated import ledger, optimizers
 from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.peft.tuned import TunedModel
-
-
-class Traffic(NamedTuple):
-    """What the model will read, as a sample of it or as assumed.
-
-    Attributes:
-      training: packer of both stages of training.
-      evaluation: packer of losses.
-      cohorts: a sample of batches of one local step.
-      epochs: a sample of batches of one step of personalization.
-      scored: a sample of what is scored, with the choices of each request.
-      requests: number of requests in that sample.
-      queries: lengths of those that text is generated for.
-    """
-
-    training: Packer
-    evaluation: Packer
-    cohorts: Sequence[Sequence[Example]]
-    epochs: Sequence[Sequence[Example]]
-    scored: Sequence[Sequence[Example]]
-    requests: int
-    queries: Sequence[int]
 
 
 class Forecast(NamedTuple):

@@ -1,0 +1,118 @@
+"""What a run will make the model read: a sample of it, or as assumed."""
+
+from collections.abc import Sequence
+import itertools
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import config_dict
+import numpy as np
+
+from fedprompt_jax import algorithms
+from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.data.sampling import Pooled
+from fedprompt_jax.experiment import build, packers
+from fedprompt_jax.peft.tuned import TunedModel
+
+ASSUMED = 6  # batches
+
+
+class Traffic(NamedTuple):
+    """What the model will read, as a sample of it or as assumed.
+
+    Attributes:
+      training: packer of both stages of training.
+      evaluation: packer of losses.
+      cohorts: a sample of batches of one local step.
+      epochs: a sample of batches of one step of personalization.
+      scored: a sample of what is scored, with the choices of each request.
+      requests: number of requests in that sample.
+      queries: lengths of those that text is generated for.
+    """
+
+    training: Packer
+    evaluation: Packer
+    cohorts: Sequence[Sequence[Example]]
+    epochs: Sequence[Sequence[Example]]
+    scored: Sequence[Sequence[Example]]
+    requests: int
+    queries: Sequence[int]
+
+    @property
+    def packing(self) -> str:
+        """The row shapes in words."""
+        return packers.describe(
+            {'training': self.training, 'evaluation': self.evaluation}
+        )
+
+
+def of_data(
+    config: config_dict.ConfigDict, model: TunedModel, cache_dir: Path
+) -> Traffic:
+    """From the data, packed as the run would.
+
+    Args:
+      config: a checked one, whose data and model are here.
+      model: sizes of the model and kind of what is trained.
+      cache_dir: converted models and token stores.
+    """
+    _, data = build.load_data(config, cache_dir)
+    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
+    population = Pooled(data.population) if pooled else data.population
+    scored, used = packers.evaluation_batches(data)
+    writes = model.transformer.config.objective != 'masked_lm'
+    queries = data.store.query_lengths[used]
+    queries = queries[(data.store.num_choices[used] == 0) & writes]
+    return Traffic(
+        packers.of_training(config, model, data, population),
+        packers.of_evaluation(config, model, data),
+        *packers.training_batches(config, data, population),
+        scored,
+        len(used),
+        queries.tolist(),
+    )
+
+
+def assumed(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    query_tokens: int,
+    target_tokens: int,
+) -> Traffic:
+    """From batches of random lengths, gamma distributed around the means.
+
+    Args:
+      config: a checked one; its data cut what is longer than they allow.
+      model: sizes of the model and kind of what is trained.
+      query_tokens: mean of a query.
+      target_tokens: mean of a target.
+    """
+    rng, c = np.random.default_rng(0), config.data
+
+    def batch(owners: int, each: int) -> list[Example]:
+        def lengths(mean: int, most: int):
+            drawn = rng.gamma(1.5, mean / 1.5, (owners, each))
+            return np.clip(np.rint(drawn).astype(int), 1, most)
+
+        queries = lengths(query_tokens, c.max_query)
+        targets = lengths(target_tokens, c.max_target)
+        return [
+            Example(owner, np.zeros(q, np.int32), np.zeros(t, np.int32))
+            for owner in range(owners)
+            for q, t in zip(queries[owner], targets[owner], strict=True)
+        ]
+
+    p, clients = config.personalization, config.clients_per_round
+    cohorts = [batch(clients, config.batch_size) for _ in range(ASSUMED)]
+    epochs = [batch(p.clients, p.batch_size) for _ in range(ASSUMED)]
+    scored = [batch(packers.SLICE, 1) for _ in range(ASSUMED)]
+    longest = c.max_query + c.max_target, c.max_target
+    training = packers.choose(
+        config, model, [*cohorts, *epochs], longest, training=True
+    )
+    evaluation = packers.choose(config, model, scored, longest, training=False)
+    queries = [len(e.query) for e in itertools.chain.from_iterable(scored)]
+    return Traffic(
+        training, evaluation, cohorts, epochs, scored, len(queries), queries
+    )
