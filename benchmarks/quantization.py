@@ -1,13 +1,16 @@
 """What rounding the frozen model costs, and what it saves.
 
-    python -m benchmarks.quantization [--examples=64] [--prompt=DIR] [--json]
-        [--forms=float32,bfloat16,int8]
+    python -m benchmarks.quantization [--clients=16 --examples=8]
+        [--prompt=DIR] [--json]
+        [--forms=float32,bfloat16,int8-float32,int8-bfloat16]
 
-The model in f32, in bf16, and with its layers' kernels in int8 (activations
-f32), on the same examples. Logits at the targets against those of f32: error
-over spread, divergence, and how often the likeliest token is the same. Loss
-and ROUGE-L (greedy, ten tokens) with the 95 % bootstrap interval, over
-examples, of their differences to f32. Bytes of the base, and seconds to score.
+The model in f32 and in bf16, and with its layers' kernels in int8 between
+activations of either type, on the same held-out examples of test clients.
+Logits at the targets against those of the first form: root mean square of the
+error over the logits' standard deviation, divergence, and how often the
+likeliest token is the same. Loss and ROUGE-L (greedy, ten tokens) with the 95 %
+bootstrap interval, over examples, of their differences. Bytes of the base, and
+seconds to score.
 """
 
 import json
@@ -19,12 +22,15 @@ import numpy as np
 
 from benchmarks import children
 
-_EXAMPLES = flags.DEFINE_integer('examples', 64, 'Scored by each form.')
+_CLIENTS = flags.DEFINE_integer('clients', 16, 'Test clients.')
+_EXAMPLES = flags.DEFINE_integer('examples', 8, 'Of each client.')
 _PROMPT = flags.DEFINE_string(
     'prompt', None, 'Adapter folder of a run, as prompts/global; else none.'
 )
 _FORMS = flags.DEFINE_list(
-    'forms', ['float32', 'bfloat16', 'int8'], 'Compared with the first.'
+    'forms',
+    ['float32', 'bfloat16', 'int8-float32', 'int8-bfloat16'],
+    'Compared with the first.',
 )
 
 
@@ -43,15 +49,13 @@ def measure(form: str) -> dict[str, Any]:
     from fedprompt_jax.experiment import build
 
     config = children.make_config()
-    if form == 'int8':
-        config.model.quantization = form
-    else:
-        config.model.dtype = form
+    *quantization, config.model.dtype = form.split('-')
+    config.model.quantization = ''.join(quantization)
+    config.personalization.clients = _CLIENTS.value
+    config.personalization.eval_examples = _EXAMPLES.value
     folder, data = build.load_data(config, children.cache())
     experiment = build.build(config, folder, data)
-    rng = np.random.default_rng(0)
-    order = data.population.order
-    chosen = rng.choice(order, _EXAMPLES.value, replace=False)
+    chosen = np.concatenate(data.held_out.local)
     evaluator, bank = experiment.evaluator.bare()
     if _PROMPT.value:
         evaluator, bank = experiment.evaluator, prompt(experiment)
@@ -61,7 +65,7 @@ def measure(form: str) -> dict[str, Any]:
     scores = evaluator.score(bank, requests)
     seconds = time.perf_counter() - began
     return {
-        'logits': logits(experiment, chosen),
+        'logits': logits(evaluator, bank, chosen),
         'loss': scores.loss,
         'rouge_l': 100 * scores.rouge_l,
         'base_bytes': sum(
@@ -83,21 +87,24 @@ def prompt(experiment):
     return jax.tree.map(lambda x: x[None], params)
 
 
-def logits(experiment, chosen) -> list[np.ndarray]:
-    """Of each example, f32 [T, V] at its targets, by the bare model."""
+def logits(evaluator, bank, chosen) -> list[np.ndarray]:
+    """Of each packed grid, f32 [T, V] at its targets."""
     import jax
 
-    store, lm = experiment.data.store, experiment.lm
-    apply = jax.jit(experiment.model.transformer.apply)
-    found = []
-    for instance in chosen:
-        query, target = store.query(int(instance)), store.target(int(instance))
-        tokens = np.concatenate([query, target])
-        # What follows is not read by what stands before.
-        padded = np.pad(tokens, (0, -len(tokens) % 32))
-        rows = np.asarray(apply({'params': lm.base}, padded[None])[0])
-        found.append(rows[len(query) - 1 : len(tokens) - 1])
-    return found
+    from fedprompt_jax.peft.reading import target_states
+
+    generator = evaluator.generator
+
+    @jax.jit
+    def apply(base, grid):
+        bound = generator.model.bind(base, bank)
+        return bound.logits(target_states(bound, grid))
+
+    examples = [evaluator.store.example(0, int(i)) for i in chosen]
+    return [
+        np.asarray(apply(generator.base, grid))[grid.target_example >= 0]
+        for grid in evaluator.packer.pack(examples, [1.0] * len(examples))
+    ]
 
 
 def compared(form: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +163,7 @@ def difference(values, first, key: str) -> dict[str, float]:
 def table(result: dict[str, Any]) -> str:
     """The same for people."""
     head = (
-        f'{"":9} {"MB":>5} {"score s":>8} {"logits off":>10} {"KL":>8} '
+        f'{"":14} {"MB":>5} {"score s":>8} {"logits off":>10} {"KL":>8} '
         f'{"same":>6}  {"loss (difference)":28} {"ROUGE-L (difference)":28}'
     )
     lines = [head]
@@ -167,7 +174,7 @@ def table(result: dict[str, Any]) -> str:
             for k in ('loss', 'rouge_l')
         )
         lines.append(
-            f'{name:9} {r["base_mb"]:5.0f} {r["seconds"]:8.1f} '
+            f'{name:14} {r["base_mb"]:5.0f} {r["seconds"]:8.1f} '
             f'{r["logits_error"]:10.2%} {r["divergence_nats"]:8.5f} '
             f'{r["same_token"]:6.1%}  ' + ' '.join(f'{s:28}' for s in spans)
         )

@@ -41,8 +41,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # downloaded ('HuggingFaceTB/SmolLM2-135M', or with '@revision').
     c.model.source = 'smollm2-135m-instruct'
     c.model.dtype = 'float32'  # of parameters and activations; or 'bfloat16'
-    # Or 'int8': the kernels of all layers, with a scale for each output. Half
-    # the memory of bfloat16, and a little of the model's accuracy.
+    # Or 'int8': the kernels of all layers, with a scale for each output, in
+    # half the bytes of bfloat16 and a little less exact. All else is of dtype.
     c.model.quantization = ''
     c.model.remat = False  # recompute layers in the backward pass: less memory
 

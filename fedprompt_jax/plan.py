@@ -128,9 +128,11 @@ def plan(
         f'{chip.share:.0%} of {rate} of matrix products, '
         f'{chip.flops[config.model.dtype] / 1e12:.4g} TFLOP/s'
     )
+    if config.model.quantization:
+        assumed.append('integers become floats in no time where they are used')
     if num_chips > 1:
         assumed.append('what chips tell each other takes no time')
-    if not planning.divides(sizes, mesh.model):
+    if planning.sharing(sizes, mesh.model) < mesh.model:
         assumed.append(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
@@ -161,12 +163,12 @@ def plan(
 def levers(config: config_dict.ConfigDict) -> list[str]:
     """What would take less memory of a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
-    rounded = config.model.quantization or config.peft == 'full'
+    whole = config.model.quantization or config.peft == 'full'
     found = [
         'lower config.packing.max_tokens or config.evaluation.batch_size',
         'take more chips and raise config.mesh.model',
         '' if config.model.remat else 'set config.model.remat=True',
-        '' if rounded else "set config.model.quantization='int8'",
+        '' if whole else "set config.model.quantization='int8' (less exact)",
         'set config.mesh.fsdp=True' if several else '',
     ]
     return [lever for lever in found if lever]

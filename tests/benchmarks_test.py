@@ -1,6 +1,7 @@
 """Benchmarks run on a tiny scale, and print one JSON object at their end."""
 
 import json
+import math
 import os
 from pathlib import Path
 import subprocess
@@ -8,6 +9,8 @@ import sys
 
 import pytest
 
+from fedprompt_jax.models import source
+from fedprompt_jax.models.sizes import base_leaves
 from tests import tiny, tiny_data
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +60,21 @@ def test_generation(flags):
     result = run('generation', *flags, *sizes, parts)
     assert result['queries'] == 6
     assert result['ours_queries_per_s'] > 0
+
+
+def test_fewer_bits(flags):
+    result = run('quantization', *flags[:4], '--clients=2', '--examples=3')
+    exact = result.pop('float32')
+    assert exact['divergence_nats'] == 0 and exact['same_token'] == 1
+    sizes = source.read_config(flags[0].removeprefix('--model='))
+    for form, found in result.items():
+        assert 1e-4 < found['logits_error'] < 0.1
+        assert found['target_tokens'] == exact['target_tokens']
+        *kind, dtype = form.split('-')
+        leaves = base_leaves(sizes, dtype, ''.join(kind)).values()
+        held = sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
+        assert found['base_mb'] == pytest.approx(held / 1e6)
+    assert len(result) == 3
 
 
 def test_where_the_time_of_a_step_goes(flags):

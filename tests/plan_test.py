@@ -13,6 +13,7 @@ import optax
 import pytest
 
 from configs import fedavg_adam
+from fedprompt_jax import plan
 from fedprompt_jax.data.examples import token_weights
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment import chips, planning
@@ -26,7 +27,9 @@ from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, plain, tiny
 
 ROOT = Path(__file__).parents[1]
-FORMS = 'plain', 'remat', 'gathered', 'remat, gathered', 'int8'
+FORMS = (
+    'plain', 'remat', 'gathered', 'remat, gathered', 'int8', 'gathered, int8',
+)  # fmt: skip
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 
 
@@ -49,12 +52,12 @@ def compiled(tmp_path_factory):
         transformer = Transformer(
             lm.config,
             remat=form.startswith('remat'),
-            gather=gather if form.endswith('gathered') else None,
+            gather=gather if 'gathered' in form else None,
         )
         model = TunedModel(transformer, Prompt(4))
         packer = model.packer(Shape(128, 64, (8,)))
         grid, *_ = packer.pack(examples, weights)
-        base = quantized.base if form == 'int8' else lm.base
+        base = quantized.base if form.endswith('int8') else lm.base
         args = model, base, bank, grid
         if form == 'plain':
             programs['losses'] = grid_losses.lower(*args).compile()
@@ -84,11 +87,13 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     assert planned == pytest.approx(allocated, rel=0.35)
 
 
-def test_the_backward_pass_keeps_no_kernel_of_floats(compiled):
+@pytest.mark.parametrize('form', ['plain', 'gathered'])
+def test_the_backward_pass_keeps_no_kernel_of_floats(compiled, form):
     sizes, programs = compiled
+    int8 = 'int8' if form == 'plain' else f'{form}, int8'
     plain, int8 = (
-        programs[form].memory_analysis().temp_size_in_bytes
-        for form in ('plain', 'int8')
+        programs[name].memory_analysis().temp_size_in_bytes
+        for name in (form, int8)
     )
     layer = 4 * block_params(sizes) / sizes.num_layers
     assert int8 < plain + 2 * layer
@@ -122,16 +127,19 @@ def test_seconds_fall_with_chips_and_rates(compiled):
     assert planning.seconds(work, CHIP, 'bfloat16') == alone / 4
 
 
+@pytest.mark.parametrize('quantization', ['', 'int8'])
 @pytest.mark.parametrize('fsdp', [False, True])
-def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp):
+def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp, quantization):
     sizes, _ = compiled
     mesh = jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
     total = 0
-    leaves = base_leaves(sizes, 'bfloat16')
+    leaves = base_leaves(sizes, 'bfloat16', quantization)
     for path, leaf in leaves.items():
         spec = cut(path, leaf.shape, dict(mesh.shape), fsdp)
         sharding = jax.sharding.NamedSharding(mesh, spec)
-        total += 2 * math.prod(sharding.shard_shape(leaf.shape))
+        total += leaf.dtype.itemsize * math.prod(
+            sharding.shard_shape(leaf.shape)
+        )
     planned = planning.base_bytes(leaves, dict(mesh.shape), fsdp)
     assert planned == total
 
@@ -146,12 +154,28 @@ def test_fsdp_gathers_the_tables_and_a_layer(compiled):
     leaves = base_leaves(sizes, 'bfloat16')
     planned = planning.gathered_bytes(leaves, mesh)
     assert planned == 2 * (table + layer) / 2
+    # A scale is not cut over `data`, and so is never gathered.
+    leaves = base_leaves(sizes, 'bfloat16', 'int8')
+    planned = planning.gathered_bytes(leaves, mesh)
+    assert planned == (2 * table + layer) / 2
 
 
 def test_chips_that_do_not_divide_a_layer_do_the_same(compiled):
     sizes, _ = compiled
     assert planning.working(sizes, {'data': 4, 'model': 2}) == 8
     assert planning.working(sizes, {'data': 4, 'model': 3}) == 4
+
+
+def test_activations_are_shared_where_layers_are(tmp_path):
+    config = fedavg_adam.get_config('paper')
+    config.model.source = 'llama-8b'
+    found = {}
+    for model in (1, 2, 3):
+        config.mesh.data, config.mesh.model = 2, model
+        made = plan.plan(config, 'v5p', 2 * model, (61, 12), tmp_path)
+        found[model] = made['memory']['activations']
+    assert found[3] == found[1]
+    assert found[2] < 0.7 * found[1]
 
 
 def test_a_bank_s_bytes():
@@ -197,9 +221,18 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
 
 
 def test_what_does_not_fit_is_said():
-    done = run(*PAPER[:1], '--chip=v5e', '--chips=16', '--config.mesh.model=1')
+    flags = *PAPER[:1], '--chip=v5e', '--chips=16', '--config.mesh.model=1'
+    done = run(*flags)
     assert done.returncode == 0, done.stderr
     assert 'It does not fit' in done.stdout
+    assert "set config.model.quantization='int8'" in done.stdout
+    done = run(*flags, '--config.model.quantization=int8', '--json')
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    tables = 2 * 128_256 * 4096  # of tokens, and the head; the norms are small
+    layers = found['parameters'] - tables
+    assert found['memory']['base'] == pytest.approx(2 * tables + layers, 1e-3)
+    assert not any('quantization' in lever for lever in found['levers'])
 
 
 @pytest.mark.parametrize(

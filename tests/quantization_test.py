@@ -12,7 +12,14 @@ from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.experiment import build
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated.packed import PackedSimulation
-from fedprompt_jax.models import families, quantization, sizes, source
+from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.models import (
+    export,
+    families,
+    quantization,
+    sizes,
+    source,
+)
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.kind import Base, Start
 from fedprompt_jax.peft.tuned import TunedModel
@@ -124,9 +131,46 @@ def test_it_computes_what_its_integers_mean(case):
     )
     for a, b in zip(texts, found['meant'][2], strict=True):
         np.testing.assert_array_equal(a, b)
+    vmapped = VmappedSimulation(model, quantized.base, 'sequence', plain.same)
+    again, _ = vmapped.gradients(bank, examples)
+    np.testing.assert_allclose(again, losses, rtol=1e-5)
     # And it is another model than the original, though near.
     assert not np.allclose(losses, found['original'][0], rtol=1e-5)
     np.testing.assert_allclose(losses, found['original'][0], rtol=0.05)
+
+
+def test_a_product_in_bf16_is_rounded_once():
+    """Forward: but for f32 sums. Backward: the scaled gradient, and the sum."""
+    rng = np.random.default_rng(0)
+    kernel, scale = quantization.quantize(
+        rng.normal(size=(64, 48)).astype(np.float32)
+    )
+    x = jnp.asarray(rng.normal(size=(5, 64)), jnp.bfloat16)
+    weight = np.float64(kernel) * scale
+    y, back = jax.vjp(lambda x: quantization.product(x, kernel, scale), x)
+    assert y.dtype == jnp.bfloat16
+    exact = np.float64(x) @ weight
+    off = np.abs(np.float64(y) - exact)
+    assert np.all(off <= 2.0**-8 * np.abs(exact) + 1e-5)
+    gradient = jnp.asarray(rng.normal(size=y.shape), jnp.bfloat16)
+    (found,) = back(gradient)
+    assert found.dtype == jnp.bfloat16
+    exact = np.float64(gradient) @ weight.T
+    off = np.linalg.norm(np.float64(found) - exact)
+    assert off < 2.0**-8 * np.linalg.norm(exact)
+
+
+def test_other_kinds_are_refused(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=r"'int4' must be '' or one of"):
+        source.load(folder, jnp.float32, quantization='int4')
+
+
+def test_integers_are_not_written(case, tmp_path):
+    _, quantized, _ = case
+    names = families.names(quantized.hf_config)
+    with pytest.raises(ValueError, match='quantized model is not written'):
+        export.save(tmp_path, quantized.base, names, tmp_path, 'float32')
 
 
 def test_the_config_says_so(tmp_path):

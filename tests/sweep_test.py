@@ -301,7 +301,7 @@ def test_the_devices_that_runs_need_are_told():
     large.mesh.data, large.mesh.model = 4, 2
     found = [points.Point('p', {}, c) for c in (small, large, small)]
     told = commands.devices(found)
-    assert '1 (config.mesh 1 x 1) or 8 (config.mesh 4 x 2)' in told
+    assert '1 (config.mesh 1 x 1) and 8 (config.mesh 4 x 2)' in told
 
 
 def test_a_key_is_given_once(tmp_path):

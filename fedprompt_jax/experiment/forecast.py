@@ -197,7 +197,7 @@ def _memory(
                 dtype,
                 remat,
                 whole,
-                mesh['model'],
+                planning.sharing(sizes, mesh['model']),
             )
             for rows, length, _ in shapes
         ),

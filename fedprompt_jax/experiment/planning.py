@@ -88,17 +88,17 @@ def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
     return 2 * (work.products + ATTENTION * work.attention) / rate
 
 
-def divides(sizes: ModelConfig, model: int) -> bool:
-    """Whether so many chips share the products of a layer."""
+def sharing(sizes: ModelConfig, model: int) -> int:
+    """How many of so many chips share a layer: all, or each has it whole."""
     c = sizes.reader
     heads = c.num_kv_heads * c.head_dim
-    return c.mlp_width % model == 0 and heads % model == 0
+    fits = c.mlp_width % model == 0 and heads % model == 0
+    return model if fits else 1
 
 
 def working(sizes: ModelConfig, mesh: Mapping[str, int]) -> int:
     """Chips of a mesh that do not compute what others do."""
-    model = mesh['model']
-    return mesh['data'] * (model if divides(sizes, model) else 1)
+    return mesh['data'] * sharing(sizes, mesh['model'])
 
 
 def base_bytes(

@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import flax.traverse_util
+import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
@@ -38,7 +39,12 @@ def save(
       original: the folder that the model came from, whose config and
         tokenizer are copied.
       dtype: of the tensors.
+
+    Raises:
+      ValueError: the model is quantized.
     """
+    if any(x.dtype.kind == 'i' for x in jax.tree.leaves(params)):
+        raise ValueError('A quantized model is not written: load it whole.')
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in _KEPT:
         for path in original.glob(pattern):

@@ -1,43 +1,73 @@
-"""Kernels of layers in int8, a scale for each output: half the bytes of bf16.
+"""Kernels of layers in int8, with a scale for each output.
 
 What is frozen is read and never updated, so that it may be rounded: W[i, o] is
 kept as the integer nearest to W[i, o] / scale[o], where scale[o] is the largest
-|W[:, o]| over 127 (the vector-wise absmax of Dettmers et al. 2022, section 2.1,
-for weights alone: activations and products keep their type).
+|W[:, o]| over 127: absmax, vector by vector, as in LLM.int8() (Dettmers et al.,
+arXiv 2208.07339, sections 2.1 and 3.1), for weights alone. Products are those
+of the activations' type.
 """
 
-import functools
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+KINDS = ('int8',)  # besides '', for none; see experiment/config.py
+
 _QUANTIZED = re.compile(r'(.*layers/.*)/kernel')
 
 
-def scale_path(path: str) -> str:
+def scale_path(path: str, quantization: str) -> str:
     """Where the scale of a leaf is; '' for what is not quantized.
 
-    Embeddings, the head, norms and biases are not.
+    The kernels of layers are: no tables, no head, no projection outside of
+    layers, no norm and no bias.
+
+    Raises:
+      ValueError: there is no such quantization.
     """
+    if not quantization:
+        return ''
+    if quantization not in KINDS:
+        raise ValueError(f"{quantization!r} must be '' or one of {KINDS}.")
     match = _QUANTIZED.fullmatch(path)
     return f'{match[1]}/scale' if match else ''
 
 
 def quantize(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 [in, out] and f32 scales [out] of a kernel f32 [in, out]."""
-    scale = np.abs(kernel).max(axis=0) / np.float32(127)
-    divisor = np.where(scale > 0, scale, 1)
-    return np.rint(kernel / divisor).astype(np.int8), scale
+    """int8 [in, out] and f32 scales [out] of a kernel f32 [in, out].
+
+    The kernel is overwritten.
+    """
+    largest = np.maximum(kernel.max(axis=0), -kernel.min(axis=0))
+    scale = largest / np.float32(127)
+    kernel /= np.where(scale > 0, scale, 1)
+    return np.rint(kernel, out=kernel).astype(np.int8), scale
 
 
-@functools.partial(jax.checkpoint, prevent_cse=False)
+@jax.custom_vjp
 def product(x: jax.Array, kernel: jax.Array, scale: jax.Array) -> jax.Array:
     """x W [..., out] of x [..., in], a kernel int8 [in, out] and its scale.
 
-    The backward pass makes the kernel of x's type anew: kept, the kernels of
-    all layers would be a copy of the model.
+    Summed and scaled in f32, and of x's type, as is the gradient of x; kernel
+    and scale have none. The backward pass makes the kernel of x's type anew:
+    kept, the kernels of all layers would be a copy of the model.
     """
-    y = x @ kernel.astype(x.dtype)
-    return (y.astype(jnp.float32) * scale).astype(x.dtype)
+    y = jnp.matmul(
+        x, kernel.astype(x.dtype), preferred_element_type=jnp.float32
+    )
+    return (y * scale).astype(x.dtype)
+
+
+def _forward(x, kernel, scale):
+    return product(x, kernel, scale), (kernel, scale)
+
+
+def _backward(kept, gradient):
+    kernel, scale = kept
+    scaled = (gradient * scale).astype(gradient.dtype)
+    return scaled @ kernel.astype(gradient.dtype).T, None, None
+
+
+product.defvjp(_forward, _backward)

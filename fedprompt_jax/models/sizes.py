@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from typing import Any
 
 import flax.traverse_util
 import jax
@@ -27,7 +28,7 @@ def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def base_leaves(
-    config: ModelConfig, dtype, quantization: str = ''
+    config: ModelConfig, dtype: Any, quantization: str = ''
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Path -> what lies on the devices: every parameter leaf, and scales.
 
@@ -35,10 +36,13 @@ def base_leaves(
       config: of the model.
       dtype: of what is not quantized.
       quantization: of the layers' kernels, see models/quantization.py.
+
+    Raises:
+      ValueError: there is no such quantization.
     """
     found = {}
     for path, shape in param_shapes(config).items():
-        scale = quantization_lib.scale_path(path) if quantization else ''
+        scale = quantization_lib.scale_path(path, quantization)
         kept = jnp.int8 if scale else dtype
         found[path] = jax.ShapeDtypeStruct(shape, kept)
         if scale:

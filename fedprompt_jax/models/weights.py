@@ -70,6 +70,7 @@ def load_weights(
     Raises:
       ValueError: the folder has no safetensors, or the checkpoint does not
         fit the config; all that is missing, unexpected or wrong is listed.
+        Or there is no such quantization.
     """
     dtype = jnp.dtype(dtype)
     shards = shard_paths(folder)
@@ -78,8 +79,9 @@ def load_weights(
         leaves = _plan(files, list(names), config)
         params: dict[str, Any] = {}
         for path, leaf in leaves.items():
-            if quantization and quantization_lib.scale_path(path):
-                arrays = _read_quantized(files, path, leaf)
+            scale = quantization_lib.scale_path(path, quantization)
+            if scale:
+                arrays = _read_quantized(files, path, scale, leaf)
             else:
                 arrays = {path: _read(files, path, leaf, dtype)}
             for place, array in arrays.items():
@@ -249,7 +251,7 @@ def _read(
 
 
 def _read_quantized(
-    files: Mapping[Path, Any], path: str, leaf: _Leaf
+    files: Mapping[Path, Any], path: str, scale_path: str, leaf: _Leaf
 ) -> dict[str, np.ndarray]:
     """A stacked kernel in int8, and its scales, by their paths."""
     layers, inputs, outputs = leaf.shape
@@ -259,7 +261,7 @@ def _read_quantized(
     for layer, tensor in enumerate(leaf.parts):
         _fill(one.T if leaf.transpose else one, files, tensor)
         kernel[layer], scale[layer] = quantization_lib.quantize(one)
-    return {path: kernel, quantization_lib.scale_path(path): scale}
+    return {path: kernel, scale_path: scale}
 
 
 def _fill(target: np.ndarray, files: Mapping[Path, Any], tensor: _Tensor):

@@ -57,11 +57,11 @@ def lines(
 def devices(points: Sequence[Point]) -> str:
     """How many devices the runs ask for, in a sentence."""
     meshes = {(p.config.mesh.data, p.config.mesh.model) for p in points}
-    told = ' or '.join(
+    told = ' and '.join(
         f'{data * model} (config.mesh {data} x {model})'
         for data, model in sorted(meshes)
     )
-    return f'Every run needs as many devices as its mesh has: {told}.'
+    return f'Devices that the runs need, each its own: {told}.'
 
 
 def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
