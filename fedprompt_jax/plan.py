@@ -137,7 +137,7 @@ def plan(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
         )
-    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
+    pooled = algorithms.pooled(config.algorithm)
     found = forecast.forecast(config, model, trained, traffic, pooled, chip)
     needed = forecast.needed(found.memory)
     return {

@@ -13,3 +13,8 @@ def names() -> list[str]:
 def get(name: str) -> types.ModuleType:
     """The module of an algorithm: `make`, and `POOLED` if it pools clients."""
     return importlib.import_module(f'{__name__}.{name}')
+
+
+def pooled(name: str) -> bool:
+    """Whether all training clients are one client to the algorithm."""
+    return getattr(get(name), 'POOLED', False)

@@ -144,7 +144,7 @@ def build(
     transformer = Transformer(lm.config, config.model.remat, gather)
     model = TunedModel(transformer, make_kind(config, folder))
     module = algorithms.get(config.algorithm)
-    pooled = getattr(module, 'POOLED', False)
+    pooled = algorithms.pooled(config.algorithm)
     population = Pooled(data.population) if pooled else data.population
     own = mesh_lib.own_rows(mesh)
     packer = packers.of_evaluation(config, model, data)._replace(own=own)

@@ -102,7 +102,6 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.evaluation.text_scores import SETTINGS
     from fedprompt_jax.experiment import build, personalize, train
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
@@ -110,7 +109,6 @@ def execute(
     from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import RunFolder
     from fedprompt_jax.federated.mesh import check_devices
-    from fedprompt_jax.models import sizes
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
     # 1. The data and the folder, before any work on a device.
@@ -135,30 +133,7 @@ def execute(
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
     experiment = build.build(config, folder, data, kept, member)
-    _LOG.info('Packing: %s.', experiment.packing)
-    parameters = {
-        'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
-        'base': sizes.num_params(experiment.lm.config),
-    }
-    text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
-    _LOG.info(text.format(**parameters))
-    run.update_info(
-        command=shlex.join([Path(sys.executable).name, *sys.argv]),
-        seed=config.seed,
-        started=run.info.get('started', _now()),
-        versions=_versions(),
-        devices=[str(d) for d in jax.devices()],
-        processes=jax.process_count(),
-        fingerprints=identity,
-        scores=SETTINGS,
-        data=data.description,
-        packing=experiment.packing,
-        parameters=parameters,
-        starts=[*run.info.get('starts', []), _now()],
-    )
-    for warning in [*data.warnings, *_languages(data), *_shared(member)]:
-        _LOG.warning(warning)
-        run.warn(warning)
+    _tell_start(run, experiment, identity, member)
     stages = {
         name: Checkpoints(
             workdir / 'checkpoints' / name, config.checkpoint.keep
@@ -193,6 +168,40 @@ def execute(
         page.write(run.path)
         run.update_info(complete=True)
     return True
+
+
+def _tell_start(run, experiment, identity, member: Member | None) -> None:
+    """Logs, and keeps in run.json, what the run is and where it runs."""
+    import jax
+
+    from fedprompt_jax.evaluation.text_scores import SETTINGS
+    from fedprompt_jax.models import sizes
+
+    data = experiment.data
+    _LOG.info('Packing: %s.', experiment.packing)
+    parameters = {
+        'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
+        'base': sizes.num_params(experiment.lm.config),
+    }
+    text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
+    _LOG.info(text.format(**parameters))
+    run.update_info(
+        command=shlex.join([Path(sys.executable).name, *sys.argv]),
+        seed=experiment.config.seed,
+        started=run.info.get('started', _now()),
+        versions=_versions(),
+        devices=[str(d) for d in jax.devices()],
+        processes=jax.process_count(),
+        fingerprints=identity,
+        scores=SETTINGS,
+        data=data.description,
+        packing=experiment.packing,
+        parameters=parameters,
+        starts=[*run.info.get('starts', []), _now()],
+    )
+    for warning in [*data.warnings, *_languages(data), *_shared(member)]:
+        _LOG.warning(warning)
+        run.warn(warning)
 
 
 def _shared(member: Member | None) -> list[str]:

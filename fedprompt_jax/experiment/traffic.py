@@ -58,7 +58,7 @@ def of_data(
       cache_dir: converted models and token stores.
     """
     _, data = build.load_data(config, cache_dir)
-    pooled = getattr(algorithms.get(config.algorithm), 'POOLED', False)
+    pooled = algorithms.pooled(config.algorithm)
     population = Pooled(data.population) if pooled else data.population
     scored, used = packers.evaluation_batches(data)
     writes = model.transformer.config.objective != 'masked_lm'
