@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import config_dict
 import numpy as np
 
@@ -59,6 +60,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    absl_logging.set_verbosity(absl_logging.WARNING)
     try:
         found = plan(
             _CONFIG.value,
@@ -106,7 +108,7 @@ def plan(
     from fedprompt_jax import algorithms
     from fedprompt_jax.experiment import forecast, planning
     from fedprompt_jax.experiment import traffic as traffic_lib
-    from fedprompt_jax.models.sizes import num_params
+    from fedprompt_jax.models.sizes import base_leaves, num_params
 
     sizes, names, assumed = _sizes(config.model.source, cache_dir)
     model, trained = _model(config, sizes, names)
@@ -130,8 +132,16 @@ def plan(
     )
     if config.model.quantization:
         assumed.append('integers become floats in no time where they are used')
+    assumed.append('nothing is compiled or loaded')
     if num_chips > 1:
         assumed.append('what chips tell each other takes no time')
+    base = base_leaves(sizes, config.model.dtype, config.model.quantization)
+    on_mesh = {'data': mesh.data, 'model': mesh.model}
+    if mesh.fsdp and not planning.gathered_bytes(base, on_mesh):
+        assumed.append(
+            f'config.mesh.data={mesh.data} divides no kernel: config.mesh.fsdp '
+            'does nothing'
+        )
     if planning.sharing(sizes, mesh.model) < mesh.model:
         assumed.append(
             f'config.mesh.model={mesh.model} does not divide the layers: '

@@ -74,6 +74,11 @@ def main(argv: list[str]) -> None:
 def _sweep() -> None:
     config, file = _CONFIG.value, Path(_SWEEP.value or '')
     runs_here = not (_COMMANDS.value or _TABLE.value)
+    if _COMMANDS.value and (_TABLE.value or _TOGETHER.value > 1):
+        raise ValueError(
+            f'--commands={_COMMANDS.value} prints a command for every run '
+            'alone; leave out --together and --table.'
+        )
     found = points.read(file, config, files=runs_here)
     name = f'{file.stem}-{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'sweeps/{name}')
@@ -84,24 +89,29 @@ def _sweep() -> None:
         print(commands.devices(found), file=sys.stderr)
         return
     folders = [workdir / point.name for point in found]
+    ends = list(map(table.status, found, folders))
     if _TABLE.value:
-        ends = [table.status(folder) for folder in folders]
+        if not workdir.is_dir():
+            raise ValueError(f'--workdir={workdir} does not exist: no run.')
         print(table.write(workdir, found, folders, ends))
         return
     began, kept = time.perf_counter(), Kept()
     size = _TOGETHER.value
     groups = [found[i : i + size] for i in range(0, len(found), size)]
     _check(groups, kept)
-    ends = []
-    done = sum(table.status(folder) == table.COMPLETE for folder in folders)
+    done = ends.count(table.COMPLETE)
     if done:
         print(f'{done} of {len(found)} runs are complete.', file=sys.stderr)
-    for group in groups:
+    for first in range(0, len(found), size):
+        group = found[first : first + size]
+        last = first + len(group)
+        which = (
+            f'{first + 1}' if last == first + 1 else f'{first + 1} to {last}'
+        )
         names = ' '.join(point.name for point in group)
-        print(f'{len(ends) + 1} of {len(found)}: {names}', file=sys.stderr)
-        ends += _run(group, workdir, kept)
-        later = [table.status(folder) for folder in folders[len(ends) :]]
-        text = table.write(workdir, found, folders, [*ends, *later])
+        print(f'{which} of {len(found)}: {names}', file=sys.stderr)
+        ends[first:last] = _run(group, workdir, kept)
+        text = table.write(workdir, found, folders, ends)
     print(text)
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders and {table.FILE}: {workdir}')
@@ -150,5 +160,9 @@ def _run(group: list[Point], workdir: Path, kept: Kept) -> list[str]:
 
 
 if __name__ == '__main__':
-    flags.mark_flag_as_required('sweep')
+    flags.register_validator(
+        'sweep',
+        lambda sweep: sweep is not None,
+        'give a file such as configs/sweeps/learning_rates.py.',
+    )
     app.run(main, flags_parser=command_line.parse)

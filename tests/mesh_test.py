@@ -198,7 +198,10 @@ def test_a_mesh_of_other_devices_than_there_are_is_an_error():
     have = jax.device_count()
     with pytest.raises(ValueError, match=f'number of devices, {have}') as e:
         mesh_lib.make_mesh(2 * have, 1)
-    assert f'--config.mesh.data={have}' in str(e.value)
+    assert f'--config.mesh.data={have} --config.mesh.model=1' in str(e.value)
+    with pytest.raises(ValueError, match='number of devices') as e:
+        mesh_lib.make_mesh(1, 2 * have)
+    assert f'--config.mesh.data={have} --config.mesh.model=1' in str(e.value)
 
 
 def main(folder: Path) -> None:

@@ -178,6 +178,17 @@ def test_activations_are_shared_where_layers_are(tmp_path):
     assert found[2] < 0.7 * found[1]
 
 
+def test_fsdp_that_cuts_nothing_is_told(tmp_path):
+    config = fedavg_adam.get_config('paper')
+    config.mesh.fsdp, config.mesh.model = True, 1
+    found = {}
+    for data in (7, 8):
+        config.mesh.data = data
+        made = plan.plan(config, 'v5p', data, (61, 12), tmp_path)
+        found[data] = any('does nothing' in told for told in made['assumed'])
+    assert found == {7: True, 8: False}
+
+
 def test_a_bank_s_bytes():
     trained = {'prompt': jax.ShapeDtypeStruct((10, 32), jnp.float32)}
     own = 10 * 32 * 4
@@ -213,7 +224,7 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     assert found['tokens'] == pytest.approx(examples * a_round, rel=0.1)
     assert 4.0e9 < found['memory']['base'] < 4.1e9  # a quarter of bf16
     assert found['flops'] > found['useful_flops']
-    assert len(found['assumed']) == 5
+    assert len(found['assumed']) == 6
     assert found['fits']
     text = run(*PAPER)
     assert '64 x v5p, mesh 16 x 4' in text.stdout
@@ -257,7 +268,7 @@ def test_real_data_and_a_real_folder_are_used(tmp_path):
     done = run(*flags, '--chip=cpu', '--json')
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found['assumed']) == 1  # the share of the measured rate
+    assert len(found['assumed']) == 2  # a share of the rate, and no compiling
     ran = project.run(
         'run', '--config.rounds=1', '--config.personalization.epochs=0'
     )

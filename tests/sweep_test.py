@@ -152,11 +152,12 @@ def test_a_run_that_diverges_does_not_stop_the_others(project):
         "    yield {'client.learning_rate': 0.1}\n"
     )
     sgd = '--config.client.optimizer=sgd', '--config.server.optimizer=sgd'
+    sweep = f'--sweep={project.folder / "wild.py"}'
     for together in ('1', '2'):
         done = run(
             project,
             f'wild-{together}',
-            f'--sweep={project.folder / "wild.py"}',
+            sweep,
             f'--together={together}',
             *SHORTEST,
             *sgd,
@@ -166,6 +167,9 @@ def test_a_run_that_diverges_does_not_stop_the_others(project):
         assert first['status'].startswith('diverged: Round 1 would make')
         assert second['status'] == 'complete'
         assert f'{first["point"]}: diverged' in done.stdout
+    # What the runs left says so, too.
+    run(project, 'wild-2', sweep, '--table', *SHORTEST, *sgd)
+    assert rows(project.folder / 'wild-2') == [first, second]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,12 @@ def test_commands_are_the_runs(tmp_path):
     text = '\n'.join(commands.lines('jobset', [point, point], tmp_path, shared))
     jobs = list(yaml.safe_load_all(text))
     names = [job['metadata']['name'] for job in jobs]
-    assert names == ['fedprompt-0', 'fedprompt-1']
+    sweep = names[0].split('-')[1]
+    assert names == [f'fedprompt-{sweep}-0', f'fedprompt-{sweep}-1']
+    (other,) = yaml.safe_load_all(
+        '\n'.join(commands.lines('jobset', [point], tmp_path / 'x', shared))
+    )
+    assert other['metadata']['name'] not in names
     for job in jobs:
         (inner,) = job['spec']['replicatedJobs']
         pod = inner['template']['spec']['template']['spec']
@@ -390,8 +399,16 @@ def test_the_table_alone_runs_nothing(project, swept):
     done = run(project, 'swept', '--table', '--config.mesh.data=64')
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in NAMES)
+    done = run(project, 'swept', '--table', '--config.local_steps=3')
+    assert done.stdout.count('0/1') == len(NAMES)
+    told = 'of another config: config.local_steps: 2 there, 3 now'
+    assert done.stdout.count(told) == len(NAMES)
+    assert {row['status'] for row in rows(swept)} == {told}
+    run(project, 'swept', '--table')
+    assert {row['status'] for row in rows(swept)} == {'complete'}
     done = run(project, 'nowhere', '--table')
-    assert done.stdout.count('not complete') == len(NAMES)
+    assert done.returncode == 1 and 'nowhere does not exist' in done.stderr
+    assert not (project.folder / 'nowhere').exists()
 
 
 def test_the_command_line_prints_them(project):
@@ -405,3 +422,5 @@ def test_the_command_line_prints_them(project):
         places = [w for w in words if w.startswith('--workdir')]
         assert len(places) == 1
     assert not (project.folder / 'printed').exists()
+    done = run(project, 'printed', '--commands=shell', '--together=3')
+    assert done.returncode == 1 and 'leave out --together' in done.stderr

@@ -146,13 +146,17 @@ def execute(
     signals: Any = Preemption()
     if preemption is not None:
         signals = contextlib.nullcontext(preemption)
-    with signals as asked:
-        stage = train.train(experiment, run, stages['train'], asked)
-        params, rounds = train.chosen(stage)
-        _LOG.info('The prompt after round %d goes to stage 2.', rounds)
-        personal = personalize.personalize(
-            experiment, run, stages['personalize'], asked, params
-        )
+    try:
+        with signals as asked:
+            stage = train.train(experiment, run, stages['train'], asked)
+            params, rounds = train.chosen(stage)
+            _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+            personal = personalize.personalize(
+                experiment, run, stages['personalize'], asked, params
+            )
+    except FloatingPointError as error:
+        run.update_info(diverged=str(error))
+        raise
     for checkpoints in stages.values():
         checkpoints.close()
     # 4. What the run leaves.

@@ -192,6 +192,28 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse_other(path: Path, before: dict, now: dict) -> None:
+    lines = _differences(before, now)
+    if lines:
+        told = ''.join(f'\n  {line}' for line in lines)
+        raise ValueError(
+            f'{path} belongs to another run; nothing was changed. Give '
+            f'--workdir another folder, or undo:{told}'
+        )
+
+
+def other_config(path: Path, config: dict) -> list[str]:
+    """What differs between a run's config and this one, a line a key.
+
+    Args:
+      path: RUN, which holds a config.json.
+      config: as nested dicts.
+    """
+    stored = json.loads((path / 'config.json').read_text('utf-8'))
+    return _differences({'config': stored}, {'config': config})
+
+
+def _differences(before: dict, now: dict) -> list[str]:
+    """All of them, if there is one that a run does not allow; else none."""
     old, new = _flat(_plain(before)), _flat(_plain(now))
     free = {f'config.{key}' for key in FREE_KEYS}
     changed = [
@@ -199,16 +221,13 @@ def _refuse_other(path: Path, before: dict, now: dict) -> None:
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-    if set(changed) - free:
-        lines = (
-            f'\n  {key}: {old.get(key, "absent")!r} there, '
-            f'{new.get(key, "absent")!r} now'
-            for key in changed
-        )
-        raise ValueError(
-            f'{path} belongs to another run; nothing was changed. Give '
-            f'--workdir another folder, or undo:{"".join(lines)}'
-        )
+    if not set(changed) - free:
+        return []
+    return [
+        f'{key}: {old.get(key, "absent")!r} there, '
+        f'{new.get(key, "absent")!r} now'
+        for key in changed
+    ]
 
 
 def _flat(tree: dict, prefix: str = '') -> dict[str, Any]:

@@ -36,10 +36,11 @@ def check_devices(data: int, model: int) -> None:
     """Raises ValueError if data * model is not the number of devices."""
     have = jax.device_count()
     if data * model != have:
+        fits = model if have % model == 0 else 1
         raise ValueError(
             f'config.mesh.data={data} times config.mesh.model={model} must be '
-            f'the number of devices, {have}; use --config.mesh.data='
-            f'{max(1, have // model)}.'
+            f'the number of devices, {have}; use '
+            f'--config.mesh.data={have // fits} --config.mesh.model={fits}.'
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 import copy
+import hashlib
 from pathlib import Path
 import shlex
 from typing import Any
@@ -51,7 +52,8 @@ def lines(
         template = yaml.safe_load(JOBSET.read_text('utf-8'))
         for number, own in enumerate(every):
             yield '---'
-            yield yaml.safe_dump(_jobset(template, number, own)).rstrip()
+            name = f'{_short(workdir)}-{number}'
+            yield yaml.safe_dump(_jobset(template, name, own)).rstrip()
 
 
 def devices(points: Sequence[Point]) -> str:
@@ -103,10 +105,15 @@ def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
     )
 
 
-def _jobset(template: Any, number: int, flags: Sequence[str]) -> Any:
+def _short(workdir: Path) -> str:
+    """Six letters that tell sweeps of a namespace apart."""
+    return hashlib.sha256(str(workdir).encode()).hexdigest()[:6]
+
+
+def _jobset(template: Any, name: str, flags: Sequence[str]) -> Any:
     """The shipped JobSet with other flags; its cache stays, unless told."""
     made = copy.deepcopy(template)
-    made['metadata']['name'] += f'-{number}'
+    made['metadata']['name'] += f'-{name}'
     (job,) = made['spec']['replicatedJobs']
     pod = job['template']['spec']['template']['spec']
     (container,) = pod['containers']

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from fedprompt_jax.experiment import run_folder
 from fedprompt_jax.experiment.report import records, summary
 from fedprompt_jax.experiment.report.canvas import write_whole
 from fedprompt_jax.experiment.sweep.points import Point, name_of
@@ -76,10 +77,18 @@ def scores(folder: Path) -> dict[str, float]:
     return found
 
 
-def status(folder: Path) -> str:
-    """Whether a run is complete, by what it left."""
-    done = records.read_json(folder, 'run.json').get('complete')
-    return COMPLETE if done else 'not complete'
+def status(point: Point, folder: Path) -> str:
+    """How far a point's run is, by what it left in its folder."""
+    info = records.read_json(folder, 'run.json')
+    if info:
+        other = run_folder.other_config(folder, point.config.to_dict())
+        if other:
+            return f'of another config: {"; ".join(other)}'
+    if info.get('complete'):
+        return COMPLETE
+    if 'diverged' in info:
+        return f'diverged: {info["diverged"]}'
+    return 'not complete'
 
 
 def write(
