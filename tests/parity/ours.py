@@ -165,7 +165,7 @@ def one_step(model: Transformer, base, token, place, cache):
         x,
         Places.plain(jnp.full((1, 1), place)),
         jnp.append(slots < place, True)[None, None],
-        cache,
+        [cache],
         Places.plain(slots[None]),
         method='hidden_states',
     )
