@@ -96,18 +96,17 @@ def _sweep() -> None:
         print(table.write(workdir, found, folders, ends))
         return
     began, kept = time.perf_counter(), Kept()
+    _refuse_others(found, workdir, ends)
     size = _TOGETHER.value
     groups = [found[i : i + size] for i in range(0, len(found), size)]
     _check(groups, kept)
     done = ends.count(table.COMPLETE)
     if done:
         print(f'{done} of {len(found)} runs are complete.', file=sys.stderr)
-    for first in range(0, len(found), size):
-        group = found[first : first + size]
-        last = first + len(group)
-        which = (
-            f'{first + 1}' if last == first + 1 else f'{first + 1} to {last}'
-        )
+    last = 0
+    for group in groups:
+        first, last = last, last + len(group)
+        which = f'{first + 1} to {last}' if len(group) > 1 else f'{last}'
         names = ' '.join(point.name for point in group)
         print(f'{which} of {len(found)}: {names}', file=sys.stderr)
         ends[first:last] = _run(group, workdir, kept)
@@ -115,6 +114,20 @@ def _sweep() -> None:
     print(text)
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders and {table.FILE}: {workdir}')
+
+
+def _refuse_others(found: list[Point], workdir: Path, ends: list[str]) -> None:
+    """Raises ValueError where a run of another config is in a folder."""
+    faults = [
+        f'{workdir / point.name} is {end}'
+        for point, end in zip(found, ends, strict=True)
+        if end.startswith(table.OTHER)
+    ]
+    if faults:
+        raise ValueError(
+            '\n'.join(faults) + '\nNothing was run; give --workdir another '
+            'folder, or undo the differences.'
+        )
 
 
 def _check(groups: list[list[Point]], kept: Kept) -> None:

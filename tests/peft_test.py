@@ -72,9 +72,13 @@ def case(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(family)
     tiny_families.make_checkpoint(folder, family)
     lm = source.load(folder, jnp.float32)
+    return lm, kind_of(lm, kind)
+
+
+def kind_of(lm, name: str):
+    """One of `kinds`, for a model that was loaded."""
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, sizes.param_shapes(lm.config))
-    return lm, kinds(base)[kind]
+    return kinds(Base(lm.config, names, sizes.param_shapes(lm.config)))[name]
 
 
 @pytest.fixture(scope='module')
@@ -89,17 +93,22 @@ def model(case):
 
 @pytest.fixture(scope='module')
 def bank(model, lm):
-    """Three owners, each at random away from where its kind starts."""
+    return random_bank(model.kind, lm, 3)
+
+
+def random_bank(kind, lm, owners: int):
+    """Owners, each at random away from where the kind starts."""
     rng = np.random.default_rng(0)
     start = Start(rng, lm.base['embed']['embedding'], lambda text: [5])
-    owners = [
-        jax.tree.map(
-            lambda x: x + rng.normal(0, 0.2, x.shape).astype(np.float32),
-            model.kind.init(start),
-        )
-        for _ in range(3)
-    ]
-    return plain.stack(owners)
+    return plain.stack(
+        [
+            jax.tree.map(
+                lambda x: x + rng.normal(0, 0.2, x.shape).astype(np.float32),
+                kind.init(start),
+            )
+            for _ in range(owners)
+        ]
+    )
 
 
 def simulations(model, lm):

@@ -21,7 +21,6 @@ from fedprompt_jax.models import (
     source,
 )
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.kind import Base, Start
 from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, peft_test, plain, tiny, tiny_data, tiny_families
 from tests.parity import cases
@@ -52,9 +51,7 @@ def case(request, tmp_path_factory):
     tiny_families.make_checkpoint(folder, family)
     lm = source.load(folder, jnp.float32)
     quantized = source.load(folder, jnp.float32, quantization='int8')
-    names = families.names(lm.hf_config)
-    base = Base(lm.config, names, sizes.param_shapes(lm.config))
-    return lm, quantized, peft_test.kinds(base)[kind]
+    return lm, quantized, peft_test.kind_of(lm, kind)
 
 
 def test_kernels_of_layers_are_near_their_integers_and_the_rest_is_itself(case):
@@ -93,18 +90,8 @@ def test_it_computes_what_its_integers_mean(case):
     """Losses, gradients and texts, with trained parameters in the layers."""
     lm, quantized, kind = case
     model = TunedModel(Transformer(lm.config), kind)
-    rng = np.random.default_rng(0)
-    table = lm.base['embed']['embedding']
-    start = Start(rng, table, lambda text: [5])
-    owners = [
-        jax.tree.map(
-            lambda x: x + rng.normal(0, 0.2, x.shape).astype(np.float32),
-            kind.init(start),
-        )
-        for _ in range(2)
-    ]
-    bank = plain.stack(owners)
-    examples = plain.random_examples(rng, (4, 3))
+    bank = peft_test.random_bank(kind, lm, 2)
+    examples = plain.random_examples(np.random.default_rng(0), (4, 3))
     examples = [cases.place_targets(e, lm.config.objective) for e in examples]
     packer = model.packer(Shape(64, 48, (4,)))
     found = {}

@@ -404,6 +404,9 @@ def test_the_table_alone_runs_nothing(project, swept):
     told = 'of another config: config.local_steps: 2 there, 3 now'
     assert done.stdout.count(told) == len(NAMES)
     assert {row['status'] for row in rows(swept)} == {told}
+    done = run(project, 'swept', '--config.local_steps=3')
+    assert done.returncode == 1 and done.stderr.count(told) == len(NAMES)
+    assert 'Nothing was run' in done.stderr
     run(project, 'swept', '--table')
     assert {row['status'] for row in rows(swept)} == {'complete'}
     done = run(project, 'nowhere', '--table')

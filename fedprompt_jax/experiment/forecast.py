@@ -128,11 +128,12 @@ def _score_seconds(
         for shape in grids(traffic.evaluation, batch):
             work = planning.forward(sizes, *shape)
             total += planning.seconds(work, chip, dtype, chips)
+    base = _base(config, model)
     for rows, length, share in generated(config, traffic.queries):
         work = planning.forward(sizes, rows, length, 1)
         steps = planning.decode_seconds(
             sizes,
-            _base(config, model),
+            base,
             rows,
             config.evaluation.max_new_tokens,
             chip,

@@ -17,6 +17,7 @@ from fedprompt_jax.experiment.sweep.points import Point, name_of
 
 FILE = 'sweep.csv'
 COMPLETE = 'complete'
+OTHER = 'of another config'
 CONFIDENCE = 0.95
 # What the printed table shows of the scores in sweep.csv.
 SHOWN = {
@@ -83,7 +84,7 @@ def status(point: Point, folder: Path) -> str:
     if info:
         other = run_folder.other_config(folder, point.config.to_dict())
         if other:
-            return f'of another config: {"; ".join(other)}'
+            return f'{OTHER}: {"; ".join(other)}'
     if info.get('complete'):
         return COMPLETE
     if 'diverged' in info:
