@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fedprompt_jax.models import source
-from fedprompt_jax.models.sizes import base_leaves
+from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from tests import tiny, tiny_data
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +85,12 @@ def test_where_the_time_of_a_step_goes(flags):
     for part in ('MLP', 'attention scores', 'logits and loss'):
         assert parts[part]['forward_ms'] > 0
         assert parts[part]['backward_ms'] > 0
+    alone = {row.pop('product'): row for row in result['products']}
+    assert {'layers/mlp/gate', 'layers/attention/key'} < set(alone)
+    sizes = source.read_config(flags[0].removeprefix('--model='))
+    kernels = [p for p in param_shapes(sizes) if p.endswith('/kernel')]
+    assert len(alone) == len(kernels) + 1  # the vocabulary is the embeddings
+    assert all(value > 0 for row in alone.values() for value in row.values())
 
 
 def test_more_devices(flags):

@@ -6,6 +6,7 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,22 +26,24 @@ RUNS = [
     ('t5', (4, 2, 'fsdp')),
     ('t5', (4, 2, 'fsdp', 'int8')),
 ]
+WHOLE = [(4, 2), (4, 2, 'fsdp')]
 
 
-def compute(
+class Loaded(NamedTuple):
+    """A checkpoint on a mesh of all devices, and what uses it."""
+
+    mesh: Any
+    lm: Any
+    transformer: Any
+
+
+def load(
     folder: Path, data: int, model: int, fsdp: str = '', quantization: str = ''
-) -> dict[str, np.ndarray]:
-    """Gradients, generation and losses on a mesh of all devices."""
-    from fedprompt_jax.data.packing import Shape
-    from fedprompt_jax.evaluation.generation import Generator, Query
+) -> Loaded:
     from fedprompt_jax.federated import mesh as mesh_lib
-    from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.models import source
     from fedprompt_jax.models.sizes import base_leaves
     from fedprompt_jax.models.transformer import Transformer
-    from fedprompt_jax.peft.prompt import Prompt
-    from fedprompt_jax.peft.tuned import TunedModel
-    from tests import plain
 
     mesh = mesh_lib.make_mesh(data, model)
     sizes = source.read_config(folder)
@@ -56,16 +59,31 @@ def compute(
     if quantization:
         scale = stack['layers']['mlp']['up']['scale']
         assert scale.addressable_shards[0].data.shape[-1] == own
-    put = mesh_lib.put_rows(mesh)
     gather = mesh_lib.Gather(mesh) if fsdp else None
-    transformer = Transformer(lm.config, gather=gather)
+    return Loaded(mesh, lm, Transformer(lm.config, gather=gather))
+
+
+def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
+    """Gradients, generation and losses on a mesh of all devices."""
+    from fedprompt_jax.data.packing import Shape
+    from fedprompt_jax.evaluation.generation import Generator, Query
+    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax.federated.packed import PackedSimulation
+    from fedprompt_jax.peft.prompt import Prompt
+    from fedprompt_jax.peft.tuned import TunedModel
+    from tests import plain
+
+    mesh, lm, transformer = load(folder, *asked)
+    put = mesh_lib.put_rows(mesh)
     model = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
     bank = mesh_lib.put_replicated(mesh)(bank)
     examples = plain.random_examples(rng, (5, 3, 0, 6))
-    if sizes.encoder is not None:
-        examples = [cases.place_targets(e, sizes.objective) for e in examples]
+    if lm.config.encoder is not None:
+        examples = [
+            cases.place_targets(e, lm.config.objective) for e in examples
+        ]
     packer = model.packer(Shape(32, 16, (8,)))
     simulation = PackedSimulation(model, lm.base, packer, 'sequence', put)
     losses, grads = simulation.gradients(bank, examples)
@@ -84,26 +102,39 @@ def compute(
     return {'losses': losses, 'grads': grads['prompt'], 'tokens': tokens}
 
 
-def program(folder: Path, data: int, model: int, fsdp: str = '') -> str:
+def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
+    """The loss of the model itself, and the gradient of all its weights."""
+    from fedprompt_jax.data.packing import Shape
+    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax.federated.packed import PackedSimulation
+    from fedprompt_jax.peft.full import Full
+    from fedprompt_jax.peft.tuned import TunedModel
+    from tests import plain
+
+    mesh, lm, transformer = load(folder, *asked)
+    model = TunedModel(transformer, Full())
+    bank = jax.tree.map(lambda x: np.asarray(x)[None], lm.base)
+    bank = mesh_lib.put_replicated(mesh)(bank)
+    examples = plain.random_examples(np.random.default_rng(0), (6,))
+    packer = model.packer(Shape(32, 16, (8,)))
+    put = mesh_lib.put_rows(mesh)
+    simulation = PackedSimulation(model, lm.base, packer, 'sequence', put)
+    losses, grads = simulation.gradients(bank, examples)
+    flat = [np.ravel(x) for x in jax.tree.leaves(grads)]
+    return {'losses': losses, 'grads': np.concatenate(flat)}
+
+
+def program(folder: Path, *asked) -> str:
     """The compiled gradient on a mesh."""
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated import packed
-    from fedprompt_jax.models import source
-    from fedprompt_jax.models.sizes import base_leaves
-    from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
     from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
-    mesh = mesh_lib.make_mesh(data, model)
-    sizes = source.read_config(folder)
-    leaves = base_leaves(sizes, 'float32')
-    sharding = mesh_lib.base_sharding(mesh, leaves, bool(fsdp))
-    lm = source.load(folder, np.float32, sharding)
-    gather = mesh_lib.Gather(mesh) if fsdp else None
-    transformer = Transformer(lm.config, gather=gather)
+    mesh, lm, transformer = load(folder, *asked)
     tuned = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = mesh_lib.put_replicated(mesh)(plain.random_bank(rng, 4))
@@ -152,7 +183,7 @@ def on_one(folder):
     return {
         (name, *quantized): compute(folder / name, 1, 1, '', *quantized)
         for name, *quantized in [('llama',), ('t5',), ('t5', 'int8')]
-    }
+    } | {'all': train_all(folder / 'llama', 1, 1)}
 
 
 @pytest.mark.parametrize(('name', 'mesh'), RUNS, ids=str)
@@ -165,6 +196,15 @@ def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
         found['grads'], on_one['grads'], rtol=1e-3, atol=1e-5
     )
     np.testing.assert_array_equal(found['tokens'], on_one['tokens'])
+
+
+@pytest.mark.parametrize('mesh', WHOLE, ids=str)
+def test_so_it_does_where_the_whole_model_is_trained(mesh, on_one, on_eight):
+    found = {key: on_eight[f'all {key} {mesh}'] for key in on_one['all']}
+    losses, grads = on_one['all']['losses'], on_one['all']['grads']
+    np.testing.assert_allclose(found['losses'], losses, rtol=1e-5)
+    off = np.linalg.norm(found['grads'] - grads)
+    assert off < 1e-5 * np.linalg.norm(grads)
 
 
 def test_a_step_communicates_the_bank_s_gradient_and_nothing_else(on_eight):
@@ -210,6 +250,11 @@ def main(folder: Path) -> None:
         f'{name} {key} {mesh}': value
         for name, mesh in RUNS
         for key, value in compute(folder / name, *mesh).items()
+    }
+    results |= {
+        f'all {key} {mesh}': value
+        for mesh in WHOLE
+        for key, value in train_all(folder / 'llama', *mesh).items()
     }
     programs = {
         f'program {mesh}': np.array(program(folder / 'llama', *mesh))
