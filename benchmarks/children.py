@@ -5,6 +5,7 @@ peak of memory is its own.
 """
 
 from collections.abc import Callable, Sequence
+import functools
 import json
 import os
 from pathlib import Path
@@ -29,6 +30,9 @@ CACHE = flags.DEFINE_string(
     'Converted models and tokenised data.',
 )
 JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+# Environment of a part that PyTorch computes: JAX, which reads the data there,
+# leaves the accelerator to it.
+TORCH = {'JAX_PLATFORMS': 'cpu'}
 PART = flags.DEFINE_string('part', None, 'Internal: measure this one.')
 
 
@@ -70,14 +74,23 @@ def cache() -> Path:
     return Path(CACHE.value).expanduser()
 
 
-def run(module: str, part: str, argv: Sequence[str]) -> dict[str, Any]:
+def run(
+    module: str, part: str, argv: Sequence[str], **env: str
+) -> dict[str, Any]:
     """What `python -m module --part=part argv` prints as JSON at its end.
+
+    Args:
+      module: of the benchmark.
+      part: what is measured.
+      argv: the flags that were given.
+      **env: changes of its environment.
 
     Raises:
       RuntimeError: the process fails; its last words are in the message.
     """
     done = subprocess.run(
         [sys.executable, '-m', module, *argv, f'--part={part}'],
+        env=os.environ | env,
         capture_output=True,
         text=True,
         check=False,
@@ -87,13 +100,41 @@ def run(module: str, part: str, argv: Sequence[str]) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(call: Callable[[], Any], repeats: int) -> dict[str, float]:
+def peak_memory() -> float:
+    """Bytes: of JAX's accelerator, of this process where there is none."""
+    import jax
+
+    if jax.default_backend() != 'cpu':
+        return jax.local_devices()[0].memory_stats()['peak_bytes_in_use']
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == 'darwin' else 1024)
+
+
+def use_torch() -> Callable[[], float]:
+    """Lets PyTorch make its tensors on its accelerator, if there is one.
+
+    Returns:
+      What tells its peak of memory in bytes, see measure.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return peak_memory
+    torch.set_default_device('cuda')
+    return torch.cuda.max_memory_allocated
+
+
+def measure(
+    call: Callable[[], Any],
+    repeats: int,
+    peak: Callable[[], float] = peak_memory,
+) -> dict[str, float]:
     """Seconds of a call that waits for its result: the first, and the rest.
 
     Returns:
       'first_s' of the first call, 'median_s', 'min_s' and 'max_s' of
       `repeats` others (of the first where that is 0: it compiles), and
-      'peak_memory_gb' of the process (10^9 bytes).
+      what `peak` says at the end, as 'peak_memory_gb' (10^9 bytes).
     """
     seconds = []
     for _ in range(1 + repeats):
@@ -101,24 +142,26 @@ def measure(call: Callable[[], Any], repeats: int) -> dict[str, float]:
         call()
         seconds.append(time.perf_counter() - began)
     rest = sorted(seconds[1:] or seconds)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         'first_s': seconds[0],
         'median_s': rest[len(rest) // 2],
         'min_s': rest[0],
         'max_s': rest[-1],
-        'peak_memory_gb': peak
-        * (1 if sys.platform == 'darwin' else 1024)
-        / 1e9,
+        'peak_memory_gb': peak() / 1e9,
     }
 
 
-def gemm_flops(size: int = 2048, repeats: int = 5) -> float:
-    """Floating-point operations a second of a square f32 matrix product."""
+def gemm_flops(dtype: str = 'float32', repeats: int = 5) -> float:
+    """Floating-point operations a second of a square matrix product.
+
+    It has 2048 rows on a CPU, 8192 on an accelerator.
+    """
     import jax
     import jax.numpy as jnp
 
-    a = jnp.ones((size, size), jnp.float32)
-    product = jax.jit(jnp.matmul)
+    size = 2048 if jax.default_backend() == 'cpu' else 8192
+    a = jnp.ones((size, size), dtype)
+    # Exact f32 in f32, as runs compute.
+    product = jax.jit(functools.partial(jnp.matmul, precision='highest'))
     seconds = measure(lambda: product(a, a).block_until_ready(), repeats)
     return 2 * size**3 / seconds['min_s']

@@ -34,7 +34,12 @@ _PARTS = flags.DEFINE_list(
 
 def main() -> None:
     parts = {
-        part: children.run(__spec__.name, part, sys.argv[1:])
+        part: children.run(
+            __spec__.name,
+            part,
+            sys.argv[1:],
+            **(children.TORCH if part == 'hf' else {}),
+        )
         for part in _PARTS.value
     }
     first, *others = parts
@@ -69,13 +74,14 @@ def questions():
 
 def measure(part: str) -> dict[str, Any]:
     """One form, in this process."""
+    used = children.use_torch() if part == 'hf' else children.peak_memory
     call = theirs() if part == 'hf' else ours(part)
     outputs: list[list[int]] = []
 
     def run():
         outputs[:] = call()
 
-    times = children.measure(run, _REPEATS.value)
+    times = children.measure(run, _REPEATS.value, used)
     return {'outputs': outputs} | times
 
 
@@ -144,6 +150,7 @@ def theirs():
     folder, bank, queries = questions()
     ends = Tokenizer.from_folder(folder).eos_ids
     model = Theirs(folder).model
+    model.to(torch.get_default_device())
     table_of = model.get_input_embeddings()
     # Longest first, as ours does: rows of a batch are of like lengths.
     order = sorted(range(len(queries)), key=lambda i: -len(queries[i]))

@@ -54,6 +54,28 @@ def test_a_cohort_s_step(flags):
     assert result['gemm_gflops'] > 0 and result['planned_s'] > 0
 
 
+def test_a_random_llama_is_a_model(flags, tmp_path):
+    """Its sizes are those asked for, and a step of it can be measured."""
+    sizes = {'width': 48, 'layers': 3, 'heads': 3, 'kv_heads': 1}
+    asked = [f'--{key}={value}' for key, value in sizes.items()]
+    made = [flags[0], *asked, '--mlp_width=96', str(tmp_path / 'llama')]
+    done = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.random_llama', *made],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    config = source.read_config(tmp_path / 'llama')
+    found = config.width, config.num_layers, config.num_heads
+    assert (*found, config.num_kv_heads) == tuple(sizes.values())
+    assert config.mlp_width == 96 and config.head_dim == 16
+    step = f'--model={tmp_path / "llama"}', '--clients=2', '--batch=2'
+    result = run('cohort_step', *flags[1:], *step, '--parts=packed')
+    assert result['packed_tokens_per_s'] > 0 and result['planned_s'] > 0
+
+
 def test_generation(flags):
     sizes = ('--clients=2', '--examples=3', '--new_tokens=2')
     parts = '--parts=ours,no_prompt_cache'

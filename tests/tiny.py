@@ -101,7 +101,9 @@ def train_tokenizer() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def random_tensors(config: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
+def random_tensors(
+    config: dict[str, Any], seed: int, deviation: float = 0.15
+) -> dict[str, np.ndarray]:
     """All tensors by their HF names, f32, linear weights (out, in)."""
     rng = np.random.default_rng(seed)
     width, mlp = config['hidden_size'], config['intermediate_size']
@@ -126,7 +128,7 @@ def random_tensors(config: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
         shapes['lm_head'] = (config['vocab_size'], width)
     return {
         f'{name}.weight': np.float32(
-            rng.normal(float(len(shape) == 1), 0.15, shape)
+            rng.normal(float(len(shape) == 1), deviation, shape)
         )
         for name, shape in shapes.items()
     }
