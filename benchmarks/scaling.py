@@ -32,6 +32,7 @@ EXACT = 1e-4  # largest relative difference of losses
 
 def main() -> None:
     given = sys.argv[1:]
+    os.environ['JAX_PLATFORMS'] = 'cpu'
     parts = {}
     for number in _DEVICES.value:
         os.environ['JAX_NUM_CPU_DEVICES'] = number
