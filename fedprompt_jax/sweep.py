@@ -133,10 +133,12 @@ def _refuse_others(found: list[Point], workdir: Path, ends: list[str]) -> None:
 def _check(groups: list[list[Point]], kept: Kept) -> None:
     """Raises ValueError with what would stop a run of these, hours from now."""
     from fedprompt_jax.experiment import build
+    from fedprompt_jax.federated.mesh import check_devices
 
     faults = [f for g in groups if len(g) > 1 for f in bank.faults(g)]
     for point in itertools.chain.from_iterable(groups) if not faults else ():
         try:
+            check_devices(point.config.mesh.data, point.config.mesh.model)
             build.load_data(point.config, _cache_dir(), kept)
         except ValueError as error:
             faults.append(f'{point.name}: {error}')

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import jax
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors
@@ -220,6 +221,39 @@ def test_faults_of_the_config_do_not_wait_for_other_processes():
     )
     assert done.returncode == 1
     assert 'config.rounds=-1' in done.stderr
+
+
+def test_processes_of_two_runs_are_refused(project):
+    """Else both would train, on numbers of which neither knows."""
+    rates = ['--config.client.learning_rate=0.5'], []
+    several = f'--coordinator=localhost:{free_port()}', '--num_processes=2'
+    both = [
+        subprocess.Popen(
+            project.command(
+                'other', *FLAGS, *rates[i], *several, f'--process_id={i}'
+            ),
+            cwd=ROOT,
+            env=environment(devices=1),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    for process in both:
+        told = process.communicate(timeout=300)[1]
+        assert process.returncode == 1, told
+        assert 'config.client.learning_rate: 0.5 in the first' in told
+        assert 'Traceback' not in told
+    assert not (project.folder / 'other').exists()
+
+
+def test_processes_that_do_not_meet_are_told_how(monkeypatch):
+    def initialize(*args, **kwargs):
+        raise RuntimeError('UNKNOWN: Failed to start RPC server')
+
+    monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+    with pytest.raises(ValueError, match='--coordinator=a:1.*port that is f'):
+        processes.Processes('a:1', 2, 0).connect()
 
 
 def test_sigterm_is_remembered_once_and_only_inside():

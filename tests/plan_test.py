@@ -14,9 +14,10 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import plan
+from fedprompt_jax.data import shapes
 from fedprompt_jax.data.examples import token_weights
 from fedprompt_jax.data.packing import Shape
-from fedprompt_jax.experiment import chips, planning
+from fedprompt_jax.experiment import chips, planning, traffic
 from fedprompt_jax.federated.mesh import Gather, cut, make_mesh
 from fedprompt_jax.federated.packed import grid_gradients, grid_losses
 from fedprompt_jax.models import source
@@ -24,7 +25,7 @@ from fedprompt_jax.models.sizes import base_leaves, block_params
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
-from tests import main_test, plain, tiny
+from tests import main_test, plain, tiny, tiny_families
 
 ROOT = Path(__file__).parents[1]
 FORMS = (
@@ -229,6 +230,21 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     text = run(*PAPER)
     assert '64 x v5p, mesh 16 x 4' in text.stdout
     assert 'It does not fit' not in text.stdout
+
+
+@pytest.mark.parametrize('family', ['t5', 'roberta'])
+def test_targets_are_no_tokens_of_a_row_that_an_encoder_reads(family, tmp_path):
+    tiny_families.make_checkpoint(tmp_path / 'model', family)
+    config = fedavg_adam.get_config()
+    sizes = source.read_config(tmp_path / 'model')
+    model = TunedModel(Transformer(sizes), Prompt(10))
+    found = [traffic.assumed(config, model, 30, target) for target in (2, 20)]
+    rows = [[e.num_tokens for e in t.cohorts[0]] for t in found]
+    assert rows[0] == rows[1]
+    longest = 10 + config.data.max_query
+    assert found[0].training.shapes[-1].length < longest + shapes.QUANTUM
+    assert bool(found[0].queries) == (family == 't5')
+    assert found[0].requests > 0
 
 
 def test_what_does_not_fit_is_said():

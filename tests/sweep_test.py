@@ -192,6 +192,8 @@ def test_a_run_that_diverges_does_not_stop_the_others(project):
         ('def points(n):\n  yield {}', 'TypeError'),
         ('def points():\n  yield {"client": {"optimizer": "x"}}', 'a key and'),
         ('def points():\n  yield {"prompt.text": None}', 'a key and'),
+        ('def points():\n  yield {1: 2}', 'the key 1 must be text'),
+        ('def points():\n  yield {"rounds": True}', 'must be a int'),
     ],
 )
 def test_faults_of_a_sweep_s_file_are_told(text, told, tmp_path):
@@ -209,6 +211,25 @@ def test_all_faults_of_all_points_come_together(tmp_path):
         points.read(tmp_path / 's.py', fedavg_adam.get_config())
     for text in ('point 0', 'config.rounds=-1', 'point 1', 'batch_size=0'):
         assert text in str(error.value)
+
+
+def test_values_that_a_name_does_not_tell_apart(tmp_path):
+    """Their runs have folders, and lines of the table, of their own."""
+    (tmp_path / 's.py').write_text(
+        'import numpy as np\n'
+        'def points():\n'
+        '  for separator in " ", "\\n":\n'
+        '    for seed in 0, 1:\n'
+        '      yield {"data.separator": separator, "seed": np.int64(seed)}\n'
+        '  yield {"personalization.alphas": tuple(np.array([0.25, 0.5]))}\n'
+    )
+    found = points.read(tmp_path / 's.py', fedavg_adam.get_config())
+    assert len({point.name for point in found}) == 5
+    scored = [{'point': p.name, 'status': 'complete'} for p in found]
+    text = table.text_table(found, scored)
+    assert text.count(' 2/2') == 2 and text.count(' 1/1') == 1
+    (line,) = commands.lines('shell', found[-1:], tmp_path, [])
+    assert '--config.personalization.alphas=(0.25, 0.5)' in shlex.split(line)
 
 
 def test_runs_that_do_not_fit_in_a_bank_are_refused(project):
@@ -352,6 +373,13 @@ def test_faults_of_later_runs_come_before_the_first(project):
     done = run(project, 'few', sweep)
     assert done.returncode != 0
     assert 'error: data.client_size=900: ' in done.stderr
+    assert not (project.folder / 'few').exists()
+    (project.folder / 'few.py').write_text(
+        "def points():\n    yield {'seed': 1}\n    yield {'mesh.data': 2}\n"
+    )
+    done = run(project, 'few', sweep)
+    assert done.returncode != 0
+    assert 'error: mesh.data=2: config.mesh.data=2 times' in done.stderr
     assert not (project.folder / 'few').exists()
 
 

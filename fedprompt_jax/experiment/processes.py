@@ -37,7 +37,8 @@ class Processes:
         """Waits for all; to be called before JAX looks for devices.
 
         Raises:
-          ValueError: there is no cluster that knows them.
+          ValueError: there is no cluster that knows them, or they do not
+            find each other.
         """
         import jax
 
@@ -54,6 +55,13 @@ class Processes:
             raise ValueError(
                 f'--distributed finds no cluster ({error}); name the processes '
                 'by --coordinator, --num_processes and --process_id.'
+            ) from error
+        except RuntimeError as error:
+            raise ValueError(
+                f'--coordinator={self.coordinator}, --num_processes='
+                f'{self.num_processes}, --process_id={self.process_id}: the '
+                f'processes do not find each other ({error}); start all of '
+                'them, each with its own id, and give a port that is free.'
             ) from error
         if not is_first():
             logging.getLogger('fedprompt_jax').setLevel(logging.ERROR)
@@ -122,6 +130,23 @@ def share(folder: Path) -> bool:
     if is_first():
         mark.unlink()
     return seen
+
+
+def texts(own: str) -> list[str]:
+    """What each process gives, the first one's first; all of them must give."""
+    if _alone():
+        return [own]
+    from jax.experimental import multihost_utils
+
+    said = np.frombuffer(own.encode(), np.uint8)
+    lengths = _of_all([len(said)])[:, 0]
+    padded = np.zeros(lengths.max(), np.uint8)
+    padded[: len(said)] = said
+    rows = multihost_utils.process_allgather(padded)
+    return [
+        bytes(row[:length]).decode()
+        for row, length in zip(rows, lengths, strict=True)
+    ]
 
 
 def _appears(path: Path) -> bool:

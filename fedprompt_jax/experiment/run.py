@@ -107,7 +107,10 @@ def execute(
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.experiment.report import page
-    from fedprompt_jax.experiment.run_folder import RunFolder
+    from fedprompt_jax.experiment.run_folder import (
+        RunFolder,
+        refuse_other_processes,
+    )
     from fedprompt_jax.federated.mesh import check_devices
     from fedprompt_jax.models.shards import checkpoint_fingerprint
 
@@ -118,6 +121,7 @@ def execute(
         'tokens': data.store.fingerprint,
         'weights': checkpoint_fingerprint(folder),
     }
+    refuse_other_processes(config.to_dict(), identity)
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
     run.shows = first and (member is None or member.number == 0)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 import weakref
 
+from fedprompt_jax.experiment import processes
+
 METRICS = 'metrics.jsonl'
 TRADEOFF = 'tradeoff.csv'
 PREDICTIONS = 'predictions.jsonl'
@@ -25,12 +27,13 @@ TRADEOFF_FIELDS = (
     'rouge_l', 'exact_match', 'loss', 'n',
 )  # fmt: skip
 
+# Keys that may differ between the processes of a run: what lies at a path is
+# known by its fingerprint.
+PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
 # Keys that may differ between two starts of a run. Another mesh changes the
-# order of sums, so that results agree up to rounding and not to the bit; what
-# lies at a path is known by its fingerprint.
+# order of sums, so that results agree up to rounding and not to the bit.
 FREE_KEYS = (
-    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep', 'data.path',
-    'data.metadata', 'model.source',
+    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep', *PATH_KEYS,
 )  # fmt: skip
 
 
@@ -191,6 +194,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def refuse_other_processes(config: dict, identity: dict) -> None:
+    """Raises ValueError, in all processes, where one is of another run.
+
+    Args:
+      config: this process's, as nested dicts.
+      identity: fingerprints of its data and weights.
+    """
+    now = _plain({'config': config, 'fingerprints': identity})
+    first, *others = processes.texts(json.dumps(now))
+    for number, text in enumerate(others, start=1):
+        both = json.loads(first), json.loads(text)
+        lines = _differences(*both, PATH_KEYS, ('in the first', 'there'))
+        if lines:
+            told = ''.join(f'\n  {line}' for line in lines)
+            raise ValueError(
+                f'Process {number} is of another run than the first; nothing '
+                f'was changed. Start all with the same flags and data:{told}'
+            )
+
+
 def _refuse_other(path: Path, before: dict, now: dict) -> None:
     lines = _differences(before, now)
     if lines:
@@ -212,10 +235,15 @@ def other_config(path: Path, config: dict) -> list[str]:
     return _differences({'config': stored}, {'config': config})
 
 
-def _differences(before: dict, now: dict) -> list[str]:
+def _differences(
+    before: dict,
+    now: dict,
+    free_keys: Iterable[str] = FREE_KEYS,
+    names: tuple[str, str] = ('there', 'now'),
+) -> list[str]:
     """All of them, if there is one that a run does not allow; else none."""
     old, new = _flat(_plain(before)), _flat(_plain(now))
-    free = {f'config.{key}' for key in FREE_KEYS}
+    free = {f'config.{key}' for key in free_keys}
     changed = [
         key
         for key in sorted(old.keys() | new.keys())
@@ -224,8 +252,8 @@ def _differences(before: dict, now: dict) -> list[str]:
     if not set(changed) - free:
         return []
     return [
-        f'{key}: {old.get(key, "absent")!r} there, '
-        f'{new.get(key, "absent")!r} now'
+        f'{key}: {old.get(key, "absent")!r} {names[0]}, '
+        f'{new.get(key, "absent")!r} {names[1]}'
         for key in changed
     ]
 

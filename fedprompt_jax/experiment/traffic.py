@@ -89,6 +89,7 @@ def assumed(
       target_tokens: mean of a target.
     """
     rng, c = np.random.default_rng(0), config.data
+    objective = model.transformer.config.objective
 
     def batch(owners: int, each: int) -> list[Example]:
         def lengths(mean: int, most: int):
@@ -98,7 +99,7 @@ def assumed(
         queries = lengths(query_tokens, c.max_query)
         targets = lengths(target_tokens, c.max_target)
         return [
-            Example(owner, np.zeros(q, np.int32), np.zeros(t, np.int32))
+            _blank(owner, q, t, objective)
             for owner in range(owners)
             for q, t in zip(queries[owner], targets[owner], strict=True)
         ]
@@ -107,12 +108,22 @@ def assumed(
     cohorts = [batch(clients, config.batch_size) for _ in range(ASSUMED)]
     epochs = [batch(p.clients, p.batch_size) for _ in range(ASSUMED)]
     scored = [batch(packers.SLICE, 1) for _ in range(ASSUMED)]
-    longest = c.max_query + c.max_target, c.max_target
+    longest_of_all = _blank(0, c.max_query, c.max_target, objective)
+    longest = longest_of_all.num_tokens, c.max_target
     training = packers.choose(
         config, model, [*cohorts, *epochs], longest, training=True
     )
     evaluation = packers.choose(config, model, scored, longest, training=False)
-    queries = [len(e.query) for e in itertools.chain.from_iterable(scored)]
+    every = list(itertools.chain.from_iterable(scored))
+    queries = [len(e.query) for e in every if objective != 'masked_lm']
     return Traffic(
-        training, evaluation, cohorts, epochs, scored, len(queries), queries
+        training, evaluation, cohorts, epochs, scored, len(every), queries
+    )
+
+
+def _blank(owner: int, query: int, target: int, objective: str) -> Example:
+    """An example of these lengths; its targets are at the query's end."""
+    at = None if objective == 'causal_lm' else np.full(target, query - 1)
+    return Example(
+        owner, np.zeros(query, np.int32), np.zeros(target, np.int32), at
     )

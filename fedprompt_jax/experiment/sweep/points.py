@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 import copy
+import hashlib
 import importlib.machinery
 from pathlib import Path
 import re
@@ -9,6 +10,7 @@ import types
 from typing import Any, NamedTuple
 
 from ml_collections import config_dict
+import numpy as np
 
 from fedprompt_jax.experiment import config as config_lib
 
@@ -51,8 +53,12 @@ def read(
         except (ValueError, TypeError) as error:
             faults.append(f'{where}{error}')
             continue
-        if any(point.name == other.name for other in points):
+        if any(point.overrides == other.overrides for other in points):
             faults.append(f'{where}is there already.')
+        if any(point.name == other.name for other in points):
+            # Of values that a folder's name does not tell apart.
+            digest = hashlib.sha256(repr(overrides).encode()).hexdigest()
+            point = point._replace(name=f'{point.name}~{digest[:6]}')
         points.append(point)
     if faults:
         raise ValueError('\n'.join(faults))
@@ -86,7 +92,10 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
     if not isinstance(overrides, Mapping):
         raise ValueError("must be a dict such as {'seed': 1}.")
     config = copy.deepcopy(config)
+    overrides = {key: _plain(value) for key, value in overrides.items()}
     for key, value in overrides.items():
+        if not isinstance(key, str):
+            raise ValueError(f"the key {key!r} must be text, such as 'seed'.")
         if key.startswith('config.'):
             bare = key.removeprefix('config.')
             raise ValueError(f"leave out 'config.' of {key!r}: {bare!r}.")
@@ -97,13 +106,22 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
                     f'{key}={value!r}: a key and its value are needed, such '
                     "as 'client.learning_rate': 0.1."
                 )
+            if isinstance(value, bool) and not isinstance(now, bool):
+                raise TypeError(f'must be a {type(now).__name__}.')
             config.update_from_flattened_dict({key: value})
         except (KeyError, AttributeError) as error:
             told = ' '.join(str(error.args[0]).split())
             raise ValueError(f'there is no key {key!r}: {told}') from error
         except TypeError as error:
             raise ValueError(f'{key}={value!r}: {error}') from error
-    return Point(name_of(overrides), dict(overrides), config)
+    return Point(name_of(overrides), overrides, config)
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers for NumPy's, also in a tuple or a list."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def name_of(overrides: Mapping[str, Any]) -> str:

@@ -130,15 +130,23 @@ def as_csv(found: Sequence[dict[str, Any]]) -> str:
 
 def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
     """For a terminal: points that differ in the seed alone share a line."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for point, row in zip(points, found, strict=True):
         rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
-        groups.setdefault(name_of(rest), []).append(row)
-    width = max(map(len, groups)) + 2
+        own = next((rows for other, rows in groups if other == rest), None)
+        if own is None:
+            groups.append((rest, own := []))
+        own.append(row)
+    short = [name_of(rest) for rest, _ in groups]
+    names = [
+        name if short.count(name) == 1 else f'{rest}'
+        for name, (rest, _) in zip(short, groups, strict=True)
+    ]
+    width = max(map(len, names)) + 2
     shown = {k: v for k, v in SHOWN.items() if any(k in row for row in found)}
     head = ''.join(f'{title:>17}' for title in shown.values())
     lines = [f'{"":{width}}{"runs":>6}{head}']
-    for name, own in groups.items():
+    for name, (_, own) in zip(names, groups, strict=True):
         done = [row for row in own if row['status'] == COMPLETE]
         cells = (
             _show(interval([row.get(key, math.nan) for row in done]))
