@@ -51,6 +51,7 @@ def test_a_cohort_s_step(flags):
     for name in ('packed', 'vmap'):
         assert result[f'{name}_tokens_per_s'] > 0
         assert 0 < result[f'{name}_ceiling_share'] < 1
+        assert 0 < result[f'{name}_compile_s'] < result[f'{name}_first_s']
     assert result['gemm_gflops'] > 0 and result['planned_s'] > 0
 
 
