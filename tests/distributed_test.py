@@ -41,6 +41,21 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+def start(commands) -> list[subprocess.Popen]:
+    """A process of each, with a device of its own."""
+    return [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(devices=1),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
+
+
 class Pair:
     """Two processes of one run, on a device each."""
 
@@ -51,17 +66,10 @@ class Pair:
             f'--coordinator=localhost:{free_port()}',
             '--num_processes=2',
         ]
-        self.processes = [
-            subprocess.Popen(
-                project.command('two', *FLAGS, *several, f'--process_id={i}'),
-                cwd=ROOT,
-                env=environment(devices=1),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        self.processes = start(
+            project.command('two', *FLAGS, *several, f'--process_id={i}')
             for i in range(2)
-        ]
+        )
 
     def last_round(self) -> int:
         """The last round in metrics.jsonl."""
@@ -176,16 +184,10 @@ def test_the_first_process_alone_speaks(stopped, last):
 def test_a_process_places_and_reads_its_own_rows():
     """This file as a program, see main."""
     port = str(free_port())
-    both = [
-        subprocess.Popen(
-            [sys.executable, '-m', 'tests.distributed_test', port, str(i)],
-            cwd=ROOT,
-            env=environment(devices=1),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    both = start(
+        [sys.executable, '-m', 'tests.distributed_test', port, str(i)]
         for i in range(2)
-    ]
+    )
     for process in both:
         _, text = process.communicate(timeout=120)
         assert process.returncode == 0, text
@@ -226,19 +228,13 @@ def test_faults_of_the_config_do_not_wait_for_other_processes():
 def test_processes_of_two_runs_are_refused(project):
     """Else both would train, on numbers of which neither knows."""
     rates = ['--config.client.learning_rate=0.5'], []
-    several = f'--coordinator=localhost:{free_port()}', '--num_processes=2'
-    both = [
-        subprocess.Popen(
-            project.command(
-                'other', *FLAGS, *rates[i], *several, f'--process_id={i}'
-            ),
-            cwd=ROOT,
-            env=environment(devices=1),
-            stderr=subprocess.PIPE,
-            text=True,
+    flags = [*FLAGS, f'--coordinator=localhost:{free_port()}']
+    both = start(
+        project.command(
+            'other', *flags, *own, '--num_processes=2', f'--process_id={i}'
         )
-        for i in range(2)
-    ]
+        for i, own in enumerate(rates)
+    )
     for process in both:
         told = process.communicate(timeout=300)[1]
         assert process.returncode == 1, told
