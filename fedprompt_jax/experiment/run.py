@@ -119,7 +119,7 @@ def execute(
     folder, data = build.load_data(config, cache_dir, kept)
     identity = {
         'tokens': data.store.fingerprint,
-        'weights': checkpoint_fingerprint(folder),
+        'weights': checkpoint_fingerprint(folder, cache_dir),
     }
     refuse_other_processes(config.to_dict(), identity)
     first = processes_lib.is_first()

@@ -9,14 +9,18 @@ class Name(NamedTuple):
 
     Attributes:
       pattern: regex of the whole name; its group is the layer number.
-      path: the leaf, joined with '/'; '' for a buffer that is recomputed.
+      path: the leaf, joined with '/'; '' for a buffer that is recomputed, or
+        for a copy.
       transpose: the tensor is (out, in), as torch's Linear has it; kernels
         here are (in, out).
+      copy_of: of a copy, the leaf that it is the same as; it is read where
+        that leaf has no tensor of its own.
     """
 
     pattern: str
     path: str
     transpose: bool = False
+    copy_of: str = ''
 
     def example(self, layer: int) -> str:
         """The name of a layer's tensor, with every prefix that it may have."""

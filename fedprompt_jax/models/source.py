@@ -4,11 +4,11 @@ from collections.abc import Callable
 import contextlib
 import hashlib
 import importlib.util
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax.models import families, hub, shards
+from fedprompt_jax import files
+from fedprompt_jax.models import families, hub, shards, tokenizer_files
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
 from fedprompt_jax.models.tokenizer import Tokenizer
@@ -28,7 +28,6 @@ class LanguageModel(NamedTuple):
     config: ModelConfig  # its sizes
     base: dict[str, Any]  # its parameter tree, on device
     tokenizer: Tokenizer
-    fingerprint: str  # of the checkpoint; sha256 in hex
     hf_config: dict[str, Any]  # config.json as it was read
 
 
@@ -72,11 +71,12 @@ def check(spec: str) -> list[str]:
             return [f'{found} needs the gguf package: pip install gguf']
         return []
     tests = (
-        lambda: shards.shard_paths(found),
         lambda: families.model_config(_hf_config(found)),
-        lambda: _require_tokenizer(found),
+        lambda: tokenizer_files.require(found),
+        lambda: shards.tensor_names(found),
     )
-    return [fault for test in tests if (fault := _fault(test))]
+    faults = [fault for test in tests if (fault := _fault(test))]
+    return list(dict.fromkeys(faults))  # one file may fail two tests
 
 
 def read_config(folder: str | Path) -> ModelConfig:
@@ -118,8 +118,7 @@ def load(
     base = weights.load_weights(
         folder, names, config, dtype, sharding, quantization
     )
-    fingerprint = shards.checkpoint_fingerprint(folder)
-    return LanguageModel(config, base, tokenizer, fingerprint, hf_config)
+    return LanguageModel(config, base, tokenizer, hf_config)
 
 
 def _on_hub(spec: str) -> bool:
@@ -167,26 +166,16 @@ def _packaged(spec: str) -> Path:
 
 def _hf_config(folder: Path) -> dict[str, Any]:
     """The fields of config.json, and 'has_head': see families/t5.py."""
-    path = folder / 'config.json'
-    try:
-        fields = json.loads(path.read_text('utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path} is not JSON: {error}') from error
+    fields = files.read_json_object(folder / 'config.json')
     with contextlib.suppress(ValueError):  # which has a place of its own
         names = shards.tensor_names(folder)
         return fields | {'has_head': 'lm_head.weight' in names}
     return fields
 
 
-def _require_tokenizer(folder: Path) -> None:
-    names = ('tokenizer.json', 'tokenizer.model')
-    if not any((folder / name).exists() for name in names):
-        raise ValueError(f'{folder} has neither {names[0]} nor {names[1]}.')
-
-
 def _fault(test: Callable[[], Any]) -> str | None:
     try:
         test()
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         return str(error)
     return None

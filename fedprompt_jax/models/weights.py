@@ -18,19 +18,22 @@ import numpy as np
 import safetensors
 
 from fedprompt_jax.models import quantization as quantization_lib
+from fedprompt_jax.models import shards
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
-from fedprompt_jax.models.shards import shard_paths
 from fedprompt_jax.models.sizes import param_shapes
 
 Sharding = Callable[[str], jax.sharding.Sharding]
 
-_DTYPES = ('F32', 'BF16', 'F16')
+_DTYPES = ('F32', 'BF16', 'F16', 'F64')
 _CHUNK_BYTES = 1 << 22  # rows are moved in pieces of about this size
 
 
 class _Tensor(NamedTuple):
-    """Where a checkpoint tensor lies and what it is."""
+    """Where a checkpoint tensor lies and what it is.
+
+    `name` is that under which it is stored.
+    """
 
     shard: Path
     name: str
@@ -59,7 +62,7 @@ def load_weights(
 
     Args:
       folder: holds model.safetensors, or its shards and their index; tensors
-        of F32, BF16 or F16.
+        of F32, BF16, F16 or F64.
       names: the family's name map, see models/families.
       config: sizes that every tensor must agree with.
       dtype: of all leaves that are not quantized.
@@ -73,10 +76,12 @@ def load_weights(
         Or there is no such quantization.
     """
     dtype = jnp.dtype(dtype)
-    shards = shard_paths(folder)
+    listed = shards.weight_map(folder)
     with contextlib.ExitStack() as stack:
-        files = {s: stack.enter_context(_open(s)) for s in shards}
-        leaves = _plan(files, list(names), config)
+        files = {
+            s: stack.enter_context(_open(s)) for s in shards.shard_paths(folder)
+        }
+        leaves = _plan(files, listed, list(names), config)
         params: dict[str, Any] = {}
         for path, leaf in leaves.items():
             scale = quantization_lib.scale_path(path, quantization)
@@ -95,6 +100,7 @@ def load_weights(
 
 
 def _open(shard: Path):
+    shards.read_header(shard)  # its sentences name more kinds of damage
     try:
         return safetensors.safe_open(shard, framework='numpy')
     except safetensors.SafetensorError as error:
@@ -105,12 +111,15 @@ def _open(shard: Path):
 
 
 def _plan(
-    files: Mapping[Path, Any], names: list[Name], config: ModelConfig
+    files: Mapping[Path, Any],
+    listed: Mapping[str, str],
+    names: list[Name],
+    config: ModelConfig,
 ) -> dict[str, _Leaf]:
     """Every leaf with its tensors; ValueError with all that does not fit."""
     faults: list[str] = []
     shapes = param_shapes(config)
-    slots = _match(files, names, shapes, faults)
+    slots = _match(files, listed, names, shapes, faults)
     rules = {name.path: name for name in names}
     leaves = {}
     for path, shape in shapes.items():
@@ -141,19 +150,23 @@ def _plan(
 
 def _match(
     files: Mapping[Path, Any],
+    listed: Mapping[str, str],
     names: list[Name],
     shapes: Mapping[str, tuple[int, ...]],
     faults: list[str],
 ) -> dict[tuple[str, int], _Tensor]:
     """Tensors by (leaf path, layer); what has no place goes to `faults`."""
     slots: dict[tuple[str, int], _Tensor] = {}
-    for tensor in _tensors(files):
-        place = _place(tensor.name, names)
-        if place and not place[0]:  # a buffer that is recomputed
+    copies: dict[str, _Tensor] = {}  # of tied tables, by their leaf
+    for name, tensor in _tensors(files, listed):
+        rule, layer = _place(name, names)
+        if rule and not rule.path:  # recomputed, or the same as another
+            copies.setdefault(rule.copy_of, tensor)
             continue
-        if place is None or not _is_room(*place, shapes):
-            faults.append(f'unexpected: {tensor.name} {tensor.shape}')
+        if rule is None or not _is_room(rule.path, layer, shapes):
+            faults.append(f'unexpected: {name} {tensor.shape}')
             continue
+        place = rule.path, layer
         if tensor.dtype not in _DTYPES:
             faults.append(
                 f'unsupported dtype: {tensor.name} is {tensor.dtype}, '
@@ -167,7 +180,23 @@ def _match(
                 f'{tensor.shard.name}'
             )
     faults += _untied(files, slots, shapes)
+    _fill_tied(slots, copies, shapes)
     return slots
+
+
+def _fill_tied(
+    slots: dict[tuple[str, int], _Tensor],
+    copies: Mapping[str, _Tensor],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> None:
+    """A tied table may be stored under the name of one of its copies alone."""
+    table = ('embed/embedding', 0)
+    head = slots.get(('head/kernel', 0))
+    if table not in slots and head and 'head/kernel' not in shapes:
+        slots[table] = head
+    for path, tensor in copies.items():
+        if path in shapes:
+            slots.setdefault((path, 0), tensor)
 
 
 def _is_room(
@@ -200,22 +229,27 @@ def _untied(
         )
 
 
-def _place(name: str, names: list[Name]) -> tuple[str, int] | None:
-    """(leaf path, layer) of a tensor; layer 0 outside the layers."""
+def _place(name: str, names: list[Name]) -> tuple[Name | None, int]:
+    """The rule of a tensor and its layer; layer 0 outside the layers."""
     for rule in names:
         match = re.fullmatch(rule.pattern, name)
         if match:
-            return rule.path, int(match[1]) if match.groups() else 0
-    return None
+            return rule, int(match[1]) if match.groups() else 0
+    return None, 0
 
 
-def _tensors(files: Mapping[Path, Any]) -> Iterator[_Tensor]:
+def _tensors(
+    files: Mapping[Path, Any], listed: Mapping[str, str]
+) -> Iterator[tuple[str, _Tensor]]:
+    """Every name and its tensor; of a name in two shards, the index's."""
     for shard, file in files.items():
-        for name in file.keys():
-            part = file.get_slice(name)
-            yield _Tensor(
-                shard, name, part.get_dtype(), tuple(part.get_shape())
-            )
+        stored = {name: name for name in file.keys()}
+        for name, its in (stored | shards.aliases(shard)).items():
+            if listed.get(name, shard.name) != shard.name:
+                continue
+            part = file.get_slice(its)
+            shape = tuple(part.get_shape())
+            yield name, _Tensor(shard, its, part.get_dtype(), shape)
 
 
 def _rows(file: Any, tensor: _Tensor) -> Iterator[tuple[slice, np.ndarray]]:
@@ -229,10 +263,13 @@ def _rows(file: Any, tensor: _Tensor) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _equal(files: Mapping[Path, Any], a: _Tensor, b: _Tensor) -> bool:
-    if (a.shape, a.dtype) != (b.shape, b.dtype):
+    """Whether two tensors have the same numbers, of whatever dtypes."""
+    if a.shape != b.shape:
         return False
     pairs = zip(_rows(files[a.shard], a), _rows(files[b.shard], b), strict=True)
-    return all(np.array_equal(x, y) for (_, x), (_, y) in pairs)
+    return all(
+        np.array_equal(np.float64(x), np.float64(y)) for (_, x), (_, y) in pairs
+    )
 
 
 def _read(

@@ -63,7 +63,11 @@ def names(fields: Mapping[str, Any]) -> tuple[Name, ...]:
     return (
         *_COMMON,
         Name(rf'lm_head\.{re.escape(used)}', 'head_bias'),
-        Name(rf'lm_head\.{re.escape(other)}', ''),
+        Name(
+            rf'lm_head\.{re.escape(other)}',
+            '',
+            copy_of='head_bias' if tied else '',
+        ),
     )
 
 

@@ -76,7 +76,11 @@ _DECODER = (
 )
 _VOCABULARY = (
     Name(r'shared\.weight', 'embed/embedding'),
-    Name(r'(?:encoder|decoder)\.embed_tokens\.weight', ''),  # the same again
+    Name(
+        r'(?:encoder|decoder)\.embed_tokens\.weight',
+        '',
+        copy_of='embed/embedding',
+    ),
     Name(r'lm_head\.weight', 'head/kernel', True),
 )
 
