@@ -30,6 +30,7 @@ from fedprompt_jax.federated.merged import MergedSimulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
+from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
@@ -201,10 +202,16 @@ def initial_params(
     config: config_dict.ConfigDict, lm: source.LanguageModel, kind: Kind
 ) -> Params:
     """What is trained, before the first round."""
+
+    def encode(text: str) -> list[int]:
+        # Words of the config may name special tokens.
+        parts = lm.tokenizer.with_special_tokens(text)
+        return lm.tokenizer.encode([parts], False)[0]
+
     start = Start(
         generator(config.seed, 'initial prompt'),
-        lm.base['embed']['embedding'],
-        lambda text: lm.tokenizer.encode_batch([text], False)[0],
+        InputEmbeddings(Transformer(lm.config), lm.base),
+        encode,
         lm.base,
     )
     return kind.init(start)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import jax
 import numpy as np
 
 from fedprompt_jax.models.config import ModelConfig
@@ -17,13 +16,14 @@ class Start(NamedTuple):
 
     Attributes:
       rng: host randomness of (seed, purpose).
-      embedding: [V, E] embedding table of the base.
+      embedding: [V, E], the base's input embedding of each token: an array,
+        or models.input_embeddings.InputEmbeddings.
       encode: token ids of a text.
       base: the model's whole tree.
     """
 
     rng: np.random.Generator
-    embedding: jax.Array
+    embedding: Any
     encode: Callable[[str], list[int]]
     base: Any = None
 

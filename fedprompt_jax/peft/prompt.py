@@ -50,8 +50,12 @@ class Prompt(Plain):
 
         normal: N(0, scale^2). Profit: N(0, 0.25), scale 0.5 (app. C).
         uniform: U(-scale, scale). Lester et al.: scale 0.5.
-        vocabulary: embeddings of P tokens drawn without replacement.
-        text: embeddings of a text's first P tokens, repeated if it is short.
+        vocabulary: input embeddings of P tokens drawn without replacement.
+        text: those of a text's first P tokens, repeated if it is short: the
+          model then reads the text.
+
+        Raises:
+          ValueError: the text has no token.
         """
         size, width = start.embedding.shape
         shape = self.length, width
@@ -64,9 +68,18 @@ class Prompt(Plain):
             ids = start.rng.choice(size, self.length, replace=False)
             prompt = start.embedding[ids]
         else:
-            ids = np.resize(start.encode(self.text), self.length)
+            ids = np.resize(self._tokens(start), self.length)
             prompt = start.embedding[ids]
         return {'prompt': jnp.asarray(prompt, jnp.float32)}
+
+    def _tokens(self, start: Start) -> list[int]:
+        tokens = start.encode(self.text)
+        if not tokens:
+            raise ValueError(
+                f'config.prompt.text={self.text!r} has no token for this '
+                'model; give some words.'
+            )
+        return tokens
 
     def expand(self, params: Params) -> dict[str, Any]:
         return {'prompt': params['prompt']}
