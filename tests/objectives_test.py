@@ -109,7 +109,7 @@ def test_a_prompt_that_reads_stands_before_every_example(tokenizer, tmp_path):
 
 
 def test_a_mask_in_a_text_is_no_mask(tokenizer, tmp_path):
-    mask = tokenizer.mask_token
+    mask = tokenizer.backend.id_to_token(tokenizer.mask_id)
     task = make_task(count=2)
     instances = [
         dataclasses.replace(

@@ -182,9 +182,12 @@ def test_a_second_open_reads_and_tokenises_nothing(lm, tmp_path):
         mask_id = None
         calls = 0
 
-        def encode_batch(self, texts, bos):
+        def with_special_tokens(self, text):
+            return lm.tokenizer.with_special_tokens(text)
+
+        def encode(self, texts, bos):
             Once.calls += 1
-            return lm.tokenizer.encode_batch(texts, bos)
+            return lm.tokenizer.encode(texts, bos)
 
     data = Counting([make_task()])
     first = open_store(data.source, Once(), TEMPLATE, tmp_path)

@@ -504,30 +504,18 @@ def test_pairs_of_texts_are_read_as_they_are_written(tmp_path):
     assert tasks[0].instances[0].pair == 'NA'  # no gap
 
 
-class Masked:
-    """A tokenizer with a mask token."""
-
-    mask_token = '<|pad|>'
-
-    def __init__(self, inner):
-        self.inner = inner
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-
 def test_the_mask_of_a_template_is_the_tokenizer_s(lm, tmp_path):
     config = tiny_sources.nli(tmp_path)
     template = Template(config.data.template, ' . {mask}', 128, 16)
     source = open_source(config)
     with pytest.raises(ValueError, match=r'has \{mask\}, but the model'):
         open_store(source, lm.tokenizer, template, tmp_path / 'a')
-    store = open_store(source, Masked(lm.tokenizer), template, tmp_path / 'b')
-    (expected,) = lm.tokenizer.encode_batch(
-        ['"Quoted 0 ? <|pad|> , NA . <|pad|>'], True
-    )
+    pad = lm.tokenizer.pad_id
+    masked = dataclasses.replace(lm.tokenizer, mask_id=pad)
+    store = open_store(source, masked, template, tmp_path / 'b')
+    (expected,) = masked.encode([['"Quoted 0 ? ', pad, ' , NA . ', pad]], True)
     assert store.query(0).tolist() == expected
-    assert expected.count(lm.tokenizer.pad_id) == 2
+    assert expected.count(pad) == 2
 
 
 # Multiple choice.

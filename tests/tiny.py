@@ -8,7 +8,13 @@ import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it)
 import numpy as np
 from safetensors import numpy as safetensors
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    decoders,
+    models,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 BOS, EOS, PAD = '<|im_start|>', '<|im_end|>', '<|pad|>'
 VOCAB_SIZE = 300
@@ -99,6 +105,18 @@ def train_tokenizer() -> tokenizers.Tokenizer:
     tokenizer.train_from_iterator([TEXT], trainer)
     assert tokenizer.get_vocab_size() == VOCAB_SIZE
     return tokenizer
+
+
+def add_bos(folder: Path, eos: bool = False) -> None:
+    """Has the tokenizer of a folder begin (and end) every text."""
+    path = str(folder / 'tokenizer.json')
+    tokenizer = tokenizers.Tokenizer.from_file(path)
+    ends = [BOS, EOS] if eos else [BOS]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=' '.join([BOS, '$A', *ends[1:]]),
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ends],
+    )
+    tokenizer.save(path)
 
 
 def random_tensors(

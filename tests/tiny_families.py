@@ -191,8 +191,8 @@ def make_checkpoint(folder: Path, name: str, shards: int = 1) -> Path:
     config['torch_dtype'] = 'float32'
     tiny.write_json(folder / 'config.json', config)
     if config['model_type'] == 'roberta':
-        tokens = folder / 'tokenizer_config.json'
-        tiny.edit_json(tokens, mask_token=MASK, add_bos_token=True)
+        tiny.edit_json(folder / 'tokenizer_config.json', mask_token=MASK)
+        tiny.add_bos(folder)
     (folder / 'model.safetensors').unlink()
     tiny.save_tensors(folder, random_tensors(config), shards)
     return folder

@@ -17,7 +17,7 @@ from fedprompt_jax.data import tokenizing
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.tokenizing import Source, Template, Tokenizer
 
-VERSION = 2  # of the folder's layout
+VERSION = 3  # of the folder's layout and of how texts become tokens
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,6 +31,8 @@ class TokenStore:
       tasks: metadata of each task (the fields of sni_task.Task that describe
         it, and 'num_instances').
       truncated: how many queries and targets lost their end.
+      merged: how many answers the tokenizer joins to the end of their query.
+      largest_token: the largest token id of all queries, targets and choices.
       task_of: int32 [I] index into `tasks`.
       query_tokens, query_starts: int32 [all], int64 [I + 1].
       target_tokens, target_starts: likewise, of the first reference.
@@ -47,6 +49,8 @@ class TokenStore:
     mask_id: int | None
     tasks: list[dict[str, Any]]
     truncated: dict[str, int]
+    merged: int
+    largest_token: int
     task_of: np.ndarray
     query_tokens: np.ndarray
     query_starts: np.ndarray
@@ -178,5 +182,7 @@ def open_store(
         tokenizer.mask_id,
         meta['tasks'],
         meta['truncated'],
+        meta['merged'],
+        meta['largest_token'],
         **arrays,
     )

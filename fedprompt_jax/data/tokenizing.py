@@ -1,55 +1,17 @@
 """A data set's instances, made into the arrays that a token store opens."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from fedprompt_jax import files
-from fedprompt_jax.data import template as template_lib
+from fedprompt_jax.data.encoding import Encoder, Template, Tokenizer
 from fedprompt_jax.data.sni_task import Instance, Task
-
-
-class Tokenizer(Protocol):
-    """What the store needs of models.tokenizer.Tokenizer."""
-
-    @property
-    def eos_id(self) -> int: ...
-
-    @property
-    def mask_id(self) -> int | None: ...
-
-    @property
-    def mask_token(self) -> str: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Template:
-    """Everything besides data and tokenizer that the tokens depend on.
-
-    Attributes:
-      text: the query, with {input} and perhaps other of template.FIELDS.
-      separator: stands after every query, and is never truncated away.
-      max_query: most tokens of a query, the separator included.
-      max_target: most tokens of a target; a truncated one has no
-        end-of-sequence token, since its text does not end there.
-      target: what an {output} becomes.
-    """
-
-    text: str
-    separator: str
-    max_query: int
-    max_target: int
-    target: str = '{output}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,19 +60,10 @@ class _Writer:
     ) -> None:
         self.tokenizer, self.template = tokenizer, template
         self.masked = objective == 'masked_lm'
-        self.query = template_lib.put_mask(template.text, tokenizer)
-        separator = template_lib.put_mask(template.separator, tokenizer)
-        self.separator = tokenizer.encode_batch([separator], False)[0]
-        if objective != 'causal_lm':  # an encoder's text has an end
-            self.separator.append(tokenizer.eos_id)
-        if template.max_query <= len(self.separator):
-            raise ValueError(
-                f'config.data.max_query={template.max_query} must be above the '
-                f'{len(self.separator)} tokens of config.data.separator='
-                f'{template.separator!r}.'
-            )
+        self.encoder = Encoder(tokenizer, template, objective)
         self.tasks: list[dict[str, Any]] = []
-        self.truncated = {'queries': 0, 'targets': 0}
+        self.truncated_targets = 0
+        self.largest = 0
         self.task_of: list[np.ndarray] = []
         self.num_choices: list[int] = []
         self.clients: dict[str, int] = {'': -1}
@@ -120,27 +73,14 @@ class _Writer:
         }  # fmt: skip
 
     def add(self, task: Task) -> None:
-        own = self._own_words
-        texts = [
-            template_lib.fill(
-                self.query,
-                input=own(x.input),
-                definition=own(task.definition),
-                pair=own(x.pair),
-            )
-            for x in task.instances
-        ]
-        bodies = self.tokenizer.encode_batch(texts, True)
-        targets = self._encode([x.outputs[0] for x in task.instances])
-        options = [choice for x in task.instances for choice in x.choices]
-        choices = iter(self._encode(options))
-        for x, body, target in zip(
-            task.instances, bodies, targets, strict=True
-        ):
+        encoded = self.encoder.encode(task)
+        for x, ids in zip(task.instances, encoded, strict=True):
             where = f'{task.name}: instance {x.id}'
-            query = self._add_tokens(where, body, target)
-            for choice in x.choices:
-                self._add_choice(f'{where}: {choice!r}', query, next(choices))
+            self._add_tokens(where, ids.query, ids.target)
+            for row in (ids.query, ids.target, *ids.choices):
+                self.largest = max(self.largest, *row, 0)
+            for choice, tokens in zip(x.choices, ids.choices, strict=True):
+                self._add_choice(f'{where}: {choice!r}', ids.query, tokens)
             self.num_choices.append(len(x.choices))
             number = self.clients.setdefault(x.client, len(self.clients) - 1)
             self.client_of.append(number)
@@ -149,18 +89,6 @@ class _Writer:
         n = len(task.instances)
         self.task_of.append(np.full(n, len(self.tasks), np.int32))
         self.tasks.append(_metadata(task) | {'num_instances': n})
-
-    def _own_words(self, text: str) -> str:
-        """The text; for a masked model without masks that it spells out."""
-        if not self.masked:
-            return text
-        mask = self.tokenizer.mask_token
-        return text.replace(mask, mask.strip('<|>[] '))
-
-    def _encode(self, outputs: list[str]) -> list[list[int]]:
-        fill, text = template_lib.fill, self.template.target
-        texts = [fill(text, output=output) for output in outputs]
-        return self.tokenizer.encode_batch(texts, False)
 
     def _add_choice(self, where: str, query, tokens: list[int]) -> None:
         if not 0 < len(tokens) <= self.template.max_target:
@@ -173,25 +101,15 @@ class _Writer:
             self._check_masks(where, query, tokens)
         self.rows['choice'].append(np.array(tokens, np.int32))
 
-    def _add_tokens(self, where: str, body: Sequence[int], target) -> list[int]:
-        """Adds an instance; returns its query."""
-        room = self.template.max_query - len(self.separator)
-        self.truncated['queries'] += len(body) > room
-        query = [*body[:room], *self.separator]
-        if not query:
-            raise ValueError(
-                f'{where}: the query has no token; give '
-                'config.data.separator (such as a line break) some text.'
-            )
+    def _add_tokens(self, where: str, query: list[int], target) -> None:
         if self.masked:
             self._check_masks(where, query, target)
         else:
             target = [*target, self.tokenizer.eos_id]
-        self.truncated['targets'] += len(target) > self.template.max_target
+        self.truncated_targets += len(target) > self.template.max_target
         target = target[: self.template.max_target]
         self.rows['query'].append(np.array(query, np.int32))
         self.rows['target'].append(np.array(target, np.int32))
-        return query
 
     def _check_masks(self, where: str, query: list[int], target) -> None:
         mask = self.tokenizer.mask_id
@@ -234,7 +152,15 @@ class _Writer:
         np.save(folder / 'first_choice.npy', first)
         client_of = self.client_of if len(self.clients) > 1 else []
         np.save(folder / 'client_of.npy', np.array(client_of, np.int32))
-        meta = {'tasks': self.tasks, 'truncated': self.truncated}
+        meta = {
+            'tasks': self.tasks,
+            'truncated': {
+                'queries': self.encoder.truncated,
+                'targets': self.truncated_targets,
+            },
+            'merged': self.encoder.merged,
+            'largest_token': self.largest,
+        }
         (folder / 'meta.json').write_text(json.dumps(meta), 'utf-8')
 
 

@@ -96,6 +96,7 @@ def load(
             *data_checks.too_few_clients(config, clients),
             *data_checks.too_long(config, store, clients, sizes.max_positions),
             *data_checks.wordless(config, store, clients),
+            *data_checks.beyond_the_table(store, tokenizer, sizes.vocab_size),
         ]
     )
     v, p = config.validation, config.personalization
@@ -120,6 +121,7 @@ def load(
             *source.warnings,
             *data_checks.shrunk(config, held_out),
             *data_checks.truncated(store),
+            *data_checks.merged(store),
         ],
     )
 

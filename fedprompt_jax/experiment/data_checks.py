@@ -77,6 +77,19 @@ def wordless(
     ]
 
 
+def beyond_the_table(store: TokenStore, tokenizer, rows: int) -> list[str]:
+    """The fault that a text has a token without a row in the model's table."""
+    largest = store.largest_token
+    if largest < rows:
+        return []
+    return [
+        f'The token {tokenizer.backend.id_to_token(largest)!r} of a text has '
+        f'id {largest}, but the model has embeddings for {rows} tokens alone: '
+        'remove the token from the tokenizer, or use the model that was '
+        'trained with it.'
+    ]
+
+
 def shrunk(config, held_out) -> list[str]:
     """Warnings where held-out clients have fewer examples than asked."""
     p = config.personalization
@@ -109,4 +122,16 @@ def truncated(store: TokenStore) -> list[str]:
         f'{limit[what]} and lost their end.'
         for what, n in store.truncated.items()
         if n > MANY * len(store)
+    ]
+
+
+def merged(store: TokenStore) -> list[str]:
+    """A warning where queries and answers are joined by the tokenizer."""
+    if not store.merged:
+        return []
+    return [
+        f'The tokenizer joins {store.merged} answers to the end of their '
+        'query: what is read is split otherwise than the whole text would be. '
+        'A line break at the end of config.data.separator, or a space at the '
+        'beginning of config.data.target, usually keeps them apart.'
     ]

@@ -1,84 +1,108 @@
 """The model's tokenizer, with its special ids decided once and explicitly."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+import copy
 import dataclasses
 import functools
 import hashlib
-import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
+
+from fedprompt_jax.models import tokenizer_files
+from fedprompt_jax.models.special_ids import SpecialIds
 
 if TYPE_CHECKING:
     import tokenizers
 
+# A text: strings, and between them the ids of special tokens. What a string
+# spells is never a special token.
+Text = Sequence[str | int]
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tokenizer:
-    """Text to token ids and back; never changed, so threads can share it."""
+    """Text to token ids and back; never changed, so threads can share it.
 
-    backend: 'tokenizers.Tokenizer'  # without truncation or padding
-    eos_id: int  # ends every target
-    pad_id: int  # fills rows; eos_id where the model has none
-    bos_id: int | None  # None: the model has none
-    adds_bos: bool  # the model's own tokenizer starts every text with bos_id
-    eos_ids: tuple[int, ...]  # eos_id first, then all else that ends a text
-    mask_id: int | None = None  # where a masked model predicts; None: no such
+    Attributes:
+      backend: without truncation and padding; it reads special tokens that
+        are spelled out as ordinary text.
+      eos_id: ends every target.
+      pad_id: fills rows; eos_id where the model has none.
+      bos_id: None where the model has none.
+      adds_bos: whether the model's tokenizer starts every text with bos_id.
+      eos_ids: eos_id first, then all others that end a generated text.
+      mask_id: where a masked model predicts; None where there is none.
+    """
+
+    backend: 'tokenizers.Tokenizer'
+    eos_id: int
+    pad_id: int
+    bos_id: int | None
+    adds_bos: bool
+    eos_ids: tuple[int, ...]
+    mask_id: int | None = None
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> 'Tokenizer':
         """The tokenizer of a Hugging Face checkpoint folder.
 
-        Each special token is the one of tokenizer_config.json, else of
-        generation_config.json, else of config.json; those that the second
-        (else the third) file adds for eos end a text as well. Raises
-        ValueError where there is no tokenizer or no end-of-text token, or
-        where a special token is not in the vocabulary.
+        Texts become the ids that transformers makes of them with the same
+        files. An eos token that no tokenizer file names is that of
+        generation_config.json, else of config.json; whatever those name
+        besides ends a generated text as well.
+
+        Raises:
+          ValueError: there is no tokenizer or no end-of-text token, or a file
+            is damaged.
         """
         folder = Path(folder)
-        backend = _backend(folder)
+        backend, special = tokenizer_files.read(folder)
         backend.no_truncation()
         backend.no_padding()
-        find = functools.partial(_special_ids, folder, backend)
-        eos_ids, bos_ids, pad_ids = find('eos'), find('bos'), find('pad')
-        mask_ids = find('mask')
-        if not eos_ids:
-            raise ValueError(
-                f'{folder}: no end-of-text token; add "eos_token" to '
-                'tokenizer_config.json.'
-            )
-        if not pad_ids:
+        ids = SpecialIds(folder, backend, special)
+        eos_ids = ids.ends()
+        bos_id, mask_id = ids.of('bos'), ids.of('mask')
+        pad_id = ids.of('pad')
+        if pad_id is None:
             _LOG.info(
-                '%s names no padding token: padding with the end-of-text '
+                '%s has no padding token: padding with the end-of-text '
                 'token %d.',
                 folder,
                 eos_ids[0],
             )
-        bos_id = bos_ids[0] if bos_ids else None
+        # What the post-processor adds, whatever add_bos_token says of it.
+        first = backend.encode('a', add_special_tokens=True).ids[:1]
+        adds_bos = bos_id is not None and first == [bos_id]
+        backend.encode_special_tokens = True
         return cls(
             backend=backend,
             eos_id=eos_ids[0],
-            pad_id=(pad_ids or eos_ids)[0],
+            pad_id=eos_ids[0] if pad_id is None else pad_id,
             bos_id=bos_id,
-            adds_bos=_adds_bos(folder, backend, bos_id),
-            eos_ids=tuple(eos_ids),
-            mask_id=mask_ids[0] if mask_ids else None,
+            adds_bos=adds_bos,
+            eos_ids=eos_ids,
+            mask_id=mask_id,
         )
 
     @functools.cached_property
     def vocab_size(self) -> int:
-        """One more than the largest token id."""
-        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+        """One more than the largest id of the vocabulary proper.
 
-    @property
-    def mask_token(self) -> str:
-        """The text of mask_id; '' where there is none."""
-        if self.mask_id is None:
-            return ''
-        return self.backend.id_to_token(self.mask_id) or ''
+        (Tokens that were added later, such as one for padding, may lie beyond
+        it, and beyond the model's table.)
+        """
+        ids = self.backend.get_vocab(with_added_tokens=False).values()
+        return max(i for i in ids if i not in self._special) + 1
+
+    @functools.cached_property
+    def _special(self) -> dict[int, 'tokenizers.AddedToken']:
+        """Special tokens by their ids."""
+        added = self.backend.get_added_tokens_decoder()
+        return {i: token for i, token in added.items() if token.special}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -93,13 +117,97 @@ class Tokenizer:
         """Token ids of each text, without an end-of-text token.
 
         With `bos`, texts start with bos_id if the model's own tokenizer puts
-        it there. A special token spelled out in a text becomes that token.
+        it there. A special token that a text spells out is ordinary text.
         """
-        start: list[int] = []
-        if bos and self.adds_bos and self.bos_id is not None:
-            start = [self.bos_id]
-        encoded = self.backend.encode_batch(texts, add_special_tokens=False)
-        return [start + encoding.ids for encoding in encoded]
+        return self.encode([[text] for text in texts], bos)
+
+    def encode(self, texts: Sequence[Text], bos: bool) -> list[list[int]]:
+        """Token ids of each text, special tokens as ids among the strings.
+
+        Args:
+          texts: see Text.
+          bos: see encode_batch.
+        """
+        rows: list[list[int]] = [[] for _ in texts]
+        spelled = [self._spell(text) for text in texts]
+        marks = [[part for part in text if not isinstance(part, str)]
+                 for text in texts]  # fmt: skip
+        plain = [i for i, ids in enumerate(marks) if not ids]
+        # Texts that spell the special tokens meant, and no others, are read
+        # as transformers reads them; the rest between special tokens.
+        marked, mixed = [], []
+        for i, ids in enumerate(marks):
+            if ids:
+                same = self._spelled_specials(spelled[i]) == ids
+                (marked if same else mixed).append(i)
+        for backend, places in (
+            (self.backend, plain),
+            (self._reads_special, marked),
+        ):
+            if places:
+                encoded = backend.encode_batch(
+                    [spelled[i] for i in places], add_special_tokens=False
+                )
+                for i, encoding in zip(places, encoded, strict=True):
+                    rows[i] = encoding.ids
+        for i in mixed:
+            rows[i] = self._encode_between(texts[i])
+        start = [self.bos_id] if bos and self.adds_bos else []
+        return [[*start, *row] for row in rows]
+
+    def with_special_tokens(self, text: str) -> list[str | int]:
+        """A text of the config, in which special tokens may be spelled out."""
+        parts: list[str | int] = []
+        end = 0
+        for match in self._special_regex.finditer(text):
+            parts += [text[end : match.start()], self._ids[match[0]]]
+            end = match.end()
+        return [part for part in (*parts, text[end:]) if part != '']
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int]:
+        """Ids of special tokens by their spelling."""
+        return {token.content: i for i, token in self._special.items()}
+
+    @functools.cached_property
+    def _special_regex(self) -> re.Pattern[str]:
+        """Finds special tokens, the longest of those that begin at a place."""
+        words = sorted(self._ids, key=lambda word: (-len(word), word))
+        return re.compile('|'.join(map(re.escape, words)) or r'(?!)')
+
+    def _spelled_specials(self, text: str) -> list[int]:
+        return [self._ids[word] for word in self._special_regex.findall(text)]
+
+    def _spell(self, text: Text) -> str:
+        """A text with its special tokens spelled out."""
+        return ''.join(
+            part if isinstance(part, str) else self.backend.id_to_token(part)
+            for part in text
+        )
+
+    @functools.cached_property
+    def _reads_special(self) -> 'tokenizers.Tokenizer':
+        """A backend that finds special tokens in a text."""
+        backend = copy.deepcopy(self.backend)
+        backend.encode_special_tokens = False
+        return backend
+
+    def _encode_between(self, text: Text) -> list[int]:
+        """Ids of a text whose strings are read one by one."""
+        ids: list[int] = []
+        for i, part in enumerate(text):
+            if not isinstance(part, str):
+                ids.append(part)
+                continue
+            before, after = text[i - 1] if i else '', text[i + 1 : i + 2]
+            # Some special tokens swallow the spaces beside them.
+            if not isinstance(before, str) and self._special[before].rstrip:
+                part = part.lstrip()
+            if after and not isinstance(after[0], str):
+                if self._special[after[0]].lstrip:
+                    part = part.rstrip()
+            ids += self.backend.encode(part, add_special_tokens=False).ids
+        return ids
 
     def pieces(self, text: str) -> list[str]:
         """The vocabulary's pieces of a text, without their space marks."""
@@ -114,75 +222,3 @@ class Tokenizer:
         """The text of each row of ids, special tokens left out."""
         ids = [[int(i) for i in row] for row in rows]
         return self.backend.decode_batch(ids, skip_special_tokens=True)
-
-
-def _backend(folder: Path) -> 'tokenizers.Tokenizer':
-    if (folder / 'tokenizer.json').exists():
-        import tokenizers  # here, as the rest of the file costs nothing
-
-        return tokenizers.Tokenizer.from_file(str(folder / 'tokenizer.json'))
-    if not (folder / 'tokenizer.model').exists():
-        raise ValueError(
-            f'{folder} has neither tokenizer.json nor tokenizer.model; give '
-            'the folder of a complete Hugging Face checkpoint.'
-        )
-    import transformers
-
-    try:
-        slow = transformers.AutoTokenizer.from_pretrained(folder)
-    except (ImportError, ValueError) as error:  # it tries tiktoken last
-        raise ValueError(
-            f'{folder} has no tokenizer.json, and its tokenizer.model could '
-            f'not be read ({error}); pip install sentencepiece protobuf'
-        ) from error
-    return slow.backend_tokenizer
-
-
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    return json.loads(path.read_text('utf-8')) if path.exists() else {}
-
-
-def _special_ids(
-    folder: Path, backend: 'tokenizers.Tokenizer', kind: str
-) -> list[int]:
-    """All ids named for 'eos', 'bos', 'pad' or 'mask', trusted ones first."""
-    ids: list[int] = []
-    token = _read(folder, 'tokenizer_config.json').get(f'{kind}_token')
-    if isinstance(token, dict):  # a serialised AddedToken
-        token = token['content']
-    if token is not None:
-        found = backend.token_to_id(token)
-        if found is None:
-            raise ValueError(
-                f'{folder}/tokenizer_config.json: {kind}_token={token!r} is '
-                'not in the vocabulary; correct its spelling.'
-            )
-        ids.append(found)
-    key = f'{kind}_token_id'
-    for name in ('generation_config.json', 'config.json'):
-        value = _read(folder, name).get(key)
-        listed: list[Any] = value if isinstance(value, list) else [value]
-        values = [int(i) for i in listed if i is not None and i >= 0]
-        # (Some write -1 where there is none.)
-        for i in values:
-            if backend.id_to_token(i) is None:
-                raise ValueError(
-                    f'{folder}/{name}: {key}={i} is not in the vocabulary; '
-                    'give the id that tokenizer.json has for it.'
-                )
-        ids += values
-        if values:  # config.json is often stale where the other one speaks
-            break
-    return list(dict.fromkeys(ids))
-
-
-def _adds_bos(
-    folder: Path, backend: 'tokenizers.Tokenizer', bos_id: int | None
-) -> bool:
-    """add_bos_token where it is said, else what the post-processor does."""
-    said = _read(folder, 'tokenizer_config.json').get('add_bos_token')
-    if said is not None:
-        return bool(said) and bos_id is not None
-    ids = backend.encode('a', add_special_tokens=True).ids
-    return bos_id is not None and ids[:1] == [bos_id]

@@ -1,0 +1,92 @@
+"""Which ids a model's tokens for start, end, padding and masks have."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedprompt_jax.models.tokenizer_files import read_json
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_LOG = logging.getLogger(__name__)
+
+
+class SpecialIds:
+    """The special ids of a folder, from all files that name some.
+
+    Attributes:
+      folder: of the checkpoint.
+      backend: its tokenizer.
+      special: special tokens by kind, see tokenizer_files.TokenizerFiles.
+      rows: of the embedding table, or None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        backend: 'tokenizers.Tokenizer',
+        special: dict[str, str | None],
+    ) -> None:
+        self.folder, self.backend, self.special = folder, backend, special
+        rows = read_json(folder / 'config.json')
+        size = rows.get('vocab_size')
+        self.rows = size if isinstance(size, int) else None
+
+    def of(self, kind: str) -> int | None:
+        """The id for 'bos', 'pad' or 'mask' that the model has a row for."""
+        own = self._own(kind)
+        if own is not None:
+            return own if self._has_row(own) else None
+        listed = self._of_model(kind)
+        return next((i for i in listed if self._in_vocabulary(i)), None)
+
+    def ends(self) -> tuple[int, ...]:
+        """All ids that end a text, the tokenizer's own first."""
+        own, listed = self._own('eos'), self._of_model('eos')
+        if own is not None and not self._has_row(own):
+            named = read_json(self.folder / 'tokenizer_config.json')
+            if named.get('eos_token') is not None:
+                raise ValueError(
+                    f'{self.folder}/tokenizer_config.json: eos_token='
+                    f'{self.special["eos"]!r} is not in the vocabulary; '
+                    'correct its spelling.'
+                )
+            own = None  # a default of the tokenizer's class
+        known = [i for i in listed if self._in_vocabulary(i)]
+        for i in sorted(set(listed) - set(known)):
+            _LOG.warning(
+                '%s: generation_config.json or config.json has eos_token_id='
+                '%d, which is not in the vocabulary; it is ignored.',
+                self.folder,
+                i,
+            )
+        ids = dict.fromkeys(known if own is None else [own, *known])
+        if not ids:
+            raise ValueError(
+                f'{self.folder}: no end-of-text token; add "eos_token" to '
+                'tokenizer_config.json.'
+            )
+        return tuple(ids)
+
+    def _own(self, kind: str) -> int | None:
+        token = self.special[kind]
+        return None if token is None else self.backend.token_to_id(token)
+
+    def _of_model(self, kind: str) -> list[int]:
+        """Ids in generation_config.json, else in config.json."""
+        key = f'{kind}_token_id'
+        for name in ('generation_config.json', 'config.json'):
+            value: Any = read_json(self.folder / name).get(key)
+            listed = value if isinstance(value, list) else [value]
+            # (Some write -1 where there is none.)
+            ids = [i for i in listed if type(i) is int and i >= 0]
+            if ids:  # config.json is often stale where the other one speaks
+                return ids
+        return []
+
+    def _has_row(self, i: int) -> bool:
+        return self.rows is None or i < self.rows
+
+    def _in_vocabulary(self, i: int) -> bool:
+        return self._has_row(i) and self.backend.id_to_token(i) is not None
