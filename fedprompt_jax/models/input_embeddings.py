@@ -28,7 +28,7 @@ class InputEmbeddings:
         """f32 [..., E] of token ids int [...]; IndexError beyond the table."""
         if np.max(tokens, initial=0) >= self.shape[0]:
             raise IndexError(f'{np.max(tokens)} of {self.shape[0]} tokens')
-        rows = self._transformer.apply(
+        rows: Any = self._transformer.apply(
             {'params': self._base}, jnp.asarray(tokens), method='embed_tokens'
         )
         return rows.astype(jnp.float32)

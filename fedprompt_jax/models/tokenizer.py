@@ -1,6 +1,6 @@
 """The model's tokenizer, with its special ids decided once and explicitly."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import copy
 import dataclasses
 import functools
@@ -36,6 +36,8 @@ class Tokenizer:
       adds_bos: whether the model's tokenizer starts every text with bos_id.
       eos_ids: eos_id first, then all others that end a generated text.
       mask_id: where a masked model predicts; None where there is none.
+      unk_id: stands for what the vocabulary cannot spell; None where there is
+        none.
     """
 
     backend: 'tokenizers.Tokenizer'
@@ -45,6 +47,7 @@ class Tokenizer:
     adds_bos: bool
     eos_ids: tuple[int, ...]
     mask_id: int | None = None
+    unk_id: int | None = None
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> 'Tokenizer':
@@ -86,6 +89,7 @@ class Tokenizer:
             adds_bos=adds_bos,
             eos_ids=eos_ids,
             mask_id=mask_id,
+            unk_id=ids.of('unk'),
         )
 
     @functools.cached_property
@@ -103,6 +107,11 @@ class Tokenizer:
         """Special tokens by their ids."""
         added = self.backend.get_added_tokens_decoder()
         return {i: token for i, token in added.items() if token.special}
+
+    @functools.cached_property
+    def _reserved(self) -> frozenset[int]:
+        """Ids that no string may become: special tokens but for unk_id."""
+        return frozenset(self._special) - {self.unk_id}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -128,32 +137,40 @@ class Tokenizer:
           texts: see Text.
           bos: see encode_batch.
         """
-        rows: list[list[int]] = [[] for _ in texts]
         spelled = [self._spell(text) for text in texts]
-        marks = [[part for part in text if not isinstance(part, str)]
-                 for text in texts]  # fmt: skip
-        plain = [i for i, ids in enumerate(marks) if not ids]
-        # Texts that spell the special tokens meant, and no others, are read
-        # as transformers reads them; the rest between special tokens.
-        marked, mixed = [], []
-        for i, ids in enumerate(marks):
-            if ids:
-                same = self._spelled_specials(spelled[i]) == ids
-                (marked if same else mixed).append(i)
-        for backend, places in (
-            (self.backend, plain),
-            (self._reads_special, marked),
+        marks = [[p for p in text if not isinstance(p, str)] for text in texts]
+        # Special tokens are looked for where a text has some, and spells no
+        # others.
+        looked_for = [
+            bool(ids) and self._spelled_specials(text) == ids
+            for text, ids in zip(spelled, marks, strict=True)
+        ]
+        rows = self._encode_strings(spelled, looked_for)
+        for i, (row, ids) in enumerate(zip(rows, marks, strict=True)):
+            if [token for token in row if token in self._reserved] != ids:
+                rows[i] = self._encode_between(texts[i])
+        start: list[int] = []
+        if bos and self.adds_bos and self.bos_id is not None:
+            start = [self.bos_id]
+        return [[*start, *row] for row in rows]
+
+    def _encode_strings(
+        self, texts: Sequence[str], looked_for: Sequence[bool]
+    ) -> list[list[int]]:
+        """Ids of each text, special tokens looked for in some of them."""
+        rows: list[list[int]] = [[] for _ in texts]
+        for backend, chosen in (
+            (self.backend, [not wanted for wanted in looked_for]),
+            (self._reads_special, looked_for),
         ):
+            places = [i for i, wanted in enumerate(chosen) if wanted]
             if places:
                 encoded = backend.encode_batch(
-                    [spelled[i] for i in places], add_special_tokens=False
+                    [texts[i] for i in places], add_special_tokens=False
                 )
                 for i, encoding in zip(places, encoded, strict=True):
                     rows[i] = encoding.ids
-        for i in mixed:
-            rows[i] = self._encode_between(texts[i])
-        start = [self.bos_id] if bos and self.adds_bos else []
-        return [[*start, *row] for row in rows]
+        return rows
 
     def with_special_tokens(self, text: str) -> list[str | int]:
         """A text of the config, in which special tokens may be spelled out."""
@@ -181,7 +198,9 @@ class Tokenizer:
     def _spell(self, text: Text) -> str:
         """A text with its special tokens spelled out."""
         return ''.join(
-            part if isinstance(part, str) else self.backend.id_to_token(part)
+            part
+            if isinstance(part, str)
+            else self.backend.id_to_token(part) or ''
             for part in text
         )
 
@@ -193,21 +212,39 @@ class Tokenizer:
         return backend
 
     def _encode_between(self, text: Text) -> list[int]:
-        """Ids of a text whose strings are read one by one."""
+        """Ids of a text whose strings are read one by one, in safe pieces."""
         ids: list[int] = []
         for i, part in enumerate(text):
             if not isinstance(part, str):
                 ids.append(part)
                 continue
-            before, after = text[i - 1] if i else '', text[i + 1 : i + 2]
+            before, after = text[i - 1 : i], text[i + 1 : i + 2]
             # Some special tokens swallow the spaces beside them.
-            if not isinstance(before, str) and self._special[before].rstrip:
+            if any(self._swallows(token, 'rstrip') for token in before):
                 part = part.lstrip()
-            if after and not isinstance(after[0], str):
-                if self._special[after[0]].lstrip:
-                    part = part.rstrip()
-            ids += self.backend.encode(part, add_special_tokens=False).ids
+            if any(self._swallows(token, 'lstrip') for token in after):
+                part = part.rstrip()
+            for piece in self._pieces_without_special(part):
+                ids += self.backend.encode(piece, add_special_tokens=False).ids
         return ids
+
+    def _swallows(self, token: str | int, side: str) -> bool:
+        return token in self._special and getattr(self._special[token], side)
+
+    def _pieces_without_special(self, text: str) -> Iterator[str]:
+        """The text, cut where its vocabulary would find a special token.
+
+        (Unigram vocabularies have special tokens among their pieces.)
+        """
+        ids = self.backend.encode(text, add_special_tokens=False).ids
+        if not self._reserved & set(ids):
+            yield text
+            return
+        start = 0
+        for match in self._special_regex.finditer(text):
+            yield text[start : match.start() + 1]
+            start = match.start() + 1
+        yield text[start:]
 
     def pieces(self, text: str) -> list[str]:
         """The vocabulary's pieces of a text, without their space marks."""

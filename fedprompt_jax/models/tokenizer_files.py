@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-KINDS = ('bos', 'eos', 'pad', 'mask')
+KINDS = ('bos', 'eos', 'pad', 'mask', 'unk')
 _GENERAL = ('PreTrainedTokenizerFast', 'TokenizersBackend')
 # Model types whose class transformers takes whatever the file says.
 _OWN_CLASS = ('qwen2',)

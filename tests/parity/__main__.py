@@ -21,6 +21,7 @@ from tests.parity import (
     losses,
     random_configs,
     rounds,
+    seams,
     subjects,
     table,
     text,
@@ -54,6 +55,7 @@ def main(argv: list[str]) -> None:
         rows = []
         if not chosen:
             rows += attempt('text', text.compare)
+            rows += attempt('seams', seams.compare)
             rows += attempt('gguf', gguf_files.compare)
             rows += attempt('random', random_configs.compare)
             jax.clear_caches()

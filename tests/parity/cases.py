@@ -110,7 +110,8 @@ def place_targets(e: Example, objective: str) -> Example:
 
 def smollm2_case(tokenizer: Tokenizer) -> Case:
     """Two owners with examples of the embedded corpus, P = 10, real texts."""
-    texts = tokenizer.encode_batch(list(TEXTS), True)
+    parts = [tokenizer.with_special_tokens(text) for text in TEXTS]
+    texts = tokenizer.encode(parts, True)
     return Case(
         prompts(2, 10, 576),
         corpus_examples(tokenizer, [0, 1, 0, 0, 1, 0]),
@@ -131,8 +132,10 @@ def corpus_examples(tokenizer: Tokenizer, owners: list[int]) -> list[Example]:
     examples = []
     pairs = corpus_pairs(len(owners))
     for owner, (text, answer) in zip(owners, pairs, strict=True):
-        query, target = tokenizer.encode_batch([text + '\n', answer], False)
-        target.append(tokenizer.eos_id)
+        query, whole = tokenizer.encode_batch(
+            [text + '\n', text + '\n' + answer], False
+        )
+        target = [*whole[len(query) :], tokenizer.eos_id]
         examples.append(
             Example(owner, np.array(query, np.int32), np.array(target))
         )

@@ -139,9 +139,15 @@ def compare_tokenizers(subject: Subject) -> Iterator[table.Row]:
     theirs = transformers.AutoTokenizer.from_pretrained(subject.folder)
     texts = all_texts()
     ids = ours.encode_batch(texts, True)
-    expected = theirs(texts)['input_ids']
+    expected = theirs(texts, split_special_tokens=True)['input_ids']
     what = f'{subject.name}: token ids'
     yield table.differing('tokenizer', what, ids, expected)
+    yield table.differing(
+        'tokenizer',
+        f'{subject.name}: token ids, special tokens spelled out',
+        ours.encode([ours.with_special_tokens(t) for t in texts], True),
+        theirs(texts)['input_ids'],
+    )
     yield table.differing(
         'tokenizer',
         f'{subject.name}: decoded texts',
@@ -193,5 +199,5 @@ def compare_imports(subject: Subject) -> Iterator[table.Row]:
         'tokenizer',
         what,
         subject.ours.lm.tokenizer.encode_batch(texts, True),
-        tokenizer(texts)['input_ids'],
+        tokenizer(texts, split_special_tokens=True)['input_ids'],
     )

@@ -1,0 +1,113 @@
+"""Special tokens: which there are, and that data never spell one."""
+
+import pytest
+import transformers
+
+from fedprompt_jax.data.sni_task import Instance
+from fedprompt_jax.data.sources.tasks import bare
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tokenizing import Source, Template
+from fedprompt_jax.models.tokenizer import Tokenizer
+from tests import tiny, tiny_tokenizers
+
+
+@pytest.fixture(scope='module')
+def both(tmp_path_factory):
+    """kind -> (our tokenizer, that of transformers)."""
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            folder = tiny_tokenizers.make(tmp_path_factory.mktemp(kind), kind)
+            theirs = transformers.AutoTokenizer.from_pretrained(folder)
+            made[kind] = Tokenizer.from_folder(folder), theirs
+        return made[kind]
+
+    return get
+
+
+SPELLED = (
+    'save it as <|pad|>', '<|im_end|>', 'a <|im_end|> b', '<s> </s> <unk>',
+    '<mask> <pad>', 'x<|endoftext|>',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('kind', tiny_tokenizers.KINDS)
+def test_data_never_spell_a_special_token(kind, both):
+    ours, theirs = both(kind)
+    special = {i for i in theirs.all_special_ids if i != theirs.unk_token_id}
+    for text in SPELLED:
+        (row,) = ours.encode_batch([text], False)
+        assert not special & set(row)
+        plain = theirs(
+            text, split_special_tokens=True, add_special_tokens=False
+        )
+        # (Unigram vocabularies find them even so.)
+        assert row == plain.input_ids or special & set(plain.input_ids)
+        if theirs.unk_token_id not in row:
+            assert ours.decode(row).strip() == text.strip()
+
+
+@pytest.mark.parametrize('kind', ['byte_level', 'llama2', 'llama3', 'gemma'])
+def test_a_template_may_spell_special_tokens_and_its_data_may_not(
+    kind, both, tmp_path
+):
+    ours, theirs = both(kind)
+    end = theirs.eos_token
+    text = f'{end}user\n{{input}} {end}\n'
+    inputs = 'the river?', f'the {end} river'
+    instances = [Instance(t, t, ('yes',)) for t in inputs]
+    store = open_store(
+        Source('t', 't', lambda: [bare('t', instances)]),
+        ours,
+        Template(text, 'assistant\n', 64, 8),
+        tmp_path,
+    )
+    plain = text.replace('{input}', inputs[0]) + 'assistant\n'
+    assert store.query(0).tolist() == theirs(plain).input_ids
+    for i in range(2):
+        assert (store.query(i) == ours.eos_id).sum() == 2
+    words = ours.decode(store.query(1)).replace(' ', '')
+    assert words == f'user\nthe{end}river\nassistant\n'.replace(' ', '')
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_the_mask_is_the_one_that_transformers_knows(named, tmp_path):
+    tiny.make_checkpoint(tmp_path)
+    tiny_tokenizers.roberta(tmp_path, named=named)
+    tiny.write_json(
+        tmp_path / 'config.json',
+        {'model_type': 'roberta', 'vocab_size': 300, 'eos_token_id': 2},
+    )
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = Tokenizer.from_folder(tmp_path)
+    for kind in ('mask', 'bos', 'eos', 'pad'):
+        expected = getattr(theirs, f'{kind}_token_id')
+        assert getattr(ours, f'{kind}_id') == expected is not None
+
+
+CLASSES = (
+    'PreTrainedTokenizerFast', 'TokenizersBackend', 'LlamaTokenizerFast',
+    'GPT2TokenizerFast', 'Qwen2TokenizerFast', 'GPTNeoXTokenizerFast', None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('name', CLASSES)
+@pytest.mark.parametrize('adds', [True, False, None])
+def test_whether_a_text_begins_with_bos_is_transformers_to_say(
+    name, adds, tmp_path
+):
+    for post in (False, True):
+        folder = tiny.make_checkpoint(tmp_path / str(post))
+        if post:
+            tiny.add_bos(folder)
+        tiny.edit_json(
+            folder / 'tokenizer_config.json',
+            tokenizer_class=name,
+            add_bos_token=adds,
+        )
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        ours = Tokenizer.from_folder(folder)
+        for text in ('the river', 'a 12', 'naïve'):
+            expected = theirs(text).input_ids
+            assert ours.encode_batch([text], True) == [expected]
