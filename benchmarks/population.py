@@ -103,7 +103,7 @@ def open_arrays(place: Path):
         if name not in arrays
     }
     fixed = {'fingerprint': '', 'objective': 'causal_lm', 'mask_id': None}
-    fixed |= {'tasks': [], 'truncated': {}}
+    fixed |= {'tasks': [], 'truncated': {}, 'client_names': []}
     return TokenStore(**{**others, **arrays, **fixed})
 
 

@@ -80,7 +80,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # Or 'medium', 'low', 'dirichlet'; or 'client', as the data say (jsonl).
     c.data.partition = 'high'
     c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
-    c.data.client_size = 60  # instances a client
+    c.data.client_size = 60  # instances a client; 'client' does not read it
     # Of a query; also {definition}, {pair} (second text, context) and {mask}.
     c.data.template = '{input}'
     # Between query and target, never truncated; it may have {mask} too.

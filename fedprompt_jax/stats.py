@@ -9,6 +9,7 @@ PATH is a folder with `tasks/task*.json` (Super-NaturalInstructions), or
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
+import itertools
 import json
 import sys
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from fedprompt_jax.data import heterogeneity, partitions, sni, splits
 
+_TYPES_SHOWN = 10  # most types that are dropped, a line a type
 # Figure 6's metadata, its column -> Task's attribute.
 _METADATA = {
     'source': 'source',
@@ -182,8 +184,11 @@ def _split_lines(found: dict[str, Any]) -> Iterator[str]:
         )
     for reason, names in found['dropped_tasks'].items():
         yield f'dropped: {len(names)} tasks, {reason}'
-    for name, n in found['types_too_small'].items():
+    small = found['types_too_small']
+    for name, n in itertools.islice(small.items(), _TYPES_SHOWN):
         yield f'dropped: type {name}, {n} instances, too few for a client'
+    if (more := len(small) - _TYPES_SHOWN) > 0:
+        yield f'dropped: ... and {more:,} more types, too few for a client'
 
 
 def _partition_lines(found: dict[str, Any]) -> Iterator[str]:

@@ -33,6 +33,7 @@ def _rows(prompt, local, common, epoch=0, alpha=0.0):
             'prompt': prompt,
             'seed': 0,
             'client': 100 + i,
+            'client_name': f'clinic {i}' if i else '',
             'epoch': epoch,
             'alpha': alpha,
             'lambda': 0.0,

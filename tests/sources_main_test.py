@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fedprompt_jax.experiment.report.records import read_tradeoff
 from tests import tiny_sources
 from tests.main_test import Project, metrics
 
@@ -68,6 +69,19 @@ def test_a_user_s_own_clients(project):
         if p['prompt'] == 'global'
     }
     assert len(names) == 2  # the test clients' examples and no others
+    # The clients' names stand beside their numbers, everywhere.
+    rows = read_tradeoff(run)
+    by_id = {r['client']: r['client_name'] for r in rows}
+    assert {*by_id.values()} == names
+    assert info['clients']['held_out'] == {str(i): n for i, n in by_id.items()}
+    assert len(info['clients']['validation']) == 2
+    for p in predictions(run):
+        assert p['client_name'] == by_id.get(p['client'])
+        assert (p['client'] is None) == (p['prompt'] != 'personalized')
+    folders = {f'client-{i}-{n.replace(" ", "_")}' for i, n in by_id.items()}
+    folders |= {'initial', 'global'}
+    assert {f.name for f in (run / 'prompts').iterdir()} == folders
+    assert not names & {*info['clients']['validation'].values()}
 
 
 @pytest.mark.parametrize('source', ['classification', 'multiple_choice'])

@@ -146,7 +146,11 @@ def assign_splits(
 
 
 def split_clients(
-    sizes: np.ndarray, num_validation: int, num_test: int, seed: int
+    sizes: np.ndarray,
+    num_validation: int,
+    num_test: int,
+    seed: int,
+    client_size: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the clients of 'train', 'validation' and 'test'.
 
@@ -160,6 +164,8 @@ def split_clients(
       num_validation: fewest validation clients.
       num_test: fewest test clients.
       seed: the run's seed.
+      client_size: that the clients were made with; None where the data have
+        the clients. It is for the error alone.
 
     Returns:
       Disjoint, sorted, none of them empty; together all N.
@@ -173,18 +179,34 @@ def split_clients(
     if validation + test > len(able) or validation + test >= len(sizes):
         raise ValueError(
             f"config.data.splits='clients' holds out {validation} clients for"
-            f' validation and {test} for test, and at least one must be left'
-            f' to train; there are {len(sizes)} clients, {len(able)} of them'
-            ' with the two instances that a held-out one needs. Lower'
-            ' config.validation.clients or config.personalization.clients, or'
-            ' make more clients: of more data, or smaller ones'
-            ' (config.data.client_size).'
+            f' validation and {test} for test (a tenth each, or more where more'
+            ' are asked for), and at least one must be left to train; there'
+            f' are {len(sizes)} clients, {len(able)} of them with the two'
+            ' instances that a held-out one needs. To mend it, '
+            f'{_more_clients(len(sizes), len(able), client_size)}.'
         )
     order = randomness.generator(seed, 'client split').permutation(able)
     held = {'validation': order[-validation:], 'test': order[:test]}
     out = np.concatenate(list(held.values()))
     train = np.setdiff1d(np.arange(len(sizes)), out)
     return {'train': train, **{k: np.sort(v) for k, v in held.items()}}
+
+
+def _more_clients(num: int, num_able: int, client_size: int | None) -> str:
+    """What to do where clients are too few to be split."""
+    fixes = []
+    if 2 * _tenth(num) <= min(num_able, num - 1):  # else it would not suffice
+        fixes.append(
+            'lower config.validation.clients or config.personalization.clients'
+        )
+    if client_size is None:
+        fixes.append('add clients of two or more instances to the data')
+    else:
+        fixes.append('add data')
+        fixes.append(
+            f'use a smaller config.data.client_size than {client_size}'
+        )
+    return ', or '.join(fixes)
 
 
 def _assign_listed(

@@ -33,13 +33,14 @@ class TokenStore:
       truncated: how many queries and targets lost their end.
       merged: how many answers the tokenizer joins to the end of their query.
       largest_token: the largest token id of all queries, targets and choices.
+      client_names: [N], sorted; empty where the data have no clients.
       task_of: int32 [I] index into `tasks`.
       query_tokens, query_starts: int32 [all], int64 [I + 1].
       target_tokens, target_starts: likewise, of the first reference.
       choice_tokens, choice_starts: likewise, of M choices, without an end.
       first_choice: int64 [I + 1], where an instance's choices begin.
-      client_of: int32 [I] whose an instance is, -1 for nobody's; [0] where
-        the data have no clients.
+      client_of: int32 [I] whose an instance is, an index of client_names, -1
+        for nobody's; [0] where the data have no clients.
       records, record_starts: JSON of {id, input, outputs}, and of choices,
         client and pair where there are any: uint8, int64.
     """
@@ -51,6 +52,7 @@ class TokenStore:
     truncated: dict[str, int]
     merged: int
     largest_token: int
+    client_names: list[str]
     task_of: np.ndarray
     query_tokens: np.ndarray
     query_starts: np.ndarray
@@ -184,5 +186,6 @@ def open_store(
         meta['truncated'],
         meta['merged'],
         meta['largest_token'],
+        meta['client_names'],
         **arrays,
     )

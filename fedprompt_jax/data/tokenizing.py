@@ -150,8 +150,8 @@ class _Writer:
             np.save(folder / f'{name}_starts.npy', starts)
         first = np.cumsum([0, *self.num_choices], dtype=np.int64)
         np.save(folder / 'first_choice.npy', first)
-        client_of = self.client_of if len(self.clients) > 1 else []
-        np.save(folder / 'client_of.npy', np.array(client_of, np.int32))
+        names, client_of = _numbered(self.clients, self.client_of)
+        np.save(folder / 'client_of.npy', client_of)
         meta = {
             'tasks': self.tasks,
             'truncated': {
@@ -160,8 +160,30 @@ class _Writer:
             },
             'merged': self.encoder.merged,
             'largest_token': self.largest,
+            'client_names': names,
         }
         (folder / 'meta.json').write_text(json.dumps(meta), 'utf-8')
+
+
+def _numbered(
+    clients: dict[str, int], client_of: list[int]
+) -> tuple[list[str], np.ndarray]:
+    """The names of the clients, sorted, and whose each instance is.
+
+    Args:
+      clients: name -> number in the order of appearance; -1 for no name.
+      client_of: [I], such numbers.
+
+    Returns:
+      Names [N], and int32 [I] indices of them, -1 for nobody's; both empty
+      where no instance has a client.
+    """
+    names = sorted(clients.keys() - {''})
+    if not names:
+        return [], np.empty(0, np.int32)
+    place = np.full(len(names) + 1, -1, np.int32)  # the last: of number -1
+    place[[clients[name] for name in names]] = np.arange(len(names))
+    return names, place[client_of]
 
 
 def _record(x: Instance) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.data import partitions, sni, sources, splits
+from fedprompt_jax.data.listing import listing
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.store import TokenStore, open_store
@@ -23,13 +24,16 @@ class HeldOut:
     """C clients whose data no prompt was trained on before.
 
     Attributes:
-      clients: int64 [C] client ids.
+      clients: int64 [C] client ids, numbers within the split.
+      names: [C] the names that the data give them, '' for clients that
+        config.data.partition made.
       train: for each client, its instances for personalization.
       local: for each client, its instances for the local score.
       common: instances of the global score, drawn evenly from all `local`.
     """
 
     clients: np.ndarray
+    names: list[str]
     train: list[np.ndarray]
     local: list[np.ndarray]
     common: np.ndarray
@@ -54,6 +58,16 @@ class FederatedData:
     held_out: HeldOut
     description: str
     warnings: list[str]
+
+    @property
+    def client_names(self) -> dict[str, dict[int, str]]:
+        """Names of the scored clients by id; {} where they have none."""
+        scored = {'validation': self.validation, 'held_out': self.held_out}
+        return {
+            key: dict(zip(own.clients.tolist(), own.names, strict=True))
+            for key, own in scored.items()
+            if any(own.names)
+        }
 
 
 def load(
@@ -103,6 +117,7 @@ def load(
     validation = _held_out(
         clients['validation'], config.seed, v.clients, 0, v.examples, 0
     )
+    validation = _named(config, store, validation)
     held_out = _held_out(
         clients[p.split],
         config.seed,
@@ -111,6 +126,7 @@ def load(
         p.eval_examples,
         p.global_examples,
     )
+    held_out = _named(config, store, held_out)
     return FederatedData(
         store,
         clients['train'],
@@ -174,13 +190,19 @@ def _split_clients(config, store) -> dict[str, Clients]:
     """The clients of each split: all are partitioned, then clients split."""
     c, v, p = config.data, config.validation, config.personalization
     if c.partition == partitions.BY_CLIENT:
+        client_size = None
         clients = partitions.by_client(store.client_of)
     else:
+        client_size = c.client_size
         everything = np.arange(len(store))
         clients = _partition(config, store, everything, c.partition)
     more = p.clients if p.split == 'validation' else 0
     parts = splits.split_clients(
-        clients.sizes, max(v.clients, more), p.clients, config.seed
+        clients.sizes,
+        max(v.clients, more),
+        p.clients,
+        config.seed,
+        client_size,
     )
     return {name: clients.take(parts[name]) for name in splits.SPLITS}
 
@@ -227,7 +249,21 @@ def _held_out(
     # where the number does not divide.
     each, more = divmod(num_common, num_clients)
     common = [own[: each + (i < more)] for i, own in enumerate(local)]
-    return HeldOut(chosen, train, local, np.concatenate(common))
+    names = [''] * num_clients
+    return HeldOut(chosen, names, train, local, np.concatenate(common))
+
+
+def _named(config, store: TokenStore, held_out: HeldOut) -> HeldOut:
+    """Held-out clients with their names, where the data have clients.
+
+    A name is read from a client's scored instances: a client's number within
+    its split is not its number in the store.
+    """
+    if config.data.partition != partitions.BY_CLIENT:
+        return held_out
+    numbers = [store.client_of[local[0]] for local in held_out.local]
+    names = [store.client_names[number] for number in numbers]
+    return dataclasses.replace(held_out, names=names)
 
 
 def _describe(store, dropped, clients: dict[str, Clients]) -> str:
@@ -238,7 +274,7 @@ def _describe(store, dropped, clients: dict[str, Clients]) -> str:
         lines.append(
             f'{name}: {len(own)} clients of {own.sizes.mean():.0f} ± '
             f'{own.sizes.std():.1f} instances, {len(tasks)} tasks of '
-            f'{len(types)} types ({", ".join(types)})'
+            f'{len(types)} types ({listing(types)})'
         )
         if own.dropped:
             lines.append(

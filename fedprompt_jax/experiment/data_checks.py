@@ -4,6 +4,7 @@ import numpy as np
 
 from fedprompt_jax import peft
 from fedprompt_jax.data import partitions, splits
+from fedprompt_jax.data.listing import shortened
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.store import TokenStore
 
@@ -98,13 +99,17 @@ def shrunk(config, held_out) -> list[str]:
         ('train_examples', held_out.train),
         ('eval_examples', held_out.local),
     ):
-        least, asked = min(map(len, parts)), p[key]
-        if least < asked:
-            lines.append(
-                f'The smallest held-out client has {least} examples where '
-                f'config.personalization.{key}={asked} asks for more than '
-                f'config.data.client_size={config.data.client_size} leaves.'
-            )
+        sizes = [*map(len, parts)]
+        least, asked = min(sizes), p[key]
+        if least >= asked:
+            continue
+        named = shortened(held_out.names[sizes.index(least)])
+        whose = f' ({named!r})' if named else ''
+        lines.append(
+            f'The smallest held-out client{whose} has {least} examples where '
+            f'config.personalization.{key}={asked} asks for more than '
+            f'{_instances_of_a_client(config.data)}.'
+        )
     if len(held_out.common) < p.global_examples:
         lines.append(
             f'The global score is over {len(held_out.common)} examples, not '
@@ -112,6 +117,13 @@ def shrunk(config, held_out) -> list[str]:
             'the clients have no more.'
         )
     return lines
+
+
+def _instances_of_a_client(data) -> str:
+    """What limits the examples of a client, for the end of a sentence."""
+    if data.partition == partitions.BY_CLIENT:
+        return 'the data have of it'
+    return f'config.data.client_size={data.client_size} leaves'
 
 
 def truncated(store: TokenStore) -> list[str]:

@@ -5,7 +5,9 @@ Whole models, where those were trained, are checkpoints of transformers.
 
 import logging
 from pathlib import Path
+import re
 import shutil
+import unicodedata
 
 import jax
 
@@ -17,11 +19,13 @@ from fedprompt_jax.peft import hf_adapter
 
 _LOG = logging.getLogger(__name__)
 
+_NAME_BYTES = 60  # of a client's name in UTF-8, in the name of a folder
+
 
 def save_prompts(
     experiment: Experiment, folder: Path, params, bank, writes: bool
 ) -> None:
-    """Writes initial/, global/ and client-<id>/, an adapter each.
+    """Writes initial/, global/ and a folder a client, an adapter each.
 
     A client that turned non-finite has no prompt to save. Every process has
     to bring its part of the prompts, and one of them `writes`.
@@ -60,6 +64,28 @@ def save_prompts(
         save('initial', initial)
     save('global', params)
     finite = finite_owners(bank)
-    for i, client in enumerate(experiment.data.held_out.clients):
+    held_out = experiment.data.held_out
+    named = zip(held_out.clients, held_out.names, strict=True)
+    for i, (client, name) in enumerate(named):
         if finite[i]:
-            save(f'client-{client}', jax.tree.map(lambda x, i=i: x[i], bank))
+            own = jax.tree.map(lambda x, i=i: x[i], bank)
+            save(client_folder(int(client), name), own)
+
+
+def client_folder(client: int, name: str) -> str:
+    """A name for the folder of a client that every file system takes.
+
+        >>> client_folder(3, '../St. Mary')
+        'client-3-.._St._Mary'
+
+    The id comes first: it keeps names apart that differ only in their case or
+    after the cut, and no name becomes a reserved one such as CON.
+
+    Args:
+      client: its id.
+      name: its name; '' for none.
+    """
+    safe = re.sub(r'[^\w.-]', '_', unicodedata.normalize('NFC', name))
+    # A cut through a character drops the whole of it; Windows drops a last dot.
+    safe = safe.encode()[:_NAME_BYTES].decode(errors='ignore').rstrip('.')
+    return f'client-{client}-{safe}' if safe else f'client-{client}'

@@ -14,6 +14,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from fedprompt_jax.data.listing import listing
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
 from fedprompt_jax.experiment.kept import Kept
@@ -193,6 +194,7 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
     }
     text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
     _LOG.info(text.format(**parameters))
+    named = {'clients': data.client_names} if data.client_names else {}
     run.update_info(
         command=shlex.join([Path(sys.executable).name, *sys.argv]),
         seed=experiment.config.seed,
@@ -206,6 +208,7 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
         packing=experiment.packing,
         parameters=parameters,
         starts=[*run.info.get('starts', []), _now()],
+        **named,
     )
     for warning in [*data.warnings, *_languages(data), *_shared(member)]:
         _LOG.warning(warning)
@@ -248,7 +251,7 @@ def _languages(data) -> list[str]:
         return []
     return [
         f'{len(other)} scored tasks do not answer in English '
-        f"({', '.join(other[:3])}, ...): their ROUGE-L is over the model's "
+        f"({listing(other, 3)}): their ROUGE-L is over the model's "
         "own tokens, where Super-NaturalInstructions uses GPT-2's, and is "
         'comparable only between runs of one model.'
     ]

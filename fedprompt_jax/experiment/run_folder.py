@@ -23,8 +23,8 @@ TRADEOFF = 'tradeoff.csv'
 PREDICTIONS = 'predictions.jsonl'
 LOGS = (METRICS, TRADEOFF, PREDICTIONS)
 TRADEOFF_FIELDS = (
-    'run', 'prompt', 'seed', 'client', 'epoch', 'alpha', 'lambda', 'split',
-    'rouge_l', 'exact_match', 'loss', 'n',
+    'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
+    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
 )  # fmt: skip
 
 # Keys that may differ between the processes of a run: what lies at a path is
@@ -115,12 +115,9 @@ class RunFolder:
 
     def add_scores(self, rows: Iterable[dict], predictions: Iterable[dict]):
         """Adds rows to tradeoff.csv and lines to predictions.jsonl."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, TRADEOFF_FIELDS, lineterminator='\n')
-        if not self.log_sizes()[TRADEOFF]:
-            writer.writeheader()
-        writer.writerows(rows)
-        self._append(TRADEOFF, text.getvalue())
+        names = dict(zip(TRADEOFF_FIELDS, TRADEOFF_FIELDS, strict=True))
+        header = [] if self.log_sizes()[TRADEOFF] else [names]
+        self._append(TRADEOFF, ''.join(map(_csv_line, [*header, *rows])))
         lines = (json.dumps(_plain(p), ensure_ascii=False) for p in predictions)
         self._append(PREDICTIONS, ''.join(line + '\n' for line in lines))
 
@@ -155,6 +152,14 @@ class RunFolder:
                 )
             if have:
                 os.truncate(self.path / name, size)
+
+
+def _csv_line(row: dict) -> str:
+    """A row of tradeoff.csv; names may hold commas, quotes and line ends."""
+    text = io.StringIO()
+    # csv quotes a carriage return only where its own lines end in one.
+    csv.DictWriter(text, TRADEOFF_FIELDS, lineterminator='\r\n').writerow(row)
+    return text.getvalue().removesuffix('\r\n') + '\n'
 
 
 def _lock(folder: Path) -> int:

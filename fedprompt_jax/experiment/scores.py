@@ -40,9 +40,13 @@ def score_prompts(
     """
     owners = [0 if shared else i for i in range(len(held_out.clients))]
     parts = [
-        (client, split, [Request(owner, int(i)) for i in instances])
-        for client, owner, local in zip(
-            held_out.clients, owners, held_out.local, strict=True
+        (client, name, split, [Request(owner, int(i)) for i in instances])
+        for client, name, owner, local in zip(
+            held_out.clients,
+            held_out.names,
+            owners,
+            held_out.local,
+            strict=True,
         )
         for split, instances in (
             ('local', local),
@@ -50,23 +54,33 @@ def score_prompts(
         )
     ]
     place: dict[Request, int] = {}
-    for _, _, requests in parts:
+    for *_, requests in parts:
         for request in requests:
             place.setdefault(request, len(place))
     scores = evaluator.score(bank, list(place), labels['prompt'])
     rows = [
         labels
-        | {'client': int(client), 'split': split}
+        | {'client': int(client), 'client_name': name, 'split': split}
         | summary(scores, np.array([place[r] for r in requests]), loss)
-        for client, split, requests in parts
+        for client, name, split, requests in parts
     ]
     predictions = [
         labels
-        | {'client': None if shared else int(held_out.clients[request.owner])}
+        | _whose_prompt(held_out, None if shared else request.owner)
         | prediction(evaluator, scores, i, request.instance)
         for request, i in place.items()
     ]
     return rows, predictions
+
+
+def _whose_prompt(held_out: HeldOut, owner: int | None) -> dict[str, Any]:
+    """Id and, where the data have names, name of the client of a prompt."""
+    if owner is None:
+        client, name = None, None
+    else:
+        client, name = int(held_out.clients[owner]), held_out.names[owner]
+    named = {'client_name': name} if any(held_out.names) else {}
+    return {'client': client, **named}
 
 
 def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def _tasks(found, columns, labels: Sequence[str], path: str) -> Iterator[Task]:
         if not instances:
             _LOG.warning('%s: no row has the label of %r.', path, word)
         if instances:
-            yield tasks.bare(f'{name}-{word}', instances, category=word)
+            ordered = tasks.in_canonical_order(instances)
+            yield tasks.bare(f'{name}-{word}', ordered, category=word)
 
 
 def _classes(feature: Any, labels: Sequence[str], path: str) -> list[str]:

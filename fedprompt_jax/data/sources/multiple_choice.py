@@ -30,7 +30,8 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     def read() -> Iterator[Task]:
         found = table.load(data.path, columns, needed)
         instances = _instances(table.rows(found, columns), data.path)
-        yield tasks.bare(Path(data.path).stem, instances)
+        ordered = tasks.in_canonical_order(instances)
+        yield tasks.bare(Path(data.path).stem, ordered)
 
     content = table.fingerprint(data.path)
     return Source(

@@ -9,6 +9,7 @@ import argparse
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 import html
+import itertools
 import json
 import math
 from pathlib import Path
@@ -37,6 +38,7 @@ CAPTIONS = {
     'norms': 'Frobenius norms by round: the global prompt, the mean client '
     'gradient, and what the server changes in a round.',
 }
+CLIENTS = 20  # most names of clients that are shown
 _CSS = """
 :root { color-scheme: light dark; --line: #d0d7de; --soft: #f6f8fa;
   --warn: #fff4d6; }
@@ -191,6 +193,8 @@ def _by_step(
 
 def _facts(config: dict[str, Any], run: dict[str, Any]) -> Iterator[str]:
     yield '<h2>Run</h2>'
+    if 'clients' in run:
+        run = run | {'clients': _first_clients(run['clients'])}
     if 'command' in run:
         yield f'<pre>{_text(run["command"])}</pre>'
     for name, tree in (
@@ -200,6 +204,16 @@ def _facts(config: dict[str, Any], run: dict[str, Any]) -> Iterator[str]:
         if tree:
             table = [('key', 'value'), *_flat(tree)]
             yield _details(name, _table(table, 'words'))
+
+
+def _first_clients(lists: dict[str, dict[str, str]]) -> dict[str, dict]:
+    """The first names of each list of clients, and how many more there are."""
+    shown = {}
+    for key, names in lists.items():
+        shown[key] = dict(itertools.islice(names.items(), CLIENTS))
+        if (more := len(names) - CLIENTS) > 0:
+            shown[key]['...'] = f'{more:,} more, in run.json'
+    return shown
 
 
 def _flat(tree: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, str]]:

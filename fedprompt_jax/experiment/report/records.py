@@ -30,7 +30,8 @@ def read_tradeoff(folder: str | Path) -> list[Row]:
     """The rows of RUN/tradeoff.csv: a client x split x scored prompt.
 
     Scores are floats (0..100; loss in nats; NaN for a dropped client), seed,
-    client, epoch and n are ints.
+    client, epoch and n are ints. client_name is '' where the data name no
+    clients, and in the runs of versions that had no such column.
 
     Raises:
       ValueError: the file is absent, or a column or value is not as it should.
@@ -140,7 +141,7 @@ _CHOICES = {'prompt': tuple(PROMPTS), 'split': SPLITS}
 
 
 def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
-    typed: Row = {}
+    typed: Row = {'client_name': row.get('client_name', '')}
     for column, kind in _TYPES.items():
         text = row[column]
         try:
