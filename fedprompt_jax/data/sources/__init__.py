@@ -4,7 +4,8 @@ import importlib
 import pkgutil
 import types
 
-_SUPPORT = ('table', 'tasks')  # what the sources share
+# What the sources share.
+_SUPPORT = ('answers', 'arrow', 'cells', 'table', 'tasks', 'text_files')
 
 
 def names() -> list[str]:

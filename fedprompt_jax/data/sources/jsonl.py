@@ -5,7 +5,6 @@ on. config.data.partition='client' takes the clients as they are.
 """
 
 from collections.abc import Iterator
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ml_collections import config_dict
 from fedprompt_jax import files
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.sources import table, tasks, text_files
 from fedprompt_jax.data.tokenizing import Source
 
 CLIENTS = True
@@ -48,7 +47,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
             check(config.data)
         except ValueError as error:
             yield str(error)
-    yield from tasks.unread(config, 'labels', 'metadata')
+    yield from tasks.unread(config, 'labels', 'answers', 'metadata')
     yield from tasks.client_faults(config)
 
 
@@ -59,7 +58,7 @@ def _columns(data) -> dict[str, str]:
 
 def _files(path: str) -> list[Path]:
     place = Path(path)
-    found = [place] if place.is_file() else sorted(place.glob('*.jsonl'))
+    found = [place] if place.is_file() else files.visible(place, '*.jsonl')
     if not found:
         raise ValueError(
             f'config.data.path={path!r} is no file and no folder with *.jsonl '
@@ -76,7 +75,7 @@ def _instances(
         for number, raw in enumerate(stream, start=1):
             if not raw.strip():
                 continue
-            row = _row(file, number, raw)
+            row = text_files.json_line(file, number, raw)
             for name in columns.values():
                 if name not in row:
                     raise ValueError(
@@ -110,20 +109,3 @@ def _instance(
         outputs,
         client=values['client'],
     )
-
-
-def _row(file: Path, number: int, raw: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(raw.decode('utf-8-sig'))
-    except UnicodeDecodeError as e:
-        raise ValueError(
-            f'{file}: line {number}, byte {e.start} is not UTF-8 ({e.reason}); '
-            'save it as UTF-8.'
-        ) from e
-    except json.JSONDecodeError as e:
-        raise ValueError(
-            f'{file}: not JSON at line {number}, column {e.colno}: {e.msg}.'
-        ) from e
-    if not isinstance(row, dict):
-        sni_task.fail(f'{file}: line {number}', 'the line', row, 'an object')
-    return row
