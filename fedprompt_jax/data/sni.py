@@ -106,7 +106,9 @@ def read_splits(
     """
     folder = pathlib.Path(path) / 'splits' / name
     if not folder.is_dir():
-        there = sorted(f.name for f in folder.parent.glob('[!.]*') if f.is_dir())
+        there = sorted(
+            f.name for f in folder.parent.glob('[!.]*') if f.is_dir()
+        )
         raise ValueError(
             f'{folder} is not a folder; splits there: {there or "none"}.'
         )

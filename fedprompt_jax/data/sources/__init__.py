@@ -5,7 +5,9 @@ import pkgutil
 import types
 
 # What the sources share.
-_SUPPORT = ('answers', 'arrow', 'cells', 'table', 'tasks', 'text_files')
+_SUPPORT = (
+    'answers', 'arrow', 'cells', 'parts', 'table', 'tasks', 'text_files'
+)  # fmt: skip
 
 
 def names() -> list[str]:

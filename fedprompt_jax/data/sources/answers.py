@@ -103,7 +103,7 @@ def _letter(cell: Any) -> int | None:
 def _count(cell: Any, num_options: int, first: int) -> int | None:
     """The place from 0 of what is counted from `first`."""
     if isinstance(cell, Class):  # the hub counts them from 0
-        return cell.index if first == 0 else None
+        return cell.place if first == 0 else None
     truth = str(cell).strip().lower()
     if truth in ('true', 'false'):
         two = num_options == 2 and first == 0
@@ -224,9 +224,10 @@ def _ambiguous(path: str, pair: tuple[str, str], answer: Answer) -> str:
 
 def _reading(answer: Answer, conventions: Iterable[str]) -> str:
     """A row's answer, and which option it is by each convention."""
+    readings = ' or '.join(_options(answer, conventions))
     return (
         f'{answer.where}: {answer.field}: {cells.shown(answer.cell)} of '
-        f'{len(answer.options)} options is {" or ".join(_options(answer, conventions))}'
+        f'{len(answer.options)} options is {readings}'
     )
 
 

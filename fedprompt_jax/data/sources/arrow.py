@@ -69,10 +69,12 @@ def _rows(
         for name in columns:
             column = batch.column(name)
             convert = _converter(column.type, classes.get(name))
-            parts.append([
-                None if value is None else convert(value)
-                for value in column.to_pylist()
-            ])
+            parts.append(
+                [
+                    None if value is None else convert(value)
+                    for value in column.to_pylist()
+                ]
+            )
         for cells in zip(*parts, strict=True):
             yield dict(zip(columns, cells, strict=True))
 

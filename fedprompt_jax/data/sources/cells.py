@@ -20,8 +20,8 @@ class Number(str):
 class Class(str):
     """A class of the hub's ClassLabel: its name, and its index from 0."""
 
-    __slots__ = ('index',)
-    index: int
+    __slots__ = ('place',)
+    place: int
 
     @classmethod
     def of(cls, names: tuple[str, ...], index: int) -> 'Class':
@@ -31,7 +31,7 @@ class Class(str):
         """
         named = 0 <= index < len(names)
         found = cls(names[index] if named else str(index))
-        found.index = index
+        found.place = index
         return found
 
 
@@ -53,6 +53,11 @@ def text(where: str, field: str, cell: Any) -> str:
     return str(sni_task.string(where, field, cell))
 
 
+def optional_text(where: str, field: str, cell: Any) -> str:
+    """As `text`, and '' where there is nothing."""
+    return '' if cell is None else text(where, field, cell)
+
+
 def nothing(cell: Any) -> bool:
     """Whether a cell is absent, null or blank."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
@@ -60,9 +65,7 @@ def nothing(cell: Any) -> bool:
 
 def fail(where: str, field: str, cell: Any, needed: str) -> NoReturn:
     """Raises ValueError: what was found in a cell, and what was needed."""
-    raise ValueError(
-        f'{where}: {field}: found {shown(cell)}, needed {needed}.'
-    )
+    raise ValueError(f'{where}: {field}: found {shown(cell)}, needed {needed}.')
 
 
 def shown(cell: Any) -> str:
@@ -70,7 +73,7 @@ def shown(cell: Any) -> str:
     if nothing(cell):
         return 'nothing'
     if isinstance(cell, Class):
-        return f'class {cell.index} ({_short(cell)})'
+        return f'class {cell.place} ({_short(cell)})'
     if isinstance(cell, Number):
         return f'number {_short(cell)}'
     kind = 'text ' if isinstance(cell, str) else ''

@@ -97,8 +97,7 @@ def _tasks(
         assert right is not None  # as `decide` has seen
         word = words[right]
         text = cells.text(where, 'text', row['text'])
-        pair = row.get('text_pair')
-        pair = '' if pair is None else cells.text(where, 'text_pair', pair)
+        pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))
         own[word].append(Instance(str(number), text, (word,), words, pair=pair))
     name = Path(path).stem
     for word, instances in own.items():
@@ -109,7 +108,7 @@ def _tasks(
 
 
 def _check_classes(found: table.Table, labels: Sequence[str]) -> None:
-    names = found.classes.get(found.columns['label'][0])
+    names = found.classes('label')
     if names is not None and len(names) != len(labels):
         raise ValueError(
             f'config.data.path={found.path!r} has {len(names)} classes ('
@@ -120,7 +119,8 @@ def _check_classes(found: table.Table, labels: Sequence[str]) -> None:
 
 def _needed(answer: Answer) -> str:
     n = len(answer.names)
-    return f'a number from 1 to {n} or from 0 to {n - 1} or {_needed_name(answer)}'
+    name = _needed_name(answer)
+    return f'a number from 1 to {n} or from 0 to {n - 1} or {name}'
 
 
 def _needed_name(answer: Answer) -> str:

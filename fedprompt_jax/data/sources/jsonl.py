@@ -30,6 +30,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
         for file in there:
             for task, instance in _instances(file, columns):
                 instances.setdefault(task, []).append(instance)
+        tasks.check_unchanged(data.path, content, files.fingerprint(there))
         return (tasks.bare(name, own) for name, own in instances.items())
 
     content = files.fingerprint(there)

@@ -56,19 +56,19 @@ def _instances(found: table.Table, convention: str) -> Iterator[Instance]:
         answer = _answer(where, row)
         right = answers.index(answer, convention)
         assert right is not None  # as `decide` has seen
-        context = row.get('context')
         yield Instance(
             str(number),
             cells.text(where, 'question', row['question']),
             (answer.options[right],),
             tuple(answer.options),
-            pair='' if context is None else cells.text(where, 'context', context),
+            pair=cells.optional_text(where, 'context', row.get('context')),
         )
 
 
 def _answer(where: str, row: dict[str, Any]) -> Answer:
     """The answer of a row and its options."""
-    options, labels = row['options'], ()
+    options: Any = row['options']
+    labels: tuple[str, ...] = ()
     if isinstance(options, dict):
         labels = _texts(where, 'options.label', options.get('label') or [])
         options = options.get('text')

@@ -39,9 +39,7 @@ def _folder(path: str, content: str) -> Iterator[sni.Task]:
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with the path, or with the lists of splits."""
-    yield from tasks.unread(
-        config, 'columns', 'labels', 'answers', 'metadata'
-    )
+    yield from tasks.unread(config, 'columns', 'labels', 'answers', 'metadata')
     c = config.data
     if c.path == EMBEDDED:
         return

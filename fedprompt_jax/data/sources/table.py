@@ -9,7 +9,7 @@ Files are read directly. A cache such as that of `datasets`, which knows a file
 by its path and time, would serve the rows of another file of that path.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 from pathlib import Path
 import re
@@ -19,7 +19,8 @@ from ml_collections import config_dict
 
 from fedprompt_jax import files
 from fedprompt_jax.data.sni_task import Task
-from fedprompt_jax.data.sources import arrow, tasks, text_files
+from fedprompt_jax.data.sources import parts, tasks
+from fedprompt_jax.data.sources.parts import Part
 
 _KINDS = ('.parquet', '.jsonl', '.json', '.csv', '.tsv')
 _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')
@@ -91,39 +92,38 @@ class Table:
       path: as config.data.path has it.
       columns: column of the source -> those of the data; only those that the
         data have.
-      classes: column of the data -> the names of its classes, where it has
-        such (the hub's ClassLabel).
-      read: yields the rows of the columns named, as cells (see cells.py).
+      parts: its files.
     """
 
     path: str
     columns: dict[str, tuple[str, ...]]
-    classes: arrow.Classes
-    read: Callable[[Sequence[str]], Iterator[dict[str, Any]]]
+    parts: Sequence[Part]
+
+    def classes(self, name: str) -> tuple[str, ...] | None:
+        """The names of a column's classes (the hub's ClassLabel), if any."""
+        return self.parts[0].classes.get(self.columns[name][0])
 
     def rows(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields where a row is, for errors, and its cells.
+        """Yields where a row is, for errors, and its cells (see cells.py).
 
         Args:
           *names: columns of the source; all of them by default. One made of
             several is a list. One that the data do not have is left out.
         """
-        chosen = {
-            name: theirs
-            for name, theirs in self.columns.items()
-            if not names or name in names
-        }
+        chosen = {n: self.columns[n] for n in names} or self.columns
         needed = dict.fromkeys(t for theirs in chosen.values() for t in theirs)
-        for number, row in enumerate(self.read([*needed]), start=1):
-            yield (
-                f'{self.path}: row {number}',
-                {
-                    name: row[theirs[0]]
-                    if len(theirs) == 1
-                    else [row[t] for t in theirs]
-                    for name, theirs in chosen.items()
-                },
-            )
+        for part in self.parts:
+            there = [name for name in needed if name in part.names]
+            for number, row in enumerate(part.read(there), start=1):
+                yield (
+                    f'{part.where}: row {number}',
+                    {
+                        name: row.get(theirs[0])
+                        if len(theirs) == 1
+                        else [row.get(t) for t in theirs]
+                        for name, theirs in chosen.items()
+                    },
+                )
 
 
 def fingerprint(path: str) -> str:
@@ -135,7 +135,7 @@ def fingerprint(path: str) -> str:
         try:
             builder = datasets.load_dataset_builder(name, config)
         except Exception as error:
-            _unreadable(path, error)
+            parts.unreadable(path, path, error)
         return f'{name}:{builder.config.name}:{split}:{builder.hash}'
     return files.fingerprint(_files(path))
 
@@ -173,143 +173,17 @@ def load(
     Raises:
       ValueError: it cannot be read, has no row, or a column is missing.
     """
-    wanted = {t for name in needed for t in columns[name]}
+    wanted = {name: columns[name] for name in needed}
     if Path(path).exists():
-        parts = [_file_part(path, file, wanted) for file in _files(path)]
+        found = [parts.of_file(path, file, wanted) for file in _files(path)]
     else:
-        parts = [_hub_part(path, split)]
-    for part in parts:
-        _check_columns(path, part, columns, needed)
-    found = Table(
-        path,
-        {k: theirs for k, theirs in columns.items() if _have(parts, theirs)},
-        _classes(path, parts, columns),
-        lambda names: (
-            {name: row.get(name) for name in names}
-            for part in parts
-            for row in part.read([n for n in names if n in part.names])
-        ),
-    )
-    if next(found.rows(needed[0]), None) is None:
+        found = [parts.of_hub(path, *_hub_name(path), split)]
+    parts.check(path, found, columns, wanted)
+    there = {k: v for k, v in columns.items() if parts.have(found, v)}
+    table = Table(path, there, found)
+    if next(table.rows(needed[0]), None) is None:
         raise ValueError(f'config.data.path={path!r} has no row of data.')
-    return found
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    """A file of a table, or all that the hub has of it.
-
-    Attributes:
-      where: what errors call it.
-      names: of its columns.
-      read: yields rows of the columns named, and perhaps of others.
-      classes: see Table.
-      more: whether later rows may have columns besides `names`.
-      advice: what to do where a column is missing; '' for nothing more.
-    """
-
-    where: str
-    names: Sequence[str]
-    read: Callable[[Sequence[str]], Iterator[dict[str, Any]]]
-    classes: arrow.Classes = dataclasses.field(default_factory=dict)
-    more: bool = False
-    advice: str = ''
-
-
-def _file_part(path: str, file: Path, wanted: set[str]) -> _Part:
-    where = str(file)
-    if file.suffix == '.parquet':
-        try:
-            names, classes = arrow.parquet_columns(file)
-        except Exception as error:  # of many kinds, none of them documented
-            _unreadable(path, error, file)
-        return _Part(
-            where,
-            names,
-            lambda chosen: _read_parquet(path, file, chosen, classes),
-            classes,
-        )
-    if file.suffix in ('.json', '.jsonl'):
-        seen: dict[str, None] = {}
-        for row in text_files.json_rows(file):
-            seen |= dict.fromkeys(row)
-            if seen.keys() >= wanted:
-                break
-        rows = text_files.json_rows
-        return _Part(where, [*seen], lambda _: rows(file), more=True)
-    header = text_files.csv_header(file)
-    return _Part(
-        where,
-        header,
-        lambda _: text_files.csv_rows(file),
-        advice=text_files.other_delimiter(file, header),
-    )
-
-
-def _read_parquet(path: str, file: Path, names, classes) -> Iterator[dict]:
-    try:
-        yield from arrow.parquet_rows(file, names, classes)
-    except Exception as error:
-        _unreadable(path, error, file)
-
-
-def _hub_part(path: str, split: str) -> _Part:
-    import datasets
-
-    name, config, named = _hub_name(path)
-    try:
-        found = datasets.load_dataset(name, config, split=named or split)
-    except Exception as error:
-        _unreadable(path, error)
-    classes = arrow.classes_of(found.features)
-    return _Part(
-        path,
-        found.column_names,
-        lambda names: arrow.dataset_rows(found, names, classes),
-        classes,
-    )
-
-
-def _have(parts: Sequence[_Part], names: Sequence[str]) -> bool:
-    """Whether each of the columns is in a part, or may be."""
-    return all(any(p.more or n in p.names for p in parts) for n in names)
-
-
-def _check_columns(path: str, part: _Part, columns, needed) -> None:
-    if part.more and not part.names:  # a file of JSON lines without a line
-        return
-    twice = [n for i, n in enumerate(part.names) if n and n in part.names[:i]]
-    inside = f' ({part.where})' if part.where != path else ''
-    if twice:
-        raise ValueError(
-            f'config.data.path={path!r}{inside}: column {twice[0]!r} is there '
-            'twice; rename or remove one.'
-        )
-    for name in needed:
-        for theirs in columns[name]:
-            if theirs not in part.names:
-                raise ValueError(
-                    f'config.data.path={path!r}{inside}: column {theirs!r} is '
-                    'missing; the columns there are: '
-                    f'{", ".join(part.names)}. If one of them is meant, say '
-                    f"config.data.columns=('{name}=ITS NAME',).{part.advice}"
-                )
-
-
-def _classes(path: str, parts: Sequence[_Part], columns) -> arrow.Classes:
-    """The classes of the columns, which must be those of every part."""
-    first, *others = parts
-    for name in [n for theirs in columns.values() for n in theirs]:
-        classes = first.classes.get(name)
-        for other in others:
-            if other.classes.get(name) != classes:
-                raise ValueError(
-                    f'config.data.path={path!r}: column {name!r} has the '
-                    f'classes {classes or "none"} in {first.where}, and '
-                    f'{other.classes.get(name) or "none"} in {other.where}; '
-                    'a table has the same in all of its files.'
-                )
-    return first.classes
+    return table
 
 
 def _files(path: str) -> list[Path]:
@@ -340,15 +214,3 @@ def _no_path(path: str) -> NoReturn:
         f'config.data.path={path!r} is no file, no folder and no name of a '
         "data set on the hub ('NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT')."
     )
-
-
-def _unreadable(
-    path: str, error: Exception, file: Path | None = None
-) -> NoReturn:
-    where = '' if Path(path).exists() else ' (on the hub: no such path here)'
-    if file is not None and str(file) != path:
-        where = f' ({file})'
-    reason = ' '.join(str(error.__cause__ or error).split())[:300]
-    raise ValueError(
-        f'config.data.path={path!r}{where} could not be read: {reason}'
-    ) from error

@@ -29,18 +29,12 @@ def csv_header(file: Path) -> list[str]:
     """The column names of a .csv or .tsv file.
 
     Raises:
-      ValueError: the file is empty, is not UTF-8, or has a column twice.
+      ValueError: the file is empty or is not UTF-8.
     """
     _, header = next(_csv_lines(file), (0, []))
     if not header:
         raise ValueError(
             f'{file} is empty; a table has a line of column names and rows.'
-        )
-    named = [name for name in header if name]  # an index column has no name
-    if twice := [n for i, n in enumerate(named) if n in named[:i]]:
-        raise ValueError(
-            f'{file}: line 1: column {twice[0]!r} is there twice; '
-            'rename or remove one.'
         )
     return header
 
@@ -143,7 +137,7 @@ def json_rows(file: Path) -> Iterator[Row]:
         if first is None:
             return
         if not _is_object(first[1]):
-            yield from _whole(file)
+            yield from _whole(file, *first)
             return
         for number, raw in itertools.chain([first], lines):
             yield json_line(file, number, raw, **_LITERAL)
@@ -168,13 +162,18 @@ def json_line(file: Path, number: int, raw: bytes, **hooks: Any) -> Row:
     return row
 
 
-def _whole(file: Path) -> list[Row]:
-    """The rows of a file that is one JSON value."""
+def _whole(file: Path, number: int, first: bytes) -> list[Row]:
+    """The rows of a file that is one JSON value; its first line is not."""
     try:
         text = file.read_text('utf-8-sig')
     except UnicodeDecodeError as error:
         _not_utf8(file, error)
-    value = _parsed(text, file, 1, **_LITERAL)
+    try:
+        value = _parsed(text, file, 1, **_LITERAL)
+    except ValueError:
+        if file.suffix == '.jsonl':  # its lines are meant to be whole
+            json_line(file, number, first)
+        raise
     rows = _of_columns(file, value) if isinstance(value, dict) else value
     if not isinstance(rows, list):
         sni_task.fail(str(file), 'the file', value, 'a list of objects')
