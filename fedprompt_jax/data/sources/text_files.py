@@ -155,7 +155,7 @@ def json_line(file: Path, number: int, raw: bytes, **hooks: Any) -> Row:
     Raises:
       ValueError: it is no object, no UTF-8, or has a key twice.
     """
-    text = _decoded(file, number, raw)
+    text = _decoded(file, number, raw).rstrip('\r\n')
     row = _parsed(text, file, number, **hooks)
     if not isinstance(row, dict):
         sni_task.fail(f'{file}: line {number}', 'the line', row, 'an object')
