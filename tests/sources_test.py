@@ -178,6 +178,20 @@ def test_the_hub_with_metadata_is_the_folder_of_task_files(tmp_path):
     assert not open_source(config).warnings
 
 
+@pytest.mark.parametrize('source', ['sni', 'natural_instructions', 'tfds'])
+def test_task_files_that_lack_metadata_are_counted(source, tmp_path):
+    config = tiny_sources.ALL[source](tmp_path)
+    if source != 'sni':
+        config.data.metadata = str(tmp_path / 'sni')
+    file = tmp_path / 'sni' / 'tasks' / 'task002_of_type_0.json'
+    raw = json.loads(file.read_text())
+    del raw['Source'], raw['Reasoning']
+    file.write_text(json.dumps(raw))
+    assert len(read(config)) == 12
+    said = open_source(config).warnings[-1]
+    assert said.startswith('Of 12 task files, 1 lack Source, 1 lack Reasoning;')
+
+
 def test_the_hub_without_metadata_has_no_types_and_says_so(tmp_path):
     config = tiny_sources.natural_instructions(tmp_path)
     folder = sni_lib.read_folder(tmp_path / 'sni')

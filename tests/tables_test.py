@@ -201,6 +201,16 @@ def test_a_cell_of_a_csv_is_what_is_written(tmp_path):
     assert texts(path) == expected
 
 
+@pytest.mark.parametrize('kind', ['csv', 'tsv'])
+@pytest.mark.parametrize(
+    'cells', [['007', '02116'], ['0.50', '1.0'], ['True', 'False'], ['NA', '']]
+)
+def test_a_column_that_looks_like_a_type_is_text(cells, kind, tmp_path):
+    path = tmp_path / f'x.{kind}'
+    as_csv(path, [{'text': c, 'label': str(i)} for i, c in enumerate(cells)])
+    assert texts(path) == cells
+
+
 def test_a_cell_of_json_is_what_is_written(tmp_path):
     numbers = ['7', '0.50', '1e3', '-0', '123456789012345678901234567890']
     cells = [*map(json.dumps, ODD), *numbers, 'true', 'false']

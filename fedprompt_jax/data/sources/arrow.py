@@ -101,7 +101,7 @@ def _converter(
         inner = _converter(kind.value_type)
         return lambda value: [None if v is None else inner(v) for v in value]
     if t.is_struct(kind):
-        fields = {f.name: _converter(f.type) for f in kind.fields}
+        fields = {f.name: _converter(f.type) for f in kind}
         return lambda value: {
             name: None if v is None else fields[name](v)
             for name, v in value.items()
