@@ -247,7 +247,7 @@ def test_json_may_be_a_list_a_column(cells, tmp_path):
         (pa.array([datetime.date(2020, 1, 2)] * 2), ['2020-01-02'] * 2),
         (pa.array([datetime.datetime(2020, 1, 2, 3)] * 2),
          ['2020-01-02T03:00:00'] * 2),
-        (pa.array(['a', 'b']).dictionary_encode(), ['a', 'b']),
+        (pa.array([7, 8]).dictionary_encode(), ['7', '8']),
         (pa.array(['2020-01-01', '0.50']), ['2020-01-01', '0.50']),
     ],
 )  # fmt: skip
