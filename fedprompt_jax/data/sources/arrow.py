@@ -87,8 +87,6 @@ def _converter(
 
     if names is not None:
         return lambda value: Class.of(names, value)
-    if t.is_dictionary(kind):
-        return _converter(kind.value_type)
     if t.is_integer(kind) or t.is_decimal(kind):
         return lambda value: Number(str(value))
     if t.is_floating(kind):

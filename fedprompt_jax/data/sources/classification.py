@@ -94,7 +94,8 @@ def _tasks(
     own: dict[str, list[Instance]] = {word: [] for word in words}
     for number, (where, row) in enumerate(found.rows(), start=1):
         right = answers.index(answer(where, row), convention)
-        assert right is not None  # as `decide` has seen
+        if right is None:  # `decide` has seen another row
+            tasks.changed(path)
         word = words[right]
         text = cells.text(where, 'text', row['text'])
         pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))

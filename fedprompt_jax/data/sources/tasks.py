@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from ml_collections import config_dict
 
@@ -105,10 +105,15 @@ def fingerprint(*parts: Any) -> str:
 def check_unchanged(path: str, before: str, now: str) -> None:
     """Raises ValueError if data have another fingerprint than before."""
     if now != before:
-        raise ValueError(
-            f'The data at {path!r} changed while they were being read; run '
-            'again when they are whole.'
-        )
+        changed(path)
+
+
+def changed(path: str) -> NoReturn:
+    """Raises ValueError for data that changed while they were being read."""
+    raise ValueError(
+        f'The data at {path!r} changed while they were being read; run again '
+        'when they are whole.'
+    )
 
 
 def metadata_fingerprint(folder: str) -> str:
