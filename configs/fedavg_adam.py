@@ -71,6 +71,10 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # Words of a classification set, class by class: ('terrible', 'great'), or
     # by the labels' names: ('entailment=Yes', 'not_entailment=No').
     c.data.labels = ()
+    # What the answers of a multiple_choice or the labels of a classification
+    # table are: 'text' (of an option, or a label's name), 'letter' (A, B ...),
+    # 'index0' or 'index1' (counted from 0 or 1). '' finds what fits all rows.
+    c.data.answers = ''
     # How task types become training, validation and test: 'paper' (its lists
     # where the data has those types), 'random' (a seeded tenth each), or the
     # name of a folder of official lists in <path>/splits/ (or <metadata>/).

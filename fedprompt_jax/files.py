@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all; files that are what they seem."""
+"""Folders that appear whole or not at all; files of data and their hashes."""
 
 from collections.abc import Iterable, Iterator
 import contextlib
@@ -13,6 +13,10 @@ import uuid
 
 _LFS = b'version https://git-lfs'
 _HTML = (b'<!doctype html', b'<html')
+
+
+# Folders that archivers add, whose files are no data.
+_NO_DATA = ('__MACOSX',)
 
 
 @contextlib.contextmanager
@@ -124,3 +128,23 @@ def read_json_object(path: Path) -> dict[str, Any]:
             'download it again.'
         )
     return value
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Returns a folder's files of a pattern, sorted, without hidden ones.
+
+    A file is hidden if its name, or that of a folder between it and `folder`,
+    begins with a dot: editors, notebooks, caches and Macs leave such copies
+    beside the data. `folder` itself may be hidden or lie in a hidden one.
+
+    Args:
+      folder: where to look.
+      pattern: a glob relative to it, such as '**/*.csv' for all below it.
+    """
+
+    def is_data(file: Path) -> bool:
+        parts = file.relative_to(folder).parts
+        return not any(p.startswith('.') or p in _NO_DATA for p in parts)
+
+    found = folder.glob(pattern)
+    return sorted(f for f in found if is_data(f) and f.is_file())

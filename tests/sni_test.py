@@ -1,6 +1,7 @@
 """SNI folders: read as they were written, and faults name their place."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -103,7 +104,42 @@ def _instance_without(key):
     return raw
 
 
-REQUIRED = sorted(set(_raw()) - {'Instance License'})
+REQUIRED = ['Categories', 'Definition', 'Instances']
+OPTIONAL = sorted({*_raw()} - {*REQUIRED, 'Instance License'})
+
+
+@pytest.mark.parametrize('key', OPTIONAL)
+def test_metadata_that_training_does_not_read_may_be_missing(key, tmp_path):
+    _write(tmp_path, ['task1_a', 'task2_b', 'task3_c'])
+    assert sni.missing_metadata(tmp_path) == ()
+    whole = sni.read_folder(tmp_path)[0]
+    field = key.lower().replace(' ', '_')
+    for name, raw in (('task2_b', _without(key)), ('task3_c', {key: None})):
+        file = tmp_path / 'tasks' / f'{name}.json'
+        file.write_text(json.dumps(_raw() | raw if key in raw else raw))
+    for task in sni.read_folder(tmp_path)[1:]:
+        expected = dataclasses.replace(whole, name=task.name, **{field: ()})
+        assert task == expected
+    (line,) = sni.missing_metadata(tmp_path)
+    assert f'Of 3 task files, 2 lack {key};' in line
+    assert ('ROUGE-L' in line) == (key == 'Output_language')
+
+
+def test_a_key_is_not_found_in_the_text_of_an_instance(tmp_path):
+    raw = _without('Source')
+    raw['Instances'][0] |= {'input': '{"Source": 1}', 'output': ['Source']}
+    _write(tmp_path, [])
+    (tmp_path / 'tasks' / 'task1_a.json').write_text(json.dumps(raw))
+    (line,) = sni.missing_metadata(tmp_path)
+    assert '1 lack Source' in line
+
+
+def test_hidden_task_files_are_ignored(tmp_path):
+    _write(tmp_path, ['task1_a', '._task1_a'])
+    _write(tmp_path, ['task2_a'], 'tasks/.ipynb_checkpoints')
+    assert [f.stem for f in sni.task_files(tmp_path)] == ['task1_a']
+    assert sni.task_files(_write(tmp_path / '.hidden', ['task1_b']))
+
 
 # object -> what the error must say besides the file
 BAD = [(_without(k), [k, 'missing']) for k in REQUIRED] + [

@@ -178,6 +178,20 @@ def test_the_hub_with_metadata_is_the_folder_of_task_files(tmp_path):
     assert not open_source(config).warnings
 
 
+@pytest.mark.parametrize('source', ['sni', 'natural_instructions', 'tfds'])
+def test_task_files_that_lack_metadata_are_counted(source, tmp_path):
+    config = tiny_sources.ALL[source](tmp_path)
+    if source != 'sni':
+        config.data.metadata = str(tmp_path / 'sni')
+    file = tmp_path / 'sni' / 'tasks' / 'task002_of_type_0.json'
+    raw = json.loads(file.read_text())
+    del raw['Source'], raw['Reasoning']
+    file.write_text(json.dumps(raw))
+    assert len(read(config)) == 12
+    said = open_source(config).warnings[-1]
+    assert said.startswith('Of 12 task files, 1 lack Source, 1 lack Reasoning;')
+
+
 def test_the_hub_without_metadata_has_no_types_and_says_so(tmp_path):
     config = tiny_sources.natural_instructions(tmp_path)
     folder = sni_lib.read_folder(tmp_path / 'sni')
@@ -429,7 +443,7 @@ def test_labels_are_numbers_bools_words_or_names(given, labels, tmp_path):
     assert words(config) == {'t0': 'No', 't1': 'Yes'}
 
 
-@pytest.mark.parametrize('label', [2, -1, 'maybe', None, 0.5])
+@pytest.mark.parametrize('label', [3, -1, 'maybe', None, 0.5, ''])
 def test_a_label_without_a_word_names_its_row(label, tmp_path):
     rows = [{'text': 'a', 'label': label}]
     path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
@@ -529,9 +543,6 @@ def test_the_mask_of_a_template_is_the_tokenizer_s(lm, tmp_path):
         ({'options': ['x', 'y'], 'answer': 'B'}, (), 'y', ('x', 'y')),
         ({'options': ['x', 'y'], 'answer': '1'}, (), 'y', ('x', 'y')),
         ({'options': ['x', 'y'], 'answer': 'y'}, (), 'y', ('x', 'y')),
-        # The text comes before the letter and the index.
-        ({'options': ['B', 'A'], 'answer': 'B'}, (), 'B', ('B', 'A')),
-        ({'options': ['1', '0'], 'answer': '1'}, (), '1', ('1', '0')),
         # ARC, whose labels are letters or numbers from 1.
         (
             {
@@ -558,16 +569,20 @@ def test_the_mask_of_a_template_is_the_tokenizer_s(lm, tmp_path):
     ],
 )
 def test_answers_are_found(row, columns, right, options, tmp_path):
-    path = tiny_sources.write_lines(
-        tmp_path / 'x.jsonl', [row | {'question': 'q'}]
-    )
+    row = row | {'question': 'q'}
+    (name,) = row.keys() & {'answer', 'answerKey', 'label', 'correct_answer'}
+    zero = {1: 0, '1': '0'}.get(row[name])  # which says where counts start
+    rows = [row] if zero is None or 'choices' in row else [
+        row, row | {name: zero}
+    ]  # fmt: skip
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
     config = tiny_sources.config('multiple_choice', path, columns=columns)
     (task,) = read(config)
-    (x,) = task.instances
+    x = task.instances[0]
     assert (x.outputs, x.choices) == ((right,), options)
 
 
-@pytest.mark.parametrize('answer', [2, -1, 'C', 'z', '', None])
+@pytest.mark.parametrize('answer', [3, -1, 'C', 'z', '', None, ['x']])
 def test_an_answer_among_no_options_names_its_row(answer, tmp_path):
     rows = [{'question': 'q', 'options': ['x', 'y'], 'answer': answer}]
     path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
@@ -601,7 +616,9 @@ def test_a_broken_table_is_named(tmp_path):
     config = tiny_sources.multiple_choice(tmp_path)
     path = tmp_path / 'quiz.jsonl'
     path.write_text(path.read_text() + '{"question" 3}\n')
-    with pytest.raises(ValueError, match='could not be read: JSON parse error'):
+    with pytest.raises(
+        ValueError, match=r'quiz\.jsonl: not JSON at line 97, column 13'
+    ):
         read(config)
 
 
@@ -654,12 +671,14 @@ def test_what_a_source_does_not_read_is_a_fault(source, tmp_path):
     given = {
         'labels': ('no', 'yes'),
         'columns': ('input=inputs',),
+        'answers': 'index1',
         'metadata': str(tmp_path),
     }
     for key in {
-        'sni': ('labels', 'columns', 'metadata'),
-        'tfds': ('labels', 'columns'),
-        'natural_instructions': ('labels',),
+        'sni': ('labels', 'answers', 'columns', 'metadata'),
+        'tfds': ('labels', 'answers', 'columns'),
+        'natural_instructions': ('labels', 'answers'),
+        'jsonl': ('labels', 'answers', 'metadata'),
         'classification': ('metadata',),
     }.get(source, ('labels', 'metadata')):
         changed = config.copy_and_resolve_references()

@@ -14,7 +14,12 @@ import re
 from typing import Any
 
 from fedprompt_jax import files
-from fedprompt_jax.data.sni_task import Instance, Task, parse_task
+from fedprompt_jax.data.sni_task import (
+    OPTIONAL,
+    Instance,
+    Task,
+    parse_task,
+)
 
 __all__ = [
     'Instance',
@@ -22,6 +27,7 @@ __all__ = [
     'content_fingerprint',
     'fingerprint_of_raw',
     'iter_folder',
+    'missing_metadata',
     'order',
     'parse_task',
     'read_folder',
@@ -47,7 +53,7 @@ def task_files(path: str | pathlib.Path) -> list[pathlib.Path]:
             ' tasks/task*.json (a clone of allenai/natural-instructions, say).'
         )
     for place in (folder / 'tasks', folder):
-        found = [f for f in place.glob('task*.json') if f.is_file()]
+        found = files.visible(place, 'task*.json')
         if found:
             return sorted(found, key=lambda f: order(f.stem))
     raise ValueError(
@@ -100,7 +106,9 @@ def read_splits(
     """
     folder = pathlib.Path(path) / 'splits' / name
     if not folder.is_dir():
-        there = sorted(f.name for f in folder.parent.glob('*') if f.is_dir())
+        there = sorted(
+            f.name for f in folder.parent.glob('[!.]*') if f.is_dir()
+        )
         raise ValueError(
             f'{folder} is not a folder; splits there: {there or "none"}.'
         )
@@ -124,6 +132,37 @@ def read_splits(
 def content_fingerprint(path: str | pathlib.Path) -> str:
     """Returns the sha256 (hex) of the task files' names and contents."""
     return files.fingerprint(task_files(path))
+
+
+def missing_metadata(path: str | pathlib.Path) -> tuple[str, ...]:
+    """Returns a warning that counts the files without descriptive metadata.
+
+    Keys are looked for in the bytes of the files: SNI is gigabytes of JSON,
+    and this is asked at each start.
+
+    Returns:
+      The warning, or nothing where all files have all of it.
+    """
+    there = task_files(path)
+    lacking = dict.fromkeys(OPTIONAL, 0)
+    for file in there:
+        raw = file.read_bytes()
+        for key in OPTIONAL:
+            lacking[key] += not re.search(_has_key(key), raw)
+    said = [f'{n} lack {key}' for key, n in lacking.items() if n]
+    if not said:
+        return ()
+    warning = (
+        f'Of {len(there)} task files, {", ".join(said)}; each is read as if '
+        'these keys were empty.'
+    )
+    if lacking['Output_language']:
+        warning += ' ROUGE-L takes outputs of unknown language for English.'
+    return (warning,)
+
+
+def _has_key(key: str) -> bytes:
+    return rb'"%s"\s*:\s*+(?!null)' % key.encode()
 
 
 def fingerprint_of_raw(raw: Mapping[str, Mapping[str, Any]]) -> str:

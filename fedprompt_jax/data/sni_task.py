@@ -21,6 +21,9 @@ _METADATA = {
     'instruction_language': 'Instruction_language',
     'contributors': 'Contributors',
 }
+# Keys that describe a task and that training does not read. There is also
+# 'Instance License', for which SNI's own checks do not ask either.
+OPTIONAL = (*_METADATA.values(), 'Positive Examples', 'Negative Examples')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ def parse_task(
     A string is accepted wherever the schema has a list of strings, and the
     other way round for `Definition` and an example's texts (the first counts).
     NaN and null in a list of descriptive metadata mean "not given", as one
-    real file has it; `Instance License` may be absent.
+    real file has it. What training does not read (OPTIONAL, and `Instance
+    License`) may be absent or null, and is empty then.
 
     Args:
       name: the task's name.
@@ -96,7 +100,7 @@ def parse_task(
     if not isinstance(raw, Mapping):
         fail(where, 'the file', raw, 'a JSON object with SNI task keys')
     metadata = {
-        field: _strings(where, key, _get(where, raw, key))
+        field: _strings(where, key, _given(raw, key))
         for field, key in _METADATA.items()
     }
     return Task(
@@ -105,9 +109,8 @@ def parse_task(
         categories=_categories(where, _get(where, raw, 'Categories')),
         positive_examples=_examples(where, raw, 'Positive Examples'),
         negative_examples=_examples(where, raw, 'Negative Examples'),
-        # SNI's own checks do not ask for this one.
         instance_license=_strings(
-            where, 'Instance License', raw.get('Instance License', [])
+            where, 'Instance License', _given(raw, 'Instance License')
         ),
         instances=_instances(where, _get(where, raw, 'Instances')),
         **metadata,
@@ -131,6 +134,12 @@ def _get(where: str, raw: Mapping[str, Any], key: str, inside: str = '') -> Any:
             f'{where}: {inside}{key} is missing; the keys there are: {near}.'
         )
     return raw[key]
+
+
+def _given(raw: Mapping[str, Any], key: str) -> Any:
+    """The value of an optional key; an empty list where it is not given."""
+    value = raw.get(key)
+    return [] if value is None else value
 
 
 def _absent(value: Any) -> bool:
@@ -213,7 +222,7 @@ def _examples(
             )
             for f in fields
         }
-        for i, x in enumerate(_objects(where, key, _get(where, raw, key)))
+        for i, x in enumerate(_objects(where, key, _given(raw, key)))
     )
 
 

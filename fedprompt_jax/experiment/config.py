@@ -11,6 +11,7 @@ from ml_collections import config_dict
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.data import partitions, sources, splits, template
 from fedprompt_jax.data.examples import LOSSES
+from fedprompt_jax.data.sources import answers
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
@@ -85,6 +86,7 @@ CHOICES = {
     'model.dtype': DTYPES,
     'model.quantization': QUANTIZATIONS,
     'data.source': tuple(sources.names()),
+    'data.answers': ('', *answers.CONVENTIONS),
     'data.partition': (*partitions.KINDS, partitions.BY_CLIENT),
     'prompt.init': INITS,
     'prefix.positions': POSITIONS,

@@ -4,7 +4,10 @@ import importlib
 import pkgutil
 import types
 
-_SUPPORT = ('table', 'tasks')  # what the sources share
+# What the sources share.
+_SUPPORT = (
+    'answers', 'arrow', 'cells', 'parts', 'table', 'tasks', 'text_files'
+)  # fmt: skip
 
 
 def names() -> list[str]:

@@ -1,10 +1,10 @@
 """Classification sets: text, label and perhaps text_pair, with label words.
 
-config.data.labels are the words, class by class. An integer label (a bool, a
-class of the hub) counts them from 0. A string label is found by its name,
-which is the word itself or stands before it: 'entailment=Yes'. Where names are
-given so, classes of the hub are found by theirs, and integers by their digits:
-'1=good'.
+config.data.labels are the words, class by class. A label is the name of one,
+which is the word itself or stands before it ('entailment=Yes'), or counts them
+from 0 (as classes of the hub and truth values do) or from 1; which of these is
+decided for the table as a whole (answers.py), or given as config.data.answers.
+Where names are given, labels are names: '1=good' is for those that are 1.
 
 Each word is a task of its own, '<set>-<word>', and its category: what skews
 task types between clients skews labels.
@@ -17,9 +17,9 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.sources import answers, cells, table, tasks
+from fedprompt_jax.data.sources.answers import Answer
 from fedprompt_jax.data.tokenizing import Source
 
 _LOG = logging.getLogger(__name__)
@@ -37,11 +37,13 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     def read() -> Iterator[Task]:
         found = table.load(data.path, columns, needed)
-        return _tasks(found, columns, labels, data.path)
+        return _tasks(found, labels, data.answers)
 
     content = table.fingerprint(data.path)
     return Source(
-        data.path, tasks.fingerprint(__name__, content, columns, labels), read
+        data.path,
+        tasks.fingerprint(__name__, content, columns, labels, data.answers),
+        lambda: table.unchanged(read(), data.path, content),
     )
 
 
@@ -70,15 +72,33 @@ def _entry(label: str) -> tuple[str, str]:
     return (name, word) if equals else (label, label)
 
 
-def _tasks(found, columns, labels: Sequence[str], path: str) -> Iterator[Task]:
+def _tasks(
+    found: table.Table, labels: Sequence[str], given: str
+) -> Iterator[Task]:
+    path = found.path
+    _check_classes(found, labels)
+    names = tuple(_entry(label)[0] for label in labels)
     words = tuple(_entry(label)[1] for label in labels)
-    classes = _classes(found.features[columns['label'][0]], labels, path)
+
+    def answer(where: str, row: dict[str, Any]) -> Answer:
+        return Answer(where, 'label', row['label'], words, names)
+
+    named = any('=' in label for label in labels)
+    convention = answers.decide(
+        (answer(*row) for row in found.rows('label')),
+        ('text',) if named else ('text', 'index0', 'index1'),
+        given,
+        path,
+        _needed_name if named else _needed,
+    )
     own: dict[str, list[Instance]] = {word: [] for word in words}
-    for number, row in enumerate(table.rows(found, columns), start=1):
-        where = f'{path}: row {number}'
-        word = _word(where, row['label'], labels, classes)
-        text = sni_task.string(where, 'text', row['text'])
-        pair = sni_task.string(where, 'text_pair', row.get('text_pair') or '')
+    for number, (where, row) in enumerate(found.rows(), start=1):
+        right = answers.index(answer(where, row), convention)
+        if right is None:  # `decide` has seen another row
+            tasks.changed(path)
+        word = words[right]
+        text = cells.text(where, 'text', row['text'])
+        pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))
         own[word].append(Instance(str(number), text, (word,), words, pair=pair))
     name = Path(path).stem
     for word, instances in own.items():
@@ -89,35 +109,21 @@ def _tasks(found, columns, labels: Sequence[str], path: str) -> Iterator[Task]:
             yield tasks.bare(f'{name}-{word}', ordered, category=word)
 
 
-def _classes(feature: Any, labels: Sequence[str], path: str) -> list[str]:
-    """Names of the classes where labels are looked up by name; else none."""
-    names = getattr(feature, 'names', None)
+def _check_classes(found: table.Table, labels: Sequence[str]) -> None:
+    names = found.classes('label')
     if names is not None and len(names) != len(labels):
         raise ValueError(
-            f'config.data.path={path!r} has {len(names)} classes ('
+            f'config.data.path={found.path!r} has {len(names)} classes ('
             f'{", ".join(names)}), and config.data.labels has {len(labels)} '
             'words; give one for each.'
         )
-    named = any('=' in label for label in labels)
-    return list(names) if names is not None and named else []
 
 
-def _word(
-    where: str, label: Any, labels: Sequence[str], classes: list[str]
-) -> str:
-    named = any('=' in entry for entry in labels)
-    if isinstance(label, int) and not named and 0 <= label < len(labels):
-        return labels[label]
-    if isinstance(label, int) and named:
-        own = classes[label : label + 1] or [str(int(label))]
-        label = own[0]
-    names = dict(map(_entry, labels))
-    if label not in names:
-        numbers = '' if named else f'0 to {len(labels) - 1} or '
-        sni_task.fail(
-            where,
-            'label',
-            label,
-            f'{numbers}one of {", ".join(names)} (config.data.labels)',
-        )
-    return names[label]
+def _needed(answer: Answer) -> str:
+    n = len(answer.names)
+    name = _needed_name(answer)
+    return f'a number from 1 to {n} or from 0 to {n - 1} or {name}'
+
+
+def _needed_name(answer: Answer) -> str:
+    return f'one of {", ".join(answer.names)} (config.data.labels)'

@@ -6,7 +6,6 @@ the lines, and which of the files of a folder they are in, changes no result.
 """
 
 from collections.abc import Iterator
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ml_collections import config_dict
 from fedprompt_jax import files
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.sources import table, tasks, text_files
 from fedprompt_jax.data.tokenizing import Source
 
 CLIENTS = True
@@ -32,6 +31,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
         for file in there:
             for task, instance in _instances(file, columns):
                 instances.setdefault(task, []).append(instance)
+        tasks.check_unchanged(data.path, content, files.fingerprint(there))
         return (
             tasks.bare(name, tasks.in_canonical_order(instances[name]))
             for name in sorted(instances)
@@ -52,7 +52,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
             check(config.data)
         except ValueError as error:
             yield str(error)
-    yield from tasks.unread(config, 'labels', 'metadata')
+    yield from tasks.unread(config, 'labels', 'answers', 'metadata')
     yield from tasks.client_faults(config)
 
 
@@ -63,7 +63,7 @@ def _columns(data) -> dict[str, str]:
 
 def _files(path: str) -> list[Path]:
     place = Path(path)
-    found = [place] if place.is_file() else sorted(place.glob('*.jsonl'))
+    found = [place] if place.is_file() else files.visible(place, '*.jsonl')
     if not found:
         raise ValueError(
             f'config.data.path={path!r} is no file and no folder with *.jsonl '
@@ -80,7 +80,7 @@ def _instances(
         for number, raw in enumerate(stream, start=1):
             if not raw.strip():
                 continue
-            row = _row(file, number, raw)
+            row = text_files.json_line(file, number, raw)
             for name in columns.values():
                 if name not in row:
                     raise ValueError(
@@ -114,20 +114,3 @@ def _instance(
         outputs,
         client=values['client'],
     )
-
-
-def _row(file: Path, number: int, raw: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(raw.decode('utf-8-sig'))
-    except UnicodeDecodeError as e:
-        raise ValueError(
-            f'{file}: line {number}, byte {e.start} is not UTF-8 ({e.reason}); '
-            'save it as UTF-8.'
-        ) from e
-    except json.JSONDecodeError as e:
-        raise ValueError(
-            f'{file}: not JSON at line {number}, column {e.colno}: {e.msg}.'
-        ) from e
-    if not isinstance(row, dict):
-        sni_task.fail(f'{file}: line {number}', 'the line', row, 'an object')
-    return row

@@ -1,25 +1,25 @@
 """Multiple choice: question, options, answer and perhaps context.
 
-`options` is a list of texts, or ARC's {text: [...], label: [...]}. `answer`
-is, in this order: one of ARC's labels, the text of an option, its index from
-0, or its letter. The context is the template's {pair}.
+`options` is a list of texts, or ARC's {text: [...], label: [...]}. What the
+answers are is decided for the table as a whole (answers.py), or given as
+config.data.answers. The context is the template's {pair}.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-import string
 from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.sources import answers, cells, table, tasks
+from fedprompt_jax.data.sources.answers import Answer
 from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('question', 'options', 'answer', 'context')
 NEEDED = ('question', 'options', 'answer')
 LISTS = ('options',)
+_CONVENTIONS = (answers.LABELS, *answers.CONVENTIONS)
 
 
 def open_source(data: config_dict.ConfigDict) -> Source:
@@ -29,13 +29,19 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     def read() -> Iterator[Task]:
         found = table.load(data.path, columns, needed)
-        instances = _instances(table.rows(found, columns), data.path)
+        given = (_answer(*row) for row in found.rows('options', 'answer'))
+        convention = answers.decide(
+            given, _CONVENTIONS, data.answers, data.path, _needed
+        )
+        instances = _instances(found, convention)
         ordered = tasks.in_canonical_order(instances)
         yield tasks.bare(Path(data.path).stem, ordered)
 
     content = table.fingerprint(data.path)
     return Source(
-        data.path, tasks.fingerprint(__name__, content, columns), read
+        data.path,
+        tasks.fingerprint(__name__, content, columns, data.answers),
+        lambda: table.unchanged(read(), data.path, content),
     )
 
 
@@ -46,41 +52,57 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     yield from tasks.client_faults(config)
 
 
-def _instances(rows, path: str) -> Iterator[Instance]:
-    for number, row in enumerate(rows, start=1):
-        where = f'{path}: row {number}'
-        options: Any = row['options']
-        labels: list[str] = []
-        if isinstance(options, dict):
-            labels = options.get('label', [])
-            options = options.get('text')
-        options = sni_task.filled(where, 'options', options)
-        right = options[_answer(where, row['answer'], options, labels)]
+def _instances(found: table.Table, convention: str) -> Iterator[Instance]:
+    for number, (where, row) in enumerate(found.rows(), start=1):
+        answer = _answer(where, row)
+        right = answers.index(answer, convention)
+        if right is None:  # `decide` has seen another row
+            tasks.changed(found.path)
         yield Instance(
             str(number),
-            sni_task.string(where, 'question', row['question']),
-            (right,),
-            options,
-            pair=sni_task.string(where, 'context', row.get('context') or ''),
+            cells.text(where, 'question', row['question']),
+            (answer.options[right],),
+            tuple(answer.options),
+            pair=cells.optional_text(where, 'context', row.get('context')),
         )
 
 
-def _answer(where: str, answer: Any, options: tuple[str, ...], labels) -> int:
-    """Index of the right option."""
-    if isinstance(answer, str):
-        for names in (labels, options):
-            if answer in names:
-                return list(names).index(answer)
-        if answer.isdecimal():
-            answer = int(answer)
-        elif len(answer) == 1 and answer in string.ascii_uppercase:
-            answer = string.ascii_uppercase.index(answer)
-    if isinstance(answer, int) and 0 <= answer < len(options):
-        return answer
-    sni_task.fail(
-        where,
-        'answer',
-        answer,
-        f'an index from 0 to {len(options) - 1}, a letter, or the text of '
-        'one of the options',
+def _answer(where: str, row: dict[str, Any]) -> Answer:
+    """The answer of a row and its options."""
+    options: Any = row['options']
+    labels: tuple[str, ...] = ()
+    if isinstance(options, dict):
+        labels = _texts(where, 'options.label', options.get('label') or [])
+        options = options.get('text')
+    texts = _texts(where, 'options', options)
+    if not texts:
+        cells.fail(where, 'options', options, 'at least one option')
+    if labels and len(labels) != len(texts):
+        cells.fail(where, 'options.label', list(labels), f'{len(texts)} labels')
+    typed = any(isinstance(o, cells.Number) for o in options)
+    return Answer(where, 'answer', row['answer'], texts, texts, labels, typed)
+
+
+def _texts(where: str, field: str, found: Any) -> tuple[str, ...]:
+    if not isinstance(found, list):
+        cells.fail(
+            where,
+            field,
+            found,
+            'a list; where each option has a column of its own, say '
+            "config.data.columns=('options=FIRST+SECOND',)",
+        )
+    for i, cell in enumerate(found):
+        if cell is None or cell == '':
+            cells.fail(where, f'{field}[{i}]', cell, 'text')
+    return tuple(
+        cells.text(where, f'{field}[{i}]', cell) for i, cell in enumerate(found)
+    )
+
+
+def _needed(answer: Answer) -> str:
+    n = len(answer.options)
+    return (
+        f'an index from 0 to {n - 1} or from 1 to {n}, a letter, or the text '
+        'of one of the options'
     )

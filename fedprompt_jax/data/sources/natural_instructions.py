@@ -6,14 +6,18 @@ joined by task_name from SNI's task files at config.data.metadata, without
 which each task is a type of its own.
 """
 
-from collections.abc import Iterator
+import array
+from collections.abc import Iterable, Iterator
+import json
+from pathlib import Path
+import tempfile
+from typing import IO
 
 from ml_collections import config_dict
-import numpy as np
 
-from fedprompt_jax.data import sni, sni_task
+from fedprompt_jax.data import sni
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks
+from fedprompt_jax.data.sources import cells, table, tasks
 from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('task_name', 'id', 'definition', 'inputs', 'targets')
@@ -32,47 +36,60 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     def read() -> Iterator[Task]:
         found = table.load(data.path, columns, COLUMNS, split='all')
-        return tasks.with_metadata(
-            _tasks(found, columns, data.path), data.metadata
-        )
+        bare = table.unchanged(_tasks(found), data.path, content)
+        yield from tasks.with_metadata(bare, data.metadata)
+        now = tasks.metadata_fingerprint(data.metadata)
+        tasks.check_unchanged(data.metadata, metadata, now)
 
     return Source(
         data.path,
         tasks.fingerprint(__name__, content, metadata, columns),
         read,
-        () if data.metadata else (NO_METADATA,),
+        tasks.metadata_warnings(data.metadata)
+        if data.metadata
+        else (NO_METADATA,),
     )
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns, metadata or lists of splits."""
     yield from table.faults(config, COLUMNS)
-    yield from tasks.unread(config, 'labels')
+    yield from tasks.unread(config, 'labels', 'answers')
     yield from tasks.metadata_faults(config)
 
 
-def _tasks(found, columns, path: str) -> Iterator[Task]:
-    """Bare tasks by number; one at a time is in memory."""
-    (column,) = columns['task_name']
-    names = found.select_columns([column]).with_format('arrow')[:]
-    coded = names.column(0).dictionary_encode().combine_chunks()
-    codes = coded.indices.to_numpy(zero_copy_only=False)
-    order = np.argsort(codes, kind='stable')
-    listed = coded.dictionary.to_pylist()
-    ends = np.cumsum(np.bincount(codes, minlength=len(listed)))
-    for i in sorted(range(len(listed)), key=lambda i: sni.order(listed[i])):
-        rows = order[ends[i - 1] if i else 0 : ends[i]]
-        yield _task(listed[i], found.select(rows), rows, columns, path)
+def _tasks(found: table.Table) -> Iterator[Task]:
+    """Bare tasks by number; one at a time is in memory.
+
+    Rows come in any order and are more than memory may hold. They wait in a
+    file without a name, which disappears with this process at the latest.
+    """
+    import datasets
+
+    folder = Path(datasets.config.HF_DATASETS_CACHE)  # has room for such
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as waiting:
+        starts: dict[str, array.array] = {}
+        end = 0
+        for where, row in found.rows():
+            texts = [cells.text(where, k, row[k]) for k in COLUMNS]
+            starts.setdefault(texts[0], array.array('q')).append(end)
+            end += waiting.write(json.dumps(texts[1:]).encode() + b'\n')
+        for name in sorted(starts, key=sni.order):
+            yield _task(name, _lines(waiting, starts[name]))
 
 
-def _task(name: str, found, numbers: np.ndarray, columns, path: str) -> Task:
-    definition = ''
+def _lines(file: IO[bytes], starts: Iterable[int]) -> Iterator[list[str]]:
+    for start in starts:
+        file.seek(start)
+        yield json.loads(file.readline())
+
+
+def _task(name: str, rows: Iterable[list[str]]) -> Task:
+    first = ''
     outputs: dict[tuple[str, str], list[str]] = {}
-    for number, row in zip(numbers, table.rows(found, columns), strict=True):
-        where = f'{path}: row {number + 1}'
-        row = {k: sni_task.string(where, k, row[k]) for k in COLUMNS}
-        definition = definition or row['definition']
-        key = row['id'], row['inputs']
-        outputs.setdefault(key, []).append(row['targets'])
+    for id_, definition, inputs, target in rows:
+        first = first or definition
+        outputs.setdefault((id_, inputs), []).append(target)
     instances = (Instance(*key, tuple(v)) for key, v in outputs.items())
-    return tasks.bare(name, instances, definition=definition)
+    return tasks.bare(name, instances, definition=first)

@@ -1,7 +1,6 @@
 """Super-NaturalInstructions: a folder of task files, or the embedded corpus."""
 
 from collections.abc import Iterable, Iterator
-import functools
 from pathlib import Path
 
 from ml_collections import config_dict
@@ -16,10 +15,12 @@ EMBEDDED = 'embedded'
 def open_source(data: config_dict.ConfigDict) -> Source:
     """The folder at config.data.path, or the corpus in the package."""
     if data.path != EMBEDDED:
+        content = sni.content_fingerprint(data.path)
         return Source(
             Path(data.path).name,
-            sni.content_fingerprint(data.path),
-            functools.partial(sni.iter_folder, data.path),
+            content,
+            lambda: _folder(data.path, content),
+            sni.missing_metadata(data.path),
         )
     from fedprompt_jax.data import corpus
 
@@ -31,9 +32,14 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     return Source('the embedded corpus', sni.fingerprint_of_raw(raw), read)
 
 
+def _folder(path: str, content: str) -> Iterator[sni.Task]:
+    yield from sni.iter_folder(path)
+    tasks.check_unchanged(path, content, sni.content_fingerprint(path))
+
+
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with the path, or with the lists of splits."""
-    yield from tasks.unread(config, 'columns', 'labels', 'metadata')
+    yield from tasks.unread(config, 'columns', 'labels', 'answers', 'metadata')
     c = config.data
     if c.path == EMBEDDED:
         return

@@ -1,11 +1,16 @@
-"""Tables, read by Hugging Face's `datasets`: files, folders, names on the hub.
+"""Tables: files, folders, names on the hub.
 
 Files are .parquet, .jsonl, .json, .csv or .tsv; a folder's are of one of these
-kinds and stand for one table, in the order of their names. What is neither is
-looked for on the hub, as NAME, NAME:CONFIG or NAME:CONFIG:SPLIT.
+kinds and stand for one table, in the order of their names; hidden ones are
+ignored. What is neither is looked for on the hub by Hugging Face's `datasets`,
+as NAME, NAME:CONFIG or NAME:CONFIG:SPLIT.
+
+Files are read directly. A cache such as that of `datasets`, which knows a file
+by its path and time, would serve the rows of another file of that path.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
 from pathlib import Path
 import re
 from typing import Any, NoReturn
@@ -13,17 +18,11 @@ from typing import Any, NoReturn
 from ml_collections import config_dict
 
 from fedprompt_jax import files
+from fedprompt_jax.data.sni_task import Task
+from fedprompt_jax.data.sources import parts, tasks
+from fedprompt_jax.data.sources.parts import Part
 
-# How `datasets` reads a kind of file. Text stays as it is written: 'NA' is no
-# gap, and a quotation mark in a .tsv is one (GLUE's are written so).
-_READERS: dict[str, tuple[str, dict[str, Any]]] = {
-    '.parquet': ('parquet', {}),
-    '.jsonl': ('json', {}),
-    '.json': ('json', {}),
-    '.csv': ('csv', {'keep_default_na': False}),
-    '.tsv': ('csv', {'keep_default_na': False, 'sep': '\t', 'quoting': 3}),
-}
-_BATCH = 1000  # rows read at once, for speed
+_KINDS = ('.parquet', '.jsonl', '.json', '.csv', '.tsv')
 _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')
 
 
@@ -85,6 +84,48 @@ def renamed(
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table before its rows are read; they are read anew each time.
+
+    Attributes:
+      path: as config.data.path has it.
+      columns: column of the source -> those of the data; only those that the
+        data have.
+      parts: its files.
+    """
+
+    path: str
+    columns: dict[str, tuple[str, ...]]
+    parts: Sequence[Part]
+
+    def classes(self, name: str) -> tuple[str, ...] | None:
+        """The names of a column's classes (the hub's ClassLabel), if any."""
+        return self.parts[0].classes.get(self.columns[name][0])
+
+    def rows(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yields where a row is, for errors, and its cells (see cells.py).
+
+        Args:
+          *names: columns of the source; all of them by default. One made of
+            several is a list. One that the data do not have is left out.
+        """
+        chosen = {n: self.columns[n] for n in names} or self.columns
+        needed = dict.fromkeys(t for theirs in chosen.values() for t in theirs)
+        for part in self.parts:
+            there = [name for name in needed if name in part.names]
+            for number, row in enumerate(part.read(there), start=1):
+                yield (
+                    f'{part.where}: row {number}',
+                    {
+                        name: row.get(theirs[0])
+                        if len(theirs) == 1
+                        else [row.get(t) for t in theirs]
+                        for name, theirs in chosen.items()
+                    },
+                )
+
+
 def fingerprint(path: str) -> str:
     """The content of a table: a sha256 (hex), or the hub's own hash."""
     if not Path(path).exists():
@@ -94,9 +135,25 @@ def fingerprint(path: str) -> str:
         try:
             builder = datasets.load_dataset_builder(name, config)
         except Exception as error:
-            _unreadable(path, error)
+            parts.unreadable(path, path, error)
         return f'{name}:{builder.config.name}:{split}:{builder.hash}'
     return files.fingerprint(_files(path))
+
+
+def unchanged(found: Iterable[Task], path: str, content: str) -> Iterator[Task]:
+    """Yields tasks of a table, and sees that its files stayed as they were.
+
+    Args:
+      found: the tasks, read as they are asked for.
+      path: of the table. The hub's are not looked at: `datasets` has them.
+      content: its fingerprint before any was read.
+
+    Raises:
+      ValueError: the files are others now.
+    """
+    yield from found
+    if Path(path).exists():
+        tasks.check_unchanged(path, content, fingerprint(path))
 
 
 def load(
@@ -104,8 +161,8 @@ def load(
     columns: dict[str, tuple[str, ...]],
     needed: Sequence[str],
     split: str = 'train',
-) -> Any:
-    """Returns a table as a `datasets.Dataset`.
+) -> Table:
+    """Returns a table, whose files are read directly and never from a cache.
 
     Args:
       path: of a file or a folder, or a name on the hub.
@@ -114,70 +171,34 @@ def load(
       split: of a name on the hub that says none; 'all' for all of them.
 
     Raises:
-      ValueError: it cannot be read, or a column is missing.
+      ValueError: it cannot be read, has no row, or a column is missing.
     """
-    import datasets
-
-    try:
-        if Path(path).exists():
-            there = [*map(str, _files(path))]
-            reader, options = _READERS[Path(there[0]).suffix]
-            found = datasets.load_dataset(
-                reader, data_files=there, split='train', **options
-            )
-        else:
-            name, config, named = _hub_name(path)
-            found = datasets.load_dataset(name, config, split=named or split)
-    except Exception as error:  # of many kinds, none of them documented
-        _unreadable(path, error)
-    for name in needed:
-        for theirs in columns[name]:
-            if theirs not in found.column_names:
-                raise ValueError(
-                    f'config.data.path={path!r}: column {theirs!r} is missing; '
-                    f'the columns there are: {", ".join(found.column_names)}. '
-                    'If one of them is meant, say config.data.columns='
-                    f"('{name}=ITS NAME',)."
-                )
-    return found
-
-
-def rows(
-    found: Any, columns: dict[str, tuple[str, ...]]
-) -> Iterator[dict[str, Any]]:
-    """The rows of a `datasets.Dataset` with the source's columns.
-
-    One made of several is a list; one that the data do not have is left out.
-    """
-    there = {
-        name: theirs
-        for name, theirs in columns.items()
-        if set(theirs) <= set(found.column_names)
-    }
-    for batch in found.iter(_BATCH):
-        parts = {
-            name: batch[theirs[0]]
-            if len(theirs) == 1
-            else [*map(list, zip(*(batch[t] for t in theirs), strict=True))]
-            for name, theirs in there.items()
-        }
-        for values in zip(*parts.values(), strict=True):
-            yield dict(zip(parts, values, strict=True))
+    wanted = {name: columns[name] for name in needed}
+    if Path(path).exists():
+        found = [parts.of_file(path, file, wanted) for file in _files(path)]
+    else:
+        found = [parts.of_hub(path, *_hub_name(path), split)]
+    parts.check(path, found, columns, wanted)
+    there = {k: v for k, v in columns.items() if parts.have(found, v)}
+    table = Table(path, there, found)
+    if next(table.rows(needed[0]), None) is None:
+        raise ValueError(f'config.data.path={path!r} has no row of data.')
+    return table
 
 
 def _files(path: str) -> list[Path]:
     place = Path(path)
     if place.is_file():
-        found = [place] if place.suffix in _READERS else []
+        found = [place] if place.suffix in _KINDS else []
     else:
         # A .json beside a data set is as a rule about it.
-        kinds = (kind for kind in _READERS if kind != '.json')
-        found = sorted(f for kind in kinds for f in place.rglob(f'*{kind}'))
+        kinds = (kind for kind in _KINDS if kind != '.json')
+        found = [f for k in kinds for f in files.visible(place, f'**/*{k}')]
     kinds_there = sorted({f.suffix for f in found})
     if len(kinds_there) != 1:
         raise ValueError(
             f'config.data.path={path!r} must be a file, or hold files, of one '
-            f'of the kinds {", ".join(_READERS)}; found '
+            f'of the kinds {", ".join(_KINDS)}; found '
             f'{" and ".join(kinds_there) or "none"}.'
         )
     return found
@@ -193,11 +214,3 @@ def _no_path(path: str) -> NoReturn:
         f'config.data.path={path!r} is no file, no folder and no name of a '
         "data set on the hub ('NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT')."
     )
-
-
-def _unreadable(path: str, error: Exception) -> NoReturn:
-    where = '' if Path(path).exists() else ' (on the hub: no such path here)'
-    reason = ' '.join(str(error.__cause__ or error).split())[:300]
-    raise ValueError(
-        f'config.data.path={path!r}{where} could not be read: {reason}'
-    ) from error

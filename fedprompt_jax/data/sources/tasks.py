@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from ml_collections import config_dict
 
@@ -115,6 +115,25 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def check_unchanged(path: str, before: str, now: str) -> None:
+    """Raises ValueError if data have another fingerprint than before."""
+    if now != before:
+        changed(path)
+
+
+def changed(path: str) -> NoReturn:
+    """Raises ValueError for data that changed while they were being read."""
+    raise ValueError(
+        f'The data at {path!r} changed while they were being read; run again '
+        'when they are whole.'
+    )
+
+
 def metadata_fingerprint(folder: str) -> str:
     """The content of config.data.metadata; '' for none."""
     return sni.content_fingerprint(folder) if folder else ''
+
+
+def metadata_warnings(folder: str) -> tuple[str, ...]:
+    """What the files of config.data.metadata lack; none for no folder."""
+    return sni.missing_metadata(folder) if folder else ()

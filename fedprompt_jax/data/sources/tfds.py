@@ -13,6 +13,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from fedprompt_jax import files
 from fedprompt_jax.data import sni
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import natural_instructions, tasks
@@ -29,20 +30,24 @@ LOSSES = (
 def open_source(data: config_dict.ConfigDict) -> Source:
     """The prepared data under config.data.path, tfds's data_dir."""
     folder = _prepared(data.path)
-    files = sorted(f for f in folder.iterdir() if f.is_file())
-    content = [(f.name, f.stat().st_size) for f in files]
-    info = (folder / 'dataset_info.json').read_text('utf-8')
-    metadata = tasks.metadata_fingerprint(data.metadata)
+
+    def fingerprint() -> str:
+        content = files.fingerprint(files.visible(folder, '*'))
+        metadata = tasks.metadata_fingerprint(data.metadata)
+        return tasks.fingerprint(__name__, content, metadata)
+
+    before = fingerprint()
 
     def read() -> Iterator[Task]:
-        return tasks.with_metadata(_tasks(folder), data.metadata)
+        yield from tasks.with_metadata(_tasks(folder), data.metadata)
+        tasks.check_unchanged(data.path, before, fingerprint())
 
     more = () if data.metadata else (natural_instructions.NO_METADATA,)
     return Source(
         f'tfds {NAME}',
-        tasks.fingerprint(__name__, content, info, metadata),
+        before,
         read,
-        (LOSSES, *more),
+        (LOSSES, *more, *tasks.metadata_warnings(data.metadata)),
     )
 
 
@@ -52,15 +57,15 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
         _prepared(config.data.path)
     except ValueError as error:
         yield str(error)
-    yield from tasks.unread(config, 'columns', 'labels')
+    yield from tasks.unread(config, 'columns', 'labels', 'answers')
     yield from tasks.metadata_faults(config)
 
 
 def _prepared(path: str) -> Path:
     """The folder of the newest version: data_dir/natural_instructions/1.0.1."""
     infos = [
-        *Path(path).glob('dataset_info.json'),
-        *Path(path).glob(f'{NAME}/*/dataset_info.json'),
+        *files.visible(Path(path), 'dataset_info.json'),
+        *files.visible(Path(path), f'{NAME}/*/dataset_info.json'),
     ]
     if not infos:
         raise ValueError(

@@ -22,8 +22,9 @@ from fedprompt_jax.federated.meeting import Meeting, Member
 ALIKE = (
     'model', 'peft', 'prompt', 'prefix', 'lora', 'ia3', 'loss', 'simulation',
     'packing', 'evaluation', 'mesh', 'data.source', 'data.path',
-    'data.columns', 'data.metadata', 'data.labels', 'data.template',
-    'data.separator', 'data.target', 'data.max_query', 'data.max_target',
+    'data.columns', 'data.metadata', 'data.labels', 'data.answers',
+    'data.template', 'data.separator', 'data.target', 'data.max_query',
+    'data.max_target',
 )  # fmt: skip
 
 
