@@ -38,7 +38,7 @@ CAPTIONS = {
     'norms': 'Frobenius norms by round: the global prompt, the mean client '
     'gradient, and what the server changes in a round.',
 }
-# In the table of scores: a standard error, and a column's name behind its split.
+# In the table of scores: a standard error, and what follows a column's split.
 _APART = re.compile(r'± [0-9.]+|(?<=<th>local )[^<]+|(?<=<th>global )[^<]+')
 _CSS = """
 :root { color-scheme: light dark; --line: #d0d7de; --soft: #f6f8fa;
