@@ -135,16 +135,16 @@ def test_exact_match_of_signs_is_to_the_letter():
 
 @pytest.fixture
 def census(lm, tmp_path):
-    """Of a task a kind, and three instances each but the last of all."""
+    """Of three tasks with three instances each, references between bars."""
 
     def task(name, answers, *languages):
-        found = bare(name, (Instance(a, 'q', (a,)) for a in answers))
+        found = bare(name, (Instance(a, 'q', a.split('|')) for a in answers))
         object.__setattr__(found, 'output_language', languages)
         return found
 
     tasks = [
         task('unknown', ['yes', 'да', 'ok 😀']),
-        task('english', ['yes', 'café', '+'], 'English'),
+        task('english', ['yes', 'café', 'plus|+'], 'English'),
         task('french', ['oui', 'été', 'non'], 'French'),
     ]
     store = open_store(
