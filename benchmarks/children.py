@@ -132,18 +132,23 @@ def measure(
     """Seconds of a call that waits for its result: the first, and the rest.
 
     Returns:
-      'first_s' of the first call, 'median_s', 'min_s' and 'max_s' of
-      `repeats` others (of the first where that is 0: it compiles), and
-      what `peak` says at the end, as 'peak_memory_gb' (10^9 bytes).
+      'first_s' of the first call, and 'compile_s', the seconds of it in which
+      JAX compiled; 'median_s', 'min_s' and 'max_s' of `repeats` others (of
+      the first where that is 0: it compiles), and what `peak` says at the
+      end, as 'peak_memory_gb' (10^9 bytes).
     """
-    seconds = []
+    from fedprompt_jax.experiment.compilations import Compilations
+
+    compilations, compiled, seconds = Compilations(), [], []
     for _ in range(1 + repeats):
         began = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - began)
+        compiled.append(compilations.seconds)
     rest = sorted(seconds[1:] or seconds)
     return {
         'first_s': seconds[0],
+        'compile_s': compiled[0],
         'median_s': rest[len(rest) // 2],
         'min_s': rest[0],
         'max_s': rest[-1],

@@ -141,7 +141,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.server.optimizer = ADAM
     c.server.learning_rate = 0.1
 
-    # The prompt with the best ROUGE-L on validation clients goes to stage 2.
+    # The prompt with the best ROUGE-L on validation clients goes to stage 2;
+    # where all answers are chosen, the one with the best accuracy.
     c.validation = config_dict.ConfigDict()
     c.validation.every = 5  # rounds; 0: never, the last prompt goes on
     c.validation.clients = 6

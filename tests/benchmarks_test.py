@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import time
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from benchmarks import children
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from tests import tiny, tiny_data
@@ -43,6 +47,16 @@ def run(name: str, *argv: str) -> dict:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_seconds_of_compilation_are_those_of_jax():
+    """Not what the first call takes more than a later one, which may be < 0."""
+    pauses = iter([0.0, 0.05])
+    slower = children.measure(lambda: time.sleep(next(pauses)), repeats=1)
+    assert slower['first_s'] < slower['median_s'] and slower['compile_s'] == 0
+    program = jax.jit(lambda x: jnp.sin(x) * 1.5)
+    compiled = children.measure(lambda: program(1.0), repeats=1)
+    assert 0 < compiled['compile_s'] < compiled['first_s']
 
 
 def test_a_cohort_s_step(flags):

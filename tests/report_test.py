@@ -4,6 +4,7 @@ import csv
 import html.parser
 import json
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ from fedprompt_jax.experiment.report import (
     costs,
     page,
     plots,
+    points,
     records,
     summary,
 )
@@ -229,6 +231,61 @@ def test_the_starred_round_is_the_one_that_goes_on(make):
     assert (
         records.chosen_validation(make('late', chosen_round=9), lines) is None
     )
+
+
+def _of_choices():
+    """Scores whose accuracy and ROUGE-L disagree."""
+    rows = _rows('global', [10, 20], 25) + _rows('personalized', [5, 9], 3, 1)
+    return [r | {'exact_match': 100 - r['rouge_l']} for r in rows]
+
+
+def test_a_table_of_choices_begins_with_accuracy(make):
+    rows = _of_choices()
+    text = summary.text_table(rows, 'nats', 'exact_match')
+    assert max(map(len, text.splitlines())) <= 80
+    header = text.splitlines()[1].split()
+    assert header == ['prompt', 'accuracy', 'loss', 'ROUGE-L', 'clients']
+    notes = ' '.join(text.split())
+    assert 'Accuracy and ROUGE-L are x100' in notes
+    assert 'Paired gain in accuracy' in notes and 'local +8.00 [' in notes
+    markdown = summary.markdown_table(rows, 'nats', 'exact_match')
+    assert markdown.startswith('| prompt | local accuracy | local loss |')
+    assert 'local -8.00 [' in ' '.join(summary.text_table(rows).split())
+
+
+def test_figures_and_page_of_choices_show_accuracy(make):
+    folder = make(scores=_of_choices, selection='exact_match')
+    other = make('rouge', scores=_of_choices)
+    text = page.write(folder).read_text('utf-8')
+    for words in ('local accuracy while', 'and accuracy of the global prompt'):
+        assert words.removeprefix('local ') in text
+    page.write(other)
+    for name in ('tradeoff', 'clients', 'training'):
+        ours, theirs = (f / 'figures' / f'{name}.png' for f in (folder, other))
+        assert ours.read_bytes() != theirs.read_bytes(), name
+    assert points.axes('exact_match')['xlabel'].startswith('local accuracy')
+    found = points.points(_of_choices(), 'global', 'exact_match')
+    assert sorted(found.values()) == [(80, 75), (90, 75)]
+
+
+def test_the_starred_round_of_choices_has_the_best_accuracy(make):
+    scores = [(1, 9.0, 40.0), (2, 8.0, 60.0), (3, 7.0, 60.0)]
+    lines = [
+        {'stage': 'validation', 'round': r, 'rouge_l': x, 'exact_match': a}
+        for r, x, a in scores
+    ]
+    folder = make(selection='exact_match')
+    assert records.chosen_validation(folder, lines)['round'] == 2
+    assert records.chosen_validation(make('text'), lines)['round'] == 1
+
+
+def test_the_table_of_scores_can_break_its_lines(make):
+    """Else it is wider than a page of 1,100 pixels."""
+    text = page.write(make()).read_text('utf-8')
+    assert '<th>local <span>exact match</span></th>' in text
+    assert '<td>26.00 <span>± 12.00</span></td>' in text
+    (table,) = re.findall(r'<table class="scores">.*?</table>', text, re.S)
+    assert '<table' not in table[1:]
 
 
 def test_the_same_data_gives_the_same_pictures(make):

@@ -8,6 +8,11 @@ import pytest
 
 from fedprompt_jax.evaluation.scoring import Scores
 from fedprompt_jax.experiment import train
+from fedprompt_jax.experiment.scores import (
+    leading_metric,
+    scored_instances,
+    selection,
+)
 from fedprompt_jax.federated.server import ServerState
 
 
@@ -36,6 +41,16 @@ class Validation:
         return Scores([''] * n, *same, np.ones(n, int), np.ones(n, int))
 
 
+def first_stage() -> train.Stage:
+    return train.Stage(
+        ServerState({'prompt': jnp.zeros((1, 2))}, (), jnp.int32(0)),
+        {'prompt': jnp.zeros((1, 2))},
+        jnp.float32(-1),
+        jnp.float32(jnp.inf),
+        jnp.int32(0),
+    )
+
+
 @pytest.mark.parametrize(
     ('scores', 'chosen'),
     [
@@ -50,13 +65,7 @@ class Validation:
 def test_the_best_trained_prompt_is_chosen(scores, chosen):
     experiment = Validation(scores)
     run = types.SimpleNamespace(log=lambda **line: None)
-    stage = train.Stage(
-        ServerState({'prompt': jnp.zeros((1, 2))}, (), jnp.int32(0)),
-        {'prompt': jnp.zeros((1, 2))},
-        jnp.float32(-1),
-        jnp.float32(jnp.inf),
-        jnp.int32(0),
-    )
+    stage = first_stage()
     for number in range(len(scores)):
         params = {'prompt': jnp.full((1, 2), float(number))}
         server = ServerState(params, (), jnp.int32(number))
@@ -64,3 +73,56 @@ def test_the_best_trained_prompt_is_chosen(scores, chosen):
     params, rounds = train.chosen(stage)
     assert rounds == chosen
     assert (params['prompt'] == chosen).all()
+
+
+class Choices(Validation):
+    """The same, of answers that are chosen: (ROUGE-L, accuracy, loss)."""
+
+    def score(self, bank, requests, progress):
+        rouge_l, accuracy, loss = next(self.scores)
+        n = len(requests)
+        same = [np.full(n, x) for x in (rouge_l, accuracy, loss)]
+        losses = [np.zeros(2)] * n
+        ones = np.ones(n, int)
+        return Scores([''] * n, *same, ones, ones, losses)
+
+
+@pytest.mark.parametrize(
+    ('scores', 'chosen'),
+    [
+        # Initial prompt, then two rounds.
+        ([(1, 1, 0), (0.9, 0.2, 1), (0.1, 0.3, 1)], 2),  # ROUGE-L disagrees
+        ([(1, 1, 0), (0.1, 0.3, 2), (0.9, 0.3, 1)], 2),  # the lower loss
+        ([(1, 1, 0), (0.1, 0.3, 1), (0.9, 0.3, 2)], 1),
+        ([(1, 1, 0), (0.1, 0.3, 1), (0.9, 0.3, 1)], 1),  # the earlier
+    ],
+)
+def test_where_answers_are_chosen_accuracy_decides(scores, chosen):
+    lines = []
+    run = types.SimpleNamespace(log=lambda **line: lines.append(line))
+    experiment, stage = Choices(scores), first_stage()
+    for number in range(len(scores)):
+        params = {'prompt': jnp.full((1, 2), float(number))}
+        server = ServerState(params, (), jnp.int32(number))
+        stage = train.validate(experiment, run, stage.replace(server=server))
+    assert train.chosen(stage)[1] == chosen
+    assert {'rouge_l', 'exact_match', 'exact_match_se'} <= set(lines[0])
+
+
+def test_the_leading_metric_is_accuracy_where_all_answers_are_chosen():
+    assert leading_metric([2, 4]) == 'exact_match'
+    assert leading_metric([2, 0]) == leading_metric([]) == 'rouge_l'
+
+
+def test_only_scored_instances_are_counted():
+    def held_out(*local):
+        return types.SimpleNamespace(local=[np.array(x, int) for x in local])
+
+    data = types.SimpleNamespace(
+        validation=held_out([3, 1], [2]),
+        held_out=held_out([5, 3], []),
+        store=types.SimpleNamespace(num_choices=np.array([0, 2, 2, 2, 0, 0])),
+    )
+    assert scored_instances(data, True) == [1, 2, 3, 5]
+    assert scored_instances(data, False) == [3, 5]
+    assert selection(data) == 'exact_match'

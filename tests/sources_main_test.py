@@ -47,6 +47,7 @@ def finish(project, name, config, *more):
     """Runs main.py to its end and returns the run folder."""
     done = project.run(name, *project.flags(config, *SHORT, *more))
     assert done.returncode == 0, done.stderr
+    (project.folder / f'{name}.stdout').write_text(done.stdout)
     return project.folder / name
 
 
@@ -107,6 +108,33 @@ def test_answers_that_are_chosen(source, project):
         assert rates.index(min(rates)) == p['choices'].index(p['prediction'])
     losses = [m['loss'] for m in metrics(run) if m['stage'] == 'train']
     assert losses[-1] < losses[0]
+    info = json.loads((run / 'run.json').read_text())
+    assert info['selection'] == 'exact_match'
+    validated = [m for m in metrics(run) if m['stage'] == 'validation'][1:]
+    best = max(validated, key=lambda m: (m['exact_match'], -m['loss']))
+    assert info['chosen_round'] == best['round']
+    table = run.with_name(f'{run.name}.stdout').read_text()
+    assert 'Paired gain in accuracy' in table
+
+
+def test_answers_in_other_scripts(project):
+    """Label words that ROUGE's tokenizer does not see at all."""
+    config = tiny_sources.classification(project.folder / 'scripts')
+    config.data.labels = ('差', '好')
+    run = finish(
+        project,
+        'scripts run',
+        config,
+        '--config.data.partition=low',
+        '--config.data.client_size=8',
+    )
+    for p in predictions(run):
+        assert p['rouge_l'] == (p['prediction'] == p['references'][0])
+    info = json.loads((run / 'run.json').read_text())
+    counts = info['scores']['rouge_l_units']
+    (warning,) = [w for w in info['warnings'] if 'over characters' in w]
+    assert set(counts) == {'characters'}
+    assert f'{counts["characters"]} of {counts["characters"]}' in warning
 
 
 def test_faults_of_a_source_come_with_all_others(project):

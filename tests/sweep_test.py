@@ -279,6 +279,24 @@ def test_seeds_share_a_line():
     assert 'rounds=2' in text and '2.50 ± 6.35' in text
 
 
+def test_runs_whose_answers_are_chosen_show_accuracy():
+    config = fedavg_adam.get_config()
+    some = [points.Point(f'{i}', {'rounds': i}, config) for i in (1, 2, 3)]
+    scored = [
+        {'point': p.name, 'status': 'complete', 'selection': 'exact_match'}
+        | {'validation.exact_match': 50.0, 'validation.rouge_l': 7.0}
+        for p in some[:2]
+    ]
+    ended = [*scored, {'point': '3', 'status': 'diverged: no'}]
+    text = table.text_table(some, ended)
+    assert 'valid. accuracy' in text and 'ROUGE-L' not in text
+    assert 'Accuracy x 100' in text and '50.00' in text
+    mixed = table.text_table(
+        some[:2], [scored[0], scored[1] | {'selection': 'rouge_l'}]
+    )
+    assert 'valid. ROUGE-L' in mixed and '7.00' in mixed
+
+
 def test_commands_are_the_runs(tmp_path):
     config = fedavg_adam.get_config()
     overrides = {'client.learning_rate': 0.1, 'lora.targets': 'a|b'}

@@ -12,7 +12,7 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import choices as choices_lib
-from fedprompt_jax.evaluation import text_scores
+from fedprompt_jax.evaluation import units
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.client import finite_owners, select
 from fedprompt_jax.federated.mesh import to_host
@@ -122,9 +122,11 @@ class Evaluator(NamedTuple):
         written = self._write(bank, [requests[i] for i in free], progress)
         for i, (text, length) in zip(free, written, strict=True):
             texts[i], lengths[i] = text, length
-        truths = [self.store.record(r.instance)['outputs'] for r in requests]
-        pairs = list(zip(texts, truths, strict=True))
-        splits = [self._split(r.instance) for r in requests]
+        records = [self.store.record(r.instance) for r in requests]
+        pairs = [
+            (text, record['outputs'])
+            for text, record in zip(texts, records, strict=True)
+        ]
         alive = finite[[r.owner for r in requests]]
 
         def kept(values):
@@ -134,8 +136,10 @@ class Evaluator(NamedTuple):
             texts,
             kept(
                 [
-                    text_scores.rouge_l(*p, split)
-                    for p, split in zip(pairs, splits, strict=True)
+                    self._rouge_l(r.instance, record, text)
+                    for r, record, text in zip(
+                        requests, records, texts, strict=True
+                    )
                 ]
             ),
             kept(
@@ -143,7 +147,7 @@ class Evaluator(NamedTuple):
                     # Of choices, to the letter: 'C#.' is not 'C'.
                     float(text == truth[0])
                     if i in chosen
-                    else text_scores.exact_match(text, truth)
+                    else units.exact_match(text, truth)
                     for i, (text, truth) in enumerate(pairs)
                 ]
             ),
@@ -194,10 +198,10 @@ class Evaluator(NamedTuple):
         for text, output in zip(texts, outputs, strict=True):
             yield text.strip(), len(output)
 
-    def _split(self, instance: int) -> Callable[[str], list[str]] | None:
-        """How ROUGE-L cuts this instance's texts; None for English ones."""
+    def _rouge_l(self, instance: int, record: dict, text: str) -> float:
         task = self.store.tasks[self.store.task_of[instance]]
-        return None if is_english(task) else self.tokenizer.pieces
+        compared = units.units(task, record, self.tokenizer)
+        return units.rouge_l(text, record['outputs'], compared, self.tokenizer)
 
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''
@@ -265,8 +269,3 @@ def mean_loss(scores: Scores, chosen: np.ndarray, loss: str) -> float:
     if loss == 'example':
         return float(np.mean(total / tokens))
     return float(np.sum(total) / np.sum(tokens))
-
-
-def is_english(task: dict) -> bool:
-    """Whether a task of the store answers in English alone."""
-    return set(task['output_language']) <= {'English'}

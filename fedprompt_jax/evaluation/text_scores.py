@@ -7,6 +7,7 @@ Both are the maximum over the references, between 0 and 1 here; tables show
 from collections.abc import Callable, Sequence
 import functools
 import string
+import unicodedata
 
 SETTINGS = {
     'rouge_l': 'rouge_score rougeL F1, stemmer, max over references',
@@ -32,6 +33,13 @@ def _scorer(split: Callable[[str], list[str]] | None):
     return rouge_scorer.RougeScorer(['rougeL'], tokenizer=_Tokenizer(split))
 
 
+@functools.cache
+def _tokenizer():
+    from rouge_score import tokenizers
+
+    return tokenizers.DefaultTokenizer(use_stemmer=True)
+
+
 def rouge_l(
     prediction: str,
     references: Sequence[str],
@@ -49,6 +57,21 @@ def rouge_l(
     scorer = _scorer(split)
     scores = (scorer.score(r, prediction)['rougeL'] for r in references)
     return max(s.fmeasure for s in scores)
+
+
+def words(text: str) -> list[str]:
+    """The words that ROUGE compares: of a-z and 0-9, lower-cased, stemmed."""
+    return _tokenizer().tokenize(text)
+
+
+def characters(text: str) -> list[str]:
+    """The characters of the lower-cased text, without white space.
+
+    An accent that follows its letter as a character of its own is joined to
+    it, so that both ways of writing 'é' are equal.
+    """
+    joined = unicodedata.normalize('NFC', text.lower())
+    return [c for c in joined if not c.isspace()]
 
 
 def normalise(text: str) -> str:

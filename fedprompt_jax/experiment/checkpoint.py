@@ -8,7 +8,6 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-METRIC = 'rouge_l'
 # Two saves at a time, from threads, mix up Orbax's temporary folders.
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -26,20 +25,24 @@ class Checkpoints:
     """The checkpoints of one stage, by step."""
 
     @_alone
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(
+        self, folder: Path, keep: int, metric: str = 'rouge_l'
+    ) -> None:
         """Opens `folder`; what a killed save left behind is removed.
 
         Args:
           folder: made if it is not there.
           keep: how many latest checkpoints stay, besides the best.
+          metric: what the scores are that the best one is chosen by.
         """
+        self._metric = metric
         policies = ocp.training.preservation_policies
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
             preservation_policy=policies.AnyPreservationPolicy(
                 [
                     policies.LatestN(keep),
-                    policies.BestN(get_metric_fn=lambda m: m[METRIC], n=1),
+                    policies.BestN(get_metric_fn=lambda m: m[metric], n=1),
                 ]
             ),
             cleanup_tmp_directories=True,
@@ -57,7 +60,7 @@ class Checkpoints:
           notes: anything JSON has.
           score: what the best checkpoint is chosen by; None ranks last.
         """
-        metrics = {METRIC: -1.0 if score is None else score}
+        metrics = {self._metric: -1.0 if score is None else score}
         self._checkpointer.save(
             step, tree, metrics=metrics, custom_metadata=notes
         )

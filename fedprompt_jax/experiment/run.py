@@ -14,7 +14,6 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax.data.listing import listing
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
 from fedprompt_jax.experiment.kept import Kept
@@ -103,7 +102,7 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import build, personalize, train
+    from fedprompt_jax.experiment import build, personalize, scores, train
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
@@ -141,7 +140,9 @@ def execute(
     _tell_start(run, experiment, identity, member)
     stages = {
         name: Checkpoints(
-            workdir / 'checkpoints' / name, config.checkpoint.keep
+            workdir / 'checkpoints' / name,
+            config.checkpoint.keep,
+            scores.selection(data),
         )
         for name in ('train', 'personalize')
     }
@@ -183,10 +184,15 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
     """Logs, and keeps in run.json, what the run is and where it runs."""
     import jax
 
-    from fedprompt_jax.evaluation.text_scores import SETTINGS
+    from fedprompt_jax.evaluation import units
+    from fedprompt_jax.experiment import scores
     from fedprompt_jax.models import sizes
 
     data = experiment.data
+    scored = scores.scored_instances(
+        data, bool(experiment.config.validation.every)
+    )
+    census = units.census(data.store, scored, experiment.lm.tokenizer)
     _LOG.info('Packing: %s.', experiment.packing)
     parameters = {
         'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
@@ -203,14 +209,15 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
         devices=[str(d) for d in jax.devices()],
         processes=jax.process_count(),
         fingerprints=identity,
-        scores=SETTINGS,
+        scores=units.settings(census),
+        selection=scores.selection(data),
         data=data.description,
         packing=experiment.packing,
         parameters=parameters,
         starts=[*run.info.get('starts', []), _now()],
         **named,
     )
-    for warning in [*data.warnings, *_languages(data), *_shared(member)]:
+    for warning in [*data.warnings, *units.warnings(census), *_shared(member)]:
         _LOG.warning(warning)
         run.warn(warning)
 
@@ -238,25 +245,6 @@ def _used(compilations, member: Member | None) -> dict[str, Any]:
     }
 
 
-def _languages(data) -> list[str]:
-    """Says where ROUGE-L is not that of the paper's scorer."""
-    from fedprompt_jax.evaluation.scoring import is_english
-
-    store = data.store
-    used = [*data.validation.local, *data.held_out.local]
-    tasks = {int(store.task_of[i]) for own in used for i in own}
-    chosen = [store.tasks[t] for t in sorted(tasks)]
-    other = [t['name'] for t in chosen if not is_english(t)]
-    if not other:
-        return []
-    return [
-        f'{len(other)} scored tasks do not answer in English '
-        f"({listing(other, 3)}): their ROUGE-L is over the model's "
-        "own tokens, where Super-NaturalInstructions uses GPT-2's, and is "
-        'comparable only between runs of one model.'
-    ]
-
-
 def _tell_progress(stages) -> None:
     """Says where a run that was stopped goes on."""
     units = {'train': 'round', 'personalize': 'epoch of personalization'}
@@ -278,7 +266,8 @@ def _print_table(path: Path) -> None:
     from fedprompt_jax.experiment.report import records, summary
 
     rows = records.read_tradeoff(path)
-    print(summary.text_table(rows, records.loss_unit(path)))
+    unit, metric = records.loss_unit(path), records.selection(path)
+    print(summary.text_table(rows, unit, metric))
 
 
 def _print_paths(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Local and global scores of prompts, as rows of tradeoff.csv."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fedprompt_jax.evaluation.scoring import (
     Scores,
     mean_loss,
 )
-from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.data import FederatedData, HeldOut
 
 
 def score_prompts(
@@ -81,6 +82,37 @@ def _whose_prompt(held_out: HeldOut, owner: int | None) -> dict[str, Any]:
         client, name = int(held_out.clients[owner]), held_out.names[owner]
     named = {'client_name': name} if any(held_out.names) else {}
     return {'client': client, **named}
+
+
+def leading_metric(num_choices: Sequence[int] | np.ndarray) -> str:
+    """The score that prompts are chosen by and that tables begin with.
+
+    Args:
+      num_choices: of each validation instance; 0 where its answer is text.
+
+    Returns:
+      'exact_match', which is accuracy, where all answers are chosen, else
+      'rouge_l'.
+    """
+    chosen = np.asarray(num_choices) > 0
+    return 'exact_match' if chosen.size and chosen.all() else 'rouge_l'
+
+
+def selection(data: FederatedData) -> str:
+    """The leading metric of a run: that of its validation instances."""
+    instances = np.concatenate(data.validation.local)
+    return leading_metric(data.store.num_choices[instances])
+
+
+def scored_instances(data: FederatedData, validated: bool) -> list[int]:
+    """Instances of the store that a run scores, each of them once.
+
+    Args:
+      data: of the run.
+      validated: whether there is validation.
+    """
+    used = [*(data.validation.local if validated else ()), *data.held_out.local]
+    return sorted({int(i) for instances in used for i in instances})
 
 
 def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
-from fedprompt_jax.experiment.scores import summary
+from fedprompt_jax.experiment.scores import leading_metric, summary
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.server import replicate
 
@@ -30,8 +30,9 @@ class Stage:
 
     Attributes:
       server: the algorithm's ServerState.
-      best: params with the best validation ROUGE-L so far.
-      best_score: f32 scalar, that score; -1 before the first.
+      best: params with the best validation score so far.
+      best_score: f32 scalar, that score; -1 before the first. It is the
+        leading_metric.
       best_loss: f32 scalar, its validation loss, which decides among equals.
       best_round: int32 scalar, rounds done when it was reached.
     """
@@ -156,17 +157,19 @@ def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
         k: float(np.mean([row[k] for row in rows]))
         for k in ('rouge_l', 'exact_match', 'loss')
     }
-    spread = np.std([row['rouge_l'] for row in rows], ddof=len(rows) > 1)
+    metric = leading_metric([len(c) for c in scores.choice_losses])
+    spread = np.std([row[metric] for row in rows], ddof=len(rows) > 1)
+    error = spread / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
     run.log(
         stage='validation',
         round=int(stage.server.round),
         **means,
-        rouge_l_se=spread / np.sqrt(len(rows)) if len(rows) > 1 else np.nan,
+        **{f'{metric}_se': error},
         clients=len(rows),
         seconds=time.perf_counter() - began,
     )
     # Compared in f32, as they are kept; of equals the earliest stays.
-    score, loss = np.float32(means['rouge_l']), np.float32(means['loss'])
+    score, loss = np.float32(means[metric]), np.float32(means['loss'])
     best = (float(stage.best_score), -float(stage.best_loss))
     if int(stage.server.round) and (float(score), -float(loss)) > best:
         stage = stage.replace(

@@ -23,8 +23,9 @@ from fedprompt_jax.data.tokenizing import Source
 COLUMNS = ('task_name', 'id', 'definition', 'inputs', 'targets')
 NO_METADATA = (
     'The data have no categories, domains or languages: each task is a type '
-    'of its own, and ROUGE-L takes every output for English. A folder of '
-    "SNI's task files as config.data.metadata gives them."
+    'of its own, and ROUGE-L compares words of a-z and 0-9 where an answer has '
+    "no other letters or signs, else characters. A folder of SNI's task files "
+    'as config.data.metadata gives them.'
 )
 
 

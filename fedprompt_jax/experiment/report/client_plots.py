@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import canvas
+from fedprompt_jax.experiment.report import canvas, records
 from fedprompt_jax.experiment.report import points as points_lib
 from fedprompt_jax.experiment.report.points import Points
 
@@ -20,7 +20,8 @@ def clients(folder: str | Path) -> Path | None:
     The arrow goes from the global prompt's scores to those of the client's
     own prompt after the last epoch.
     """
-    epochs = points_lib.by_epoch(points_lib.read(folder))
+    metric = records.selection(folder)
+    epochs = points_lib.by_epoch(points_lib.read(folder), metric)
     last = max(epochs, default=0)
     if 0 not in epochs or last == 0:
         return None
@@ -32,7 +33,7 @@ def clients(folder: str | Path) -> Path | None:
         left.set_title(f'Before and after, {points_lib.count(epochs)}')
         right.set_title('Percentiles over clients, by epoch')
         for ax in (left, right):
-            ax.set(**points_lib.AXES)
+            ax.set(**points_lib.axes(metric))
             ax.margins(0.08)
 
     return canvas.draw(folder, 'clients', (11, 5), paint)

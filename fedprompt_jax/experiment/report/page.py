@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+import re
 from typing import Any
 
 from fedprompt_jax.experiment.report import (
@@ -26,19 +27,21 @@ from fedprompt_jax.experiment.report.records import Row
 from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
 
 CAPTIONS = {
-    'tradeoff': 'Global against local ROUGE-L while each client trains the '
+    'tradeoff': 'Global against local {score} while each client trains the '
     'global prompt on its own examples. Left: the anchors, and every client. '
     'Right: means over clients with standard errors, epochs numbered; α '
     'weighs the personalized prompt against the global one.',
     'clients': 'Left: each client under the global prompt and under its own '
     'after the last epoch. Right: percentiles of local and of global scores '
     'over clients, by epoch.',
-    'training': 'Training loss by round, and ROUGE-L of the global prompt on '
+    'training': 'Training loss by round, and {score} of the global prompt on '
     'validation clients; the starred prompt is the one to personalize.',
     'norms': 'Frobenius norms by round: the global prompt, the mean client '
     'gradient, and what the server changes in a round.',
 }
 CLIENTS = 20  # most names of clients that are shown
+# In the table of scores: a standard error, and what follows a column's split.
+_APART = re.compile(r'± [0-9.]+|(?<=<th>local )[^<]+|(?<=<th>global )[^<]+')
 _CSS = """
 :root { color-scheme: light dark; --line: #d0d7de; --soft: #f6f8fa;
   --warn: #fff4d6; }
@@ -54,6 +57,9 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem;
   text-align: right; white-space: nowrap; vertical-align: top; }
 th:first-child, td:first-child, .words td { text-align: left; }
 .words td { white-space: pre-wrap; overflow-wrap: anywhere; }
+.scores th, .scores td { padding: .3rem .4rem; white-space: normal; }
+.scores td:first-child, .scores span { white-space: nowrap; }
+.scores th span { display: block; }
 pre, .warning { background: var(--soft); padding: .6rem; border-radius: 6px;
   overflow-x: auto; }
 .warning { background: var(--warn); }
@@ -111,8 +117,10 @@ def _page(folder: Path, figures: list[Path]) -> Iterator[str]:
     yield f'<p>{_text(_when(run))}</p>'
     for warning in [*(run.get('warnings') or []), *costs.dropped(lines)]:
         yield f'<p class="warning">{_text(warning)}</p>'
-    yield from _scores(folder)
-    yield from map(_figure, figures)
+    metric = records.selection(folder)
+    yield from _scores(folder, metric)
+    score = summary.score_names(metric)[metric]
+    yield from (_figure(path, score) for path in figures)
     yield from _costs(config, run, lines)
     yield from _logs(lines)
     yield from _facts(config, run)
@@ -126,20 +134,22 @@ def _when(run: dict[str, Any]) -> str:
     return f'{started}, not finished.'
 
 
-def _scores(folder: Path) -> Iterator[str]:
+def _scores(folder: Path, metric: str) -> Iterator[str]:
     if not (folder / TRADEOFF).is_file():
         return
     rows = summary.read_tradeoff(folder)
-    yield '<h2>Scores</h2>' + _table(summary.cells(rows))
-    for note in summary.footnotes(rows, records.loss_unit(folder)):
+    yield '<h2>Scores</h2>' + _table(summary.cells(rows, metric), 'scores')
+    unit = records.loss_unit(folder)
+    for note in summary.footnotes(rows, unit, metric):
         yield f'<p class="note">{_text(note)}</p>'
 
 
-def _figure(path: Path) -> str:
+def _figure(path: Path, score: str) -> str:
+    caption = CAPTIONS[path.stem].format(score=score)
     data = base64.b64encode(path.read_bytes()).decode('ascii')
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{path.stem}">'
-        f'<figcaption>{_text(CAPTIONS[path.stem])}</figcaption></figure>'
+        f'<figcaption>{_text(caption)}</figcaption></figure>'
     )
 
 
@@ -236,11 +246,16 @@ def _number(x: Any) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], kind: str = 'numbers') -> str:
-    """A header and rows; a wide table scrolls by itself."""
+    """A header and rows; a wide table scrolls by itself.
+
+    The table of scores breaks its lines instead, before '±'.
+    """
     header, *body = ([_text(cell) for cell in row] for row in rows)
     lines = [f'<tr><th>{"</th><th>".join(header)}</th></tr>']
     lines += [f'<tr><td>{"</td><td>".join(row)}</td></tr>' for row in body]
     inner = '\n'.join(lines)
+    if kind == 'scores':
+        inner = _APART.sub(r'<span>\g<0></span>', inner)
     return f'<div class="scroll"><table class="{kind}">{inner}</table></div>'
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fedprompt_jax.experiment.report import canvas, records
 from fedprompt_jax.experiment.report.client_plots import clients
 from fedprompt_jax.experiment.report.records import Row
+from fedprompt_jax.experiment.report.summary import score_names
 from fedprompt_jax.experiment.report.tradeoff_plots import tradeoff
 
 _NORMS = {  # key in metrics.jsonl -> label, colour, dashes
@@ -32,7 +33,7 @@ def all_figures(folder: str | Path) -> list[Path]:
 
 
 def training(folder: str | Path) -> Path | None:
-    """figures/training.png: training loss and validation ROUGE-L by round."""
+    """figures/training.png: training loss and validation score by round."""
     lines = records.read_metrics(folder)
     train = [x for x in lines if x.get('stage') == 'train']
     scores = [x for x in lines if x.get('stage') == 'validation']
@@ -40,12 +41,13 @@ def training(folder: str | Path) -> Path | None:
         return None
     unit = records.loss_unit(folder)
     best = records.chosen_validation(folder, lines)
+    metric = records.selection(folder)
 
     def paint(figure):
         axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
         _paint_losses(axes[0], train, unit)
         if scores:
-            _paint_validation(axes[1], scores, best)
+            _paint_validation(axes[1], scores, best, metric)
 
     return canvas.draw(folder, 'training', (10 if scores else 5.4, 4), paint)
 
@@ -87,22 +89,22 @@ def _paint_losses(ax, train: list[Row], unit: str) -> None:
     _rounds(ax)
 
 
-def _paint_validation(ax, scores: list[Row], best: Row | None) -> None:
-    x, y = _series(scores, 'rouge_l')
-    _, se = _series(scores, 'rouge_l_se')
+def _paint_validation(
+    ax, scores: list[Row], best: Row | None, metric: str
+) -> None:
+    x, y = _series(scores, metric)
+    _, se = _series(scores, f'{metric}_se')
     ax.plot(x, y, color=canvas.BLUE, label='mean over clients', **_dots(x))
     if np.isfinite(se).any():
         band = {'color': canvas.BLUE, 'alpha': 0.15, 'lw': 0}
         ax.fill_between(x, y - se, y + se, label='± standard error', **band)
     if best:
-        label = f'goes to stage 2: {best["rouge_l"]:.2f}, round {best["round"]}'
+        label = f'goes to stage 2: {best[metric]:.2f}, round {best["round"]}'
         star = {'marker': '*', 's': 170, 'color': canvas.VERMILLION}
-        ax.scatter(
-            best['round'], best['rouge_l'], zorder=3, label=label, **star
-        )
+        ax.scatter(best['round'], best[metric], zorder=3, label=label, **star)
     ax.legend()
     ax.set_title('Validation of the global prompt')
-    ax.set_ylabel('ROUGE-L (x100)')
+    ax.set_ylabel(f'{score_names(metric)[metric]} (x100)')
     _rounds(ax)
 
 

@@ -1,4 +1,4 @@
-"""Clients as points: their local against their global ROUGE-L."""
+"""Clients as points: their local against their global score."""
 
 from collections.abc import Sequence
 import math
@@ -9,16 +9,13 @@ import numpy as np
 
 from fedprompt_jax.experiment.report import records
 from fedprompt_jax.experiment.report.records import Row
-from fedprompt_jax.experiment.report.summary import last_epoch, mean_of
+from fedprompt_jax.experiment.report.summary import (
+    last_epoch,
+    mean_of,
+    score_names,
+)
 
-Points = dict[Any, tuple[float, float]]  # client -> (local, global) ROUGE-L
-
-# Local scores lie on the horizontal axis, as in Profit: more weight on the
-# personalized prompt moves a point to the right.
-AXES = {
-    'xlabel': "local ROUGE-L (x100): each client's own examples",
-    'ylabel': 'global ROUGE-L (x100): one set for all clients',
-}
+Points = dict[Any, tuple[float, float]]  # client -> (local, global) score
 
 
 class Spot(NamedTuple):
@@ -30,18 +27,34 @@ class Spot(NamedTuple):
     y_se: float
 
 
+def axes(metric: str) -> dict[str, str]:
+    """Labels of the axes of a plot of `metric`.
+
+    Local scores lie on the horizontal axis, as in Profit: more weight on the
+    personalized prompt moves a point to the right.
+    """
+    name = score_names(metric)[metric]
+    return {
+        'xlabel': f"local {name} (x100): each client's own examples",
+        'ylabel': f'global {name} (x100): one set for all clients',
+    }
+
+
 def read(folder: str | Path) -> list[Row]:
     """The rows of RUN/tradeoff.csv; [] where a run has none yet."""
     exists = (Path(folder) / records.TRADEOFF).is_file()
     return records.read_tradeoff(folder) if exists else []
 
 
-def points(rows: Sequence[Row], prompt: str, **fixed: Any) -> Points:
+def points(
+    rows: Sequence[Row], prompt: str, metric: str, **fixed: Any
+) -> Points:
     """Both scores of each client that has both; a dropped one is left out.
 
     Args:
       rows: of tradeoff.csv.
       prompt: the scored prompt.
+      metric: which score.
       **fixed: values that other columns must have.
     """
     fixed['prompt'] = prompt
@@ -49,7 +62,7 @@ def points(rows: Sequence[Row], prompt: str, **fixed: Any) -> Points:
     for r in rows:
         if all(r[k] == v for k, v in fixed.items()):
             client = (r['run'], r['seed'], r['client'])
-            scores.setdefault(client, {})[r['split']] = r['rouge_l']
+            scores.setdefault(client, {})[r['split']] = r[metric]
     pairs = {
         c: (s.get('local', math.nan), s.get('global', math.nan))
         for c, s in scores.items()
@@ -57,20 +70,22 @@ def points(rows: Sequence[Row], prompt: str, **fixed: Any) -> Points:
     return {c: xy for c, xy in pairs.items() if np.isfinite(xy).all()}
 
 
-def by_epoch(rows: Sequence[Row]) -> dict[int, Points]:
+def by_epoch(rows: Sequence[Row], metric: str) -> dict[int, Points]:
     """Points after each scored epoch; epoch 0 is the global prompt."""
     scored = {r['epoch'] for r in rows if r['prompt'] == 'personalized'}
-    found = {0: points(rows, 'global')}
+    found = {0: points(rows, 'global', metric)}
     for epoch in sorted(scored - {0}):
-        found[epoch] = points(rows, 'personalized', epoch=epoch)
+        found[epoch] = points(rows, 'personalized', metric, epoch=epoch)
     return {e: p for e, p in found.items() if p}
 
 
-def by_alpha(rows: Sequence[Row]) -> dict[float, Points]:
+def by_alpha(rows: Sequence[Row], metric: str) -> dict[float, Points]:
     """Points of the averaged prompts, by weight of the personalized one."""
     last = last_epoch(rows)
     alphas = sorted({r['alpha'] for r in rows if r['prompt'] == 'averaged'})
-    found = {a: points(rows, 'averaged', alpha=a, epoch=last) for a in alphas}
+    found = {
+        a: points(rows, 'averaged', metric, alpha=a, epoch=last) for a in alphas
+    }
     return {a: p for a, p in found.items() if p}
 
 

@@ -94,18 +94,24 @@ def loss_unit(folder: str | Path) -> str:
     return _LOSS_UNITS.get(loss, 'nats')
 
 
+def selection(folder: str | Path) -> str:
+    """The score that chose the prompt: 'exact_match' of choices, 'rouge_l'."""
+    return read_json(folder, 'run.json').get('selection', 'rouge_l')
+
+
 def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
     """The validation of the prompt that goes on to stage 2.
 
-    What run.json says; before it says so, the highest ROUGE-L of a trained
-    prompt, of equals the lower loss, then the earlier. None where that prompt
-    was never validated.
+    What run.json says; before it says so, the highest score (see `selection`)
+    of a trained prompt, of equals the lower loss, then the earlier. None where
+    that prompt was never validated.
     """
+    metric = selection(folder)
     scored = [
         x
         for x in lines
         if x.get('stage') == 'validation'
-        and math.isfinite(x.get('rouge_l', math.nan))
+        and math.isfinite(x.get(metric, math.nan))
     ]
     chosen = read_json(folder, 'run.json').get('chosen_round')
     if chosen is not None:
@@ -114,7 +120,7 @@ def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
         scored = [x for x in scored if x['round']]
 
     def rank(x: Row) -> tuple[float, float]:
-        return x['rouge_l'], -x.get('loss', math.inf)
+        return x[metric], -x.get('loss', math.inf)
 
     return max(scored, key=rank, default=None)
 

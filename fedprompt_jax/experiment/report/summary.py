@@ -15,8 +15,15 @@ from fedprompt_jax.experiment.report.records import (
 )
 
 SCORES = {'rouge_l': 'ROUGE-L', 'exact_match': 'exact match', 'loss': 'loss'}
+# Of a run whose answers are chosen: exact match is its accuracy.
+CHOICE_SCORES = {
+    'exact_match': 'accuracy',
+    'loss': 'loss',
+    'rouge_l': 'ROUGE-L',
+}
 SHARED = ('bare', 'initial', 'global')  # one prompt for all clients
 _DIGITS = {'rouge_l': 2, 'exact_match': 2, 'loss': 3}
+_WIDTHS = {'rouge_l': 16, 'exact_match': 16, 'loss': 17}  # in a terminal
 _BLOCKS = {
     'local': "local: each client's own held-out examples",
     'global': 'global: one set drawn evenly from all evaluated clients',
@@ -48,6 +55,11 @@ class Gain(NamedTuple):
     low: float
     high: float
     clients: int
+
+
+def score_names(metric: str) -> dict[str, str]:
+    """The scores in the order of a table, `metric` first, with their names."""
+    return CHOICE_SCORES if metric == 'exact_match' else SCORES
 
 
 def last_epoch(rows: Iterable[Row]) -> int:
@@ -89,16 +101,19 @@ def table(rows: Sequence[Row]) -> list[Row]:
     return [_table_row(*key, groups[key]) for key in keys]
 
 
-def paired_gain(rows: Sequence[Row], split: str) -> Gain:
-    """Personalized (last epoch) minus global ROUGE-L, a mean over clients.
+def paired_gain(
+    rows: Sequence[Row], split: str, metric: str = 'rouge_l'
+) -> Gain:
+    """Personalized (last epoch) minus global prompt, a mean over clients.
 
     The interval is the percentile bootstrap over clients, of a fixed seed;
     NaN for fewer than two clients.
     """
     from scipy import stats
 
-    before = _by_client(rows, 'global', 0, split)
-    after = _by_client(rows, 'personalized', last_epoch(rows), split)
+    before = _by_client(rows, 'global', 0, split, metric)
+    last = last_epoch(rows)
+    after = _by_client(rows, 'personalized', last, split, metric)
     gains = np.array([after[c] - before[c] for c in after if c in before])
     gains = gains[np.isfinite(gains)]
     if gains.size < 2:
@@ -116,59 +131,69 @@ def paired_gain(rows: Sequence[Row], split: str) -> Gain:
     return Gain(float(gains.mean()), low, high, gains.size)
 
 
-def footnotes(rows: Sequence[Row], unit: str = 'nats') -> list[str]:
+def footnotes(
+    rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
+) -> list[str]:
     """What a reader of the table has to know, and the paired gains."""
-    gains = []
+    names, gains = score_names(metric), []
+    percent = ' and '.join(name for m, name in names.items() if m != 'loss')
     for split in SPLITS:
-        g = paired_gain(rows, split)
+        g = paired_gain(rows, split, metric)
         if g.clients:
             span = f'{g.low:+.2f} to {g.high:+.2f}' if g.clients > 1 else '–'
             gains.append(f'{split} {g.mean:+.2f} [{span}, n = {g.clients}]')
     return [
-        'Mean ± standard error over clients. ROUGE-L and exact match are x100, '
-        f'the loss is in {unit}.',
+        'Mean ± standard error over clients. '
+        f'{percent[0].upper()}{percent[1:]} are x100, the loss is in {unit}.',
         'A shared prompt (bare, initial, global) has one global score, hence '
         'no spread over clients.',
-        'Paired gain in ROUGE-L, personalized - global prompt, 95 % bootstrap '
-        'interval over clients: ' + ('; '.join(gains) or 'no client') + '.',
+        f'Paired gain in {names[metric]}, personalized - global prompt, 95 % '
+        'bootstrap interval over clients: '
+        f'{"; ".join(gains) or "no client"}.',
     ]
 
 
-def cells(rows: Sequence[Row]) -> list[list[str]]:
+def cells(rows: Sequence[Row], metric: str = 'rouge_l') -> list[list[str]]:
     """The final table as text: a header, then a list of cells per prompt."""
-    columns = [f'{s} {m}' for s in SPLITS for m in SCORES.values()]
+    names = score_names(metric)
+    columns = [f'{s} {name}' for s in SPLITS for name in names.values()]
     found = [['prompt', *columns, 'clients']]
     for r in table(rows):
-        scores = [_show(r[s][m], m) for s in SPLITS for m in SCORES]
-        found.append([r['label'], *scores, _count(r['local']['rouge_l'])])
+        scores = [_show(r[s][m], m) for s in SPLITS for m in names]
+        found.append([r['label'], *scores, _count(r['local'][metric])])
     return found
 
 
-def text_table(rows: Sequence[Row], unit: str = 'nats') -> str:
+def text_table(
+    rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
+) -> str:
     """The final table for a terminal: a block per split, then footnotes."""
-    widths = (20, 16, 16, 17, 10)
+    names = score_names(metric)
+    widths = (20, *(_WIDTHS[m] for m in names), 10)
     lines = []
     for split, title in _BLOCKS.items():
         lines += [
             title,
-            _aligned(['prompt', *SCORES.values(), 'clients'], widths),
+            _aligned(['prompt', *names.values(), 'clients'], widths),
         ]
         for r in table(rows):
-            scores = [_show(r[split][m], m) for m in SCORES]
+            scores = [_show(r[split][m], m) for m in names]
             alone = split == 'global' and r['prompt'] in SHARED
-            count = 'shared' if alone else _count(r[split]['rouge_l'])
+            count = 'shared' if alone else _count(r[split][metric])
             lines.append(_aligned([r['label'], *scores, count], widths))
         lines.append('')
-    notes = (textwrap.fill(note, 80) for note in footnotes(rows, unit))
+    notes = (textwrap.fill(note, 80) for note in footnotes(rows, unit, metric))
     return '\n'.join([*lines, *notes])
 
 
-def markdown_table(rows: Sequence[Row], unit: str = 'nats') -> str:
+def markdown_table(
+    rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
+) -> str:
     """The final table in Markdown, with its footnotes as a paragraph."""
-    header, *body = cells(rows)
+    header, *body = cells(rows, metric)
     rule = ['---', *['---:'] * (len(header) - 1)]
     lines = [f'| {" | ".join(x)} |' for x in (header, rule, *body)]
-    return '\n'.join([*lines, '', *footnotes(rows, unit)])
+    return '\n'.join([*lines, '', *footnotes(rows, unit, metric)])
 
 
 def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
@@ -190,10 +215,10 @@ def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
 
 
 def _by_client(
-    rows: Iterable[Row], prompt: str, epoch: int, split: str
+    rows: Iterable[Row], prompt: str, epoch: int, split: str, metric: str
 ) -> dict[Any, float]:
     return {
-        (r['run'], r['seed'], r['client']): r['rouge_l']
+        (r['run'], r['seed'], r['client']): r[metric]
         for r in rows
         if (r['prompt'], r['epoch'], r['split']) == (prompt, epoch, split)
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import canvas, points
+from fedprompt_jax.experiment.report import canvas, points, records
 from fedprompt_jax.experiment.report.points import Points, Spot
 from fedprompt_jax.experiment.report.records import PROMPTS, Row
 from fedprompt_jax.experiment.report.summary import last_epoch
@@ -26,13 +26,14 @@ def tradeoff(folder: str | Path) -> Path | None:
     Left, everything: the anchors, and each client faintly. Right, the means
     alone: epochs and averaged prompts with standard errors over clients.
     """
-    rows = points.read(folder)
-    epochs = points.by_epoch(rows)
+    rows, metric = points.read(folder), records.selection(folder)
+    epochs = points.by_epoch(rows, metric)
     if not epochs:
         return None
     path = {e: points.spot(p) for e, p in epochs.items()}
-    mixes = {a: points.spot(p) for a, p in points.by_alpha(rows).items()}
-    anchors = _anchors(rows, path)
+    averaged = points.by_alpha(rows, metric)
+    mixes = {a: points.spot(p) for a, p in averaged.items()}
+    anchors = _anchors(rows, path, metric)
 
     def paint(figure):
         left, right = figure.subplots(1, 2)
@@ -41,7 +42,7 @@ def tradeoff(folder: str | Path) -> Path | None:
         for ax in (left, right):
             _paint_path(ax, path)
             _paint_mixes(ax, mixes, anchors)
-            ax.set(**points.AXES)
+            ax.set(**points.axes(metric))
         shown = {k: v for k, v in anchors.items() if v in path.values()}
         _paint_anchors(right, shown, max(path))
         _label_path(right, path, mixes)
@@ -59,8 +60,10 @@ def tradeoff(folder: str | Path) -> Path | None:
     return canvas.draw(folder, 'tradeoff', (11, 5.8), paint)
 
 
-def _anchors(rows: list[Row], path: dict[int, Spot]) -> dict[str, Spot]:
-    found = {p: points.points(rows, p) for p in ('bare', 'initial')}
+def _anchors(
+    rows: list[Row], path: dict[int, Spot], metric: str
+) -> dict[str, Spot]:
+    found = {p: points.points(rows, p, metric) for p in ('bare', 'initial')}
     anchors = {p: points.spot(x) for p, x in found.items() if x}
     if 0 in path:
         anchors['global'] = path[0]

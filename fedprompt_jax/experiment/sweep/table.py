@@ -19,13 +19,14 @@ FILE = 'sweep.csv'
 COMPLETE = 'complete'
 OTHER = 'of another config'
 CONFIDENCE = 0.95
-# What the printed table shows of the scores in sweep.csv.
+SELECTION = 'selection'  # column: the score that chose the prompt
+# What the printed table shows of the scores in sweep.csv, for a score.
 SHOWN = {
-    'validation.rouge_l': 'valid. ROUGE-L',
+    'validation.{}': 'valid. {}',
     'validation.loss': 'valid. loss',
-    'global.local.rouge_l': 'local, before',
-    'personalized.local.rouge_l': 'local, after',
-    'personalized.global.rouge_l': 'global, after',
+    'global.local.{}': 'local, before',
+    'personalized.local.{}': 'local, after',
+    'personalized.global.{}': 'global, after',
 }
 
 
@@ -59,8 +60,8 @@ def interval(numbers: Sequence[float]) -> Interval:
 def scores(folder: Path) -> dict[str, float]:
     """The scores of a complete run: 'prompt.split.score' -> a number.
 
-    'validation.rouge_l' and 'validation.loss' are those of the prompt that
-    went to stage 2; the others are means over test clients, ROUGE-L and exact
+    'validation.rouge_l' and its like are those of the prompt that went to
+    stage 2; the others are means over test clients, ROUGE-L and exact
     match x 100, losses in nats.
     """
     found: dict[str, float] = {}
@@ -111,7 +112,9 @@ def rows(
     """A row a run: what it overrides, its folder, how it ended, its scores."""
     found = []
     for point, folder, how in zip(points, folders, told, strict=True):
-        own = scores(folder) if how == COMPLETE else {}
+        own: dict[str, Any] = {}
+        if how == COMPLETE:
+            own = {SELECTION: records.selection(folder), **scores(folder)}
         found.append(
             {**point.overrides, 'point': point.name, 'status': how, **own}
         )
@@ -143,7 +146,10 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
         for name, (rest, _) in zip(short, groups, strict=True)
     ]
     width = max(map(len, names)) + 2
-    shown = {k: v for k, v in SHOWN.items() if any(k in row for row in found)}
+    metric = _metric(found)
+    title = summary.score_names(metric)[metric]
+    titles = {k.format(metric): v.format(title) for k, v in SHOWN.items()}
+    shown = {k: v for k, v in titles.items() if any(k in row for row in found)}
     head = ''.join(f'{title:>17}' for title in shown.values())
     lines = [f'{"":{width}}{"runs":>6}{head}']
     for name, (_, own) in zip(names, groups, strict=True):
@@ -158,8 +164,8 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
         )
     lines += [
         '',
-        'ROUGE-L x 100: of validation clients, and of test clients before and '
-        'after',
+        f'{title[0].upper()}{title[1:]} x 100: of validation clients, and of '
+        'test clients before and after',
         'personalization. Mean over complete runs of other seeds ± half the '
         "95 % interval\n(Student's t).",
     ]
@@ -169,6 +175,16 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
         if row['status'] != COMPLETE
     ]
     return '\n'.join(lines)
+
+
+def _metric(found: Sequence[dict[str, Any]]) -> str:
+    """The score that chose the prompts of all complete runs, or ROUGE-L."""
+    metrics = {
+        row.get(SELECTION, 'rouge_l')
+        for row in found
+        if row['status'] == COMPLETE
+    }
+    return metrics.pop() if len(metrics) == 1 else 'rouge_l'
 
 
 def _show(x: Interval) -> str:
