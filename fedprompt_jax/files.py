@@ -60,3 +60,27 @@ def fingerprint(paths: Iterable[Path]) -> str:
             digest = hashlib.file_digest(stream, 'sha256').hexdigest()
         total.update(f'{path.name} {digest}\n'.encode())
     return total.hexdigest()
+
+
+def not_the_file(path: Path) -> str | None:
+    """What a file is where something else lies in its place; None if not.
+
+    The clause continues a sentence that starts with the file's name. Reads
+    512 bytes.
+    """
+    with path.open('rb') as stream:
+        start = stream.read(512)
+    if not start:
+        return 'is empty; download it again'
+    if start.startswith(b'version https://git-lfs.github.com/spec/'):
+        return (
+            'is a Git LFS pointer, not the file itself; fetch it with '
+            '"git lfs pull"'
+        )
+    text = start.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+    if text.startswith((b'<!doctype html', b'<html')):
+        return (
+            'is an HTML page (a login or error page was saved in its place); '
+            'download it again'
+        )
+    return None

@@ -70,7 +70,10 @@ def check(spec: str) -> list[str]:
     if found.suffix == '.gguf':
         if importlib.util.find_spec('gguf') is None:
             return [f'{found} needs the gguf package: pip install gguf']
-        return []
+        from fedprompt_jax.models.gguf_files import convert  # slow to import
+
+        fault = _fault(lambda: convert.check(found))
+        return [fault] if fault else []
     tests = (
         lambda: shards.shard_paths(found),
         lambda: families.model_config(_hf_config(found)),

@@ -1,10 +1,13 @@
 """A GGUF file's metadata and tensors, read with all faults collected."""
 
+import math
 from pathlib import Path
+import reprlib
 from typing import Any
 
-import gguf
 import numpy as np
+
+from fedprompt_jax.models.gguf_files import header, storage
 
 # Settings that change what a model computes, and the values that do not.
 _PLAIN: dict[str, tuple[Any, ...]] = {
@@ -21,28 +24,33 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
 }
 
 
+_MOST = float(np.finfo(np.float32).max)
+_WORDS = {
+    bool: 'true or false',
+    float: 'a number',
+    int: 'an integer',
+    str: 'a string',
+}
+
+
 class GGUFFile:
     """What an architecture's file asks of a GGUF file.
 
     Attributes:
-      reader: the gguf package's.
+      path: of the file.
       fields: metadata by their whole keys.
+      tensors: as they are stored.
       arch: general.architecture.
       shapes: of the tensors, (out, in).
       faults: sentences.
     """
 
     def __init__(self, path: Path) -> None:
-        self.reader = _open(path)
-        self.fields = {
-            key: field.contents() for key, field in self.reader.fields.items()
-        }
-        self.arch = self.fields.get('general.architecture')
-        # (GGUF writes the fastest axis first.)
-        self.shapes = {
-            t.name: tuple(int(n) for n in t.shape[::-1])
-            for t in self.reader.tensors
-        }
+        found = header.read(path)
+        self.path, self.fields = path, found.fields
+        self.tensors = storage.tensors(path, found)
+        self.arch = self.field('general.architecture', str)
+        self.shapes = {t.name: t.shape for t in self.tensors}
         self.faults: list[str] = []
         if self.fields.get('split.count') not in (None, 0, 1):
             self.faults.append(
@@ -55,37 +63,91 @@ class GGUFFile:
     def raise_faults(self) -> None:
         """Raises ValueError if there is any fault."""
         if self.faults:
-            raise ValueError('GGUF file: ' + '; '.join(self.faults))
+            raise self.error('; '.join(self.faults))
+
+    def error(self, what: str) -> ValueError:
+        """An error that names the file."""
+        return ValueError(f'{self.path}: {what}')
+
+    def field(self, key: str, kind: type, default: Any = None) -> Any:
+        """A value of metadata; ValueError if it is of another type."""
+        value = self.fields.get(key, default)
+        if value is not None and type(value) is not kind:
+            raise self.error(
+                f'{key}={reprlib.repr(value)} must be {_WORDS[kind]}; use '
+                'the checkpoint in safetensors.'
+            )
+        return value
+
+    def listed(self, key: str, kind: type) -> list[Any] | None:
+        """A list of metadata; ValueError if it is none of such entries."""
+        values = self.fields.get(key)
+        if values is None:
+            return None
+        if type(values) is not list or {type(x) for x in values} - {kind}:
+            raise self.error(
+                f'{key}={reprlib.repr(values)} must be a list, each entry '
+                f'{_WORDS[kind]}; use the checkpoint in safetensors.'
+            )
+        return values
 
     def get(self, key: str, default: Any = None) -> Any:
         """A setting of the architecture."""
         return self.fields.get(f'{self.arch}.{key}', default)
 
-    def size(self, key: str) -> int:
-        """A positive integer that must be there."""
-        value = self.get(key)
+    def size(self, key: str, default: int | None = None) -> int:
+        """A positive integer; without a default it must be there."""
+        value = self.get(key, default)
         if value is None:
             self.faults.append(f'{self.arch}.{key} is missing')
         elif type(value) is not int or value < 1:
             self.faults.append(
-                f'{self.arch}.{key}={value!r} must be a positive integer'
+                f'{self.arch}.{key}={reprlib.repr(value)} must be a positive '
+                'integer'
             )
         return value if type(value) is int and value > 0 else 1
 
+    def optional_size(self, key: str) -> int | None:
+        """A positive integer; None where it is absent or 0."""
+        return self.size(key) if self.get(key) not in (None, 0) else None
+
+    def layers(self) -> int:
+        """Number of layers, each of which has tensors."""
+        layers = self.size('block_count')
+        if layers > len(self.shapes):
+            self.faults.append(
+                f'{self.arch}.block_count={layers} is more than the '
+                f'{len(self.shapes)} tensors'
+            )
+            return 1
+        return layers
+
     def real(self, key: str, default: float | None = None) -> float:
-        """A float32 as the shortest decimal that stands for it: 1e-05."""
+        """A float32 as the shortest decimal that stands for it: 1e-05.
+
+        It is positive, or 0 where that is the default.
+        """
         value = self.get(key, default)
         if value is None:
             self.faults.append(f'{self.arch}.{key} is missing')
             return 1.0
-        return float(str(np.float32(value)))
+        short = math.nan
+        if type(value) in (int, float) and abs(value) < _MOST:
+            short = float(str(np.float32(value)))
+        if not (short > 0 or short == default == 0):
+            self.faults.append(
+                f'{self.arch}.{key}={reprlib.repr(value)} must be a positive '
+                'number'
+            )
+            return 1.0
+        return short
 
     def only(self, key: str, *allowed: Any) -> Any:
         """A setting of which the decoder computes these values alone."""
         value = self.get(key)
         if value not in allowed:
             self.faults.append(
-                f'{self.arch}.{key}={value!r} is not supported, '
+                f'{self.arch}.{key}={reprlib.repr(value)} is not supported, '
                 f'only {allowed[-1]!r}'
             )
         return value
@@ -93,20 +155,40 @@ class GGUFFile:
     def heads(self) -> tuple[int, int, int]:
         """Query heads, key heads and the size of a head."""
         heads = self.size('attention.head_count')
-        width = self.get('embedding_length', heads)
-        head_dim = self.get('attention.key_length', width // heads)
+        width = self.size('embedding_length')
+        head_dim = self.size('attention.key_length', max(1, width // heads))
         self.only('attention.value_length', None, head_dim)
-        return heads, self.get('attention.head_count_kv', heads), head_dim
+        groups = self.size('attention.head_count_kv', heads)
+        # Before anything is made that is as large as these numbers say.
+        self._rows('attn_q', heads * head_dim)
+        self._rows('attn_k', groups * head_dim)
+        self._rows('attn_qkv', (heads + 2 * groups) * head_dim)
+        if not {'blk.0.attn_q.weight', 'blk.0.attn_qkv.weight'} & set(
+            self.shapes
+        ):
+            self.faults.append('it has no queries: blk.0.attn_q.weight')
+        return heads, groups, head_dim
+
+    def _rows(self, module: str, rows: int) -> None:
+        """A fault where a projection makes something else than the heads."""
+        name = f'blk.0.{module}.weight'
+        if name in self.shapes and self.shapes[name][0] != rows:
+            self.faults.append(
+                f'{name} has {self.shapes[name][0]} rows, but the heads that '
+                f'{self.arch}.attention tells need {rows}'
+            )
 
     def sizes(self) -> dict[str, Any]:
         """What config.json has of a Llama's sizes, and of its relatives'."""
         heads, groups, head_dim = self.heads()
         self.only('rope.dimension_count', None, head_dim)
+        if head_dim % 2:
+            self.faults.append(f'heads of {head_dim} numbers have no halves')
         return {
             'vocab_size': self.vocab_size(),
             'hidden_size': self.size('embedding_length'),
             'intermediate_size': self.size('feed_forward_length'),
-            'num_hidden_layers': self.size('block_count'),
+            'num_hidden_layers': self.layers(),
             'num_attention_heads': heads,
             'num_key_value_heads': groups,
             'head_dim': head_dim,
@@ -132,15 +214,3 @@ class GGUFFile:
     def tied(self) -> bool:
         """Whether the embedding table is the output projection too."""
         return 'output.weight' not in self.shapes
-
-
-def _open(path: Path) -> gguf.GGUFReader:
-    with path.open('rb') as file:
-        if file.read(4) != b'GGUF':
-            raise ValueError(f'{path} is not a GGUF file: no GGUF magic.')
-    try:
-        return gguf.GGUFReader(path)
-    except (ValueError, IndexError, KeyError) as error:
-        raise ValueError(
-            f'{path} is not a whole GGUF file ({error}); download it again.'
-        ) from error

@@ -26,9 +26,9 @@ def of(file: GGUFFile) -> ModuleType:
     """The module for a file; ValueError where there is none."""
     known = architectures()
     if file.arch not in known:
-        raise ValueError(
-            f'GGUF file: general.architecture={file.arch!r} is not supported, '
-            f'only {", ".join(sorted(known))}; use the checkpoint in '
-            'safetensors where its family is supported.'
+        raise file.error(
+            f'general.architecture={file.arch!r} is not supported, only '
+            f'{", ".join(sorted(known))}; use the checkpoint in safetensors '
+            'where its family is supported.'
         )
     return known[file.arch]
