@@ -104,7 +104,7 @@ def _split(file: GGUFFile) -> _Split:
     pre = file.field('tokenizer.ggml.pre', str)
     if pre not in _SPLITS:
         raise file.error(
-            f'tokenizer.ggml.pre={pre!r} is not supported, only '
+            f'tokenizer.ggml.pre={reprlib.repr(pre)} is not supported, only '
             f'{sorted(_SPLITS)}; use the checkpoint in safetensors.'
         )
     return _SPLITS[pre]

@@ -77,7 +77,9 @@ def _plan(path: Path) -> _Plan:
     try:
         families.model_config(config)
     except ValueError as error:
-        raise file.error(f'as {error}') from error
+        raise file.error(
+            f'its settings are those of no supported model ({error}).'
+        ) from error
     tensors = arch.tensors(file, config)
     file.faults += unmatched(tensors, file.shapes)
     file.raise_faults()

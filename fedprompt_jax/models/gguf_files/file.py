@@ -24,6 +24,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
 }
 
 
+_SHOWN = 8  # faults; where one number is wrong, every tensor can be
 _MOST = float(np.finfo(np.float32).max)
 _WORDS = {
     bool: 'true or false',
@@ -63,7 +64,9 @@ class GGUFFile:
     def raise_faults(self) -> None:
         """Raises ValueError if there is any fault."""
         if self.faults:
-            raise self.error('; '.join(self.faults))
+            more = len(self.faults) - _SHOWN
+            shown = self.faults[:_SHOWN] + [f'and {more} more'] * (more > 0)
+            raise self.error('; '.join(shown))
 
     def error(self, what: str) -> ValueError:
         """An error that names the file."""
@@ -100,12 +103,14 @@ class GGUFFile:
         value = self.get(key, default)
         if value is None:
             self.faults.append(f'{self.arch}.{key} is missing')
-        elif type(value) is not int or value < 1:
+            return 1
+        if type(value) is not int or not 0 < value < 1 << 31:
             self.faults.append(
                 f'{self.arch}.{key}={reprlib.repr(value)} must be a positive '
-                'integer'
+                'integer of 31 bits'
             )
-        return value if type(value) is int and value > 0 else 1
+            return 1
+        return value
 
     def optional_size(self, key: str) -> int | None:
         """A positive integer; None where it is absent or 0."""
@@ -122,25 +127,27 @@ class GGUFFile:
             return 1
         return layers
 
-    def real(self, key: str, default: float | None = None) -> float:
+    def real(
+        self, key: str, default: float | None = None, least: float = 0.0
+    ) -> float:
         """A float32 as the shortest decimal that stands for it: 1e-05.
 
-        It is positive, or 0 where that is the default.
+        It is above 0 and at least `least`; or 0, where that is the default.
         """
         value = self.get(key, default)
         if value is None:
             self.faults.append(f'{self.arch}.{key} is missing')
             return 1.0
         short = math.nan
-        if type(value) in (int, float) and abs(value) < _MOST:
+        if type(value) in (int, float) and abs(value) <= _MOST:
             short = float(str(np.float32(value)))
-        if not (short > 0 or short == default == 0):
-            self.faults.append(
-                f'{self.arch}.{key}={reprlib.repr(value)} must be a positive '
-                'number'
-            )
-            return 1.0
-        return short
+        if short == default == 0 or (short > 0 and short >= least):
+            return short
+        self.faults.append(
+            f'{self.arch}.{key}={reprlib.repr(value)} must be a '
+            + (f'number from {least} on' if least else 'positive number')
+        )
+        return 1.0
 
     def only(self, key: str, *allowed: Any) -> Any:
         """A setting of which the decoder computes these values alone."""
@@ -159,24 +166,30 @@ class GGUFFile:
         head_dim = self.size('attention.key_length', max(1, width // heads))
         self.only('attention.value_length', None, head_dim)
         groups = self.size('attention.head_count_kv', heads)
-        # Before anything is made that is as large as these numbers say.
-        self._rows('attn_q', heads * head_dim)
-        self._rows('attn_k', groups * head_dim)
-        self._rows('attn_qkv', (heads + 2 * groups) * head_dim)
-        if not {'blk.0.attn_q.weight', 'blk.0.attn_qkv.weight'} & set(
-            self.shapes
-        ):
-            self.faults.append('it has no queries: blk.0.attn_q.weight')
+        if not self.faults:
+            self._check_heads(heads, groups, head_dim)
         return heads, groups, head_dim
 
-    def _rows(self, module: str, rows: int) -> None:
-        """A fault where a projection makes something else than the heads."""
-        name = f'blk.0.{module}.weight'
-        if name in self.shapes and self.shapes[name][0] != rows:
-            self.faults.append(
-                f'{name} has {self.shapes[name][0]} rows, but the heads that '
-                f'{self.arch}.attention tells need {rows}'
-            )
+    def _check_heads(self, heads: int, groups: int, head_dim: int) -> None:
+        """Compares these numbers with tensors, before arrays are that large."""
+        needed = {
+            'attn_q': heads * head_dim,
+            'attn_k': groups * head_dim,
+            'attn_qkv': (heads + 2 * groups) * head_dim,
+        }
+        rows = {
+            module: self.shapes[f'blk.0.{module}.weight'][0]
+            for module in needed
+            if f'blk.0.{module}.weight' in self.shapes
+        }
+        if not {'attn_q', 'attn_qkv'} & rows.keys():
+            self.faults.append('blk.0.attn_q.weight is missing')
+        self.faults += [
+            f'blk.0.{module}.weight has {n} rows, but {heads} heads (of keys: '
+            f'{groups}) of {head_dim} numbers need {needed[module]}'
+            for module, n in rows.items()
+            if n != needed[module]
+        ]
 
     def sizes(self) -> dict[str, Any]:
         """What config.json has of a Llama's sizes, and of its relatives'."""
@@ -197,8 +210,8 @@ class GGUFFile:
     def rope_scaling(self) -> dict[str, Any] | None:
         """HF's rope_scaling; None where wavelengths are as they are."""
         kind = self.only('rope.scaling.type', 'linear', None, 'none')
-        old = self.real('rope.scale_linear', 0.0)
-        factor = self.real('rope.scaling.factor', old)
+        old = self.real('rope.scale_linear', 0.0, 1.0)
+        factor = self.real('rope.scaling.factor', old, 1.0)
         if kind == 'none' or factor in (0.0, 1.0):
             return None
         return {'rope_type': 'linear', 'factor': factor}

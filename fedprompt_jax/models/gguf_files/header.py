@@ -20,6 +20,7 @@ _OLD_MAGICS = (b'lmgg', b'fmgg', b'tjgg', b'algg')  # of GGML, before GGUF
 _STRING, _ARRAY, _BOOL = 8, 9, 7
 # struct's formats of the numbers, by GGUF's number of their type.
 _FORMATS = dict(enumerate('BbHhIif?')) | {10: 'Q', 11: 'q', 12: 'd'}
+_LONGEST_NAME = 512  # characters; llama.cpp allows tensors 63
 _MOST_ENTRIES = 1 << 24  # of an array; vocabularies have less than 2^19
 
 
@@ -133,9 +134,9 @@ class _Reader:
         start, end = self.at, self.at + count
         if end > len(self.content):
             raise ValueError(
-                f'{self.path} is not a whole GGUF file: {what} needs bytes '
-                f'{start} to {end}, but the file has {len(self.content)}; '
-                'download it again.'
+                f'{self.path} is not a whole GGUF file, or is damaged: {what} '
+                f'needs bytes {start} to {end}, but the file has '
+                f'{len(self.content)}; download it again.'
             )
         self.at = end
         return start
@@ -159,7 +160,7 @@ class _Reader:
     def name(self, what: str) -> str:
         """A string that can be shown."""
         name = self.string(what)
-        if not name or not name.isprintable():
+        if not name.isprintable() or not 1 <= len(name) <= _LONGEST_NAME:
             raise self.damaged(f'{what} is {reprlib.repr(name)}')
         return name
 

@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import math
 from pathlib import Path
+import reprlib
 from typing import NamedTuple
 
 import gguf
@@ -55,24 +56,19 @@ def tensors(path: Path, header: Header) -> list[Stored]:
     """
     if faults := list(_types(header.infos)):
         raise ValueError(f'{path}: ' + '; '.join(faults) + '.')
-    alignment = header.fields.get(_ALIGNMENT, gguf.GGUF_DEFAULT_ALIGNMENT)
-    if type(alignment) is not int or alignment.bit_count() != 1:
-        raise ValueError(
-            f'{path} is damaged: {_ALIGNMENT}={alignment!r} must be a power '
-            'of two; download it again.'
-        )
+    alignment = _alignment(path, header)
     start = offset = _padded(header.end, alignment)
     size = len(header.content)
     stored = []
     for info in header.infos:
-        row = _row_bytes(path, info)
-        end = offset + row * math.prod(info.dims[1:])
         if start + info.offset != offset:
             raise ValueError(
-                f'{path} is damaged: the tensor {info.name} is said to start '
-                f'at byte {start + info.offset}, but the one before it ends '
-                f'at {offset}; download it again.'
+                f'{path} is damaged: the tensor {info.name} starts at byte '
+                f'{start + info.offset}, but must start at {offset}, after '
+                'the one before it; download it again.'
             )
+        row = _row_bytes(path, info)
+        end = offset + row * math.prod(info.dims[1:])
         if end > size:
             raise ValueError(
                 f'{path} is not a whole GGUF file: the tensor {info.name} '
@@ -81,8 +77,8 @@ def tensors(path: Path, header: Header) -> list[Stored]:
             )
         shape = info.dims[::-1]
         data = np.frombuffer(header.content, np.uint8, end - offset, offset)
-        kind = gguf.GGMLQuantizationType(info.kind)
         data = data.reshape(*shape[:-1], row)
+        kind = gguf.GGMLQuantizationType(info.kind)
         stored.append(Stored(info.name, shape, kind, data))
         offset = _padded(end, alignment)
     if size > offset:  # (The last tensor may come without padding.)
@@ -91,6 +87,17 @@ def tensors(path: Path, header: Header) -> list[Stored]:
             f'file has {size}; download it again.'
         )
     return stored
+
+
+def _alignment(path: Path, header: Header) -> int:
+    """Every tensor starts at a multiple of it, from the start of the data."""
+    value = header.fields.get(_ALIGNMENT, gguf.GGUF_DEFAULT_ALIGNMENT)
+    if type(value) is not int or value < 1 or value & (value - 1):
+        raise ValueError(
+            f'{path} is damaged: {_ALIGNMENT}={reprlib.repr(value)} must be a '
+            'power of two; download it again.'
+        )
+    return value
 
 
 def _types(infos: list[Info]) -> Iterator[str]:

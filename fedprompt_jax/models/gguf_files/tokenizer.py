@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import reprlib
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -54,8 +55,8 @@ def read(file: GGUFFile) -> GGUFTokenizer:
     model = file.field('tokenizer.ggml.model', str)
     if model not in _KINDS:
         raise file.error(
-            f'tokenizer.ggml.model={model!r} is not supported, only '
-            f'{sorted(_KINDS)}; use the checkpoint in safetensors.'
+            f'tokenizer.ggml.model={reprlib.repr(model)} is not supported, '
+            f'only {sorted(_KINDS)}; use the checkpoint in safetensors.'
         )
     kind, vocabulary = _KINDS[model], vocabulary_lib.read(file)
     kind.check(file, vocabulary)

@@ -8,6 +8,7 @@ file here is found by itself.
 
 import importlib
 import pkgutil
+import reprlib
 from types import ModuleType
 
 from fedprompt_jax.models.gguf_files.file import GGUFFile
@@ -27,8 +28,8 @@ def of(file: GGUFFile) -> ModuleType:
     known = architectures()
     if file.arch not in known:
         raise file.error(
-            f'general.architecture={file.arch!r} is not supported, only '
-            f'{", ".join(sorted(known))}; use the checkpoint in safetensors '
-            'where its family is supported.'
+            f'general.architecture={reprlib.repr(file.arch)} is not '
+            f'supported, only {", ".join(sorted(known))}; use the checkpoint '
+            'in safetensors where its family is supported.'
         )
     return known[file.arch]

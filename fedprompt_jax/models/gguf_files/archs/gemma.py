@@ -125,11 +125,11 @@ def _rope(file: GGUFFile) -> dict[str, Any]:
     """Gemma 3's local layers have wavelengths of their own, never scaled."""
     scaling = file.rope_scaling()
     if file.arch != 'gemma3':
-        theta = file.real('rope.freq_base', 10000.0)
+        theta = file.real('rope.freq_base', 10000.0, 1.0)
         return {'rope_theta': theta, 'rope_scaling': scaling}
     rope = scaling or {'rope_type': 'default'}
-    theta = file.real('rope.freq_base', 1000000.0)
-    local = file.real('rope.freq_base_swa', 10000.0)
+    theta = file.real('rope.freq_base', 1000000.0, 1.0)
+    local = file.real('rope.freq_base_swa', 10000.0, 1.0)
     return {
         'rope_parameters': {
             'full_attention': rope | {'rope_theta': theta},

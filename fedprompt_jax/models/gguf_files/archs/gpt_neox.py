@@ -54,7 +54,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
         'max_position_embeddings': file.size('context_length'),
         'layer_norm_eps': file.real('attention.layer_norm_epsilon'),
         'rotary_pct': turned / head_dim,
-        'rotary_emb_base': file.real('rope.freq_base', 10000.0),
+        'rotary_emb_base': file.real('rope.freq_base', 10000.0, 1.0),
         'rope_scaling': file.rope_scaling(),
         'use_parallel_residual': file.field(
             f'{file.arch}.use_parallel_residual', bool, True

@@ -50,7 +50,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
         file.only('attention.sliding_window', None, 0)
     # A Llama with a window in every layer is what HF calls Mistral.
     kind = 'mistral' if window else str(file.arch)
-    theta = file.real('rope.freq_base', 10000.0)
+    theta = file.real('rope.freq_base', 10000.0, 1.0)
     sizes = file.sizes()
     found = {
         'architectures': [_CLASSES[kind]],
