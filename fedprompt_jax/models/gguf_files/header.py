@@ -104,7 +104,7 @@ class _Reader:
         if magic != b'GGUF':
             raise ValueError(
                 f'{self.path} is not a GGUF file: no GGUF magic, it starts '
-                f'with {magic!r}.'
+                f'with {magic!r}; download it again.'
             )
         self.at = 4
         version = self.number('I')
