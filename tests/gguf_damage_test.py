@@ -143,6 +143,31 @@ def test_no_length_is_trusted(tmp_path, content, name, skip, form, value):
     assert isinstance(_outcome(tmp_path, changed), str)
 
 
+def test_tensors_fill_the_file_one_after_the_other(tmp_path, content):
+    error = _outcome(tmp_path, content + bytes(32))
+    assert 'is damaged: its tensors end at byte' in error
+    name = b'token_embd.weight'
+    start = content.index(name) + len(name) + 24
+    (offset,) = struct.unpack_from('<Q', content, start)
+    moved = struct.pack('<Q', offset + 32)
+    changed = content[:start] + moved + content[start + 8 :]
+    error = _outcome(tmp_path, changed)
+    assert f'the tensor {name.decode()} starts at byte' in error
+    one_less = struct.pack('<Q', content[8] - 1)
+    error = _outcome(tmp_path, content[:8] + one_less + content[16:])
+    assert 'is damaged' in error or 'is missing' in error
+
+
+def test_an_array_may_not_be_absurdly_long(tmp_path):
+    path, entries = tmp_path / 'x.gguf', 2**24 + 1
+    start = b'GGUF' + struct.pack('<IQQQ', 3, 0, 1, 1) + b'k'
+    path.write_bytes(start + struct.pack('<IIQ', 9, 0, entries))
+    with path.open('r+b') as stream:
+        stream.truncate(2 * entries)
+    (fault,) = source.check(str(path))
+    assert f'k has {entries} entries' in fault
+
+
 # Types of tensors, versions and byte orders
 
 
