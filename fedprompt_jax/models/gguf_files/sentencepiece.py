@@ -66,11 +66,6 @@ def adds_bos(file: GGUFFile) -> bool:
 
 def _checked(file: GGUFFile, vocabulary: Vocabulary) -> list[float]:
     """The scores, of a tokenizer that this file computes exactly."""
-    if _SPACE in ''.join(_of(vocabulary, USER_DEFINED)):
-        raise file.error(
-            f'a user-defined token has {_SPACE!r} where llama.cpp writes a '
-            'space; convert the model with a newer llama.cpp.'
-        )
     faults = []
     if file.fields.get('tokenizer.ggml.precompiled_charsmap'):
         faults.append('precompiled_charsmap is not supported')
@@ -88,6 +83,11 @@ def _checked(file: GGUFFile, vocabulary: Vocabulary) -> list[float]:
         raise file.error(
             '; '.join(f'tokenizer.ggml.{fault}' for fault in faults)
             + '; use the checkpoint in safetensors.'
+        )
+    if _SPACE in ''.join(_of(vocabulary, USER_DEFINED)):
+        raise file.error(
+            f'a user-defined token has {_SPACE!r} where llama.cpp writes a '
+            'space; convert the model with a newer llama.cpp.'
         )
     return scores
 
