@@ -3,17 +3,11 @@
 from collections.abc import Iterable, Iterator
 import contextlib
 import hashlib
-import json
 import os
 from pathlib import Path
 import shutil
 import socket
-from typing import Any
 import uuid
-
-_LFS = b'version https://git-lfs'
-_HTML = (b'<!doctype html', b'<html')
-
 
 # Folders that archivers add, whose files are no data.
 _NO_DATA = ('__MACOSX',)
@@ -69,65 +63,6 @@ def fingerprint(paths: Iterable[Path]) -> str:
             digest = hashlib.file_digest(stream, 'sha256').hexdigest()
         total.update(f'{path.name} {digest}\n'.encode())
     return total.hexdigest()
-
-
-def not_the_file(path: Path) -> str | None:
-    """What lies in a file's place, and the fix; None where it may be the file.
-
-    Downloads leave pointers of Git LFS, pages that ask to log in, and nothing.
-    """
-    with path.open('rb') as stream:
-        head = stream.read(512)
-    if not head:
-        return 'is empty; download it again'
-    if head.startswith(_LFS):
-        return (
-            'is a Git LFS pointer, not the file itself; fetch it with '
-            '"git lfs pull"'
-        )
-    if head.lstrip().lower().startswith(_HTML):
-        return (
-            'is an HTML page (a login or error page was saved in its place); '
-            'download it again'
-        )
-    return None
-
-
-def require_content(path: Path) -> None:
-    """Raises ValueError where something else lies in a file's place."""
-    if (reason := not_the_file(path)) is not None:
-        raise ValueError(f'{path} {reason}.')
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-      ValueError: the file is damaged, or holds something else; it names the
-        file and the fix.
-    """
-    require_content(path)
-    try:
-        value = json.loads(path.read_bytes().decode('utf-8-sig'))
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f'{path}: byte {error.start} is not UTF-8; download it again.'
-        ) from error
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f'{path} is not JSON (line {error.lineno}, column {error.colno}: '
-            f'{error.msg}); download it again.'
-        ) from error
-    except RecursionError as error:
-        raise ValueError(
-            f'{path} is nested too deeply to be read; download it again.'
-        ) from error
-    if not isinstance(value, dict):
-        raise ValueError(
-            f'{path} must hold a JSON object, not a {type(value).__name__}; '
-            'download it again.'
-        )
-    return value
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:

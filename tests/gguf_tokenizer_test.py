@@ -140,7 +140,7 @@ def test_user_defined_pieces_come_before_all_others(checkpoint):
 def test_unclear_pieces_are_refused(checkpoint, change, message):
     with pytest.raises(ValueError, match=message):
         _convert(checkpoint, pieces=change(PIECES))
-    assert list((checkpoint.parent / 'cache').iterdir()) == []
+    assert not (checkpoint.parent / 'cache').exists()
 
 
 @pytest.mark.parametrize(

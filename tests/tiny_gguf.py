@@ -63,6 +63,7 @@ def write(
     change: Callable[[gguf.GGUFWriter], Any] = _NO_CHANGE,
     pre: str = 'smollm',
     pieces: dict[str, float] | None = None,
+    metadata: dict[str, Any] | None = None,
 ) -> Path:
     """The HF folder as a GGUF file.
 
@@ -73,6 +74,7 @@ def write(
       change: is called with the writer before the tokenizer is written.
       pre: name of the byte-level pre-tokenizer.
       pieces: of `sentencepiece`, in place of the byte-level tokenizer.
+      metadata: replaces what is written otherwise; None removes a key.
     """
     hf = tiny.read_json(folder / 'config.json')
     arch = _ARCHS.get(hf['model_type'], hf['model_type'])
@@ -83,6 +85,10 @@ def write(
         _write_byte_level(writer, pre)
     else:
         _write_pieces(writer, pieces)
+    for key, value in (metadata or {}).items():
+        writer.kv_data[0].pop(key, None)
+        if value is not None:
+            writer.add_key_value(key, value, _value_type(value))
     names = gguf.get_tensor_name_map(_arch_enum(arch), layers)
     tensors = safetensors.load_file(folder / 'model.safetensors')
     for hf_name, tensor in tensors.items():
@@ -214,6 +220,14 @@ def _parts_first(x: np.ndarray, heads: int) -> np.ndarray:
             start = (3 * head + part) * size
             order.append(x[start : start + size])
     return np.concatenate(order)
+
+
+def _value_type(value: Any) -> gguf.GGUFValueType:
+    """As llama.cpp stores it: ids are unsigned."""
+    if type(value) is int and value >= 0:
+        kinds = gguf.GGUFValueType
+        return kinds.UINT32 if value < 1 << 32 else kinds.UINT64
+    return gguf.GGUFValueType.get_type(value)
 
 
 def _write_byte_level(writer: gguf.GGUFWriter, pre: str) -> None:

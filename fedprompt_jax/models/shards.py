@@ -10,7 +10,7 @@ from pathlib import Path
 import struct
 from typing import Any
 
-from fedprompt_jax import digests, files
+from fedprompt_jax import digests, intact
 
 _INDEX = 'model.safetensors.index.json'
 _AUTO = {
@@ -63,7 +63,7 @@ def weight_map(folder: str | Path) -> dict[str, str]:
     index = Path(folder) / _INDEX
     if (Path(folder) / 'model.safetensors').exists() or not index.exists():
         return {}
-    names = files.read_json_object(index).get('weight_map')
+    names = intact.read_json_object(index).get('weight_map')
     if not isinstance(names, dict) or not names:
         raise ValueError(
             f'{index} has no "weight_map" of tensor names to files; download '
@@ -112,7 +112,7 @@ def read_header(shard: Path) -> dict[str, Any]:
     Raises:
       ValueError: the file is no safetensors file, or not a whole one.
     """
-    files.require_content(shard)
+    intact.require_content(shard)
     size = shard.stat().st_size
     with shard.open('rb') as file:
         (length,) = struct.unpack('<Q', file.read(8).ljust(8, b'\xff'))
@@ -200,7 +200,7 @@ def conversion(here: Path, source: str, folder: str) -> str:
       folder: what it shall make.
     """
     config = here / 'config.json'
-    fields = files.read_json_object(config) if config.exists() else {}
+    fields = intact.read_json_object(config) if config.exists() else {}
     kind = str(fields.get('model_type'))
     auto = _AUTO.get(kind, 'AutoModelForCausalLM')
     return (

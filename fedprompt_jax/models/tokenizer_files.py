@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax import files
+from fedprompt_jax import intact
 
 if TYPE_CHECKING:
     import tokenizers
@@ -94,7 +94,7 @@ def require(folder: Path) -> None:
         read_json(folder / name)
     for name in ('tokenizer.model', 'merges.txt'):
         if (folder / name).exists():
-            files.require_content(folder / name)
+            intact.require_content(folder / name)
 
 
 def _merges(folder: Path) -> bool:
@@ -107,7 +107,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
       ValueError: the file is damaged, or holds something else.
     """
-    return files.read_json_object(path) if path.exists() else {}
+    return intact.read_json_object(path) if path.exists() else {}
 
 
 def _general(folder: Path, config: dict[str, Any]) -> TokenizerFiles:

@@ -5,6 +5,7 @@ tokenizer.json; other names are refused, as a wrong split changes token ids
 without a sound.
 """
 
+import reprlib
 from typing import NamedTuple
 
 import tokenizers
@@ -49,18 +50,21 @@ _SPLITS = {
 _SPLITS |= dict.fromkeys(('llama3', 'llama-v3'), _SPLITS['llama-bpe'])
 
 
+DEFAULTS: dict[str, tuple[int, str]] = {}  # of special tokens
+
+
+def check(file: GGUFFile, vocabulary: Vocabulary) -> None:
+    """Raises ValueError where `build` would, but faster."""
+    _split(file)
+    _merges(file, vocabulary)
+
+
 def build(file: GGUFFile, vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     """The tokenizer, without its added tokens; ValueError if not known."""
     split = _split(file)
-    merges = file.fields.get('tokenizer.ggml.merges')
-    if merges is None:
-        raise ValueError(
-            'GGUF file: tokenizer.ggml.merges is missing; use the checkpoint '
-            'in safetensors.'
-        )
     model = models.BPE(
         vocabulary.ids(),
-        [tuple(pair.split(' ')) for pair in merges],
+        _merges(file, vocabulary),
         ignore_merges=split.whole_words,
     )
     tokenizer = tokenizers.Tokenizer(model)
@@ -72,15 +76,35 @@ def build(file: GGUFFile, vocabulary: Vocabulary) -> tokenizers.Tokenizer:
 
 
 def adds_bos(file: GGUFFile) -> bool:
-    """Whether texts start with the first token where the file is silent."""
+    """Whether texts start with bos where the file is silent."""
     return _split(file).adds_bos
 
 
+def _merges(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    """The pairs of words that are joined, the first one first."""
+    key = 'tokenizer.ggml.merges'
+    lines = file.listed(key, str)
+    if lines is None:
+        raise file.error(
+            f'{key} is missing; use the checkpoint in safetensors.'
+        )
+    ids, merges = vocabulary.ids(), []
+    for i, line in enumerate(lines):
+        first, _, second = line.partition(' ')
+        if not {first, second, first + second} <= ids.keys():
+            raise file.error(
+                f'{key}: entry {i}, {reprlib.repr(line)}, does not join two '
+                'tokens to a third; use the checkpoint in safetensors.'
+            )
+        merges.append((first, second))
+    return merges
+
+
 def _split(file: GGUFFile) -> _Split:
-    pre = file.fields.get('tokenizer.ggml.pre')
+    pre = file.field('tokenizer.ggml.pre', str)
     if pre not in _SPLITS:
-        raise ValueError(
-            f'GGUF file: tokenizer.ggml.pre={pre!r} is not supported, only '
+        raise file.error(
+            f'tokenizer.ggml.pre={reprlib.repr(pre)} is not supported, only '
             f'{sorted(_SPLITS)}; use the checkpoint in safetensors.'
         )
     return _SPLITS[pre]

@@ -8,21 +8,41 @@ from collections.abc import Iterator, Mapping
 import json
 from pathlib import Path
 import struct
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-import gguf
 import numpy as np
 import tqdm
 
 from fedprompt_jax import files
-from fedprompt_jax.models import (
-    families,
-)
-from fedprompt_jax.models.gguf_files import archs, tokenizer
+from fedprompt_jax.models import families
+from fedprompt_jax.models.gguf_files import archs, fit, tokenizer
 from fedprompt_jax.models.gguf_files.file import GGUFFile
+from fedprompt_jax.models.gguf_files.storage import Stored
 from fedprompt_jax.models.gguf_files.tensors import Tensor, unmatched
+from fedprompt_jax.models.gguf_files.tokenizer import GGUFTokenizer
 
 _CHUNK_BYTES = 1 << 22  # rows are converted in pieces of about this size
+
+
+class _Plan(NamedTuple):
+    """What a file becomes.
+
+    Attributes:
+      file: the file.
+      config: config.json.
+      tensors: what each tensor becomes, by its name in the file.
+      tokenizer: of the file.
+    """
+
+    file: GGUFFile
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    tokenizer: GGUFTokenizer
+
+
+def check(gguf_path: str | Path) -> None:
+    """Raises ValueError where `convert` would; no tensor's data is read."""
+    _plan(Path(gguf_path))
 
 
 def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
@@ -33,30 +53,39 @@ def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
     GGUF or holds a model or tokenizer that we would not compute exactly.
     """
     out = Path(out_folder)
-    file = GGUFFile(Path(gguf_path))
-    arch = archs.of(file)
-    config = _config(file, arch.config(file))
-    tensors = arch.tensors(file, config)
-    file.faults += unmatched(tensors, file.shapes)
-    file.raise_faults()
+    plan = _plan(Path(gguf_path))
     with files.whole_folder(out) as folder:
-        _write_json(folder / 'config.json', config)
-        tokenizer.save(file, folder)
+        _write_json(folder / 'config.json', plan.config)
+        tokenizer.save(plan.file, plan.tokenizer, folder)
         with (folder / 'model.safetensors').open('wb') as stream:
-            _write_tensors(stream, file, tensors)
+            _write_tensors(stream, plan.file, plan.tensors)
     return out
 
 
-def _config(file: GGUFFile, config: dict[str, Any]) -> dict[str, Any]:
-    """The whole config.json, of a decoder that can be computed."""
+def _plan(path: Path) -> _Plan:
+    """What a file becomes; ValueError with all that is wrong with it."""
+    file = GGUFFile(path)
+    arch = archs.of(file)
+    config = arch.config(file)
     file.raise_faults()
-    config = config | {
+    its = tokenizer.read(file)
+    config |= {
         'tie_word_embeddings': file.tied,
         'torch_dtype': 'float32',
-        **tokenizer.special_ids(file),
+        **its.special.ids,
     }
-    families.model_config(config)
-    return config
+    try:
+        families.model_config(config)
+    except ValueError as error:
+        raise file.error(
+            f'its settings are those of no supported model ({error}).'
+        ) from error
+    tensors = arch.tensors(file, config)
+    file.faults += unmatched(tensors, file.shapes)
+    file.raise_faults()
+    file.faults += fit.misshapen(tensors, file.shapes, config)
+    file.raise_faults()
+    return _Plan(file, config, tensors, its)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -71,7 +100,7 @@ def _write_tensors(
     The format: the header's length (u64), the header in JSON padded to eight
     bytes, then the tensors in the header's order.
     """
-    kept = [t for t in file.reader.tensors if tensors[t.name].name]
+    kept = [t for t in file.tensors if tensors[t.name].name]
     header: dict[str, Any] = {'__metadata__': {'format': 'pt'}}
     offset = 0
     for tensor in kept:
@@ -94,14 +123,14 @@ def _write_tensors(
             stream.write(np.ascontiguousarray(rows, '<f4').data)
 
 
-def _floats(tensor: gguf.ReaderTensor, rule: Tensor) -> Iterator[np.ndarray]:
+def _floats(tensor: Stored, rule: Tensor) -> Iterator[np.ndarray]:
     """The tensor in float32 and HF's row order, piece by piece."""
     data = tensor.data
     if data.ndim == 1:  # a norm or a bias, whose numbers are the rows
         (values,) = _dequantize(tensor, data[None], rule)
         yield values if rule.order is None else values[rule.order]
         return
-    step = max(1, _CHUNK_BYTES // (4 * int(tensor.shape[0])))
+    step = max(1, _CHUNK_BYTES // (4 * tensor.shape[-1]))
     for start in range(0, len(data), step):
         where: Any = slice(start, start + step)
         if rule.order is not None:
@@ -109,12 +138,7 @@ def _floats(tensor: gguf.ReaderTensor, rule: Tensor) -> Iterator[np.ndarray]:
         yield _dequantize(tensor, data[where], rule)
 
 
-def _dequantize(
-    tensor: gguf.ReaderTensor, data: np.ndarray, rule: Tensor
-) -> np.ndarray:
-    try:
-        values = gguf.quants.dequantize(data, tensor.tensor_type)
-    except NotImplementedError as error:
-        raise ValueError(f'GGUF file: {tensor.name}: {error}') from error
+def _dequantize(tensor: Stored, data: np.ndarray, rule: Tensor) -> np.ndarray:
+    values = tensor.floats(data)
     # (A sum with 0 would lose the sign of -0.)
     return values + np.float32(rule.shift) if rule.shift else values

@@ -6,6 +6,7 @@ pieces into two, by falling score.
 """
 
 from collections.abc import Iterator
+import math
 from typing import Any
 
 import tokenizers
@@ -21,17 +22,19 @@ from fedprompt_jax.models.gguf_files.vocabulary import (
 )
 
 _SPACE = '▁'  # stands for a space inside pieces
+# Llama.cpp's special tokens of a file that names none, and what they must be.
+DEFAULTS = {'bos': (1, '<s>'), 'eos': (2, '</s>')}
 _BYTES = {f'<0x{byte:02X}>' for byte in range(256)}
+
+
+def check(file: GGUFFile, vocabulary: Vocabulary) -> None:
+    """Raises ValueError where `build` would, but faster."""
+    _checked(file, vocabulary)
 
 
 def build(file: GGUFFile, vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     """The tokenizer, without its added tokens; ValueError if not known."""
     scores = _checked(file, vocabulary)
-    if _SPACE in ''.join(_of(vocabulary, USER_DEFINED)):
-        raise ValueError(
-            f'GGUF file: a user-defined token has {_SPACE!r} where llama.cpp '
-            'writes a space; convert the model with a newer llama.cpp.'
-        )
     unknown = next(iter(_of(vocabulary, UNKNOWN)), None)
     model = models.BPE(
         vocabulary.ids(),
@@ -41,7 +44,7 @@ def build(file: GGUFFile, vocabulary: Vocabulary) -> tokenizers.Tokenizer:
         byte_fallback=True,
     )
     tokenizer = tokenizers.Tokenizer(model)
-    prefix = bool(file.fields.get('tokenizer.ggml.add_space_prefix', True))
+    prefix = file.field('tokenizer.ggml.add_space_prefix', bool, True)
     spaces: list[Any] = [normalizers.Replace(' ', _SPACE)]
     steps = [
         decoders.Replace(_SPACE, ' '),
@@ -56,28 +59,35 @@ def build(file: GGUFFile, vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def adds_bos(file: GGUFFile) -> bool:
+    """True: llama.cpp's default, and SentencePiece models' habit."""
+    return True
+
+
 def _checked(file: GGUFFile, vocabulary: Vocabulary) -> list[float]:
     """The scores, of a tokenizer that this file computes exactly."""
     faults = []
-    fields = {
-        key.removeprefix('tokenizer.ggml.'): value
-        for key, value in file.fields.items()
-    }
-    if fields.get('precompiled_charsmap'):
+    if file.fields.get('tokenizer.ggml.precompiled_charsmap'):
         faults.append('precompiled_charsmap is not supported')
-    if fields.get('remove_extra_whitespaces'):
+    if file.field('tokenizer.ggml.remove_extra_whitespaces', bool):
         faults.append('remove_extra_whitespaces=True is not supported')
     if set(_of(vocabulary, BYTE)) != _BYTES:
         faults.append('tokens has not all 256 byte pieces, <0x00> to <0xFF>')
-    scores = fields.get('scores') or []
+    scores = file.listed('tokenizer.ggml.scores', float) or []
+    if not all(map(math.isfinite, scores)):
+        faults.append('scores are not all finite')
     # Files made without the SentencePiece model have one score for all.
     if len(scores) != len(vocabulary.words) or len(set(scores)) < 3:
         faults.append('scores do not tell the pieces apart')
     if faults:
-        raise ValueError(
-            'GGUF file: '
-            + '; '.join(f'tokenizer.ggml.{fault}' for fault in faults)
+        raise file.error(
+            '; '.join(f'tokenizer.ggml.{fault}' for fault in faults)
             + '; use the checkpoint in safetensors.'
+        )
+    if _SPACE in ''.join(_of(vocabulary, USER_DEFINED)):
+        raise file.error(
+            f'a user-defined token has {_SPACE!r} where llama.cpp writes a '
+            'space; convert the model with a newer llama.cpp.'
         )
     return scores
 

@@ -8,6 +8,7 @@ file here is found by itself.
 
 import importlib
 import pkgutil
+import reprlib
 from types import ModuleType
 
 from fedprompt_jax.models.gguf_files.file import GGUFFile
@@ -26,9 +27,9 @@ def of(file: GGUFFile) -> ModuleType:
     """The module for a file; ValueError where there is none."""
     known = architectures()
     if file.arch not in known:
-        raise ValueError(
-            f'GGUF file: general.architecture={file.arch!r} is not supported, '
-            f'only {", ".join(sorted(known))}; use the checkpoint in '
-            'safetensors where its family is supported.'
+        raise file.error(
+            f'general.architecture={reprlib.repr(file.arch)} is not '
+            f'supported, only {", ".join(sorted(known))}; use the checkpoint '
+            'in safetensors where its family is supported.'
         )
     return known[file.arch]

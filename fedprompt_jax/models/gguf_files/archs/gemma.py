@@ -91,7 +91,7 @@ def _later(file: GGUFFile, found: dict[str, Any]) -> dict[str, Any]:
         file.real(f'{key}_logit_softcapping', 0.0) or None
         for key in ('attn', 'final')
     ]
-    window = file.get('attention.sliding_window') or None
+    window = file.optional_size('attention.sliding_window')
     return {
         'query_pre_attn_scalar': scalar,
         'attn_logit_softcapping': caps[0],
@@ -108,15 +108,16 @@ def _near(file: GGUFFile, layers: int, window: int | None) -> list[bool]:
     """Which layers have the window."""
     if window is None:
         return [False] * layers
-    pattern = file.get('attention.sliding_window_pattern', None)
-    if isinstance(pattern, list):
+    key = 'attention.sliding_window_pattern'
+    if isinstance(file.get(key), list):
+        pattern = file.listed(f'{file.arch}.{key}', bool) or []
         if len(pattern) != layers:
             file.faults.append(
                 f'{file.arch}.attention.sliding_window_pattern has '
                 f'{len(pattern)} entries for {layers} layers'
             )
-        return [bool(near) for near in pattern]
-    period = pattern or _PERIOD[str(file.arch)]
+        return pattern
+    period = file.optional_size(key) or _PERIOD[str(file.arch)]
     return [(i + 1) % period != 0 for i in range(layers)]
 
 
@@ -124,11 +125,11 @@ def _rope(file: GGUFFile) -> dict[str, Any]:
     """Gemma 3's local layers have wavelengths of their own, never scaled."""
     scaling = file.rope_scaling()
     if file.arch != 'gemma3':
-        theta = file.real('rope.freq_base', 10000.0)
+        theta = file.real('rope.freq_base', 10000.0, 1.0)
         return {'rope_theta': theta, 'rope_scaling': scaling}
     rope = scaling or {'rope_type': 'default'}
-    theta = file.real('rope.freq_base', 1000000.0)
-    local = file.real('rope.freq_base_swa', 10000.0)
+    theta = file.real('rope.freq_base', 1000000.0, 1.0)
+    local = file.real('rope.freq_base_swa', 10000.0, 1.0)
     return {
         'rope_parameters': {
             'full_attention': rope | {'rope_theta': theta},

@@ -34,7 +34,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
         'vocab_size': file.vocab_size(),
         'n_embd': file.size('embedding_length'),
         'n_inner': file.size('feed_forward_length'),
-        'n_layer': file.size('block_count'),
+        'n_layer': file.layers(),
         'n_head': heads,
         'n_positions': file.size('context_length'),
         'activation_function': 'gelu_new',

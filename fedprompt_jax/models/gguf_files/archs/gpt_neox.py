@@ -37,21 +37,28 @@ def config(file: GGUFFile) -> dict[str, Any]:
     heads, _, head_dim = file.heads()
     file.only('attention.head_count_kv', None, heads)
     turned = file.size('rope.dimension_count')
+    if turned > head_dim or turned % 2:
+        file.faults.append(
+            f'{file.arch}.rope.dimension_count={turned} must be even, and not '
+            f"more than a head's {head_dim}"
+        )
     return {
         'architectures': ['GPTNeoXForCausalLM'],
         'model_type': 'gpt_neox',
         'vocab_size': file.vocab_size(),
         'hidden_size': file.size('embedding_length'),
         'intermediate_size': file.size('feed_forward_length'),
-        'num_hidden_layers': file.size('block_count'),
+        'num_hidden_layers': file.layers(),
         'num_attention_heads': heads,
         'hidden_act': 'gelu',
         'max_position_embeddings': file.size('context_length'),
         'layer_norm_eps': file.real('attention.layer_norm_epsilon'),
         'rotary_pct': turned / head_dim,
-        'rotary_emb_base': file.real('rope.freq_base', 10000.0),
+        'rotary_emb_base': file.real('rope.freq_base', 10000.0, 1.0),
         'rope_scaling': file.rope_scaling(),
-        'use_parallel_residual': bool(file.get('use_parallel_residual', True)),
+        'use_parallel_residual': file.field(
+            f'{file.arch}.use_parallel_residual', bool, True
+        ),
         'attention_bias': f'blk.0.{_OPTIONAL[0]}' in file.shapes,
     }
 

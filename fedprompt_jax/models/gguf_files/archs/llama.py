@@ -45,16 +45,17 @@ _HEAD_NORMS = {
 
 def config(file: GGUFFile) -> dict[str, Any]:
     """The config.json of the model."""
-    window = file.get('attention.sliding_window') or None
+    window = file.optional_size('attention.sliding_window')
     if window and file.arch != 'llama':
         file.only('attention.sliding_window', None, 0)
     # A Llama with a window in every layer is what HF calls Mistral.
     kind = 'mistral' if window else str(file.arch)
-    theta = file.real('rope.freq_base', 10000.0)
+    theta = file.real('rope.freq_base', 10000.0, 1.0)
+    sizes = file.sizes()
     found = {
         'architectures': [_CLASSES[kind]],
         'model_type': kind,
-        **file.sizes(),
+        **sizes,
         'hidden_act': 'silu',
         'max_position_embeddings': file.size('context_length'),
         'rms_norm_eps': file.real('attention.layer_norm_rms_epsilon'),
@@ -64,7 +65,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
     }
     if window:
         found['sliding_window'] = window
-    scaling = file.rope_scaling() or _llama3(file, theta)
+    scaling = file.rope_scaling() or _llama3(file, theta, sizes['head_dim'])
     if scaling:
         found['rope_scaling'] = scaling
     return found
@@ -102,13 +103,17 @@ def _has(file: GGUFFile, name: str) -> bool:
     return f'blk.0.{name}' in file.shapes
 
 
-def _llama3(file: GGUFFile, theta: float) -> dict[str, Any] | None:
+def _llama3(
+    file: GGUFFile, theta: float, head_dim: int
+) -> dict[str, Any] | None:
     """The rotary scaling that the file's factors stand for."""
-    found = [t for t in file.reader.tensors if t.name == _FACTORS]
+    found = [t for t in file.tensors if t.name == _FACTORS]
     if not found:
         return None
-    factors = np.asarray(found[0].data, np.float32).reshape(-1)
-    scaling = rope_factors.llama3(factors, theta)
+    factors = found[0].floats(found[0].data).reshape(-1)
+    scaling = None
+    if 2 * len(factors) == head_dim and np.isfinite(factors).all():
+        scaling = rope_factors.llama3(factors, theta)
     if scaling is None:
         file.faults.append(
             f'{_FACTORS} does not follow the formula of Llama 3 with low '
