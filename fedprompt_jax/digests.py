@@ -27,15 +27,15 @@ def file_sha256(path: Path, cache_dir: Path | None = None) -> str:
       cache_dir: hashes are remembered in cache_dir/digests; None: not at all.
     """
     before = _state(path)
-    if cache_dir is None or before['size'] < LARGE:
+    if cache_dir is None or path.stat().st_size < LARGE:
         return _hash(path)
     place = _place(path, cache_dir)
     known = _read(place)
     if known is not None and known['state'] == before:
         return known['sha256']
     digest = _hash(path)
-    changed = before['ctime_ns'] / 1e9
-    if _state(path) == before and time.time() - changed > _SETTLED:
+    age = time.time() - path.stat().st_ctime
+    if _state(path) == before and age > _SETTLED:
         _write(place, {'state': before, 'sha256': digest})
     return digest
 

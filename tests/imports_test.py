@@ -13,7 +13,8 @@ ROOMS = (
     'data', 'models', 'peft', 'federated', 'evaluation', 'algorithms',
     'experiment',
 )  # fmt: skip
-BELOW = ('fedprompt_jax.files',)  # what every room may use
+# What every room may use.
+BELOW = ('fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact')
 SLOW = ('jax', 'flax', 'optax', 'transformers', 'rouge_score', 'datasets')
 FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
 

@@ -1,0 +1,131 @@
+"""Forms of checkpoints that transformers loads: the same leaves from each."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
+from fedprompt_jax.models import source
+from tests import tiny, tiny_families, tiny_tokenizers
+
+FILE = 'model.safetensors'
+
+
+def load(folder):
+    return source.load(folder, jnp.float32)
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+# Family -> the one name that a tied table is stored under, and its others.
+TIED = {
+    'llama': ('lm_head.weight', ['model.embed_tokens.weight']),
+    'gpt2': ('lm_head.weight', ['transformer.wte.weight']),
+    'gemma2': ('lm_head.weight', ['model.embed_tokens.weight']),
+    'opt': ('lm_head.weight', ['model.decoder.embed_tokens.weight']),
+    'roberta': (
+        'lm_head.decoder.weight',
+        ['roberta.embeddings.word_embeddings.weight'],
+    ),
+    't5': (
+        'decoder.embed_tokens.weight',
+        ['encoder.embed_tokens.weight', 'lm_head.weight', 'shared.weight'],
+    ),
+}
+
+
+def make(folder, family):
+    if family == 'llama':
+        return tiny.make_checkpoint(folder)
+    return tiny_families.make_checkpoint(folder, family)
+
+
+@pytest.mark.parametrize('noted', [True, False])
+@pytest.mark.parametrize('family', TIED)
+def test_a_tied_table_under_another_of_its_names(family, noted, tmp_path):
+    """As safetensors' save_model stores it, and without its note."""
+    folder = make(tmp_path, family)
+    expected = load(folder).base
+    tensors = safetensors.load_file(folder / FILE)
+    kept, others = TIED[family]
+    (table,) = (tensors.pop(n) for n in others if n in tensors)
+    tensors[kept] = table
+    metadata = {'format': 'pt'} | (dict.fromkeys(others, kept) if noted else {})
+    safetensors.save_file(tensors, folder / FILE, metadata)
+    assert_same(load(folder).base, expected)
+
+
+def test_a_tied_table_twice_may_have_two_dtypes(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path, dtype='bfloat16')
+    tensors = safetensors.load_file(folder / FILE)
+    table = tensors['model.embed_tokens.weight']
+    expected = load(folder).base
+    twice = tensors | {'lm_head.weight': table.astype(np.float32)}
+    safetensors.save_file(twice, folder / FILE)
+    assert_same(load(folder).base, expected)
+    twice['lm_head.weight'][0, 0] += 1
+    safetensors.save_file(twice, folder / FILE)
+    with pytest.raises(ValueError, match=r'lm_head\.weight differs from'):
+        load(folder)
+
+
+def test_of_a_tensor_in_two_shards_the_index_s_is_read(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path, shards=2)
+    expected = load(folder).base
+    one, two = sorted(folder.glob('model-*.safetensors'))
+    for mine, other in ((one, two), (two, one)):
+        tensors = safetensors.load_file(mine)
+        name = sorted(safetensors.load_file(other))[0]
+        wrong = np.zeros_like(safetensors.load_file(other)[name])
+        safetensors.save_file(tensors | {name: wrong}, mine)
+    assert_same(load(folder).base, expected)
+
+
+def test_wide_floats_are_read(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    expected = load(folder).base
+    tensors = safetensors.load_file(folder / FILE)
+    wide = {name: x.astype(np.float64) for name, x in tensors.items()}
+    safetensors.save_file(wide, folder / FILE)
+    assert_same(load(folder).base, expected)
+    narrow = tensors['model.norm.weight'].astype(ml_dtypes.float8_e4m3fn)
+    safetensors.save_file(
+        tensors | {'model.norm.weight': narrow}, folder / FILE
+    )
+    with pytest.raises(ValueError, match=r'model\.norm\.weight is F8_E4M3'):
+        load(folder)
+
+
+# Tokens beyond the table
+
+
+@pytest.mark.parametrize('where', ['tokenizer', 'config', 'ids'])
+def test_a_padding_token_beyond_the_table_is_in_no_text(where, tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    named = folder / 'tokenizer_config.json'
+    if where == 'tokenizer':
+        backend = tiny.train_tokenizer()
+        backend.add_special_tokens(['[PAD]'])
+        backend.save(str(folder / 'tokenizer.json'))
+        tiny.edit_json(named, pad_token='[PAD]')
+    elif where == 'config':
+        tiny.edit_json(named, pad_token='[PAD]')
+        tiny.write_json(folder / 'added_tokens.json', {'[PAD]': 300})
+    else:
+        tiny.edit_json(named, pad_token=None)
+        for name in ('config.json', 'generation_config.json'):
+            tiny.edit_json(folder / name, pad_token_id=300)
+    lm = load(folder)
+    assert lm.tokenizer.pad_id == lm.tokenizer.eos_id
+    (row,) = lm.tokenizer.encode_batch(['a [PAD] b'], False)
+    assert max(row) < 300
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    folder = tiny_tokenizers.make(tmp_path, 'llama3')
+    with pytest.raises(ValueError, match=r'ids up to \d+ but .*vocab_size=300'):
+        load(folder)

@@ -1,0 +1,132 @@
+"""A damaged model folder is refused by name, or is another model.
+
+Every file is cut, emptied, replaced by what downloads leave in a file's place,
+and changed in one byte. (`python -m tests.model_damage_test 1000` tries more.)
+"""
+
+import collections
+from collections.abc import Iterator
+import logging
+from pathlib import Path
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+
+from fedprompt_jax.models import shards, source
+from fedprompt_jax.models.tokenizer import Tokenizer
+from tests import tiny, tiny_tokenizers
+
+CUTS, FLIPS = 20, 20
+POINTER = (
+    b'version https://git-lfs.github.com/spec/v1\noid sha256:'
+    + b'0' * 64
+    + b'\nsize 1234567\n'
+)
+PAGE = b'<!doctype html><html><head><title>Sign in</title></head></html>'
+
+
+def damages(
+    raw: bytes, rng: np.random.Generator, flips: int = FLIPS
+) -> Iterator[tuple[str, bytes]]:
+    """What was done to a file, and what is left of it."""
+    yield 'empty', b''
+    yield 'a pointer', POINTER
+    yield 'a page', PAGE
+    for end in np.linspace(1, len(raw) - 1, CUTS).astype(int):
+        yield f'cut at {end}', raw[:end]
+    for place in rng.integers(0, len(raw), flips):
+        changed = bytearray(raw)
+        changed[place] ^= 1 << rng.integers(8)
+        yield f'byte {place} is {changed[place]}', bytes(changed)
+
+
+def outcome(folder: Path, intact: str, name: str) -> str:
+    """'refused' or 'another model'; AssertionError for all else."""
+    try:
+        if faults := source.check(str(folder)):
+            raise ValueError('\n'.join(faults))
+        Tokenizer.from_folder(folder)
+        source.load(folder, 'float32')
+        fingerprint = shards.checkpoint_fingerprint(folder)
+    except ValueError as error:
+        # What config.json asks for and does not get is told of it, or of the
+        # folder whose files do not fit each other.
+        assert (
+            name in str(error)
+            or str(folder) in str(error)
+            or (name == 'config.json' and 'config.json' in str(error))
+        ), str(error)
+        return 'refused'
+    assert fingerprint != intact
+    return 'another model'
+
+
+def make(folder: Path, kind: str) -> Path:
+    """A tiny checkpoint in two shards with a tokenizer of a kind."""
+    tiny.make_checkpoint(folder, shards=2)
+    tiny_tokenizers.KINDS[kind](folder)
+    size = Tokenizer.from_folder(folder).vocab_size
+    config = tiny.read_json(folder / 'config.json') | {'vocab_size': size}
+    config |= {'eos_token_id': 2}
+    tiny.write_json(folder / 'config.json', config)
+    tiny.save_tensors(folder, tiny.random_tensors(config, 0), 2)
+    return folder
+
+
+def try_all(
+    folder: Path, name: str, seed: int, flips: int = FLIPS
+) -> collections.Counter[str]:
+    """Counts the outcomes of all damages to one file of a folder."""
+    intact = shards.checkpoint_fingerprint(folder)
+    path, rng = folder / name, np.random.default_rng(seed)
+    raw = path.read_bytes()
+    counts: collections.Counter[str] = collections.Counter()
+    for what, content in damages(raw, rng, flips):
+        path.write_bytes(content)
+        same = content == raw
+        try:
+            counts['the same' if same else outcome(folder, intact, name)] += 1
+        except Exception as error:
+            error.add_note(f'{name}: {what}')
+            raise
+    path.write_bytes(raw)
+    return counts
+
+
+FILES = (
+    'config.json',
+    'generation_config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'model.safetensors.index.json',
+    'model-00001-of-00002.safetensors',
+)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return make(tmp_path_factory.mktemp('model'), 'byte_level')
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_a_damaged_file_is_refused_or_makes_another_model(name, folder):
+    counts = try_all(folder, name, seed=0)
+    assert counts['refused'] >= 3 + CUTS - 1  # a cut may take a line's end
+
+
+def main(flips: int) -> None:
+    """Prints the outcomes for every kind of tokenizer, many bytes changed."""
+    logging.disable()
+    for kind in tiny_tokenizers.KINDS:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = make(Path(scratch) / 'model', kind)
+            for name in FILES:
+                if (folder / name).exists():
+                    counts = try_all(folder, name, seed=1, flips=flips)
+                    print(f'{kind}, {name}: {dict(counts)}', flush=True)
+
+
+if __name__ == '__main__':
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else FLIPS)
