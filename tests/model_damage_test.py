@@ -14,7 +14,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from fedprompt_jax.models import shards, source
+from fedprompt_jax.models import sentencepiece_file, shards, source
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers
 
@@ -114,6 +114,23 @@ def folder(tmp_path_factory):
 def test_a_damaged_file_is_refused_or_makes_another_model(name, folder):
     counts = try_all(folder, name, seed=0)
     assert counts['refused'] >= 3 + CUTS - 1  # a cut may take a line's end
+
+
+def test_a_cut_sentencepiece_model_is_refused(tmp_path):
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    pieces = [field(1, f'\n\x02p{i}'.encode()) for i in range(9)]
+    whole = b''.join([*pieces, field(2, b'(\x02'), field(3, b'\x18\x01')])
+    path = tmp_path / 'tokenizer.model'
+    path.write_bytes(whole)
+    sentencepiece_file.require_whole(path)
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ValueError, match=r'tokenizer\.model is '):
+            sentencepiece_file.require_whole(path)
+    path.write_bytes(b'IQ== 0\nIg== 1\n')  # tiktoken's
+    sentencepiece_file.require_whole(path)
 
 
 def main(flips: int) -> None:

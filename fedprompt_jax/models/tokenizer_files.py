@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedprompt_jax import intact
+from fedprompt_jax.models import sentencepiece_file
 
 if TYPE_CHECKING:
     import tokenizers
@@ -92,9 +93,10 @@ def require(folder: Path) -> None:
         'vocab.json',
     ):  # fmt: skip
         read_json(folder / name)
-    for name in ('tokenizer.model', 'merges.txt'):
-        if (folder / name).exists():
-            intact.require_content(folder / name)
+    if _merges(folder):
+        intact.require_content(folder / 'merges.txt')
+    if (folder / 'tokenizer.model').exists():
+        sentencepiece_file.require_whole(folder / 'tokenizer.model')
 
 
 def _merges(folder: Path) -> bool:
