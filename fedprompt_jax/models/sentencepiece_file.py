@@ -33,23 +33,25 @@ def _fields(content: bytes) -> set[int]:
     """Fields of a message; none where it ends within one."""
     fields: set[int] = set()
     place = 0
-    while place < len(content):
-        key, place = _varint(content, place)
-        length, place = _varint(content, place)
-        if key & 7 != _BYTES or place + length > len(content):
-            return set()
-        fields.add(key >> 3)
-        place += length
+    try:
+        while place < len(content):
+            key, place = _varint(content, place)
+            length, place = _varint(content, place)
+            place += length
+            fields.add(key >> 3)
+            if key & 7 != _BYTES or place > len(content):
+                return set()
+    except IndexError:  # it ends within a number
+        return set()
     return fields
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:
     """A number at a place, seven bits a byte, and where it ends."""
     value = shift = 0
-    while place < len(content):
+    while True:
         byte = content[place]
         value |= (byte & 127) << shift
         place, shift = place + 1, shift + 7
         if byte < 128:
-            break
-    return value, place
+            return value, place
