@@ -45,6 +45,18 @@ class Answer(NamedTuple):
     lines: list[str]
 
 
+class Broken(NamedTuple):
+    """What breaks.
+
+    Attributes:
+      releases: the first of each package to blame; {} where the newest pass.
+      together: it is the pair that fails, and neither is to blame alone.
+    """
+
+    releases: dict[str, Version]
+    together: bool
+
+
 Ask = Callable[[dict[str, Version]], Answer]
 
 
@@ -64,8 +76,8 @@ def main() -> int:
 
 def first_broken(
     releases: dict[str, list[Version]], bounds: dict, ask: Ask
-) -> dict[str, Version]:
-    """The first release of each package that fails; {} where the newest pass.
+) -> Broken:
+    """Looks for what breaks, each package beside a tested release of the other.
 
     Args:
       releases: of each package, in order.
@@ -74,26 +86,29 @@ def first_broken(
     """
     newest = {name: of[-1] for name, of in releases.items()}
     if ask(newest).passes:
-        return {}
+        return Broken({}, False)
     tested = {
         name: [r for r in of if r in bounds[name]]
         for name, of in releases.items()
     }
     best = {name: of[-1] for name, of in tested.items()}
-    broken = {}
+    first = {}
     for name, of in releases.items():
 
         def passes(release, name=name):
             return ask(best | {name: release}).passes
 
-        of = of[of.index(tested[name][0]) :]
         known = of.index(best[name])
-        if not passes(of[-1]):
-            # Most likely all tested releases pass, which one question tells.
-            after = known + 1 if passes(best[name]) else 0
-            before = len(of) if after else known + 1
-            broken[name] = bisect(of[after:before], passes)
-    return broken or newest  # each passes without the other
+        # Most likely all tested releases pass, and one question tells.
+        if not passes(best[name]):
+            low = of.index(tested[name][0])
+            if passes(of[low]):
+                first[name] = bisect(of[low + 1 : known + 1], passes)
+        elif not passes(of[-1]):
+            first[name] = bisect(of[known + 1 :], passes)
+    if first:
+        return Broken(first, False)
+    return Broken(newest if ask(best).passes else best, True)
 
 
 def bisect(releases: Sequence[Version], passes: Callable) -> Version:
@@ -112,28 +127,36 @@ def bisect(releases: Sequence[Version], passes: Callable) -> Version:
     return releases[high]
 
 
-def report(releases: dict, bounds: dict, broken: dict[str, Version]) -> int:
+def report(releases: dict, bounds: dict, broken: Broken) -> int:
     """Says it in sentences; the exit status."""
-    if not broken:
+    if not broken.releases:
+        print('The newest releases pass.')
         for name, of in releases.items():
             if of[-1] not in bounds[name]:
                 print(
-                    f'{name} {of[-1]} passes; pyproject.toml may allow it '
-                    f'(it says {bounds[name]}), once `make parity` agrees.'
+                    f'pyproject.toml says {name}{bounds[name]}: it may allow '
+                    f'{of[-1]}, once `make parity` passes with it.'
                 )
-        print('The newest releases pass.')
         return 0
-    inside = False
-    for name, release in broken.items():
-        is_tested = release in bounds[name]
-        inside |= is_tested
+    allowed = [r in bounds[name] for name, r in broken.releases.items()]
+    wrong = all(allowed) if broken.together else any(allowed)
+    said = [f'{name} {release}' for name, release in broken.releases.items()]
+    if broken.together:
+        verdict = 'allows both and must not' if wrong else 'excludes them'
         print(
-            f'The first release of {name} that breaks is {release}: '
-            f'pyproject.toml '
-            + ('allows it and must not' if is_tested else 'excludes it')
-            + f' ({bounds[name]}).'
+            f'{" with ".join(said)} breaks, and no release of either alone is '
+            f'seen to be the cause. pyproject.toml {verdict}.'
         )
-    return int(inside)
+        return int(wrong)
+    for (name, release), inside in zip(
+        broken.releases.items(), allowed, strict=True
+    ):
+        verdict = 'allows it and must not' if inside else 'excludes it'
+        print(
+            f'The first release of {name} that breaks is {release}. '
+            f'pyproject.toml {verdict}: {name}{bounds[name]}.'
+        )
+    return int(wrong)
 
 
 def list_releases(name: str) -> list[Version]:
@@ -200,6 +223,7 @@ def run_pip(*args: str) -> subprocess.CompletedProcess:
 def compare(python: Path, compiled: Path) -> Answer:
     """Runs the comparisons by another Python."""
     env = os.environ | {
+        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # compiling is what takes long
         'JAX_COMPILATION_CACHE_DIR': str(compiled),
         'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
     }
