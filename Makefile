@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test parity check install install-test install-parity
+.PHONY: run test parity parity-newest check install install-test install-parity
 
 run: install
 	$(BIN)/python main.py --config=configs/fedavg_adam.py
@@ -13,6 +13,10 @@ test: install-test
 
 parity: install-parity
 	$(BIN)/python -m tests.parity
+
+# Names the first release of transformers and of PEFT that breaks.
+parity-newest: install-parity
+	$(BIN)/python -m tests.parity.newest
 
 check: install-test
 	$(BIN)/ruff check .

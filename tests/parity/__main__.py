@@ -25,6 +25,7 @@ from tests.parity import (
     subjects,
     table,
     text,
+    versions,
 )
 from tests.parity.subjects import Subject
 
@@ -34,14 +35,30 @@ _CACHE_DIR = flags.DEFINE_string(
 _WRITE_GOLDEN = flags.DEFINE_bool(
     'write_golden', False, 'Write tests/golden/*.npz instead of comparing.'
 )
+MODULES = {
+    module.__name__.rpartition('.')[2]: module
+    for module in (logits, losses, rounds, greedy, kinds)
+}
+GROUPS = [*MODULES, 'golden']
+_GROUPS = flags.DEFINE_list(
+    'groups', GROUPS, f'The comparisons of each model: {", ".join(GROUPS)}.'
+)
 
 
 def main(argv: list[str]) -> None:
-    chosen = argv[1:]
+    chosen, untested = argv[1:], versions.untested()
     if strange := sorted(set(chosen) - set(golden.NAMES)):
         raise app.UsageError(
             f'unknown models: {strange}; there are {", ".join(golden.NAMES)}'
         )
+    if strange := sorted(set(_GROUPS.value) - set(GROUPS)):
+        raise app.UsageError(
+            f'unknown groups: {strange}; there are {", ".join(GROUPS)}'
+        )
+    if untested and _WRITE_GOLDEN.value:
+        raise app.UsageError(f'--write_golden writes nothing: {untested}')
+    if untested:
+        print(untested, file=sys.stderr, flush=True)
     logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings('ignore', module='peft|transformers')
     cache_dir = Path(_CACHE_DIR.value).expanduser()
@@ -60,23 +77,26 @@ def main(argv: list[str]) -> None:
             rows += attempt('random', random_configs.compare)
             jax.clear_caches()
         for subject in found:
-            rows += compare(subject)
+            rows += compare(subject, _GROUPS.value)
             # Each program that stays compiled holds memory maps, of which the
             # kernel allows a process 65,530: XLA crashes beyond.
             jax.clear_caches()
     print('\n'.join(table.lines(rows)) + '\n')
     print('\n'.join(table.summary(rows)) + '\n')
     failed = sum(not row.ok for row in rows)
+    if failed and untested:
+        print(untested)
     print(f'{len(rows)} comparisons, {failed} failed')
     sys.exit(failed > 0)
 
 
-def compare(subject: Subject) -> Iterator[table.Row]:
-    """All rows of a model."""
-    for module in (logits, losses, rounds, greedy, kinds):
-        name = module.__name__.rpartition('.')[2]
-        yield from attempt(name, module.compare, subject)
-    yield from attempt('golden', compare_golden, subject)
+def compare(subject: Subject, groups: list[str]) -> Iterator[table.Row]:
+    """The rows of a model."""
+    for name, module in MODULES.items():
+        if name in groups:
+            yield from attempt(name, module.compare, subject)
+    if 'golden' in groups:
+        yield from attempt('golden', compare_golden, subject)
 
 
 def attempt(name: str, rows: Callable, *args) -> Iterator[table.Row]:

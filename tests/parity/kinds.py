@@ -21,7 +21,7 @@ from fedprompt_jax.peft.kind import Base, Kind, Start
 from fedprompt_jax.peft.lora import LoRA
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.tuned import TunedModel
-from tests.parity import table
+from tests.parity import readme, table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject
 from tests.parity.theirs import TASKS, generate, mean_loss, to_torch
@@ -66,7 +66,9 @@ def compare(subject: Subject) -> Iterator[table.Row]:
             theirs = peft.PeftModel.from_pretrained(
                 subject.theirs.model, folder
             ).eval()
-            yield from compare_one(subject, kind, params, theirs, name)
+            yield from compare_one(
+                subject, kind, params, theirs, name, Path(folder)
+            )
             restore(theirs)
         yield from compare_saved_by_peft(subject, kind, name)
     if subject.ours.lm.config.encoder is not None:
@@ -131,8 +133,10 @@ def overwrite(rows: torch.Tensor):
     return hook
 
 
-def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
-    """One adapter by both."""
+def compare_one(
+    subject, kind, params, theirs, name, folder
+) -> Iterator[table.Row]:
+    """One adapter by both; a prefix also by README's function."""
     examples = [e._replace(owner=0) for e in subject.case.examples]
     expected = mean_loss(theirs, examples, 'token').item()
     what = f'{subject.name}: {name}, our adapter'
@@ -148,12 +152,16 @@ def compare_one(subject, kind, params, theirs, name) -> Iterator[table.Row]:
         put=jax.device_put,
     )
     bank = jax.tree.map(lambda x: x[None], params)
-    yield table.differing(
-        'kinds',
-        f'{what}, greedy',
-        generator(bank, [Query(0, e.query) for e in examples]),
-        [generate(theirs, e.query) for e in examples],
-    )
+    texts = generator(bank, [Query(0, e.query) for e in examples])
+    expected = [generate(theirs, e.query) for e in examples]
+    yield table.differing('kinds', f'{what}, greedy', texts, expected)
+    if name == 'prefix':
+        model = subject.theirs.model
+        expected = [
+            readme.generate(name, model, folder, e.query) for e in examples
+        ]
+        what += ", README's with_prefix"
+        yield table.differing('kinds', what, texts, expected)
 
 
 def loss_row(what, subject, kind, params, examples, expected) -> table.Row:

@@ -27,6 +27,7 @@ TASKS = {
     'seq2seq_lm': peft.TaskType.SEQ_2_SEQ_LM,
 }
 IGNORED = -100  # label of what has no loss, in Hugging Face's models
+GREEDY = {'do_sample': False, 'max_new_tokens': MAX_NEW_TOKENS}
 
 
 class Theirs:
@@ -79,11 +80,15 @@ class Theirs:
         if not len(prompt):
             return self.model
         with tempfile.TemporaryDirectory() as folder:
-            kind, params = Prompt(len(prompt)), {'prompt': prompt}
-            hf_adapter.save(Path(folder), kind, params, 'base', self.sizes)
+            self.save(Path(folder), prompt)
             model = peft.PeftModel.from_pretrained(self.model, folder).eval()
         weight(model).requires_grad_(True)
         return model
+
+    def save(self, folder: Path, prompt: np.ndarray) -> None:
+        """Writes a prompt [P, D] as a run does."""
+        kind, params = Prompt(len(prompt)), {'prompt': prompt}
+        hf_adapter.save(folder, kind, params, 'base', self.sizes)
 
     def gradients(
         self, bank: np.ndarray, examples: list[Example], loss: str
@@ -191,13 +196,15 @@ def generate(model: Any, query: np.ndarray) -> np.ndarray:
     """Greedy tokens after a query, without the end token."""
     tokens = pad([query], 0)
     out = model.generate(
-        input_ids=tokens,
-        attention_mask=torch.ones_like(tokens),
-        do_sample=False,
-        max_new_tokens=MAX_NEW_TOKENS,
+        input_ids=tokens, attention_mask=torch.ones_like(tokens), **GREEDY
     )
+    return new_tokens(model, out[0], len(query))
+
+
+def new_tokens(model: Any, out: torch.Tensor, given: int) -> np.ndarray:
+    """What generate() adds to the tokens given, without the end token."""
     # An encoder's model puts out the start token and what follows.
     seq2seq = getattr(model.config, 'is_encoder_decoder', False)
-    new = out[0, 1 if seq2seq else len(query) :].numpy()
+    new = out[1 if seq2seq else given :].numpy()
     ends = np.flatnonzero(new == model.generation_config.eos_token_id)
     return new[: ends[0]] if len(ends) else new
