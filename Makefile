@@ -1,15 +1,28 @@
 # Thin over plain pip and python; the README shows the same commands.
 PYTHON ?= python3
+# Another Python (make test PYTHON=python3.13) has an environment of its own.
+ifeq ($(origin PYTHON),file)
 VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])')
+endif
 BIN := $(VENV)/bin
+# One whole run, its resumption, and the laws of what a run is made of.
+QUICK := \
+	tests/main_test.py::test_a_run_leaves_the_run_folder \
+	tests/main_test.py::test_a_run_killed_at_any_moment_ends_the_same \
+	tests/simulation_test.py tests/generation_test.py tests/sources_test.py
 
-.PHONY: run test parity parity-newest check install install-test install-parity
+.PHONY: run test quick parity parity-newest check install install-test install-parity
 
 run: install
 	$(BIN)/python main.py --config=configs/fedavg_adam.py
 
 test: install-test
 	$(BIN)/python -m pytest
+
+quick: install-test
+	$(BIN)/python -m pytest $(QUICK)
 
 parity: install-parity
 	$(BIN)/python -m tests.parity
