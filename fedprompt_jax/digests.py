@@ -16,7 +16,7 @@ import uuid
 
 LARGE = 1 << 24  # bytes from which on a hash is worth remembering
 # A file that changed so shortly ago may change again within the same tick.
-_SETTLED = 2.0  # seconds
+SETTLED = 2.0  # seconds
 
 
 def file_sha256(path: Path, cache_dir: Path | None = None) -> str:
@@ -35,7 +35,7 @@ def file_sha256(path: Path, cache_dir: Path | None = None) -> str:
         return known['sha256']
     digest = _hash(path)
     age = time.time() - path.stat().st_ctime
-    if _state(path) == before and age > _SETTLED:
+    if _state(path) == before and age > SETTLED:
         _write(place, {'state': before, 'sha256': digest})
     return digest
 

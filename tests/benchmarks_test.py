@@ -114,6 +114,13 @@ def test_fewer_bits(flags):
     assert len(result) == 3
 
 
+def test_a_fingerprint(tmp_path):
+    sizes = ('--gigabytes=0.05', '--shards=2', f'--cache_dir={tmp_path}')
+    result = run('fingerprint', *sizes)
+    assert 0 < result['second_s'] < result['first_s']
+    assert not list(tmp_path.iterdir())
+
+
 def test_where_the_time_of_a_step_goes(flags):
     shape = '--rows=4', '--length=64', '--targets=32'
     result = run('profile_step', *flags, *shape, '--clients=2', '--batch=2')
