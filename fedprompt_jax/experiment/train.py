@@ -30,7 +30,9 @@ class Stage:
 
     Attributes:
       server: the algorithm's ServerState.
-      best: params with the best validation ROUGE-L so far.
+      best: params with the best ROUGE-L so far, of validations that
+        validation.every asks for: that after the last round of a run is no
+        part of a state from which a longer run may go on.
       best_score: f32 scalar, that score; -1 before the first.
       best_loss: f32 scalar, its validation loss, which decides among equals.
       best_round: int32 scalar, rounds done when it was reached.
@@ -111,10 +113,11 @@ def train(
         ):
             _LOG.warning(warning)
             run.warn(warning)
-        # 3. Validation, and the checkpoint.
+        # 3. Validation, and the checkpoint. What is saved does not depend on
+        # the number of rounds, so that a run of more can go on from it.
         last = number + 1 == config.rounds
         every = config.validation.every
-        if every and (last or (number + 1) % every == 0):
+        if every and (number + 1) % every == 0:
             stage = validate(experiment, run, stage)
         stop = preemption.asked()
         if last or stop or (number + 1) % config.checkpoint.every == 0:
@@ -123,6 +126,26 @@ def train(
             raise stopped('round', number + 1)
         began = time.perf_counter()
     return stage
+
+
+def choose(
+    experiment: Experiment, run: RunFolder, stage: Stage
+) -> tuple[Any, int]:
+    """The prompt that goes to stage 2, and the rounds it had; see chosen.
+
+    The last prompt is validated here where validation.every left it out. A
+    run that goes on with other settings of the evaluation keeps its choice.
+    """
+    every, rounds = experiment.config.validation.every, int(stage.server.round)
+    last = stage.server.params
+    if every and rounds % every:
+        stage = validate(experiment, run, stage)
+    decided = run.info.get('kept_choice')
+    if decided == rounds:
+        return last, rounds
+    if decided == int(stage.best_round) and decided:
+        return stage.best, decided
+    return chosen(stage)
 
 
 def chosen(stage: Stage) -> tuple[Any, int]:
@@ -183,7 +206,7 @@ def save(checkpoints: Checkpoints, run: RunFolder, stage: Stage) -> None:
     number = int(stage.server.round)
     here = number == int(stage.best_round)
     score = float(stage.best_score) if here else None
-    checkpoints.save(number, stage, {'log_sizes': run.log_sizes()}, score)
+    checkpoints.save(number, stage, run.notes(), score)
 
 
 def _require_finite(server, number: int, run: RunFolder) -> None:
