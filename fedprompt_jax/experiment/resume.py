@@ -154,7 +154,7 @@ def _record(run: RunFolder) -> None:
     changed = {key: list(pair) for key, pair in run.changes.items()}
     entries = run.info.get('continued', [])
     # A start that was killed before config.json has recorded it already.
-    if not (entries and entries[-1]['changed'] == changed):
+    if not (entries and entries[-1].get('changed') == changed):
         start = continuing.start(run.changes).name.lower()
         entry = {'when': now(), 'changed': changed, 'from': start}
         run.update_info(continued=[*entries, entry])
