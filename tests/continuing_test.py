@@ -103,7 +103,7 @@ def test_another_evaluation_keeps_the_prompt_that_was_chosen(
     name = 'prompts/global/adapter_model.safetensors'
     before = (path / name).read_bytes()
     runs.start(path, **MORE, evaluation__max_new_tokens=1)
-    assert info(path)['chosen_round'] == chosen
+    assert info(path)['chosen_round'] == info(path)['kept_choice'] == chosen
     assert (path / name).read_bytes() == before
     (warning,) = [w for w in info(path)['warnings'] if 'max_new_tokens' in w]
     assert 'rounds up to 3' in warning

@@ -137,15 +137,22 @@ def choose(
     run that goes on with other settings of the evaluation keeps its choice.
     """
     every, rounds = experiment.config.validation.every, int(stage.server.round)
-    last = stage.server.params
+    validated = stage
     if every and rounds % every:
-        stage = validate(experiment, run, stage)
-    decided = run.info.get('kept_choice')
-    if decided == rounds:
-        return last, rounds
-    if decided == int(stage.best_round) and decided:
-        return stage.best, decided
-    return chosen(stage)
+        validated = validate(experiment, run, stage)
+    kept = run.info.get('kept_choice')
+    if kept is None:
+        return chosen(validated)
+    if kept == rounds:
+        return stage.server.params, rounds
+    if kept == int(stage.best_round):
+        return stage.best, kept
+    raise ValueError(
+        f"{run.path / 'run.json'}: 'kept_choice' is {kept!r}, but the prompts "
+        f'of this run are those after round {int(stage.best_round)} and '
+        f'{rounds}; restore the file from a copy, or start in another '
+        '--workdir.'
+    )
 
 
 def chosen(stage: Stage) -> tuple[Any, int]:
