@@ -188,7 +188,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
 
     c.checkpoint = config_dict.ConfigDict()
     c.checkpoint.every = 1  # rounds, and epochs of personalization
-    c.checkpoint.keep = 2  # latest ones, besides the best
+    c.checkpoint.keep = 2  # latest ones (2 at least), besides the best
 
     {'quickstart': _quickstart, 'sni': _sni}.get(scale, _paper)(c)
     return c

@@ -64,12 +64,7 @@ def first_stage() -> train.Stage:
 )
 def test_the_best_trained_prompt_is_chosen(scores, chosen):
     experiment = Validation(scores)
-    run = types.SimpleNamespace(log=lambda **line: None)
-    stage = first_stage()
-    for number in range(len(scores)):
-        params = {'prompt': jnp.full((1, 2), float(number))}
-        server = ServerState(params, (), jnp.int32(number))
-        stage = train.validate(experiment, run, stage.replace(server=server))
+    stage = validated(experiment, len(scores))
     params, rounds = train.chosen(stage)
     assert rounds == chosen
     assert (params['prompt'] == chosen).all()
@@ -126,3 +121,44 @@ def test_only_scored_instances_are_counted():
     assert scored_instances(data, True) == [1, 2, 3, 5]
     assert scored_instances(data, False) == [3, 5]
     assert selection(data) == 'exact_match'
+
+
+def run_of(**info):
+    return types.SimpleNamespace(log=lambda **line: None, info=info)
+
+
+def after(stage, number: int):
+    """The stage after a round, whose prompt is all `number`."""
+    params = {'prompt': jnp.full((1, 2), float(number))}
+    return stage.replace(server=ServerState(params, (), jnp.int32(number)))
+
+
+def validated(experiment, count: int):
+    """The stage after `count` validations, one a round from round 0."""
+    stage = first_stage()
+    for number in range(count):
+        stage = train.validate(experiment, run_of(), after(stage, number))
+    return stage
+
+
+@pytest.mark.parametrize(
+    ('last', 'kept', 'chosen'),
+    [
+        (0.9, None, 3),
+        (0.1, None, 2),
+        (0.9, 2, 2),  # as it was chosen under other settings
+        (0.1, 3, 3),
+    ],
+)
+def test_the_last_prompt_is_a_candidate_wherever_the_run_ends(
+    last, kept, chosen
+):
+    """It is validated after the last checkpoint, and leaves no trace there."""
+    experiment = Validation([(0, 9.0), (0.1, 1.0), (0.5, 1.0), (last, 1.0)])
+    stage = after(validated(experiment, 3), 3)
+    experiment.config.validation.every = 2
+    run = run_of() if kept is None else run_of(kept_choice=kept)
+    params, rounds = train.choose(experiment, run, stage)
+    assert rounds == chosen
+    assert (params['prompt'] == chosen).all()
+    assert int(stage.best_round) == 2

@@ -1,4 +1,8 @@
-"""Checkpoints by Orbax: atomic, the latest few and the best one kept."""
+"""Checkpoints by Orbax: atomic, the latest few and the best one kept.
+
+Beside what Orbax writes, the folder of a step has notes.json and, written
+last, SHA256SUMS: a folder without it, or that differs from it, is damaged.
+"""
 
 import functools
 from pathlib import Path
@@ -8,6 +12,12 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from fedprompt_jax.experiment import integrity, processes
+from fedprompt_jax.experiment.run_folder import read_object, write_json
+
+NOTES = 'notes.json'
+# The one before the latest is there until the latest has its SHA256SUMS.
+LEAST = 2
 # Two saves at a time, from threads, mix up Orbax's temporary folders.
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -32,16 +42,17 @@ class Checkpoints:
 
         Args:
           folder: made if it is not there.
-          keep: how many latest checkpoints stay, besides the best.
+          keep: how many latest checkpoints stay, besides the best; two at
+            least.
           metric: what the scores are that the best one is chosen by.
         """
-        self._metric = metric
+        self._folder, self._metric = folder, metric
         policies = ocp.training.preservation_policies
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
             preservation_policy=policies.AnyPreservationPolicy(
                 [
-                    policies.LatestN(keep),
+                    policies.LatestN(max(keep, LEAST)),
                     policies.BestN(get_metric_fn=lambda m: m[metric], n=1),
                 ]
             ),
@@ -52,32 +63,26 @@ class Checkpoints:
     def save(
         self, step: int, tree: Any, notes: dict, score: float | None
     ) -> None:
-        """Saves a tree of arrays and JSON notes, whole or not at all.
+        """Saves a tree of arrays and JSON notes; all processes must call it.
 
         Args:
           step: rounds or epochs done.
           tree: arrays.
-          notes: anything JSON has.
+          notes: anything JSON has; those of the first process are saved.
           score: what the best checkpoint is chosen by; None ranks last.
         """
         metrics = {self._metric: -1.0 if score is None else score}
-        self._checkpointer.save(
-            step, tree, metrics=metrics, custom_metadata=notes
-        )
+        self._checkpointer.save(step, tree, metrics=metrics)
+        if processes.is_first():
+            path = self._folder / str(step)
+            write_json(path / NOTES, notes)
+            integrity.seal(path)
 
     @property
     def step(self) -> int | None:
         """Rounds or epochs done at the latest checkpoint; None before."""
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
-
-    @property
-    def notes(self) -> dict | None:
-        """The notes of the latest checkpoint, or None before the first."""
-        latest = self._checkpointer.latest
-        if latest is None:
-            return None
-        return self._checkpointer.metadata(latest.step).custom_metadata
 
     @_alone
     def restore(self, like: Any) -> Any | None:
@@ -86,6 +91,9 @@ class Checkpoints:
         Args:
           like: a tree of arrays with the shapes, dtypes and shardings that
             the result shall have.
+
+        Raises:
+          ValueError: it holds something else.
         """
         latest = self._checkpointer.latest
         if latest is None:
@@ -96,8 +104,41 @@ class Checkpoints:
             ),
             like,
         )
-        return self._checkpointer.load(latest.step, abstract)
+        try:
+            tree = self._checkpointer.load(latest.step, abstract)
+        # Orbax raises whatever its storage raises.
+        except Exception as error:
+            raise ValueError(self._other(latest.step, error)) from error
+        if shapes(tree) != shapes(like):
+            raise ValueError(self._other(latest.step, 'other shapes'))
+        return tree
+
+    def _other(self, step: int, why: Any) -> str:
+        lines = str(why).splitlines() or [type(why).__name__]
+        return (
+            f'{self._folder / str(step)} cannot be restored '
+            f'({lines[0][:200]}), though none of its files was changed: '
+            'another version of fedprompt_jax, JAX or Orbax wrote it. Use that '
+            'version, or give --workdir another folder.'
+        )
 
     @_alone
     def close(self) -> None:
         self._checkpointer.close()
+
+
+def shapes(tree: Any) -> list[tuple]:
+    """Shape and dtype of each leaf."""
+    return [(x.shape, x.dtype) for x in jax.tree.leaves(tree)]
+
+
+def folders(stage: Path) -> dict[int, Path]:
+    """Step -> folder of a stage's checkpoints on disk, the latest first."""
+    entries = stage.iterdir() if stage.is_dir() else ()
+    steps = {int(p.name): p for p in entries if p.name.isdecimal()}
+    return dict(sorted(steps.items(), reverse=True))
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """The notes of a checkpoint that has no fault."""
+    return read_object(folder / NOTES)

@@ -28,11 +28,53 @@ class Personal:
       bank: the clients' prompts, leaves [C, ...].
       opt_state: each client's optimizer state, leaves [C, ...].
       epoch: int32 scalar, epochs done.
+      shared: the global prompt that they start from.
+      rounds: int32 scalar, rounds that it had.
     """
 
     bank: Any
     opt_state: Any
     epoch: jax.Array
+    shared: Any
+    rounds: jax.Array
+
+
+def restore(
+    experiment: Experiment, checkpoints: Checkpoints
+) -> Personal | None:
+    """The state at the latest checkpoint; None before the first."""
+    if checkpoints.step is None:
+        return None
+    return checkpoints.restore(_initial(experiment, experiment.params, 0))
+
+
+def start(
+    experiment: Experiment,
+    run: RunFolder,
+    checkpoints: Checkpoints,
+    preemption: Preemption,
+    params,
+    rounds: int,
+) -> Personal:
+    """Scores the anchors; returns the state before the first epoch, saved.
+
+    Args:
+      experiment: its parts.
+      run: where scores go.
+      checkpoints: of this stage, none yet.
+      preemption: whether to stop.
+      params: the global prompt.
+      rounds: that it had.
+
+    Raises:
+      Preempted: stopped before the first epoch; the scores are saved.
+    """
+    state = _initial(experiment, params, rounds)
+    score_anchors(experiment, run, params)
+    _save(checkpoints, run, state)
+    if preemption.asked():
+        raise stopped('epoch', 0)
+    return state
 
 
 def personalize(
@@ -40,7 +82,7 @@ def personalize(
     run: RunFolder,
     checkpoints: Checkpoints,
     preemption: Preemption,
-    params,
+    state: Personal,
 ) -> Personal:
     """Runs the epochs that are left; returns the clients' prompts.
 
@@ -49,27 +91,13 @@ def personalize(
       run: where scores go.
       checkpoints: of this stage.
       preemption: whether to stop after an epoch.
-      params: the global prompt.
+      state: of start or restore.
 
     Raises:
       Preempted: stopped after an epoch, which is saved.
     """
     c = experiment.config.personalization
-    tx = optax.chain(
-        optimizers.pull_toward(params, c.l2) if c.l2 else optax.identity(),
-        optimizers.make(c.optimizer, c.learning_rate),
-    )
-    start = replicate(params, len(experiment.data.held_out.clients))
-    start = experiment.put(
-        Personal(start, jax.vmap(tx.init)(start), jnp.int32(0))
-    )
-    state = checkpoints.restore(start)
-    if state is None:
-        state = start
-        score_anchors(experiment, run, params)
-        _save(checkpoints, run, state)
-        if preemption.asked():
-            raise stopped('epoch', 0)
+    tx = _optimizer(experiment, state.shared)
     first = int(state.epoch)
     bar = tqdm(
         range(first, c.epochs),
@@ -81,18 +109,37 @@ def personalize(
     for number in bar:
         state, loss = train_epoch(experiment, run, tx, state)
         bar.set_postfix(loss=f'{loss:.3f}')
-        last = number + 1 == c.epochs
-        if last or (number + 1) % c.every == 0:
+        # What is saved does not depend on the number of epochs, so that a run
+        # of more can go on from it: scores at the end come after it.
+        if (number + 1) % c.every == 0:
             score_personal(experiment, run, state.bank, number + 1)
-        if last:
-            score_averages(experiment, run, params, state.bank)
-        stop = preemption.asked()
+        last, stop = number + 1 == c.epochs, preemption.asked()
         every = experiment.config.checkpoint.every
         if last or stop or (number + 1) % every == 0:
             _save(checkpoints, run, state)
         if stop:
             raise stopped('epoch', number + 1)
+    if c.epochs % c.every:
+        score_personal(experiment, run, state.bank, c.epochs)
+    if c.epochs:
+        score_averages(experiment, run, state.shared, state.bank)
     return state
+
+
+def _optimizer(experiment: Experiment, shared) -> optax.GradientTransformation:
+    c = experiment.config.personalization
+    return optax.chain(
+        optimizers.pull_toward(shared, c.l2) if c.l2 else optax.identity(),
+        optimizers.make(c.optimizer, c.learning_rate),
+    )
+
+
+def _initial(experiment: Experiment, shared, rounds: int) -> Personal:
+    bank = replicate(shared, len(experiment.data.held_out.clients))
+    opt_state = jax.vmap(_optimizer(experiment, shared).init)(bank)
+    return experiment.put(
+        Personal(bank, opt_state, jnp.int32(0), shared, jnp.int32(rounds))
+    )
 
 
 def train_epoch(
@@ -132,7 +179,9 @@ def train_epoch(
         **ledger.compute(experiment.model, steps),
         seconds=time.perf_counter() - began,
     )
-    state = Personal(local.bank, local.opt_state, state.epoch + 1)
+    state = Personal(
+        local.bank, local.opt_state, state.epoch + 1, state.shared, state.rounds
+    )
     return experiment.put(state), loss
 
 
@@ -215,5 +264,4 @@ def _score(
 
 
 def _save(checkpoints: Checkpoints, run: RunFolder, state: Personal) -> None:
-    notes = {'log_sizes': run.log_sizes()}
-    checkpoints.save(int(state.epoch), state, notes, None)
+    checkpoints.save(int(state.epoch), state, run.notes(), None)

@@ -4,8 +4,9 @@ All compute the same rounds, each on its rows; the first alone writes and
 speaks. Nothing slow is imported before they connect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
+import json
 import logging
 from pathlib import Path
 import secrets
@@ -147,6 +148,26 @@ def texts(own: str) -> list[str]:
         bytes(row[:length]).decode()
         for row, length in zip(rows, lengths, strict=True)
     ]
+
+
+def first_alone(work: Callable[[], None]) -> None:
+    """Does in the first process what the others wait for; all must ask.
+
+    Raises:
+      ValueError: in all processes, with the first one's message.
+    """
+    if _alone():
+        work()
+        return
+    fault = ''
+    if is_first():
+        try:
+            work()
+        except (OSError, ValueError) as error:
+            fault = str(error)
+    fault = json.loads(texts(json.dumps(fault))[0])
+    if fault:
+        raise ValueError(fault)
 
 
 def _appears(path: Path) -> bool:

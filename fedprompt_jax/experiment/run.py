@@ -1,8 +1,6 @@
 """A whole run: check, load, train, personalize, report."""
 
-from collections.abc import Sequence
 import contextlib
-import datetime
 import importlib.metadata
 import logging
 from pathlib import Path
@@ -102,13 +100,20 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import build, personalize, scores, train
+    from fedprompt_jax.experiment import (
+        build,
+        personalize,
+        resume,
+        scores,
+        train,
+    )
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import (
         RunFolder,
+        now,
         refuse_other_processes,
     )
     from fedprompt_jax.federated.mesh import check_devices
@@ -125,13 +130,16 @@ def execute(
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
     run.shows = first and (member is None or member.number == 0)
+    complete = run.finished and not run.changes
     if not processes_lib.share(workdir):
         raise ValueError(
             f'--workdir={workdir} is not one folder for all processes of the '
             'run; give one on a file system that all hosts share.'
         )
-    if run.finished:
+    if complete:
+        processes_lib.first_alone(run.check_complete)
         return False
+    processes_lib.first_alone(lambda: resume.prepare(run))
     _LOG.info('Data:\n%s', data.description)
     # 2. The model and everything on the devices.
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
@@ -146,7 +154,6 @@ def execute(
         )
         for name in ('train', 'personalize')
     }
-    _cut_logs(run, list(stages.values()))
     _tell_progress(stages)
     # 3. The two stages.
     signals: Any = Preemption()
@@ -154,11 +161,18 @@ def execute(
         signals = contextlib.nullcontext(preemption)
     try:
         with signals as asked:
-            stage = train.train(experiment, run, stages['train'], asked)
-            params, rounds = train.chosen(stage)
-            _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+            own = stages['personalize']
+            personal = personalize.restore(experiment, own)
+            if personal is None:
+                stage = train.train(experiment, run, stages['train'], asked)
+                params, rounds = train.choose(experiment, run, stage)
+                run.update_info(chosen_round=rounds)
+                _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+                personal = personalize.start(
+                    experiment, run, own, asked, params, rounds
+                )
             personal = personalize.personalize(
-                experiment, run, stages['personalize'], asked, params
+                experiment, run, own, asked, personal
             )
     except FloatingPointError as error:
         run.update_info(diverged=str(error))
@@ -167,16 +181,16 @@ def execute(
         checkpoints.close()
     # 4. What the run leaves.
     prompts = run.path / 'prompts'
-    save_prompts(experiment, prompts, params, personal.bank, first)
+    save_prompts(experiment, prompts, personal.shared, personal.bank, first)
     if first:
         run.update_info(
-            chosen_round=rounds,
+            chosen_round=int(personal.rounds),
             seconds=time.perf_counter() - began,
             **_used(compilations, member),
         )
-        run.update_info(finished=_now())
+        run.update_info(finished=now())
         page.write(run.path)
-        run.update_info(complete=True)
+        run.complete()
     return True
 
 
@@ -186,6 +200,7 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
 
     from fedprompt_jax.evaluation import units
     from fedprompt_jax.experiment import scores
+    from fedprompt_jax.experiment.run_folder import now
     from fedprompt_jax.models import sizes
 
     data = experiment.data
@@ -201,10 +216,11 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
     text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
     _LOG.info(text.format(**parameters))
     named = {'clients': data.client_names} if data.client_names else {}
+    before = run.info.get('packing')
     run.update_info(
         command=shlex.join([Path(sys.executable).name, *sys.argv]),
         seed=experiment.config.seed,
-        started=run.info.get('started', _now()),
+        started=run.info.get('started', now()),
         versions=_versions(),
         devices=[str(d) for d in jax.devices()],
         processes=jax.process_count(),
@@ -214,12 +230,28 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
         data=data.description,
         packing=experiment.packing,
         parameters=parameters,
-        starts=[*run.info.get('starts', []), _now()],
+        starts=[*run.info.get('starts', []), now()],
         **named,
     )
-    for warning in [*data.warnings, *units.warnings(census), *_shared(member)]:
+    for warning in [
+        *data.warnings,
+        *units.warnings(census),
+        *_shared(member),
+        *_reshaped(before, experiment.packing),
+    ]:
         _LOG.warning(warning)
         run.warn(warning)
+
+
+def _reshaped(before: str | None, packing: str) -> list[str]:
+    """Says where a run goes on with other row shapes than it began with."""
+    if before in (None, packing):
+        return []
+    return [
+        f'The run was begun with other row shapes ({before}): results agree '
+        'with those of an uninterrupted run up to rounding, and not to the '
+        'bit.'
+    ]
 
 
 def _shared(member: Member | None) -> list[str]:
@@ -247,19 +279,12 @@ def _used(compilations, member: Member | None) -> dict[str, Any]:
 
 def _tell_progress(stages) -> None:
     """Says where a run that was stopped goes on."""
-    units = {'train': 'round', 'personalize': 'epoch of personalization'}
-    steps = {name: stages[name].step for name in units}
-    for name, unit in reversed(units.items()):
-        if steps[name] is not None:
-            _LOG.info('Goes on after %s %d.', unit, steps[name])
+    from fedprompt_jax.experiment.resume import UNITS
+
+    for name, unit in reversed(UNITS.items()):
+        if stages[name].step is not None:
+            _LOG.info('Goes on after %s %d.', unit, stages[name].step)
             return
-
-
-def _cut_logs(run, stages: Sequence[Any]) -> None:
-    """Takes the logs back to the latest checkpoint of the latest stage."""
-    notes = [s.notes for s in stages if s.notes]
-    none = dict.fromkeys(run.log_sizes(), 0)
-    run.cut_logs(notes[-1]['log_sizes'] if notes else none)
 
 
 def _print_table(path: Path) -> None:
@@ -274,10 +299,6 @@ def _print_paths(path: Path) -> None:
     print(f'Run folder: {path}')
     print(f'Trade-off plot: {path / "figures" / "tradeoff.png"}')
     print(f'Report: {path / "report.html"}')
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
 def _versions() -> dict[str, str]:

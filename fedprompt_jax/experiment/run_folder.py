@@ -1,13 +1,16 @@
 """The folder that a run leaves, and how it survives being killed.
 
-Three files grow during a run. A checkpoint remembers their sizes, and a
-restart cuts them back to it: what was written after the last checkpoint is
-written again, the same.
+Three files grow during a run. A checkpoint remembers their sizes and digests,
+and a restart cuts them back to it: what was written after the last checkpoint
+is written again, the same. Once a run is complete, run.json has the digests of
+what it left.
 """
 
 from collections.abc import Iterable
 import csv
+import datetime
 import fcntl
+import hashlib
 import io
 import json
 import math
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 import weakref
 
-from fedprompt_jax.experiment import processes
+from fedprompt_jax.experiment import continuing, integrity, processes
 
 METRICS = 'metrics.jsonl'
 TRADEOFF = 'tradeoff.csv'
@@ -33,7 +36,8 @@ PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
 # Keys that may differ between two starts of a run. Another mesh changes the
 # order of sums, so that results agree up to rounding and not to the bit.
 FREE_KEYS = (
-    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep', *PATH_KEYS,
+    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep',
+    'checkpoint.every', *PATH_KEYS,
 )  # fmt: skip
 
 
@@ -45,6 +49,9 @@ class RunFolder:
       writes: whether this process may change it; else what writes does
         nothing.
       shows: whether it shows the run's progress.
+      config: that of this start, as nested dicts.
+      changes: keys that differ from the last start's config, from which the
+        run can go on: key -> (before, now).
     """
 
     def __init__(
@@ -61,15 +68,17 @@ class RunFolder:
         Raises:
           ValueError: the folder belongs to a run with another config or
             other data or weights; the differences are listed. Or a process
-            is at work in it.
+            is at work in it, or its JSON files are damaged.
         """
         self.path, self.writes, self.shows = path, writes, writes
+        self.config = _plain(config)
+        self.changes: continuing.Changes = {}
         path.mkdir(parents=True, exist_ok=True)
         if writes:
             weakref.finalize(self, os.close, _lock(path))
         now = {'config': config, 'fingerprints': identity}
         if (path / 'run.json').exists():
-            _refuse_other(path, self._stored(), now)
+            self.changes = _refuse_other(path, self._stored(), now)
         elif any((path / name).exists() for name in LOGS):
             raise ValueError(
                 f'{path} holds the logs of some run but no run.json; give '
@@ -79,19 +88,57 @@ class RunFolder:
             write_json(path / 'config.json', config)
 
     def _stored(self) -> dict:
-        config = json.loads((self.path / 'config.json').read_text('utf-8'))
-        return {'config': config, 'fingerprints': self.info['fingerprints']}
+        config = read_object(self.path / 'config.json')
+        identity = self.info.get('fingerprints')
+        if not isinstance(identity, dict):
+            raise ValueError(
+                f"{self.path / 'run.json'} lacks the object 'fingerprints'; "
+                'restore the file from a copy, or give --workdir another '
+                'folder.'
+            )
+        return {'config': config, 'fingerprints': identity}
 
     @property
     def info(self) -> dict[str, Any]:
         """run.json; empty before the first start has written it."""
         path = self.path / 'run.json'
-        return json.loads(path.read_text('utf-8')) if path.exists() else {}
+        return read_object(path) if path.exists() else {}
 
-    def update_info(self, **values: Any) -> None:
-        """Adds to run.json."""
+    def update_info(self, drop: Iterable[str] = (), **values: Any) -> None:
+        """Adds to run.json, and drops some of its keys."""
         if self.writes:
-            write_json(self.path / 'run.json', self.info | values)
+            kept = {k: v for k, v in self.info.items() if k not in drop}
+            write_json(self.path / 'run.json', kept | values)
+
+    def complete(self) -> None:
+        """Says in run.json that all is done, with the digests of all files.
+
+        Reports and figures are no part of them: they can be drawn again.
+        """
+        if not self.writes:
+            return
+        names = ['config.json', *LOGS]
+        paths = [self.path / name for name in names]
+        paths += (self.path / 'prompts').rglob('*')
+        info = self.info | {'complete': True}
+        info['sha256'] = integrity.sums(self.path, paths)
+        info['sha256']['run.json'] = _digest(info)
+        write_json(self.path / 'run.json', info)
+
+    def check_complete(self) -> None:
+        """Raises ValueError where a file of a complete run was changed."""
+        wrong = changed_file(self.path)
+        if wrong:
+            raise ValueError(
+                f'{self.path} is a complete run of which {wrong}. Restore the '
+                'file from a copy, or run it again with another --workdir.'
+            )
+
+    def accept_changes(self) -> None:
+        """Writes the config of this start, with which the run goes on."""
+        if self.writes:
+            write_json(self.path / 'config.json', self.config)
+        self.changes = {}
 
     @property
     def finished(self) -> bool:
@@ -136,6 +183,40 @@ class RunFolder:
             n: p.stat().st_size if p.exists() else 0 for n, p in paths.items()
         }
 
+    def notes(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the logs; {} where another writes."""
+        if not self.writes:
+            return {}
+        sizes = self.log_sizes()
+        digests = {
+            name: integrity.sha256(self.path / name, size)
+            for name, size in sizes.items()
+            if size
+        }
+        return {'log_sizes': sizes, 'log_sha256': digests}
+
+    def check_logs(self, notes: dict[str, Any]) -> None:
+        """Raises ValueError where a log is not what a checkpoint remembers.
+
+        Args:
+          notes: of the checkpoint.
+        """
+        for name, size in notes['log_sizes'].items():
+            path, have = self.path / name, self.log_sizes()[name]
+            if have < size:
+                raise ValueError(
+                    f'{path} has {have} bytes, but the checkpoint was made '
+                    f'when it had {size}; restore the file or start in '
+                    'another --workdir.'
+                )
+            digest = notes['log_sha256'].get(name)
+            if size and integrity.sha256(path, size) != digest:
+                raise ValueError(
+                    f'{path} was changed: its first {size} bytes are not '
+                    'those that it had when the checkpoint was made; restore '
+                    'the file from a copy, or start in another --workdir.'
+                )
+
     def cut_logs(self, sizes: dict[str, int]) -> None:
         """Takes the logs back to the sizes that a checkpoint remembers.
 
@@ -162,6 +243,65 @@ def _csv_line(row: dict) -> str:
     return text.getvalue().removesuffix('\r\n') + '\n'
 
 
+def changed_file(path: Path) -> str:
+    """Which file of a complete run was changed since, and how, or ''.
+
+    Args:
+      path: RUN. One that an older version completed has no digests, and is
+        taken as it is.
+    """
+    info = read_object(path / 'run.json')
+    sums = info.get('sha256')
+    if sums is None:
+        return ''
+    try:
+        own = sums['run.json']
+        if own != _digest(info | {'sha256': sums}):
+            return 'run.json was changed'
+        others = {k: v for k, v in sums.items() if k != 'run.json'}
+        return integrity.differing(path, others)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return f"the part 'sha256' of run.json is damaged ({error})"
+
+
+def _digest(info: dict[str, Any]) -> str:
+    """sha256 of run.json but for that digest itself."""
+    others = {k: v for k, v in info['sha256'].items() if k != 'run.json'}
+    text = json.dumps(_plain(info | {'sha256': others}), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file of a run holds.
+
+    Raises:
+      ValueError: the file is missing, cannot be read or holds something else.
+    """
+    fault = 'holds JSON, but no object'
+    try:
+        value = json.loads(path.read_text('utf-8'))
+        if isinstance(value, dict):
+            return value
+    except FileNotFoundError:
+        fault = 'is missing'
+    except ValueError as error:
+        fault = f'is damaged ({_looks(path) or error})'
+    raise ValueError(
+        f'{path} {fault}; restore the file from a copy, or give --workdir '
+        'another folder.'
+    )
+
+
+def _looks(path: Path) -> str:
+    """What is often found in place of a file; '' where it is none of them."""
+    begins = path.read_bytes()[:100].lstrip()
+    if not begins:
+        return 'it is empty'
+    if begins.startswith(b'version https://git-lfs'):
+        return 'it is a Git LFS pointer; run git lfs pull'
+    return 'it is a web page' if begins.startswith(b'<') else ''
+
+
 def _lock(folder: Path) -> int:
     """Locks a folder until the descriptor is closed or the process ends."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -176,6 +316,11 @@ def _lock(folder: Path) -> int:
     except OSError:  # a file system without locks
         pass
     return descriptor
+
+
+def now() -> str:
+    """The time, in UTC, as run.json has it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -219,25 +364,73 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
             )
 
 
-def _refuse_other(path: Path, before: dict, now: dict) -> None:
-    lines = _differences(before, now)
+def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
+    """What differs and may; ValueError with all where some may not."""
+    lines = _differences(before, now, (*FREE_KEYS, *continuing.KEYS))
     if lines:
         told = ''.join(f'\n  {line}' for line in lines)
         raise ValueError(
             f'{path} belongs to another run; nothing was changed. Give '
             f'--workdir another folder, or undo:{told}'
         )
+    changes = _changes(before['config'], now['config'])
+    fewer = continuing.fewer(changes, *_done(path))
+    if fewer:
+        raise ValueError(
+            f'{path} cannot go on: {"; ".join(fewer)}, or give --workdir '
+            'another folder. Nothing was changed.'
+        )
+    return changes
+
+
+def _changes(before: dict, now: dict) -> continuing.Changes:
+    """Keys that differ, from which a run can go on: key -> (before, now)."""
+    old, new = _flat(_plain(before)), _flat(_plain(now))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in continuing.KEYS
+        if old.get(key) != new.get(key)
+    }
+
+
+def _done(path: Path) -> tuple[int, int]:
+    """Rounds and epochs at the latest checkpoints on disk."""
+    rounds, epochs = (
+        max(
+            (int(p.name) for p in folder.iterdir() if p.name.isdecimal())
+            if (folder := path / 'checkpoints' / stage).is_dir()
+            else (),
+            default=0,
+        )
+        for stage in ('train', 'personalize')
+    )
+    return rounds, epochs
 
 
 def other_config(path: Path, config: dict) -> list[str]:
-    """What differs between a run's config and this one, a line a key.
+    """Why a run cannot go on with this config, a line a key; [] where it can.
 
     Args:
       path: RUN, which holds a config.json.
       config: as nested dicts.
     """
-    stored = json.loads((path / 'config.json').read_text('utf-8'))
-    return _differences({'config': stored}, {'config': config})
+    stored = read_object(path / 'config.json')
+    lines = _differences(
+        {'config': stored}, {'config': config}, (*FREE_KEYS, *continuing.KEYS)
+    )
+    changes = _changes(stored, config)
+    return lines or continuing.fewer(changes, *_done(path))
+
+
+def goes_on(path: Path, config: dict) -> str:
+    """How a run goes on with this config, where that differs; else ''.
+
+    Args:
+      path: RUN, of which other_config finds nothing.
+      config: as nested dicts.
+    """
+    changes = _changes(read_object(path / 'config.json'), config)
+    return continuing.describe(changes) if changes else ''
 
 
 def _differences(

@@ -30,9 +30,11 @@ class Stage:
 
     Attributes:
       server: the algorithm's ServerState.
-      best: params with the best validation score so far.
-      best_score: f32 scalar, that score; -1 before the first. It is the
-        leading_metric.
+      best: params with the best score so far, of validations that
+        validation.every asks for: that after the last round of a run is no
+        part of a state from which a longer run may go on.
+      best_score: f32 scalar, that score, the leading_metric; -1 before the
+        first.
       best_loss: f32 scalar, its validation loss, which decides among equals.
       best_round: int32 scalar, rounds done when it was reached.
     """
@@ -112,10 +114,11 @@ def train(
         ):
             _LOG.warning(warning)
             run.warn(warning)
-        # 3. Validation, and the checkpoint.
+        # 3. Validation, and the checkpoint. What is saved does not depend on
+        # the number of rounds, so that a run of more can go on from it.
         last = number + 1 == config.rounds
         every = config.validation.every
-        if every and (last or (number + 1) % every == 0):
+        if every and (number + 1) % every == 0:
             stage = validate(experiment, run, stage)
         stop = preemption.asked()
         if last or stop or (number + 1) % config.checkpoint.every == 0:
@@ -124,6 +127,33 @@ def train(
             raise stopped('round', number + 1)
         began = time.perf_counter()
     return stage
+
+
+def choose(
+    experiment: Experiment, run: RunFolder, stage: Stage
+) -> tuple[Any, int]:
+    """The prompt that goes to stage 2, and the rounds it had; see chosen.
+
+    The last prompt is validated here where validation.every left it out. A
+    run that goes on with other settings of the evaluation keeps its choice.
+    """
+    every, rounds = experiment.config.validation.every, int(stage.server.round)
+    validated = stage
+    if every and rounds % every:
+        validated = validate(experiment, run, stage)
+    kept = run.info.get('kept_choice')
+    if kept is None:
+        return chosen(validated)
+    if kept == rounds:
+        return stage.server.params, rounds
+    if kept == int(stage.best_round):
+        return stage.best, kept
+    raise ValueError(
+        f"{run.path / 'run.json'}: 'kept_choice' is {kept!r}, but the prompts "
+        f'of this run are those after round {int(stage.best_round)} and '
+        f'{rounds}; restore the file from a copy, or start in another '
+        '--workdir.'
+    )
 
 
 def chosen(stage: Stage) -> tuple[Any, int]:
@@ -186,7 +216,7 @@ def save(checkpoints: Checkpoints, run: RunFolder, stage: Stage) -> None:
     number = int(stage.server.round)
     here = number == int(stage.best_round)
     score = float(stage.best_score) if here else None
-    checkpoints.save(number, stage, {'log_sizes': run.log_sizes()}, score)
+    checkpoints.save(number, stage, run.notes(), score)
 
 
 def _require_finite(server, number: int, run: RunFolder) -> None:

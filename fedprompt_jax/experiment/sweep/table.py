@@ -86,8 +86,11 @@ def status(point: Point, folder: Path) -> str:
         other = run_folder.other_config(folder, point.config.to_dict())
         if other:
             return f'{OTHER}: {"; ".join(other)}'
+        if more := run_folder.goes_on(folder, point.config.to_dict()):
+            return f'not complete: {more}'
     if info.get('complete'):
-        return COMPLETE
+        wrong = run_folder.changed_file(folder)
+        return f'damaged: {wrong}' if wrong else COMPLETE
     if 'diverged' in info:
         return f'diverged: {info["diverged"]}'
     return 'not complete'

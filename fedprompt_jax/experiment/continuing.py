@@ -1,0 +1,94 @@
+"""Keys that may change between two starts of a run, and what follows.
+
+A checkpoint holds nothing that depends on where a run ends, so that a run
+that goes on to more rounds or epochs ends as one that was asked for them from
+the start.
+"""
+
+from collections.abc import Mapping
+import enum
+from typing import Any
+
+# Key -> (value before, value now).
+Changes = Mapping[str, tuple[Any, Any]]
+
+
+class Start(enum.IntEnum):
+    """From where a run is computed, the earliest first."""
+
+    ROUND = 0
+    STAGE_2 = 1
+    EPOCH = 2
+    AVERAGES = 3
+
+
+# What is not here, and not in run_folder.FREE_KEYS, is another run.
+KEYS = {
+    'rounds': Start.ROUND,
+    'evaluation.choices': Start.STAGE_2,
+    'evaluation.max_new_tokens': Start.STAGE_2,
+    'evaluation.batch_size': Start.STAGE_2,
+    'personalization.every': Start.STAGE_2,
+    'personalization.epochs': Start.EPOCH,
+    'personalization.alphas': Start.AVERAGES,
+}
+_WORDS = {
+    Start.ROUND: 'stage 1 resumes after its last round, and stage 2 starts '
+    'again with the prompt that is chosen then',
+    Start.STAGE_2: 'stage 2 starts again',
+    Start.EPOCH: 'stage 2 resumes after its last epoch',
+    Start.AVERAGES: 'the averages are scored again',
+}
+
+
+def start(changes: Changes) -> Start:
+    """The earliest start that one of the changes needs."""
+    return min((KEYS[key] for key in changes), default=Start.AVERAGES)
+
+
+def restarts_stage_2(changes: Changes) -> bool:
+    """Whether nothing of stage 2 can be used."""
+    return bool(changes) and start(changes) <= Start.STAGE_2
+
+
+def describe(changes: Changes) -> str:
+    """'was a run of rounds=2; it now goes on to rounds=4: ...'."""
+    old = ', '.join(f'{key}={pair[0]!r}' for key, pair in changes.items())
+    new = ', '.join(f'{key}={pair[1]!r}' for key, pair in changes.items())
+    words = _WORDS[start(changes)]
+    return f'was a run of {old}; it now goes on to {new}: {words}'
+
+
+def fewer(changes: Changes, rounds: int, epochs: int) -> list[str]:
+    """Lines that say where fewer rounds or epochs are asked than were done.
+
+    Args:
+      changes: of the config.
+      rounds: of stage 1, done.
+      epochs: of stage 2, done.
+    """
+    done = {'rounds': rounds}
+    if not restarts_stage_2(changes):
+        done['personalization.epochs'] = epochs
+    return [
+        f'config.{key}={changes[key][1]} is less than the {count} that are '
+        f'done there; use at least {count}'
+        for key, count in done.items()
+        if key in changes and changes[key][1] < count
+    ]
+
+
+def validated_before(changes: Changes, rounds: int) -> str:
+    """Warns that validations of `rounds` rounds were of other settings."""
+    old = ', '.join(
+        f'config.{key}={pair[0]!r} (now {pair[1]!r})'
+        for key, pair in changes.items()
+        if key.startswith('evaluation.')
+    )
+    if not old or not rounds:
+        return ''
+    return (
+        f'Validations of the rounds up to {rounds} were computed with {old}; '
+        'they took part in the choice of the prompt for stage 2 and were not '
+        'computed again.'
+    )

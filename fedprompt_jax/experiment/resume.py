@@ -1,0 +1,174 @@
+"""Where a run resumes: at the latest checkpoint that is not damaged.
+
+The first process decides it alone, before anything is computed. What is
+refused is refused before anything in the folder is changed.
+"""
+
+import logging
+from pathlib import Path
+import shutil
+from typing import Any, NamedTuple
+
+from fedprompt_jax.experiment import checkpoint, continuing, integrity
+from fedprompt_jax.experiment.run_folder import METRICS, RunFolder, now
+
+_LOG = logging.getLogger(__name__)
+
+UNITS = {'train': 'round', 'personalize': 'epoch of personalization'}
+# What run.json says of a run that is complete.
+_OF_COMPLETE = ('complete', 'finished', 'sha256', 'seconds')
+
+
+class Point(NamedTuple):
+    """A checkpoint from which a run resumes."""
+
+    stage: str
+    step: int
+    notes: dict[str, Any]
+
+
+class Damage(NamedTuple):
+    """A checkpoint that cannot be used, and why."""
+
+    folder: Path
+    fault: str
+
+
+def prepare(run: RunFolder) -> None:
+    """Makes the folder that of a run which resumes at its latest checkpoint.
+
+    Damaged checkpoints are moved to checkpoints/damaged; the logs are cut
+    back to the point; where the config differs, the run takes it over.
+
+    Raises:
+      ValueError: there are checkpoints and all of them are damaged; or a log
+        was changed; or the run cannot go on. Nothing in the folder was changed.
+    """
+    if run.finished:
+        run.check_complete()
+    anew = continuing.restarts_stage_2(run.changes)
+    root = run.path / 'checkpoints'
+    point, damages = _find(root, anew)
+    if point is None:
+        _refuse_damage(root, damages)
+        if run.finished:
+            raise ValueError(
+                f'{run.path} has no checkpoint from which it can go on with '
+                'the changed config; give --workdir another folder.'
+            )
+    if point is not None:
+        run.check_logs(point.notes)
+    # Any moment from here on is safe to be killed at: a run that is not
+    # complete resumes from its checkpoints, of which none is removed before
+    # it is so; config.json is last, so that the next start repeats all.
+    if run.changes:
+        _reopen(run)
+    if anew:
+        shutil.rmtree(root / 'personalize', ignore_errors=True)
+    _move_aside(run, root, point, damages)
+    none = dict.fromkeys(run.log_sizes(), 0)
+    if point is None and _has_rounds(run):
+        _warn(run, f'{root} has no checkpoint: the run starts over.')
+    run.cut_logs(point.notes['log_sizes'] if point else none)
+    if run.changes:
+        _record(run)
+        run.accept_changes()
+
+
+def _find(root: Path, anew: bool) -> tuple[Point | None, list[Damage]]:
+    """The latest sound checkpoint of the latest stage, and all damaged ones."""
+    point, damages = None, []
+    for stage in ('personalize', 'train'):
+        if stage == 'personalize' and anew:
+            continue
+        for step, folder in checkpoint.folders(root / stage).items():
+            fault = integrity.fault(folder)
+            if fault:
+                damages.append(Damage(folder, fault))
+            elif point is None:
+                notes = checkpoint.read_notes(folder)
+                point = Point(stage, step, notes)
+    return point, damages
+
+
+def _refuse_damage(root: Path, damages: list[Damage]) -> None:
+    """Raises ValueError where there is nothing but damaged checkpoints.
+
+    A save before the first round may have been interrupted: nothing that was
+    computed is lost by starting over.
+    """
+    if any(int(damage.folder.name) for damage in damages):
+        lines = ''.join(f'\n  {d.folder}: {d.fault}' for d in damages)
+        raise ValueError(
+            'No checkpoint of the run is whole (damaged, or made by an older '
+            f'version):{lines}\nRestore one from a copy, or remove {root} to '
+            'start the run over.'
+        )
+
+
+def _move_aside(
+    run: RunFolder, root: Path, point: Point | None, damages: list[Damage]
+) -> None:
+    """Moves damaged checkpoints, so that others can be saved in their place."""
+    where = 'The run starts over.'
+    if point is not None:
+        where = f'The run resumes after {UNITS[point.stage]} {point.step}.'
+    for folder, fault in damages:
+        aside = _free(root / 'damaged', f'{folder.parent.name}-{folder.name}')
+        aside.parent.mkdir(exist_ok=True)
+        shutil.move(folder, aside)
+        _warn(
+            run,
+            f'The checkpoint {folder} is damaged ({fault}) and was moved to '
+            f'{aside}. {where}',
+        )
+
+
+def _free(folder: Path, name: str) -> Path:
+    """A path in the folder that is not there yet."""
+    number, path = 1, folder / name
+    while path.exists():
+        number += 1
+        path = folder / f'{name}-{number}'
+    return path
+
+
+def _reopen(run: RunFolder) -> None:
+    """Makes a complete run one that is not."""
+    info, drop = run.info, [*_OF_COMPLETE]
+    values = {}
+    start = continuing.start(run.changes)
+    if start == continuing.Start.ROUND:
+        drop += ['chosen_round', 'kept_choice']
+    elif any(key.startswith('evaluation.') for key in run.changes):
+        # Validations under other settings are not compared.
+        kept = info.get('kept_choice', info.get('chosen_round'))
+        values = {} if kept is None else {'kept_choice': kept}
+    run.update_info(drop, **values)
+
+
+def _record(run: RunFolder) -> None:
+    """Says in the log and in run.json that the run goes on otherwise."""
+    told = continuing.describe(run.changes)
+    _LOG.info('%s %s.', run.path, told)
+    changed = {key: list(pair) for key, pair in run.changes.items()}
+    entries = run.info.get('continued', [])
+    # A start that was killed before config.json has recorded it already.
+    if not (entries and entries[-1].get('changed') == changed):
+        start = continuing.start(run.changes).name.lower()
+        entry = {'when': now(), 'changed': changed, 'from': start}
+        run.update_info(continued=[*entries, entry])
+    rounds = [x['round'] for x in run.metrics() if x['stage'] == 'validation']
+    old = continuing.validated_before(run.changes, max(rounds, default=0))
+    if old:
+        _warn(run, old)
+
+
+def _has_rounds(run: RunFolder) -> bool:
+    path = run.path / METRICS
+    return path.exists() and b'"stage": "train"' in path.read_bytes()
+
+
+def _warn(run: RunFolder, text: str) -> None:
+    _LOG.warning(text)
+    run.warn(text)
