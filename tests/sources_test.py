@@ -578,7 +578,7 @@ def test_answers_are_found(row, columns, right, options, tmp_path):
     path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
     config = tiny_sources.config('multiple_choice', path, columns=columns)
     (task,) = read(config)
-    x = task.instances[0]
+    (x,) = (x for x in task.instances if x.id == '1')
     assert (x.outputs, x.choices) == ((right,), options)
 
 
