@@ -1,6 +1,6 @@
 """A data set's instances, made into the arrays that a token store opens."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 import json
 from pathlib import Path
@@ -23,12 +23,15 @@ class Source:
       fingerprint: hash of its content.
       tasks: reads it.
       warnings: what a reader of the results has to know about it.
+      unordered: whether the order of its tasks and instances says nothing, as
+        that of the rows of a table.
     """
 
     name: str
     fingerprint: str
     tasks: Callable[[], Iterable[Task]]
     warnings: tuple[str, ...] = ()
+    unordered: bool = False
 
 
 def write(
@@ -44,12 +47,28 @@ def write(
     """
     with files.whole_folder(folder) as temporary:
         writer = _Writer(tokenizer, template, objective)
-        bar = tqdm(
-            source.tasks(), desc=f'tokenizing {source.name}', unit='task'
-        )
+        tasks = source.tasks()
+        if source.unordered:
+            tasks = in_canonical_order(tasks)
+        bar = tqdm(tasks, desc=f'tokenizing {source.name}', unit='task')
         for task in bar:
             writer.add(task)
         writer.save(temporary)
+
+
+def in_canonical_order(tasks: Iterable[Task]) -> Iterator[Task]:
+    """The tasks by name, their instances by content, equal ones as they came.
+
+    Clients and examples are drawn by number. Numbers that follow the content
+    make the draws depend on the rows of a data set and not on their order.
+    """
+
+    def content(x: Instance):
+        return x.client, x.input, x.outputs, x.pair, x.choices
+
+    for task in sorted(tasks, key=lambda task: task.name):
+        instances = tuple(sorted(task.instances, key=content))
+        yield dataclasses.replace(task, instances=instances)
 
 
 class _Writer:

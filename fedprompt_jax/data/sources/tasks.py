@@ -29,19 +29,6 @@ def bare(
     return Task(name, **{**nothing, **known})
 
 
-def in_canonical_order(instances: Iterable[Instance]) -> list[Instance]:
-    """The instances sorted by their content, equal ones as they came.
-
-    Clients and examples are drawn by number. Numbers that follow the content
-    make the draws depend on the rows of a data set and not on their order.
-    """
-
-    def content(x: Instance):
-        return x.client, x.input, x.outputs, x.pair, x.choices
-
-    return sorted(instances, key=content)
-
-
 def with_metadata(tasks: Iterable[Task], folder: str) -> Iterator[Task]:
     """The tasks with the categories, domains, languages ... of their files.
 
