@@ -13,27 +13,33 @@ _HTML = (b'<!doctype html', b'<html')
 _BLANK = b'\xef\xbb\xbf \t\r\n'
 
 
-def not_the_file(path: Path) -> str | None:
+def impostor(path: Path) -> tuple[str, str] | None:
     """What lies in a file's place, and the fix; None where it may be the file.
 
-    The clause continues a sentence that starts with the file's name. Reads 512
-    bytes.
+    The first clause continues a sentence that starts with the file's name.
+    Reads 512 bytes.
     """
     with path.open('rb') as stream:
         head = stream.read(512)
     if not head:
-        return 'is empty; download it again'
+        return 'is empty', 'download it again'
     if head.startswith(_LFS):
         return (
-            'is a Git LFS pointer, not the file itself; fetch it with '
-            '"git lfs pull"'
+            'is a Git LFS pointer, not the file itself',
+            'fetch it with "git lfs pull"',
         )
     if head.lstrip(_BLANK).lower().startswith(_HTML):
         return (
-            'is an HTML page (a login or error page was saved in its place); '
-            'download it again'
+            'is an HTML page (a login or error page was saved in its place)',
+            'download it again',
         )
     return None
+
+
+def not_the_file(path: Path) -> str | None:
+    """Both clauses of `impostor` as one; None where it may be the file."""
+    clauses = impostor(path)
+    return clauses and '; '.join(clauses)
 
 
 def require_content(path: Path) -> None:

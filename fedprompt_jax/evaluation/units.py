@@ -107,42 +107,42 @@ def census(
     store: TokenStore, instances: Iterable[int], tokenizer: Tokenizer
 ) -> Census:
     """Counts the units of the given instances of a store."""
-    found = Census(dict.fromkeys((WORDS, PIECES, CHARACTERS), 0), {})
+    counted = Census(dict.fromkeys((WORDS, PIECES, CHARACTERS), 0), {})
     for i in instances:
         task = store.tasks[store.task_of[i]]
         used = units(task, store.record(i), tokenizer)
         unit = CHARACTERS if CHARACTERS in used else used[0]
-        found.counts[unit] += 1
-        names = found.tasks.setdefault(unit, [])
+        counted.counts[unit] += 1
+        names = counted.tasks.setdefault(unit, [])
         if task['name'] not in names[-1:]:
             names.append(task['name'])
-    return found
+    return counted
 
 
-def warnings(found: Census) -> list[str]:
+def warnings(counted: Census) -> list[str]:
     """Says where ROUGE-L is not that of the paper's scorer."""
-    total, told = sum(found.counts.values()), []
-    if n := found.counts[PIECES]:
-        told.append(
+    total, sentences = sum(counted.counts.values()), []
+    if n := counted.counts[PIECES]:
+        sentences.append(
             f'{n} of {total} scored instances are in tasks that do not answer '
-            f'in English ({_some(found.tasks[PIECES])}): their ROUGE-L is over '
-            "the model's own tokens, where Super-NaturalInstructions uses "
+            f'in English ({_some(counted.tasks[PIECES])}): their ROUGE-L is '
+            "over the model's own tokens, where Super-NaturalInstructions uses "
             "GPT-2's, and is comparable only between runs of one model."
         )
-    if n := found.counts[CHARACTERS]:
-        told.append(
+    if n := counted.counts[CHARACTERS]:
+        sentences.append(
             f'{n} of {total} scored instances '
-            f'({_some(found.tasks[CHARACTERS])}) have answers that a tokenizer '
-            "does not see in full (ROUGE's keeps a-z and 0-9 alone): their "
+            f'({_some(counted.tasks[CHARACTERS])}) have answers that a '
+            "tokenizer does not see in full (ROUGE's keeps a-z and 0-9 alone): their "
             'ROUGE-L is over characters without white space, and is not '
             "comparable with the paper's."
         )
-    return told
+    return sentences
 
 
-def settings(found: Census) -> dict[str, Any]:
+def settings(counted: Census) -> dict[str, Any]:
     """How ROUGE-L and exact match are computed, for run.json."""
-    counts = {unit: n for unit, n in found.counts.items() if n}
+    counts = {unit: n for unit, n in counted.counts.items() if n}
     return text_scores.SETTINGS | {'rouge_l_units': counts}
 
 

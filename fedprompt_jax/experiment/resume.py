@@ -142,15 +142,15 @@ def _reopen(run: RunFolder) -> None:
         drop += ['chosen_round', 'kept_choice']
     elif any(key.startswith('evaluation.') for key in run.changes):
         # Validations under other settings are not compared.
-        kept = info.get('kept_choice', info.get('chosen_round'))
-        values = {} if kept is None else {'kept_choice': kept}
+        chosen_round = info.get('kept_choice', info.get('chosen_round'))
+        values = {} if chosen_round is None else {'kept_choice': chosen_round}
     run.update_info(drop, **values)
 
 
 def _record(run: RunFolder) -> None:
-    """Says in the log and in run.json that the run goes on otherwise."""
-    told = continuing.describe(run.changes)
-    _LOG.info('%s %s.', run.path, told)
+    """Records in the log and in run.json that the config has changed."""
+    sentence = continuing.describe(run.changes)
+    _LOG.info('%s %s.', run.path, sentence)
     changed = {key: list(pair) for key, pair in run.changes.items()}
     entries = run.info.get('continued', [])
     # A start that was killed before config.json has recorded it already.

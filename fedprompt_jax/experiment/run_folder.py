@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 import weakref
 
+from fedprompt_jax import intact
 from fedprompt_jax.experiment import continuing, integrity, processes
 
 METRICS = 'metrics.jsonl'
@@ -285,21 +286,12 @@ def read_object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         fault = 'is missing'
     except ValueError as error:
-        fault = f'is damaged ({_looks(path) or error})'
+        other = intact.impostor(path)
+        fault = other[0] if other else f'is damaged ({error})'
     raise ValueError(
         f'{path} {fault}; restore the file from a copy, or give --workdir '
         'another folder.'
     )
-
-
-def _looks(path: Path) -> str:
-    """What is often found in place of a file; '' where it is none of them."""
-    begins = path.read_bytes()[:100].lstrip()
-    if not begins:
-        return 'it is empty'
-    if begins.startswith(b'version https://git-lfs'):
-        return 'it is a Git LFS pointer; run git lfs pull'
-    return 'it is a web page' if begins.startswith(b'<') else ''
 
 
 def _lock(folder: Path) -> int:

@@ -70,12 +70,12 @@ def index(answer: Answer, convention: str) -> int | None:
     if convention == 'text':
         return _among(answer.cell, answer.names)
     if convention == 'letter':
-        found = _letter(answer.cell)
+        option = _letter(answer.cell)
     else:
-        found = _count(answer.cell, len(answer.options), int(convention[-1]))
-    if found is None or not 0 <= found < len(answer.options):
+        option = _count(answer.cell, len(answer.options), int(convention[-1]))
+    if option is None or not 0 <= option < len(answer.options):
         return None
-    return found
+    return option
 
 
 def _among(cell: Any, names: Sequence[str]) -> int | None:
@@ -174,29 +174,31 @@ class _Evidence:
     def add(self, answer: Answer) -> frozenset[str]:
         """The conventions that an answer fits."""
         chosen = {c: index(answer, c) for c in self.among}
-        found = {c: i for c, i in chosen.items() if i is not None}
-        if LABELS in found:  # no other convention may contradict them
-            label = answer.options[found[LABELS]]
-            found = {
-                c: i for c, i in found.items() if answer.options[i] == label
+        fitting = {c: i for c, i in chosen.items() if i is not None}
+        if LABELS in fitting:  # no other convention may contradict them
+            label = answer.options[fitting[LABELS]]
+            fitting = {
+                c: i for c, i in fitting.items() if answer.options[i] == label
             }
-        self.rows.setdefault(frozenset(found), answer)
-        for a, b in itertools.combinations(found, 2):
-            if answer.options[found[a]] != answer.options[found[b]]:
+        self.rows.setdefault(frozenset(fitting), answer)
+        for a, b in itertools.combinations(fitting, 2):
+            if answer.options[fitting[a]] != answer.options[fitting[b]]:
                 self.differing.setdefault((a, b), answer)
         if isinstance(answer.cell, Number) and not answer.typed:
             self.number_for_text = True
-        return frozenset(found)
+        return frozenset(fitting)
 
     def possible(self) -> list[str]:
         """The conventions that all rows fit, in the order of `among`."""
-        found = [c for c in self.among if all(c in fits for fits in self.rows)]
-        if LABELS in found:  # the data themselves say so
+        possible = [
+            c for c in self.among if all(c in fits for fits in self.rows)
+        ]
+        if LABELS in possible:  # the data themselves say so
             return [LABELS]
-        counted = any(c.startswith('index') for c in found)
-        if self.number_for_text and counted and 'text' in found:
-            found.remove('text')  # a number is no text among texts
-        return found
+        counted = any(c.startswith('index') for c in possible)
+        if self.number_for_text and counted and 'text' in possible:
+            possible.remove('text')  # a number is no text among texts
+        return possible
 
 
 def _contradiction(path: str, evidence: _Evidence) -> str:

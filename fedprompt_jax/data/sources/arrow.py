@@ -52,10 +52,10 @@ def parquet_rows(
 
 
 def dataset_rows(
-    found: Any, columns: Sequence[str], classes: Classes
+    dataset: Any, columns: Sequence[str], classes: Classes
 ) -> Iterator[dict[str, Any]]:
     """The rows of a datasets.Dataset, of the columns named."""
-    batches = found.with_format('arrow').iter(_BATCH)
+    batches = dataset.with_format('arrow').iter(_BATCH)
     yield from _rows(batches, columns, classes)
 
 

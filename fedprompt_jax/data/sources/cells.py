@@ -30,9 +30,9 @@ class Class(str):
         The hub calls the class of a row without a label -1.
         """
         named = 0 <= index < len(names)
-        found = cls(names[index] if named else str(index))
-        found.place = index
-        return found
+        cell = cls(names[index] if named else str(index))
+        cell.place = index
+        return cell
 
 
 def text(where: str, field: str, cell: Any) -> str:

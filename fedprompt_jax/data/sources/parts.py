@@ -90,14 +90,14 @@ def of_hub(
     import datasets
 
     try:
-        found = datasets.load_dataset(name, config, split=named or split)
+        dataset = datasets.load_dataset(name, config, split=named or split)
     except Exception as error:
         unreadable(path, path, error)
-    classes = arrow.classes_of(found.features)
+    classes = arrow.classes_of(dataset.features)
     return Part(
         path,
-        found.column_names,
-        lambda names: arrow.dataset_rows(found, names, classes),
+        dataset.column_names,
+        lambda names: arrow.dataset_rows(dataset, names, classes),
         classes,
     )
 

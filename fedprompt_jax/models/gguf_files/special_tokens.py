@@ -61,12 +61,12 @@ def read(
             f'{file.path}: {_PREFIX}{kind}{_SUFFIX}={named[kind]} is no token '
             f'of the vocabulary of {len(vocabulary.words)}: it is ignored.'
         )
-    found = {
+    names = {
         f'{hf}_token_id': ids[kind]
         for kind, hf in _HF_NAMES.items()
         if kind in ids
     }
-    return SpecialTokens(found, ids.get('eot'))
+    return SpecialTokens(names, ids.get('eot'))
 
 
 def _named(file: GGUFFile) -> dict[str, int]:
