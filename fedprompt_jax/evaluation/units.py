@@ -133,8 +133,8 @@ def warnings(counted: Census) -> list[str]:
         sentences.append(
             f'{n} of {total} scored instances '
             f'({_some(counted.tasks[CHARACTERS])}) have answers that a '
-            "tokenizer does not see in full (ROUGE's keeps a-z and 0-9 alone): their "
-            'ROUGE-L is over characters without white space, and is not '
+            "tokenizer does not see in full (ROUGE's keeps a-z and 0-9 alone): "
+            'their ROUGE-L is over characters without white space, and is not '
             "comparable with the paper's."
         )
     return sentences

@@ -112,10 +112,15 @@ def _checked(spec: str, name: HubName, folder: Path) -> Path:
     """The folder, if it has what a model needs."""
     _with_config(spec, name, folder)
     needed = {
-        'model.safetensors': 'model*.safetensors*',
-        'tokenizer.json': 'tokenizer.[jm]*',  # or tokenizer.model
+        'model.safetensors': ('model*.safetensors*',),
+        # Or what transformers makes one of.
+        'tokenizer.json': ('tokenizer.[jm]*', 'merges.txt'),
     }
-    absent = [what for what, glob in needed.items() if not _any(folder, glob)]
+    absent = [
+        what
+        for what, globs in needed.items()
+        if not any(_any(folder, glob) for glob in globs)
+    ]
     if absent:
         raise ValueError(
             f'model {spec!r} has no {" and no ".join(absent)}, and pickle '
