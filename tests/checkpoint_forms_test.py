@@ -8,6 +8,7 @@ import pytest
 from safetensors import numpy as safetensors
 
 from fedprompt_jax.models import source
+from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_families, tiny_tokenizers
 
 FILE = 'model.safetensors'
@@ -57,6 +58,36 @@ def test_a_tied_table_under_another_of_its_names(family, noted, tmp_path):
     metadata = {'format': 'pt'} | (dict.fromkeys(others, kept) if noted else {})
     safetensors.save_file(tensors, folder / FILE, metadata)
     assert_same(load(folder).base, expected)
+
+
+@pytest.mark.parametrize(
+    ('family', 'copy', 'message'),
+    [
+        ('t5', 'encoder.embed_tokens.weight', 'differs from shared.weight'),
+        ('roberta', 'lm_head.decoder.bias', 'differs from lm_head.bias'),
+        ('gpt2', 'lm_head.weight', 'differs from transformer.wte.weight'),
+    ],
+)
+def test_a_copy_that_differs_is_refused(family, copy, message, tmp_path):
+    folder = make(tmp_path, family)
+    expected = load(folder).base
+    tensors = safetensors.load_file(folder / FILE)
+    original = tensors[message.removeprefix('differs from ')]
+    safetensors.save_file(tensors | {copy: original.copy()}, folder / FILE)
+    assert_same(load(folder).base, expected)
+    safetensors.save_file(tensors | {copy: original + 1}, folder / FILE)
+    with pytest.raises(ValueError, match=message):
+        load(folder)
+
+
+def test_a_copy_of_integers_is_refused(tmp_path):
+    folder = make(tmp_path, 't5')
+    tensors = safetensors.load_file(folder / FILE)
+    table = tensors.pop('shared.weight').astype(np.int8)
+    kept = {'decoder.embed_tokens.weight': table}
+    safetensors.save_file(tensors | kept, folder / FILE)
+    with pytest.raises(ValueError, match=r'unsupported dtype: decoder\.embed'):
+        load(folder)
 
 
 def test_a_tied_table_twice_may_have_two_dtypes(tmp_path):
@@ -129,3 +160,16 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     folder = tiny_tokenizers.make(tmp_path, 'llama3')
     with pytest.raises(ValueError, match=r'ids up to \d+ but .*vocab_size=300'):
         load(folder)
+
+
+@pytest.mark.parametrize('rows', [300, 320])
+def test_a_misspelt_end_is_refused_also_where_the_table_has_a_row(
+    rows, tmp_path
+):
+    folder = tiny.make_checkpoint(tmp_path)
+    tiny.edit_json(folder / 'config.json', vocab_size=rows)
+    tiny.edit_json(folder / 'tokenizer_config.json', eos_token='<|imend|>')
+    for name in ('PreTrainedTokenizerFast', 'GPT2Tokenizer'):
+        tiny.edit_json(folder / 'tokenizer_config.json', tokenizer_class=name)
+        with pytest.raises(ValueError, match="eos_token='<|imend|>' is not in"):
+            Tokenizer.from_folder(folder)

@@ -1,6 +1,8 @@
 """Special tokens: which there are, and that data never spell one."""
 
 import pytest
+import tokenizers
+from tokenizers import processors
 import transformers
 
 from fedprompt_jax.data.sni_task import Instance
@@ -111,3 +113,44 @@ def test_whether_a_text_begins_with_bos_is_transformers_to_say(
         for text in ('the river', 'a 12', 'naïve'):
             expected = theirs(text).input_ids
             assert ours.encode_batch([text], True) == [expected]
+
+
+@pytest.mark.parametrize(
+    ('single', 'named'),
+    [
+        ('<s> $A', {}),
+        ('<s> $A', {'bos_token': '<unk>'}),
+        ('<s> $A', {'cls_token': '<s>'}),
+        ('</s> <s> $A </s>', {'bos_token': '<s>'}),
+        ('$A', {'bos_token': '<s>'}),
+    ],
+)
+def test_what_stands_before_a_text_is_the_post_processor_s(
+    single, named, tmp_path
+):
+    folder = tiny_tokenizers.make(tmp_path, 'llama2')
+    path = folder / 'tokenizer.json'
+    backend = tokenizers.Tokenizer.from_file(str(path))
+    backend.post_processor = processors.TemplateProcessing(
+        single=single, special_tokens=[('<s>', 1), ('</s>', 2)]
+    )
+    backend.save(str(path))
+    tiny.write_json(
+        folder / 'tokenizer_config.json',
+        {'tokenizer_class': 'PreTrainedTokenizerFast', 'eos_token': '</s>'}
+        | named,
+    )
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    expected = theirs('the river').input_ids
+    if single.endswith('</s>'):
+        expected = expected[:-1]  # targets have ends of their own
+    ours = Tokenizer.from_folder(folder)
+    assert ours.encode_batch(['the river'], True) == [expected]
+
+
+@pytest.mark.parametrize('token', [5, {'content': 5}, ['x']])
+def test_a_special_token_that_is_no_text_is_refused(token, tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    tiny.edit_json(folder / 'tokenizer_config.json', pad_token=token)
+    with pytest.raises(ValueError, match=r'tokenizer_config\.json: pad_token='):
+        Tokenizer.from_folder(folder)

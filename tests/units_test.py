@@ -92,7 +92,8 @@ def test_declared_english_is_sni_s_score_wherever_it_has_words():
     for sign in '好+':
         assert score(sign, references, ('English',)) == 1
     assert score('-', ['+'], ('English',)) == 0
-    assert score('', ['', ' '], ('English',)) == 0
+    assert score('', ['', ' '], ('English',)) == 1  # nothing is the answer
+    assert score('no', [''], ('English',)) == score('no', ['']) == 0
 
 
 def test_other_languages_are_compared_by_the_model_s_tokens(lm):

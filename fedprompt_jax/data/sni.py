@@ -157,12 +157,15 @@ def missing_metadata(path: str | pathlib.Path) -> tuple[str, ...]:
         'these keys were empty.'
     )
     if lacking['Output_language']:
-        warning += ' ROUGE-L takes outputs of unknown language for English.'
+        warning += (
+            ' ROUGE-L compares outputs in an unknown language by words where '
+            'its tokenizer sees all of them, else by characters.'
+        )
     return (warning,)
 
 
 def _has_key(key: str) -> bytes:
-    return rb'"%s"\s*:\s*+(?!null)' % key.encode()
+    return rb'"%s"\s*:\s*+(?!null|NaN)' % key.encode()
 
 
 def fingerprint_of_raw(raw: Mapping[str, Mapping[str, Any]]) -> str:

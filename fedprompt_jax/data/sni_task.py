@@ -139,7 +139,7 @@ def _get(where: str, raw: Mapping[str, Any], key: str, inside: str = '') -> Any:
 def _given(raw: Mapping[str, Any], key: str) -> Any:
     """The value of an optional key; an empty list where it is not given."""
     value = raw.get(key)
-    return [] if value is None else value
+    return [] if _absent(value) else value
 
 
 def _absent(value: Any) -> bool:

@@ -85,6 +85,8 @@ def rouge_l(
         PIECES: tokenizer.pieces,
         CHARACTERS: text_scores.characters,
     }
+    if not prediction.strip() and not all(r.strip() for r in references):
+        return 1.0  # nothing is the right answer
     return max(
         text_scores.rouge_l(prediction, [reference], splits[unit])
         for reference, unit in zip(references, compared, strict=True)
@@ -147,8 +149,8 @@ def settings(counted: Census) -> dict[str, Any]:
 
 
 def _wordless(text: str) -> bool:
-    """Whether ROUGE's tokenizer finds no word in a text that is not blank."""
-    return bool(text.strip()) and not _WORD.search(text.lower())
+    """Whether ROUGE's tokenizer finds no word in a text."""
+    return not _WORD.search(text.lower())
 
 
 def _has_unseen(text: str) -> bool:

@@ -1,6 +1,7 @@
 """The data of an experiment: token store, training population, test clients."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -58,6 +59,23 @@ class FederatedData:
     held_out: HeldOut
     description: str
     warnings: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 (hex) of who trains, validates and is scored on what.
+
+        It follows the seed, the partition and the lists of splits, which lie
+        beside the data and are not among the tokens.
+        """
+        parts = [self.population.order, self.population.starts]
+        for held_out in (self.validation, self.held_out):
+            parts += [held_out.clients, held_out.common]
+            parts += [*held_out.train, *held_out.local]
+        total = hashlib.sha256()
+        for part in parts:
+            total.update(b'%d ' % len(part))
+            total.update(np.asarray(part, '<i8').tobytes())
+        return total.hexdigest()
 
     @property
     def client_names(self) -> dict[str, dict[int, str]]:

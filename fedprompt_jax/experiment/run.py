@@ -124,6 +124,7 @@ def execute(
     folder, data = build.load_data(config, cache_dir, kept)
     identity = {
         'tokens': data.store.fingerprint,
+        'clients': data.fingerprint,
         'weights': checkpoint_fingerprint(folder, cache_dir),
     }
     refuse_other_processes(config.to_dict(), identity)

@@ -1,9 +1,12 @@
 """Hugging Face's config.json, read with all its faults collected."""
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 from fedprompt_jax.models.config import Rotary
+
+_LARGEST = 2**31  # sizes are int32 on the devices
 
 
 class HFConfig:
@@ -37,10 +40,21 @@ class HFConfig:
     def size(self, key: str, default: int | None = None) -> int:
         """A positive integer."""
         value = self.get(key, default)
-        if type(value) is not int or value < 1:
-            self.faults.append(f'{key}={value!r} must be a positive integer')
+        if type(value) is not int or not 0 < value < _LARGEST:
+            self.faults.append(
+                f'{key}={value!r} must be a positive integer below 2^31'
+            )
             return 1
         return value
+
+    def real(self, key: str, default: float) -> float:
+        """A finite number."""
+        value = self.get(key, default)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            self.faults.append(f'{key}={value!r} must be a number')
+            return default
+        return float(value)
 
     def only(self, key: str, *allowed: Any, default: Any = None) -> Any:
         """A field of which these values alone are computed."""

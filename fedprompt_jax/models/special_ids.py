@@ -2,12 +2,9 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fedprompt_jax.models.tokenizer_files import read_json
-
-if TYPE_CHECKING:
-    import tokenizers
+from fedprompt_jax.models.tokenizer_files import TokenizerFiles, read_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -17,42 +14,27 @@ class SpecialIds:
 
     Attributes:
       folder: of the checkpoint.
-      backend: its tokenizer.
-      special: special tokens by kind, see tokenizer_files.TokenizerFiles.
+      tokens: its tokenizer and special tokens.
       rows: of the embedding table, or None.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        backend: 'tokenizers.Tokenizer',
-        special: dict[str, str | None],
-    ) -> None:
-        self.folder, self.backend, self.special = folder, backend, special
-        rows = read_json(folder / 'config.json')
-        size = rows.get('vocab_size')
+    def __init__(self, folder: Path, tokens: TokenizerFiles) -> None:
+        self.folder, self.tokens = folder, tokens
+        size = read_json(folder / 'config.json').get('vocab_size')
         self.rows = size if isinstance(size, int) else None
 
     def of(self, kind: str) -> int | None:
-        """The id for 'bos', 'pad' or 'mask' that the model has a row for."""
-        own = self._own(kind)
-        if own is not None:
-            return own if self._has_row(own) else None
+        """The id for 'bos', 'pad', 'mask' or 'unk' that the model knows."""
+        if self.tokens.special[kind] is not None:
+            return self._own(kind)
         listed = self._of_model(kind)
         return next((i for i in listed if self._in_vocabulary(i)), None)
 
     def ends(self) -> tuple[int, ...]:
         """All ids that end a text, the tokenizer's own first."""
         own, listed = self._own('eos'), self._of_model('eos')
-        if own is not None and not self._has_row(own):
-            named = read_json(self.folder / 'tokenizer_config.json')
-            if named.get('eos_token') is not None:
-                raise ValueError(
-                    f'{self.folder}/tokenizer_config.json: eos_token='
-                    f'{self.special["eos"]!r} is not in the vocabulary; '
-                    'correct its spelling.'
-                )
-            own = None  # a default of the tokenizer's class
+        if own is None:
+            self._refuse_misspelt_end()
         known = [i for i in listed if self._in_vocabulary(i)]
         for i in sorted(set(listed) - set(known)):
             _LOG.warning(
@@ -69,9 +51,23 @@ class SpecialIds:
             )
         return tuple(ids)
 
+    def _refuse_misspelt_end(self) -> None:
+        """A default of the tokenizer's class may be absent, a name may not."""
+        named = read_json(self.folder / 'tokenizer_config.json')
+        if named.get('eos_token') is not None:
+            raise ValueError(
+                f'{self.folder}/tokenizer_config.json: eos_token='
+                f'{self.tokens.special["eos"]!r} is not in the vocabulary; '
+                'correct its spelling.'
+            )
+
     def _own(self, kind: str) -> int | None:
-        token = self.special[kind]
-        return None if token is None else self.backend.token_to_id(token)
+        """The id of the tokenizer's special token, if the model knows it."""
+        token = self.tokens.special[kind]
+        if token is None or token in self.tokens.lacking:
+            return None
+        i = self.tokens.backend.token_to_id(token)
+        return i if i is not None and self._has_row(i) else None
 
     def _of_model(self, kind: str) -> list[int]:
         """Ids in generation_config.json, else in config.json."""
@@ -89,4 +85,6 @@ class SpecialIds:
         return self.rows is None or i < self.rows
 
     def _in_vocabulary(self, i: int) -> bool:
-        return self._has_row(i) and self.backend.id_to_token(i) is not None
+        known = self.tokens.backend.id_to_token(i)
+        lacking = known is None or known in self.tokens.lacking
+        return self._has_row(i) and not lacking

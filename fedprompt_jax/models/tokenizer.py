@@ -10,7 +10,7 @@ from pathlib import Path
 import re
 from typing import TYPE_CHECKING
 
-from fedprompt_jax.models import tokenizer_files
+from fedprompt_jax.models import tokenizer_files, unigram
 from fedprompt_jax.models.special_ids import SpecialIds
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Tokenizer:
       eos_id: ends every target.
       pad_id: fills rows; eos_id where the model has none.
       bos_id: None where the model has none.
-      adds_bos: whether the model's tokenizer starts every text with bos_id.
+      starts: what the model's tokenizer puts before every text: bos_id, or
+        nothing, or whatever its post-processor says.
       eos_ids: eos_id first, then all others that end a generated text.
       mask_id: where a masked model predicts; None where there is none.
       unk_id: stands for what the vocabulary cannot spell; None where there is
@@ -44,7 +45,7 @@ class Tokenizer:
     eos_id: int
     pad_id: int
     bos_id: int | None
-    adds_bos: bool
+    starts: tuple[int, ...]
     eos_ids: tuple[int, ...]
     mask_id: int | None = None
     unk_id: int | None = None
@@ -63,10 +64,10 @@ class Tokenizer:
             is damaged.
         """
         folder = Path(folder)
-        backend, special = tokenizer_files.read(folder)
+        tokens = tokenizer_files.read(folder)
+        backend, ids = tokens.backend, SpecialIds(folder, tokens)
         backend.no_truncation()
         backend.no_padding()
-        ids = SpecialIds(folder, backend, special)
         eos_ids = ids.ends()
         bos_id, mask_id = ids.of('bos'), ids.of('mask')
         pad_id = ids.of('pad')
@@ -77,20 +78,22 @@ class Tokenizer:
                 folder,
                 eos_ids[0],
             )
-        # What the post-processor adds, whatever add_bos_token says of it.
-        first = backend.encode('a', add_special_tokens=True).ids[:1]
-        adds_bos = bos_id is not None and first == [bos_id]
         backend.encode_special_tokens = True
         return cls(
             backend=backend,
             eos_id=eos_ids[0],
             pad_id=eos_ids[0] if pad_id is None else pad_id,
             bos_id=bos_id,
-            adds_bos=adds_bos,
+            starts=_starts(backend),
             eos_ids=eos_ids,
             mask_id=mask_id,
             unk_id=ids.of('unk'),
         )
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether every text starts with bos_id."""
+        return self.bos_id is not None and self.starts[:1] == (self.bos_id,)
 
     @functools.cached_property
     def vocab_size(self) -> int:
@@ -116,7 +119,7 @@ class Tokenizer:
     @functools.cached_property
     def fingerprint(self) -> str:
         """sha256 of the serialised tokenizer and the special ids."""
-        ids: tuple = (self.eos_ids, self.pad_id, self.bos_id, self.adds_bos)
+        ids: tuple = (self.eos_ids, self.pad_id, self.bos_id, self.starts)
         if self.mask_id is not None:
             ids = (*ids, self.mask_id)
         text = self.backend.to_str() + repr(ids)
@@ -125,8 +128,8 @@ class Tokenizer:
     def encode_batch(self, texts: list[str], bos: bool) -> list[list[int]]:
         """Token ids of each text, without an end-of-text token.
 
-        With `bos`, texts start with bos_id if the model's own tokenizer puts
-        it there. A special token that a text spells out is ordinary text.
+        With `bos`, texts start with what the model's own tokenizer puts there.
+        A special token that a text spells out is ordinary text.
         """
         return self.encode([[text] for text in texts], bos)
 
@@ -149,10 +152,7 @@ class Tokenizer:
         for i, (row, ids) in enumerate(zip(rows, marks, strict=True)):
             if [token for token in row if token in self._reserved] != ids:
                 rows[i] = self._encode_between(texts[i])
-        start: list[int] = []
-        if bos and self.adds_bos and self.bos_id is not None:
-            start = [self.bos_id]
-        return [[*start, *row] for row in rows]
+        return [[*(self.starts if bos else ()), *row] for row in rows]
 
     def _encode_strings(
         self, texts: Sequence[str], looked_for: Sequence[bool]
@@ -160,7 +160,7 @@ class Tokenizer:
         """Ids of each text, special tokens looked for in some of them."""
         rows: list[list[int]] = [[] for _ in texts]
         for backend, chosen in (
-            (self.backend, [not wanted for wanted in looked_for]),
+            (self._reads_text, [not wanted for wanted in looked_for]),
             (self._reads_special, looked_for),
         ):
             places = [i for i, wanted in enumerate(chosen) if wanted]
@@ -205,6 +205,11 @@ class Tokenizer:
         )
 
     @functools.cached_property
+    def _reads_text(self) -> 'tokenizers.Tokenizer':
+        """A backend that finds no special token in a text."""
+        return unigram.without_pieces(self.backend, self._reserved)
+
+    @functools.cached_property
     def _reads_special(self) -> 'tokenizers.Tokenizer':
         """A backend that finds special tokens in a text."""
         backend = copy.deepcopy(self.backend)
@@ -225,18 +230,17 @@ class Tokenizer:
             if any(self._swallows(token, 'lstrip') for token in after):
                 part = part.rstrip()
             for piece in self._pieces_without_special(part):
-                ids += self.backend.encode(piece, add_special_tokens=False).ids
+                ids += self._reads_text.encode(
+                    piece, add_special_tokens=False
+                ).ids
         return ids
 
     def _swallows(self, token: str | int, side: str) -> bool:
         return token in self._special and getattr(self._special[token], side)
 
     def _pieces_without_special(self, text: str) -> Iterator[str]:
-        """The text, cut where its vocabulary would find a special token.
-
-        (Unigram vocabularies have special tokens among their pieces.)
-        """
-        ids = self.backend.encode(text, add_special_tokens=False).ids
+        """The text, cut where its vocabulary would find a special token."""
+        ids = self._reads_text.encode(text, add_special_tokens=False).ids
         if not self._reserved & set(ids):
             yield text
             return
@@ -259,3 +263,12 @@ class Tokenizer:
         """The text of each row of ids, special tokens left out."""
         ids = [[int(i) for i in row] for row in rows]
         return self.backend.decode_batch(ids, skip_special_tokens=True)
+
+
+def _starts(backend: 'tokenizers.Tokenizer') -> tuple[int, ...]:
+    """The ids that the post-processor puts before a text."""
+    whole = backend.encode('a', add_special_tokens=True).ids
+    text = backend.encode('a', add_special_tokens=False).ids
+    places = range(len(whole) - len(text) + 1)
+    first = next((i for i in places if whole[i : i + len(text)] == text), 0)
+    return tuple(whole[:first])

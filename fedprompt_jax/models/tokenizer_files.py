@@ -35,10 +35,13 @@ class TokenizerFiles(NamedTuple):
     Attributes:
       backend: text to ids and back, as tokenizer.json describes it.
       special: the special token of each of KINDS, or None.
+      lacking: those of them that no vocabulary has; `backend` has made new
+        tokens of them, as transformers does.
     """
 
     backend: 'tokenizers.Tokenizer'
     special: dict[str, str | None]
+    lacking: frozenset[str]
 
 
 def read(folder: Path) -> TokenizerFiles:
@@ -78,7 +81,7 @@ def read(folder: Path) -> TokenizerFiles:
 def require(folder: Path) -> None:
     """Raises ValueError where no tokenizer can be read, without reading it.
 
-    Every JSON file that has to do with tokens is parsed.
+    The smaller JSON files that have to do with tokens are parsed.
     """
     present = [name for name in _VOCABULARIES if (folder / name).exists()]
     if not present or (present == ['vocab.json'] and not _merges(folder)):
@@ -88,13 +91,13 @@ def require(folder: Path) -> None:
             'Hugging Face checkpoint.'
         )
     for name in (
-        'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json',
+        'tokenizer_config.json', 'special_tokens_map.json',
         'added_tokens.json', 'generation_config.json', 'config.json',
-        'vocab.json',
     ):  # fmt: skip
         read_json(folder / name)
-    if _merges(folder):
-        intact.require_content(folder / 'merges.txt')
+    for name in ('tokenizer.json', 'vocab.json', 'merges.txt'):
+        if (folder / name).exists():
+            intact.require_content(folder / name)
     if (folder / 'tokenizer.model').exists():
         sentencepiece_file.require_whole(folder / 'tokenizer.model')
 
@@ -114,31 +117,68 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _general(folder: Path, config: dict[str, Any]) -> TokenizerFiles:
     """tokenizer.json as it is."""
+    backend = _from_file(folder / 'tokenizer.json')
+    path, named = folder / 'tokenizer_config.json', config
+    if 'added_tokens_decoder' not in config:  # older folders
+        named = config | read_json(folder / 'special_tokens_map.json')
+    special = {
+        kind: _content(path, f'{kind}_token', named.get(f'{kind}_token'))
+        for kind in KINDS
+    }
+    lacking = _lacking(folder, backend, special)
+    # As transformers: what is named is a special token, and becomes a new one
+    # where the vocabulary lacks it.
+    known = {t.content for t in backend.get_added_tokens_decoder().values()}
+    names = [token for token in special.values() if token is not None]
+    backend.add_special_tokens([t for t in names if t not in known])
+    return TokenizerFiles(backend, special, lacking)
+
+
+def _from_file(path: Path) -> 'tokenizers.Tokenizer':
     import tokenizers  # here, as the rest of the file costs nothing
 
-    path = folder / 'tokenizer.json'
     try:
-        backend = tokenizers.Tokenizer.from_file(str(path))
+        return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the class that the library raises
         raise ValueError(
             f'{path} is no tokenizer that the tokenizers library can read '
             f'({" ".join(str(error).split())[:200]}); download it again, or '
             'pip install --upgrade tokenizers.'
         ) from error
-    named = config
-    if 'added_tokens_decoder' not in config:  # older folders
-        named = config | read_json(folder / 'special_tokens_map.json')
-    special = {kind: _content(named.get(f'{kind}_token')) for kind in KINDS}
-    # As transformers: what is named is a special token, and becomes a new one
-    # where the vocabulary lacks it.
-    known = {t.content for t in backend.get_added_tokens_decoder().values()}
-    names = [token for token in special.values() if token is not None]
-    backend.add_special_tokens([t for t in names if t not in known])
-    return TokenizerFiles(backend, special)
 
 
-def _content(token: Any) -> str | None:
+def _lacking(
+    folder: Path,
+    backend: 'tokenizers.Tokenizer',
+    special: dict[str, str | None],
+) -> frozenset[str]:
+    """Special tokens that neither `backend` nor another file has an id for."""
+    listed = read_json(folder / 'tokenizer_config.json').get(
+        'added_tokens_decoder'
+    )
+    added = {str(_text(t)) for t in (listed or {}).values()}
+    added |= read_json(folder / 'added_tokens.json').keys()
+    return frozenset(
+        token
+        for token in special.values()
+        if token is not None
+        and token not in added
+        and backend.token_to_id(token) is None
+    )
+
+
+def _content(path: Path, key: str, token: Any) -> str | None:
     """The text of a special token, which may be a serialised AddedToken."""
+    text = _text(token)
+    if text is not None and not isinstance(text, str):
+        raise ValueError(
+            f'{path}: {key}={token!r} must be a string, or an object with its '
+            '"content"; correct it, or download the file again.'
+        )
+    return text
+
+
+def _text(token: Any) -> Any:
     return token.get('content') if isinstance(token, dict) else token
 
 
@@ -156,4 +196,6 @@ def _by_transformers(folder: Path) -> TokenizerFiles:
     unknown = getattr(backend.model, 'unk_token', None)
     if unknown is not None and backend.model.token_to_id(unknown) is None:
         raise ValueError(f'{unknown!r} is not in the vocabulary')
-    return TokenizerFiles(backend, special)
+    file = folder / 'tokenizer.json'
+    made = _from_file(file) if file.exists() else backend
+    return TokenizerFiles(backend, special, _lacking(folder, made, special))

@@ -157,21 +157,24 @@ def _match(
 ) -> dict[tuple[str, int], _Tensor]:
     """Tensors by (leaf path, layer); what has no place goes to `faults`."""
     slots: dict[tuple[str, int], _Tensor] = {}
-    copies: dict[str, _Tensor] = {}  # of tied tables, by their leaf
+    copies: list[_Copy] = []
     for name, tensor in _tensors(files, listed):
         rule, layer = _place(name, names)
-        if rule and not rule.path:  # recomputed, or the same as another
-            copies.setdefault(rule.copy_of, tensor)
+        copied = rule and _copied(rule, shapes)
+        if rule and not rule.path and not copied:  # a buffer
             continue
-        if rule is None or not _is_room(rule.path, layer, shapes):
+        if rule is None or not (copied or _is_room(rule.path, layer, shapes)):
             faults.append(f'unexpected: {name} {tensor.shape}')
             continue
-        place = rule.path, layer
         if tensor.dtype not in _DTYPES:
             faults.append(
                 f'unsupported dtype: {tensor.name} is {tensor.dtype}, '
                 f'needs one of {", ".join(_DTYPES)}'
             )
+        elif copied:
+            copies.append(_Copy(name, copied, tensor))
+            continue
+        place = rule.path, layer
         other = slots.setdefault(place, tensor)
         if other is not tensor:
             faults.append(
@@ -179,54 +182,58 @@ def _match(
                 f'{other.shard.name} and by {tensor.name} in '
                 f'{tensor.shard.name}'
             )
-    faults += _untied(files, slots, shapes)
-    _fill_tied(slots, copies, shapes)
+    faults += _fill_from_copies(files, slots, copies)
     return slots
 
 
-def _fill_tied(
+class _Copy(NamedTuple):
+    """A tensor that should be the same as that of a leaf."""
+
+    name: str
+    path: str
+    tensor: _Tensor
+
+
+def _copied(rule: Name, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The leaf that a rule's tensors are a copy of; '' for none."""
+    if rule.path == 'head/kernel' and rule.path not in shapes:
+        return 'embed/embedding'  # the head of a model whose head is its table
+    return rule.copy_of if rule.copy_of in shapes else ''
+
+
+def _fill_from_copies(
+    files: Mapping[Path, Any],
     slots: dict[tuple[str, int], _Tensor],
-    copies: Mapping[str, _Tensor],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> None:
-    """A tied table may be stored under the name of one of its copies alone."""
-    table = ('embed/embedding', 0)
-    head = slots.get(('head/kernel', 0))
-    if table not in slots and head and 'head/kernel' not in shapes:
-        slots[table] = head
-    for path, tensor in copies.items():
-        if path in shapes:
-            slots.setdefault((path, 0), tensor)
+    copies: Iterable[_Copy],
+) -> Iterator[str]:
+    """Fills leaves without a tensor of their own from a copy.
+
+    Yields a fault for each copy that is none.
+    """
+    for name, path, tensor in copies:
+        original = slots.setdefault((path, 0), tensor)
+        if original is tensor or _equal(files, tensor, original):
+            continue
+        if name.startswith('lm_head.weight'):
+            yield (
+                f'tie_word_embeddings is true but {name} differs from '
+                f'{original.name}: set it to false in config.json if the head '
+                'is meant'
+            )
+        else:
+            yield (
+                f'{name} differs from {original.name}, which a model of this '
+                'kind uses in its place'
+            )
 
 
 def _is_room(
     path: str, layer: int, shapes: Mapping[str, tuple[int, ...]]
 ) -> bool:
-    """Whether the tree has this layer of this leaf.
-
-    (A tied table may come a second time, as a head: see _untied.)
-    """
+    """Whether the tree has this layer of this leaf."""
     if path not in shapes:
-        return path == 'head/kernel'
+        return False
     return 'layers/' not in path or layer < shapes[path][0]
-
-
-def _untied(
-    files: Mapping[Path, Any],
-    slots: Mapping[tuple[str, int], _Tensor],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> Iterator[str]:
-    """Checkpoints may repeat a tied table as a head, if it is the same."""
-    head = slots.get(('head/kernel', 0))
-    table = slots.get(('embed/embedding', 0))
-    if not head or not table or 'head/kernel' in shapes:
-        return
-    if not _equal(files, head, table):
-        yield (
-            f'tie_word_embeddings is true but {head.name} differs from '
-            f'{table.name}: set it to false in config.json if the head is '
-            'meant'
-        )
 
 
 def _place(name: str, names: list[Name]) -> tuple[Name | None, int]:

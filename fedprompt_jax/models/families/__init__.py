@@ -42,7 +42,7 @@ def names(fields: Mapping[str, Any]) -> tuple[Name, ...]:
 
 def _family(fields: Mapping[str, Any]) -> ModuleType:
     known, kind = families(), fields.get('model_type')
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise ValueError(
             f'config.json of the model: model_type={kind!r} is not supported, '
             f'only {", ".join(sorted(known))}'

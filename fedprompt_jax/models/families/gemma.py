@@ -81,7 +81,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=groups,
         head_dim=head_dim,
         mlp_width=hf.size('intermediate_size'),
-        norm_eps=float(hf.get('rms_norm_eps', 1e-6)),
+        norm_eps=hf.real('rms_norm_eps', 1e-6),
         tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
         max_positions=hf.size('max_position_embeddings', 8192),
         rotary=rotary,

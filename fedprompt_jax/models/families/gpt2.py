@@ -66,7 +66,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=heads,
         head_dim=width // heads,
         mlp_width=hf.size('n_inner', 4 * width),
-        norm_eps=float(hf.get('layer_norm_epsilon', 1e-5)),
+        norm_eps=hf.real('layer_norm_epsilon', 1e-5),
         tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
         max_positions=positions,
         position_rows=positions,

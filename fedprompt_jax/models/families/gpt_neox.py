@@ -50,7 +50,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=heads,
         head_dim=head_dim,
         mlp_width=hf.size('intermediate_size'),
-        norm_eps=float(hf.get('layer_norm_eps', 1e-5)),
+        norm_eps=hf.real('layer_norm_eps', 1e-5),
         tied_embeddings=bool(hf.get('tie_word_embeddings', False)),
         max_positions=hf.size('max_position_embeddings', 2048),
         rotary=hf.rotary_of(

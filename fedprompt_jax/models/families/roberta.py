@@ -93,7 +93,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=heads,
         head_dim=width // heads,
         mlp_width=hf.size('intermediate_size', 3072),
-        norm_eps=float(hf.get('layer_norm_eps', 1e-12)),
+        norm_eps=hf.real('layer_norm_eps', 1e-12),
         tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
         max_positions=rows - offset,
         position_rows=rows,

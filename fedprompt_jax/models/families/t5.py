@@ -123,7 +123,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=heads,
         head_dim=hf.size('d_kv', 64),
         mlp_width=hf.size('d_ff', 2048),
-        norm_eps=float(hf.get('layer_norm_epsilon', 1e-6)),
+        norm_eps=hf.real('layer_norm_epsilon', 1e-6),
         tied_embeddings=not hf.get('has_head', not said_tied),
         max_positions=_UNBOUNDED,
         query_scale=1.0,

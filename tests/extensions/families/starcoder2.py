@@ -44,7 +44,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         num_kv_heads=groups,
         head_dim=head_dim,
         mlp_width=hf.size('intermediate_size'),
-        norm_eps=float(hf.get('norm_epsilon', 1e-5)),
+        norm_eps=hf.real('norm_epsilon', 1e-5),
         tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
         max_positions=hf.size('max_position_embeddings', 4096),
         rotary=hf.rotary(head_dim),
