@@ -105,10 +105,13 @@ def test_l2_pulls_toward_the_global_prompt(start):
 def test_the_optimizer_steps_on_the_gradient_of_loss_and_penalty(
     start, optimizer
 ):
-    """The documented objective: loss + (lambda / 2) |P - P_global|^2."""
-    stage = start(l2=1.5, optimizer=optimizer)
+    """The documented objective: loss + (lambda / 2) |P - P_global|^2.
+
+    The state of the optimizer goes on from epoch to epoch.
+    """
+    stage = start(l2=1.5, optimizer=optimizer, epochs=2)
     tx = getattr(optax, optimizer)(0.25)
-    for owner, steps in enumerate([3, 2]):
+    for owner, steps in enumerate([2 * 3, 2 * 2]):
         prompt, state = GLOBAL['prompt'], tx.init(GLOBAL['prompt'])
         for _ in range(steps):
             total = owner + 1 + 1.5 * (prompt - GLOBAL['prompt'])
@@ -140,6 +143,17 @@ def test_every_epoch_shuffles_anew_and_sees_all_examples_once(start, store):
     expected = sorted(tuple(store.query(i)) for i in TRAIN[0])
     assert [sorted(queries) for queries in seen] == [expected] * 3
     assert len({tuple(queries) for queries in seen}) == 3
+
+
+def test_a_row_of_an_epoch_is_the_score_after_that_many_epochs(start):
+    rows = start(epochs=5, every=2).run.rows
+    scores = {
+        row['epoch']: row['rouge_l'] / 100
+        for row in rows
+        if (row['prompt'], row['client']) == ('personalized', 2)
+    }
+    expected = {epoch: 7 - 0.25 * 3 * epoch for epoch in (2, 4, 5)}
+    assert scores == pytest.approx(expected)
 
 
 def test_an_average_of_alpha_is_that_much_of_the_personal_prompt(start):

@@ -1,7 +1,7 @@
 """Stand-ins for simulation, scorer and run folder that record what they get.
 
-What they compute can be told by hand, so that a test of the experiment's
-wiring needs no model.
+Their results can be computed by hand, so that a test of how the parts of an
+experiment are connected needs no model.
 """
 
 from collections.abc import Iterator, Sequence

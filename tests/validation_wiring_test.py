@@ -22,7 +22,7 @@ class Scorer(recorders.Scorer):
     """Gives each instance a score of its own."""
 
     def rouge_l(self, progress, prompts, requests):
-        return np.array([ROUGE_L[r.instance] for r in requests])
+        return np.array([ROUGE_L.get(r.instance, 0.5) for r in requests])
 
 
 @pytest.fixture(scope='module')
