@@ -1,0 +1,70 @@
+"""Laws of the rows of a table: whose prompt was scored on which instances."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.scores import score_prompts
+from tests import recorders
+
+HELD_OUT = HeldOut(
+    np.array([3, 8, 9]),  # ids that are no places in the bank
+    ['', '', ''],
+    [np.array([0])] * 3,
+    [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])],
+    np.array([1, 4, 5, 14]),
+)
+OWNERS = {3: 0, 8: 1, 9: 2}
+
+
+@pytest.fixture(scope='module')
+def scored(store):
+    """(rows, predictions) of owner c's prompt, which is full of c."""
+
+    def score(shared):
+        bank = {'prompt': jnp.arange(3.0)[:, None, None] + float(shared)}
+        labels = {'prompt': 'personalized'}
+        scorer = recorders.Scorer(store)
+        return score_prompts(scorer, HELD_OUT, bank, shared, 'sequence', labels)
+
+    return score
+
+
+def test_every_client_is_scored_with_its_own_prompt(scored):
+    rows, predictions = scored(shared=False)
+    assert len(rows) == 6
+    for row in rows:
+        assert row['rouge_l'] == 100 * OWNERS[row['client']]
+    for line in predictions:
+        assert line['rouge_l'] == OWNERS[line['client']]
+
+
+def test_a_shared_prompt_is_that_of_all_clients(scored):
+    rows, predictions = scored(shared=True)
+    assert {row['rouge_l'] for row in rows} == {100}
+    assert {row['client'] for row in rows} == set(OWNERS)
+    assert {line['client'] for line in predictions} == {None}
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_local_rows_are_of_the_client_s_instances_and_global_of_the_common(
+    scored, shared
+):
+    """Both axes of the trade-off."""
+    rows, _ = scored(shared)
+    for row in rows:
+        local = HELD_OUT.local[OWNERS[row['client']]]
+        own = {'local': local, 'global': HELD_OUT.common}[row['split']]
+        assert row['n'] == len(own)
+        assert row['loss'] == pytest.approx(np.mean(own))
+
+
+def test_predictions_are_of_the_client_s_and_of_the_common_instances(
+    scored, store
+):
+    _, predictions = scored(shared=False)
+    for client, owner in OWNERS.items():
+        ids = [x['id'] for x in predictions if x['client'] == client]
+        used = {*HELD_OUT.local[owner], *HELD_OUT.common}
+        assert sorted(ids) == sorted(store.record(i)['id'] for i in used)

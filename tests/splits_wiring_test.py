@@ -1,0 +1,114 @@
+"""Laws of data.load: whose instances train, choose the prompt, and test it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from configs import fedavg_adam
+from fedprompt_jax.data import splits
+from fedprompt_jax.experiment import data
+from fedprompt_jax.experiment.kept import Kept
+from tests import tiny_data
+
+TYPES = [f'Type {i}' for i in range(20)]  # a tenth of them: two a split
+SETTINGS = {
+    'data.client_size': 16,
+    'validation.clients': 3,
+    'validation.examples': 5,
+    'personalization.clients': 4,
+    'personalization.train_examples': 9,
+    'personalization.eval_examples': 7,
+    'personalization.global_examples': 6,
+}
+
+
+@pytest.fixture(scope='module')
+def load(lm, tmp_path_factory):
+    """Changes of the config -> the data of a run."""
+    folder = tmp_path_factory.mktemp('splits')
+    path = tiny_data.make_data(
+        folder / 'data', types=len(TYPES), tasks=1, instances=32
+    )
+    kept = Kept()
+
+    def load(**changes):
+        config = fedavg_adam.get_config()
+        changes = {k.replace('__', '.'): v for k, v in changes.items()}
+        config.update_from_flattened_dict(
+            SETTINGS | {'data.path': str(path)} | changes
+        )
+        return data.load(config, lm.tokenizer, lm.config, folder, kept)
+
+    return load
+
+
+def parts(loaded) -> dict[str, set[int]]:
+    """Instances of the three groups of clients."""
+    validation, held_out = loaded.validation, loaded.held_out
+    return {
+        'train': set(loaded.population.order.tolist()),
+        'validation': set(np.concatenate(validation.local).tolist()),
+        'test': set(
+            np.concatenate([*held_out.train, *held_out.local]).tolist()
+        ),
+    }
+
+
+def types_of(loaded, instances) -> set[str]:
+    store = loaded.store
+    numbers = store.task_of[list(instances)]
+    return {store.tasks[n]['categories'][0] for n in numbers}
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+@pytest.mark.parametrize('partition', ['high', 'low'])
+def test_the_instances_of_a_split_are_of_its_task_types(load, seed, partition):
+    """Else the test clients' tasks are trained on."""
+    loaded = load(seed=seed, data__partition=partition)
+    expected = splits.split_task_types(TYPES, 'random', seed)
+    instances = parts(loaded)
+    assert types_of(loaded, instances['train']) == {*expected['train']}
+    assert types_of(loaded, instances['validation']) <= {
+        *expected['validation']
+    }
+    assert types_of(loaded, instances['test']) <= {*expected['test']}
+
+
+@pytest.mark.parametrize('rule', ['random', 'clients'])
+@pytest.mark.parametrize('partition', ['high', 'low'])
+def test_no_instance_is_in_two_splits(load, rule, partition):
+    loaded = load(data__splits=rule, data__partition=partition)
+    instances = parts(loaded)
+    assert all(instances.values())
+    for a, b in itertools.combinations(instances.values(), 2):
+        assert not a & b
+
+
+def test_the_split_of_personalization_is_that_of_stage_2_s_clients(load):
+    """'validation' is for the choice of settings, without the test clients."""
+    loaded = load(personalization__split='validation')
+    expected = splits.split_task_types(TYPES, 'random', 0)
+    assert types_of(loaded, parts(loaded)['test']) <= {*expected['validation']}
+
+
+def test_held_out_clients_have_one_task_type_whatever_training_clients_have(
+    load,
+):
+    """Profit, appendix C.3: they stay heterogeneous."""
+    loaded = load(data__partition='low')
+    population = loaded.population
+    for i in range(len(population)):
+        assert len(types_of(loaded, population[i])) > 1
+    held_out, validation = loaded.held_out, loaded.validation
+    pairs = zip(held_out.train, held_out.local, strict=True)
+    for own in [*validation.local, *map(np.concatenate, pairs)]:
+        assert len(types_of(loaded, own)) == 1
+
+
+def test_clients_have_the_examples_that_the_config_asks_for(load):
+    loaded = load()
+    assert [len(own) for own in loaded.validation.local] == [5] * 3
+    assert [len(own) for own in loaded.held_out.train] == [9] * 4
+    assert [len(own) for own in loaded.held_out.local] == [7] * 4
+    assert len(loaded.held_out.common) == 6
