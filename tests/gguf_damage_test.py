@@ -15,14 +15,10 @@ from fedprompt_jax.models import source
 from fedprompt_jax.models.gguf_files import header, storage
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_gguf
+from tests.damage import PAGE, POINTER
 
 SEED = 0
 CUTS, CHANGES = 20, 60
-POINTER = (
-    b'version https://git-lfs.github.com/spec/v1\n'
-    b'oid sha256:' + b'0' * 64 + b'\nsize 144811936\n'
-)
-PAGE = b'\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n'
 ABSURD = (2**31, 2**32 - 1, 2**60, 2**63, 2**64 - 1)
 TOKENS = 'tokenizer.ggml.tokens'
 PIECES = tiny_gguf.sentencepiece(tiny.TEXT)

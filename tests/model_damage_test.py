@@ -13,18 +13,14 @@ import tempfile
 
 import numpy as np
 import pytest
+import transformers
 
 from fedprompt_jax.models import sentencepiece_file, shards, source
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers
+from tests.damage import PAGE, POINTER
 
 CUTS, FLIPS = 20, 20
-POINTER = (
-    b'version https://git-lfs.github.com/spec/v1\noid sha256:'
-    + b'0' * 64
-    + b'\nsize 1234567\n'
-)
-PAGE = b'<!doctype html><html><head><title>Sign in</title></head></html>'
 
 
 def damages(
@@ -114,6 +110,30 @@ def folder(tmp_path_factory):
 def test_a_damaged_file_is_refused_or_makes_another_model(name, folder):
     counts = try_all(folder, name, seed=0)
     assert counts['refused'] >= 3 + CUTS - 1  # a cut may take a line's end
+
+
+def test_a_cut_vocabulary_or_list_of_merges_is_refused(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    model = tiny.read_json(folder / 'tokenizer.json')['model']
+    (folder / 'tokenizer.json').unlink()
+    tiny.edit_json(
+        folder / 'tokenizer_config.json', tokenizer_class='GPT2Tokenizer'
+    )
+    merges = '\n'.join(' '.join(pair) for pair in model['merges'])
+    (folder / 'merges.txt').write_text(f'#version: 0.2\n{merges}\n')
+    tiny.write_json(folder / 'vocab.json', model['vocab'])
+    assert source.check(str(folder)) == []
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    rows = Tokenizer.from_folder(folder).encode_batch(['the river'], True)
+    assert rows == theirs(['the river']).input_ids
+    for name in ('merges.txt', 'vocab.json'):
+        raw = (folder / name).read_bytes()
+        for what, content in damages(raw, np.random.default_rng(0), flips=0):
+            if content.rstrip() != raw.rstrip():
+                (folder / name).write_bytes(content)
+                faults = source.check(str(folder))
+                assert faults and name in faults[0], what
+        (folder / name).write_bytes(raw)
 
 
 def test_a_cut_sentencepiece_model_is_refused(tmp_path):

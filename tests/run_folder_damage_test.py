@@ -14,15 +14,11 @@ import pytest
 
 from fedprompt_jax.experiment import integrity, resume
 from fedprompt_jax.experiment.run_folder import LOGS, RunFolder
+from tests.damage import PAGE, POINTER
 from tests.tiny_run import Runs, info, results
 
 SEED, WHOLE_RUNS, CUTS = 0, 8, 20
 ALL = os.environ.get('DAMAGES') == 'all'
-POINTER = (
-    b'version https://git-lfs.github.com/spec/v1\n'
-    b'oid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n'
-)
-PAGE = b'<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n'
 CHANGES = {'rounds': 3, 'personalization__epochs': 2}
 # Nothing that a run computes is in them.
 FREE = ('figures', 'report.html')

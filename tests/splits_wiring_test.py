@@ -112,3 +112,34 @@ def test_clients_have_the_examples_that_the_config_asks_for(load):
     assert [len(own) for own in loaded.held_out.train] == [9] * 4
     assert [len(own) for own in loaded.held_out.local] == [7] * 4
     assert len(loaded.held_out.common) == 6
+
+
+def test_who_is_where_is_part_of_what_a_run_is(load, tmp_path):
+    """Else a run resumes with the training tasks of before as test tasks."""
+    one = load()
+    assert load().fingerprint == one.fingerprint
+    others = [
+        load(seed=1),
+        load(data__partition='low'),
+        load(personalization__clients=3),
+        load(validation__examples=4),
+    ]
+    assert len({one.fingerprint, *(x.fingerprint for x in others)}) == 5
+
+
+def test_lists_of_splits_that_change_make_another_run(lm, tmp_path):
+    path = tiny_data.make_data(tmp_path / 'data', types=8, tasks=1)
+    names = sorted(f.stem for f in (path / 'tasks').iterdir())
+    lists = path / 'splits' / 'mine'
+    lists.mkdir(parents=True)
+    config = fedavg_adam.get_config()
+    flat = {'data.path': str(path), 'data.splits': 'mine'}
+    small = {'validation.clients': 1, 'personalization.clients': 1}
+    config.update_from_flattened_dict(SETTINGS | flat | small)
+    fingerprints = set()
+    for train, test in ((names[:5], names[5:]), (names[3:], names[:3])):
+        (lists / 'train_tasks.txt').write_text('\n'.join(train))
+        (lists / 'test_tasks.txt').write_text('\n'.join(test))
+        loaded = data.load(config, lm.tokenizer, lm.config, tmp_path, Kept())
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == 2

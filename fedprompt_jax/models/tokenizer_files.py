@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedprompt_jax import intact
-from fedprompt_jax.models import sentencepiece_file
+from fedprompt_jax.models import bpe_files, sentencepiece_file
 
 if TYPE_CHECKING:
     import tokenizers
@@ -95,9 +95,10 @@ def require(folder: Path) -> None:
         'added_tokens.json', 'generation_config.json', 'config.json',
     ):  # fmt: skip
         read_json(folder / name)
-    for name in ('tokenizer.json', 'vocab.json', 'merges.txt'):
-        if (folder / name).exists():
-            intact.require_content(folder / name)
+    if 'tokenizer.json' in present:
+        intact.require_content(folder / 'tokenizer.json')
+    elif present == ['vocab.json']:
+        bpe_files.require_whole(folder)
     if (folder / 'tokenizer.model').exists():
         sentencepiece_file.require_whole(folder / 'tokenizer.model')
 
