@@ -66,10 +66,16 @@ def test_also_of_a_rounded_model(dtype, quantization, tmp_path):
     np.testing.assert_allclose(*losses, rtol=tolerance)
 
 
-@pytest.mark.parametrize('name', ['gemma', 'gemma3'])
-def test_also_of_a_gguf_file(name, tmp_path):
+GGUF = {
+    'gemma': True, 'gemma2': True, 'gemma3': True, 'llama_linear': False,
+    'qwen3': False, 'gpt2': False, 'pythia': False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(('name', 'sentencepiece'), GGUF.items())
+def test_also_of_a_gguf_file(name, sentencepiece, tmp_path):
     folder = tiny_gguf.make_checkpoint(tmp_path / 'hf', name)
-    pieces = tiny_gguf.sentencepiece(tiny.TEXT)
+    pieces = tiny_gguf.sentencepiece(tiny.TEXT) if sentencepiece else None
     path = tiny_gguf.write(tmp_path / f'{name}.gguf', folder, pieces=pieces)
     there = source.resolve(str(path), tmp_path / 'cache')
     np.testing.assert_allclose(*compare(there), rtol=2e-6)

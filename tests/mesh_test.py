@@ -69,6 +69,8 @@ def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
     from fedprompt_jax.evaluation.generation import Generator, Query
     from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
+    from fedprompt_jax.models.input_embeddings import InputEmbeddings
+    from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
     from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
@@ -99,7 +101,14 @@ def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
     tokens = np.full((11, 4), -1)
     for row, output in zip(tokens, generate(bank, queries), strict=True):
         row[: len(output)] = output
-    return {'losses': losses, 'grads': grads['prompt'], 'tokens': tokens}
+    # Of a prompt that starts as a text, from a table in parts.
+    start = InputEmbeddings(Transformer(lm.config), lm.base)[np.arange(9)]
+    return {
+        'losses': losses,
+        'grads': grads['prompt'],
+        'tokens': tokens,
+        'start': mesh_lib.to_host(start),
+    }
 
 
 def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
@@ -196,6 +205,7 @@ def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
         found['grads'], on_one['grads'], rtol=1e-3, atol=1e-5
     )
     np.testing.assert_array_equal(found['tokens'], on_one['tokens'])
+    np.testing.assert_array_equal(found['start'], on_one['start'])
 
 
 @pytest.mark.parametrize('mesh', WHOLE, ids=str)

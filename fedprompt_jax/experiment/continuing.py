@@ -2,7 +2,8 @@
 
 A checkpoint holds nothing that depends on where a run ends, so that a run
 that goes on to more rounds or epochs ends as one that was asked for them from
-the start.
+the start: with the same bits, or up to rounding where so many local steps are
+packed into rows of another shape (packers.LONG), of which a warning tells.
 """
 
 from collections.abc import Mapping
