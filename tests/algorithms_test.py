@@ -157,6 +157,25 @@ def test_fedsgd_of_one_client_is_plain_optax_with_one_state(
     assert int(state.opt_state[0].count) == int(state.round) == 3
 
 
+def test_fedsgd_of_several_batches_is_fedsgd_of_one_large_batch():
+    """Gradients at 0: -1, -3, -5, -7 of client 0; -2, -2, -20, -40 of 1."""
+    batches = [
+        [number(0, 1), number(0, 3), number(1, 2), number(1, 2)],
+        [number(0, 5), number(0, 7), number(1, 20), number(1, 40)],
+    ]
+    cohort = Cohort(np.arange(2), np.array([4, 4]), batches)
+    ingredients = Ingredients(Quadratics(), SGD, optax.sgd(0.5), 'uniform')
+    several, metrics = run(fedsgd, ingredients, start(), [cohort])
+    assert scalar(several) == 0.5 * (4 + 16) / 2
+    assert metrics['client_grad_norm'] == (4 + 16) / 2
+    squares = (1 + 9 + 25 + 49) / 4, (4 + 4 + 400 + 1600) / 4
+    assert metrics['loss'] == sum(squares) / 2 / 2
+    large = cohort._replace(steps=[[*batches[0], *batches[1]]])
+    one, expected = run(fedsgd, ingredients, start(), [large])
+    assert scalar(several) == scalar(one)
+    assert metrics == expected
+
+
 def test_only_centralized_pools_its_clients():
     pooled = {
         n for n in algorithms.names() if hasattr(algorithms.get(n), 'POOLED')

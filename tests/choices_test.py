@@ -209,6 +209,16 @@ def test_the_likeliest_by_hand(rule, best):
     assert choices.likeliest(losses, texts, tokens, rule) == best
 
 
+@pytest.mark.parametrize('letters', ['éé', '川名', 'Ωω', '🏞🏔'])
+def test_a_choice_has_as_many_characters_as_letters_however_many_bytes(letters):
+    """Per character 1.1 and 1; per byte of UTF-8 the first would be less."""
+    texts, losses = [letters, 'abc'], [2.2, 3.0]
+    assert choices.likeliest(losses, texts, [2, 3], 'character') == 1
+    assert (
+        choices.likeliest(losses[::-1], texts[::-1], [3, 2], 'character') == 0
+    )
+
+
 def test_of_equals_the_first_is_chosen():
     for rule in choices.RULES:
         assert choices.likeliest([2, 1, 1], 'abc', [1, 1, 1], rule) == 1

@@ -255,6 +255,31 @@ def test_kl_by_hand():
     )
 
 
+def test_kl_is_from_the_distribution_of_instances_and_not_of_clients():
+    """Clients of 1 and 3 instances: labels 0, and 0, 1, 1; half of all is 0.
+
+    (The mean of the two clients' distributions would have two thirds of it.)
+    """
+    labels = np.array([0, 0, 1, 1])
+    clients = partitions.Clients(np.arange(4), np.array([0, 1, 4]), {})
+    expected = [
+        np.log(1 / (1 / 2)),
+        1 / 3 * np.log(1 / 3 / (1 / 2)) + 2 / 3 * np.log(2 / 3 / (1 / 2)),
+    ]
+    np.testing.assert_allclose(
+        heterogeneity.kl_from_global(clients, labels), expected
+    )
+    weights = np.array([[0.5, 0.5], [0, 1]])  # label 0 is half 'a', half 'b'
+    whole = np.array([1 / 4, 3 / 4])
+    expected = [
+        sum(p * np.log(p / g) for p, g in zip(own, whole, strict=True))
+        for own in ([1 / 2, 1 / 2], [1 / 6, 5 / 6])
+    ]
+    np.testing.assert_allclose(
+        heterogeneity.kl_from_global(clients, labels, weights), expected
+    )
+
+
 def test_several_values_share_an_instance():
     names, weights = heterogeneity.label_weights([['a', 'b'], ['a'], [], ['b']])
     assert names == ('a', 'b', 'none')

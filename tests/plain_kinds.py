@@ -1,9 +1,11 @@
 """The plain form of every kind of trained parameters: one example, no bank.
 
 It shares nothing with the kinds: LoRA and IA3 are merged into the weights, a
-prefix is past keys and values, a prompt is put before the embeddings.
+prefix is past keys and values, as long as each layer's, a prompt is put before
+the embeddings.
 """
 
+import dataclasses
 import functools
 
 import flax.traverse_util
@@ -15,6 +17,7 @@ from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.stack import Stack
 from fedprompt_jax.peft import ia3, lora
+from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
 
 
@@ -51,32 +54,71 @@ def _target_logits(model, base, params, tokens, at, target):
         base = merged(kind, base, params)
     call = functools.partial(model.transformer.apply, {'params': base})
     x = call(tokens[None], method='embed_tokens')
-    first, past = 0, []
+    first, past = 0, [jnp.zeros((0, 2, 1, 1))] * config.reader.num_layers
     if isinstance(kind, Prompt):
         x = jnp.concatenate([params['prompt'][None], x], axis=1)
-        at = at + kind.slots
-    elif kind.slots:
-        first = kind.first_position
-        flat = flax.traverse_util.flatten_dict(kind.expand(params))
-        named = {path[-1]: leaf[:, None] for path, leaf in flat.items()}
-        past = [(named['prefix_key'], named['prefix_value'])]
-    reader = Stack(config.reader)
-    n, before = x.shape[1], kind.slots if past else 0
-    mask = jnp.ones((1, n, before + n), bool)
-    mask = jnp.tril(mask, before) if config.reader.causal else mask
-    hidden, _ = reader.apply(
-        {'params': base['encoder'] if config.encoder else base},
-        x,
-        Places.plain(first + jnp.arange(n)[None]),
-        mask,
-        past,
-        Places.plain(jnp.arange(before)[None]) if past else None,
-        method='hidden_states',
-    )
+        at = at + kind.length
+    elif isinstance(kind, Prefix):
+        first = max(kind.lengths) if kind.shifted else 0
+        past = prefix_rows(kind, params)
+    stack = base['encoder'] if config.encoder else base
+    hidden = read(config.reader, stack, x, first, past)
     if config.encoder:
         hidden = decoded(call, hidden, config.start_token, target)
         at = jnp.arange(len(target))
     return call(hidden, method='logits')[0, at]
+
+
+def prefix_rows(kind: Prefix, params) -> list[jax.Array]:
+    """Keys [P_i, K, h] at 0 and values at 1 of the second axis, by layer."""
+    shape, layers = (2, kind.heads, kind.head_dim), len(kind.lengths)
+    if kind.hidden:
+        mlp = params['mlp']
+        x = jnp.tanh(params['embedding'] @ mlp['w1'] + mlp['b1'])
+        parts = jnp.split(x @ mlp['w2'] + mlp['b2'], layers, axis=1)
+        return [part.reshape(-1, *shape) for part in parts]
+    nothing = jnp.zeros((0, *shape))
+    rows = params['prefix']
+    return [rows.get(f'{layer:02d}', nothing) for layer in range(layers)]
+
+
+def read(config, params, x, first: int, past) -> jax.Array:
+    """Hidden states [1, n, E] behind past rows [P_i, 2, K, h] of each layer.
+
+    The tokens begin at position `first`. Layers whose past differs in length
+    are called one by one.
+    """
+    if len({len(rows) for rows in past}) == 1:
+        stacked = jnp.stack(past)  # [layers, P, 2, K, h]
+        return read_all(config, params, x, first, stacked)
+    for i, rows in enumerate(past):
+        last = i + 1 == len(past)
+        one = dataclasses.replace(
+            config,
+            num_layers=1,
+            local_layers=config.local_layers[i : i + 1],
+            final_norm=config.final_norm and last,
+        )
+        layer = jax.tree.map(lambda w, i=i: w[i : i + 1], params['layers'])
+        x = read_all(one, params | {'layers': layer}, x, first, rows[None])
+    return x
+
+
+def read_all(config, params, x, first: int, past) -> jax.Array:
+    """The same, past rows being [layers, P, 2, K, h]."""
+    n, before = x.shape[1], past.shape[1]
+    mask = jnp.ones((1, n, before + n), bool)
+    mask = jnp.tril(mask, before) if config.causal else mask
+    past = past[:, None]  # a single row
+    return Stack(config).apply(
+        {'params': params},
+        x,
+        Places.plain(first + jnp.arange(n)[None]),
+        mask,
+        [(past[:, :, :, 0], past[:, :, :, 1])] if before else [],
+        Places.plain(jnp.arange(before)[None]) if before else None,
+        method='hidden_states',
+    )[0]
 
 
 def decoded(call, hidden, start: int, target) -> jax.Array:

@@ -67,6 +67,17 @@ def test_a_cohort_is_a_function_of_seed_and_round(store):
     assert tokens(cohort(store, seed=4, round=7)) != first
 
 
+def test_the_clients_of_every_round_depend_on_the_seed_and_the_round(store):
+    """Three of a hundred: two draws are the same once in 160,000."""
+    many = [np.array([i % len(store)]) for i in range(100)]
+    drawn = {
+        (seed, round): tuple(cohort(store, many, seed, round).clients)
+        for seed in range(4)
+        for round in range(10)
+    }
+    assert len(set(drawn.values())) == len(drawn)
+
+
 def test_a_pass_is_without_replacement_and_passes_differ():
     own = np.arange(10, 30)
     stream = sampling.shuffled_passes(own, 0, 60, 0, 1, 2)

@@ -148,6 +148,37 @@ def test_scores_are_those_of_the_texts(evaluator, scored):
     assert len(set(scored.predictions)) > 1
 
 
+class Dictated:
+    """A generator that writes given texts, whatever the model would."""
+
+    def __init__(self, evaluator, texts):
+        generator = evaluator.generator
+        self.model, self.base = generator.model, generator.base
+        self.put = generator.put
+        self.outputs = evaluator.tokenizer.encode_batch(texts, False)
+
+    def __call__(self, bank, queries, progress=''):
+        del bank, progress
+        assert len(queries) == len(self.outputs)
+        return [np.array(tokens) for tokens in self.outputs]
+
+
+def test_a_prediction_is_compared_with_every_reference(evaluator, bank):
+    """Instances 1, 3 and 5 have 'river 1' and 'the 1 river', and so on."""
+    instances = [1, 3, 5, 0]
+    for i in instances[:3]:
+        outputs = evaluator.store.record(i)['outputs']
+        assert outputs == [f'river {i}', f'the {i} river']
+    texts = ['the 1 river', 'river 3', 'a 5 river', 'the 0 river']
+    writing = evaluator._replace(generator=Dictated(evaluator, texts))
+    found = writing.score(bank, [Request(0, i) for i in instances])
+    assert found.predictions == texts
+    # 'a 5 river' has two of three words of the second in order; '0' has one
+    # reference, 'river 0', of which one word of three is in order.
+    np.testing.assert_allclose(found.rouge_l, [1, 1, 2 / 3, 2 / 5])
+    np.testing.assert_array_equal(found.exact_match, [1, 1, 0, 0])
+
+
 def test_the_order_of_requests_does_not_matter(evaluator, scored, bank):
     order = np.random.default_rng(1).permutation(len(REQUESTS))
     again = evaluator.score(bank, [REQUESTS[i] for i in order])

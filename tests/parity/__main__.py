@@ -12,6 +12,7 @@ from absl import app, flags, logging
 import jax
 
 from tests.parity import (
+    adapters,
     cases,
     gguf_files,
     golden,
@@ -19,6 +20,7 @@ from tests.parity import (
     kinds,
     logits,
     losses,
+    peft_adapters,
     random_configs,
     rounds,
     seams,
@@ -47,9 +49,10 @@ _GROUPS = flags.DEFINE_list(
 
 def main(argv: list[str]) -> None:
     chosen, untested = argv[1:], versions.untested()
-    if strange := sorted(set(chosen) - set(golden.NAMES)):
+    known = [*golden.NAMES, adapters.NAME]
+    if strange := sorted(set(chosen) - set(known)):
         raise app.UsageError(
-            f'unknown models: {strange}; there are {", ".join(golden.NAMES)}'
+            f'unknown models: {strange}; there are {", ".join(known)}'
         )
     if strange := sorted(set(_GROUPS.value) - set(GROUPS)):
         raise app.UsageError(
@@ -63,11 +66,15 @@ def main(argv: list[str]) -> None:
     warnings.filterwarnings('ignore', module='peft|transformers')
     cache_dir = Path(_CACHE_DIR.value).expanduser()
     with tempfile.TemporaryDirectory() as scratch:
-        names = chosen or golden.NAMES
+        names = chosen or known
+        with_adapters = adapters.NAME in names
+        names = [name for name in names if name != adapters.NAME]
         found = subjects.make(Path(scratch), cache_dir, names)
         if _WRITE_GOLDEN.value:
             for subject in found:
                 write_golden(subject)
+            if with_adapters:
+                peft_adapters.write_golden()
             return
         rows = []
         if not chosen:
@@ -76,6 +83,8 @@ def main(argv: list[str]) -> None:
             rows += attempt('gguf', gguf_files.compare)
             rows += attempt('random', random_configs.compare)
             jax.clear_caches()
+        if with_adapters:
+            rows += attempt('adapters', peft_adapters.compare)
         for subject in found:
             rows += compare(subject, _GROUPS.value)
             # Each program that stays compiled holds memory maps, of which the

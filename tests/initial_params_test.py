@@ -1,0 +1,129 @@
+"""How each kind of trained parameters starts, and what it starts as."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.models import families, sizes
+from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft import ia3, lora, modules, none, prefix
+from fedprompt_jax.peft.kind import Base, Start
+from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.tuned import TunedModel
+from tests import plain
+
+WIDTH, VOCAB = 50, 2500
+NUMBERS = 100_000
+
+
+def start_of(width=WIDTH, seed=0):
+    """Embeddings whose rows are told apart by their first number."""
+    embedding = np.zeros((VOCAB, width), np.float32)
+    embedding[:, 0] = np.arange(VOCAB)
+    return Start(
+        np.random.default_rng(seed), embedding, lambda text: [7, 3, 11]
+    )
+
+
+def prompt_of(how, scale=0.5):
+    """f32 [2000, 50], which are 100,000 numbers."""
+    params = Prompt(NUMBERS // WIDTH, how, scale, 'text').init(start_of())
+    return np.asarray(params['prompt'])
+
+
+@pytest.mark.parametrize('scale', [0.5, 0.02])
+def test_a_normal_prompt_has_scale_as_its_standard_deviation(scale):
+    """Profit's N(0, 0.25) has a deviation of 0.5."""
+    x = prompt_of('normal', scale) / scale
+    assert abs(x.mean()) < 0.02
+    assert x.std() == pytest.approx(1, rel=0.02)
+    within = [(np.abs(x) < k).mean() for k in (1, 2)]
+    np.testing.assert_allclose(within, [0.6827, 0.9545], atol=0.01)
+
+
+@pytest.mark.parametrize('scale', [0.5, 0.02])
+def test_a_uniform_prompt_fills_the_interval_of_scale_evenly(scale):
+    x = prompt_of('uniform', scale) / scale
+    assert -1 <= x.min() < -0.99 and 0.99 < x.max() <= 1
+    counts, _ = np.histogram(x, 10, (-1, 1))
+    np.testing.assert_allclose(counts / NUMBERS, 0.1, atol=0.01)
+
+
+def test_a_prompt_of_the_vocabulary_is_distinct_embeddings_of_tokens():
+    x = prompt_of('vocabulary')
+    np.testing.assert_array_equal(x, start_of().embedding[x[:, 0].astype(int)])
+    assert len(set(x[:, 0])) == len(x)
+    assert (np.diff(x[:, 0]) < 0).any()  # not merely the first ones
+
+
+def test_a_prompt_of_a_text_repeats_its_tokens():
+    x = prompt_of('text')
+    np.testing.assert_array_equal(x[:7, 0], [7, 3, 11, 7, 3, 11, 7])
+
+
+def test_a_prefix_has_scale_as_its_standard_deviation():
+    kind = prefix.Prefix((500, 0, 500), 4, 16, scale=0.02)
+    for rows in kind.init(start_of())['prefix'].values():
+        assert abs(rows.mean()) < 0.001
+        assert rows.std() == pytest.approx(0.02, rel=0.03)
+
+
+@pytest.fixture(scope='module')
+def adapters(lm):
+    """Kinds that start as the bare model, for a tiny one."""
+    names = families.names(lm.hf_config)
+    base = Base(lm.config, names, sizes.param_shapes(lm.config))
+    targets = modules.find(base, 'q_proj|v_proj|down_proj', '')
+    return {
+        'lora': lora.LoRA(targets, 3, 6.0),
+        'ia3': ia3.IA3(targets[:2], targets[2:]),
+    }
+
+
+def test_lora_starts_with_a_as_in_peft_and_with_b_zero(adapters):
+    """a is uniform within 1 / sqrt(inputs)."""
+    params = dataclasses.replace(adapters['lora'], rank=200).init(start_of())
+    flat = {
+        (path[-2].key, path[-1].key): np.asarray(x)
+        for path, x in jax.tree_util.tree_leaves_with_path(params)
+    }
+    assert len(flat) == 2 * 3
+    for (module, name), x in flat.items():
+        if name == 'lora_b':
+            assert not x.any(), module
+            continue
+        bound = {'down': 64, 'query': 32, 'value': 32}[module] ** -0.5
+        assert 0.99 * bound < np.abs(x).max() <= bound
+        assert x.std() == pytest.approx(bound / 3**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize('name', ['lora', 'ia3'])
+def test_an_adapter_starts_as_the_bare_model_and_can_leave_it(
+    name, adapters, lm
+):
+    examples = plain.random_examples(np.random.default_rng(0), (2, 3))
+
+    def gradients(kind):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (2,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        params = kind.init(start_of())
+        bank = jax.tree.map(lambda x: jnp.stack([x, x]), params)
+        return simulation.gradients(bank, examples)
+
+    bare, _ = gradients(none.Nothing())
+    losses, grads = gradients(adapters[name])
+    np.testing.assert_allclose(losses, bare, rtol=1e-5)
+    moved = {
+        path[-1].key: float(jnp.abs(x).max())
+        for path, x in jax.tree_util.tree_leaves_with_path(grads)
+    }
+    assert all(size > 1e-4 for key, size in moved.items() if key != 'lora_a')
+    assert moved.get('lora_a', 0) == 0  # behind b, which is zero
