@@ -9,6 +9,8 @@ import shutil
 import socket
 import uuid
 
+from fedprompt_jax import digests
+
 # Folders that archivers add, whose files are no data.
 _NO_DATA = ('__MACOSX',)
 
@@ -59,9 +61,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
     """The sha256 (hex) of the files' names and contents, in their order."""
     total = hashlib.sha256()
     for path in paths:
-        with path.open('rb') as stream:
-            digest = hashlib.file_digest(stream, 'sha256').hexdigest()
-        total.update(f'{path.name} {digest}\n'.encode())
+        total.update(f'{path.name} {digests.file_sha256(path)}\n'.encode())
     return total.hexdigest()
 
 

@@ -195,8 +195,9 @@ class Encoder:
 
     def _require_room(self, where: str, tokens: int) -> None:
         if tokens >= self.template.max_query:
+            end = ' and the end of what an encoder reads' if self.end else ''
             raise ValueError(
                 f'{where}config.data.max_query={self.template.max_query} must '
-                f'be above the {tokens} tokens of config.data.separator='
-                f'{self.template.separator!r}.'
+                f'be above the {tokens} tokens that every query keeps, those '
+                f'of config.data.separator={self.template.separator!r}{end}.'
             )

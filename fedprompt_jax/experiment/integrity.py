@@ -9,6 +9,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from fedprompt_jax import digests
+
 SUMS = 'SHA256SUMS'
 # Files that a file system or a copy adds to a folder.
 _FOREIGN = ('.nfs', '._', '.DS_Store', f'.{SUMS}')
@@ -16,9 +18,9 @@ _FOREIGN = ('.nfs', '._', '.DS_Store', f'.{SUMS}')
 
 def sha256(path: Path, size: int | None = None) -> str:
     """The digest (hex) of a file, or of its first `size` bytes."""
+    if size is None:
+        return digests.file_sha256(path)
     with path.open('rb') as file:
-        if size is None:
-            return hashlib.file_digest(file, 'sha256').hexdigest()
         total, left = hashlib.sha256(), size
         while left and (block := file.read(min(left, 1 << 20))):
             total.update(block)

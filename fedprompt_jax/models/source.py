@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedprompt_jax import intact
+from fedprompt_jax import digests, intact
 from fedprompt_jax.models import families, hub, shards, tokenizer_files
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.names import Name
@@ -46,9 +46,8 @@ def resolve(spec: str, cache_dir: str | Path) -> Path:
     found = _locate(spec)
     if found.suffix != '.gguf':
         return found
-    with found.open('rb') as file:
-        digest = hashlib.file_digest(file, 'sha256')
-    digest.update(b'conversion %d' % _CONVERSION)
+    content = digests.file_sha256(found, Path(cache_dir))
+    digest = hashlib.sha256(f'{content} conversion {_CONVERSION}'.encode())
     name = spec if spec in _PACKAGED else found.stem
     folder = Path(cache_dir) / 'models' / f'{name}-{digest.hexdigest()[:8]}'
     if not (folder / 'config.json').exists():
