@@ -35,7 +35,7 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from benchmarks import children
+from benchmarks import children, timing
 
 _CLIENTS = flags.DEFINE_integer('clients', 8, 'C.')
 _BATCH = flags.DEFINE_integer('batch', 8, 'B, examples a client.')
@@ -83,7 +83,7 @@ def main() -> None:
 def measure(part: str) -> dict[str, Any]:
     """One form's step, in this process."""
     if part == 'gemm':
-        return {'flops': children.gemm_flops(_DTYPE.value)}
+        return {'flops': timing.gemm_flops(_DTYPE.value)}
     if part.startswith('peft'):
         return measure_peft('bfloat16' if part == 'peft_bf16' else 'float32')
     return measure_ours(part)
@@ -133,7 +133,7 @@ def measure_ours(simulation: str) -> dict[str, Any]:
             result['losses'].append(local.losses[0].tolist())
             result['grad_norms'].append(local.grad_norms[0].tolist())
 
-    times = children.measure(step, REPEATS.value)
+    times = timing.measure(step, REPEATS.value)
     steps = [examples for cohort in drawn for examples in cohort.steps]
     work = ledger.compute(experiment.model, steps)
     if simulation == 'packed':
@@ -197,7 +197,7 @@ def measure_peft(dtype: str) -> dict[str, Any]:
     ]
     kind, sizes = Prompt(_LENGTH.value), source.read_config(folder)
     prompt = {'prompt': initial_prompt(config, sizes.width)}
-    used = children.use_torch()
+    used = timing.use_torch()
     base = Theirs(folder, getattr(torch, dtype)).model
     base.to(torch.get_default_device())
     with tempfile.TemporaryDirectory() as place:
@@ -229,7 +229,7 @@ def measure_peft(dtype: str) -> dict[str, Any]:
         for key, values in by_cohort.items():
             result[key] = np.reshape(values, (len(steps), -1)).tolist()
 
-    return result | children.measure(step, REPEATS.value, used)
+    return result | timing.measure(step, REPEATS.value, used)
 
 
 def share(steps, batches) -> float:

@@ -19,7 +19,7 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from benchmarks import children
+from benchmarks import children, timing
 
 _CLIENTS = flags.DEFINE_integer('clients', 4, 'C.')
 _EXAMPLES = flags.DEFINE_integer('examples', 16, 'Shared by all clients.')
@@ -74,14 +74,14 @@ def questions():
 
 def measure(part: str) -> dict[str, Any]:
     """One form, in this process."""
-    used = children.use_torch() if part == 'hf' else children.peak_memory
+    used = timing.use_torch() if part == 'hf' else timing.peak_memory
     call = theirs() if part == 'hf' else ours(part)
     outputs: list[list[int]] = []
 
     def run():
         outputs[:] = call()
 
-    times = children.measure(run, _REPEATS.value, used)
+    times = timing.measure(run, _REPEATS.value, used)
     return {'outputs': outputs} | times
 
 

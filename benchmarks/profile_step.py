@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import children, cohort_step, hlo
+from benchmarks import children, cohort_step, hlo, timing
 
 _ROWS = flags.DEFINE_integer('rows', 12, 'R.')
 _ROW_LENGTH = flags.DEFINE_integer('length', 336, 'L.')
@@ -140,7 +140,7 @@ def products(config) -> list[dict[str, Any]]:
     }
     vocabulary = config.embedding_width or config.width, config.vocab_size
     shapes['vocabulary'] = _TARGETS.value, 1, *vocabulary
-    square, found = children.gemm_flops(), []
+    square, found = timing.gemm_flops(), []
     for name, (columns, layers, inputs, outputs) in shapes.items():
         tokens = _ROWS.value * columns
         kernel = jnp.ones((inputs, outputs), jnp.float32)
@@ -152,7 +152,7 @@ def products(config) -> list[dict[str, Any]]:
         ):
             x = jnp.ones((tokens, size), jnp.float32)
             once = functools.partial(_wait, call, x, kernel)
-            seconds = layers * children.measure(once, REPEATS)['median_s']
+            seconds = layers * timing.measure(once, REPEATS)['median_s']
             row[f'{way}_ms'] = 1e3 * seconds
             total += seconds
         flops = 4 * tokens * layers * inputs * outputs

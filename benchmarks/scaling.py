@@ -20,7 +20,7 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from benchmarks import children, cohort_step, hlo
+from benchmarks import children, cohort_step, hlo, timing
 
 _DEVICES = flags.DEFINE_list('devices', ['1', '2', '4', '8'], 'Of one process.')
 _PROCESS = flags.DEFINE_integer('process', None, 'Internal: which of two.')
@@ -115,7 +115,7 @@ def measure(devices: str) -> dict[str, Any]:
             jax.block_until_ready(local.bank)
             result['losses'].append(local.losses[0].tolist())
 
-    times = children.measure(step, cohort_step.REPEATS.value)
+    times = timing.measure(step, cohort_step.REPEATS.value)
     steps = [examples for cohort in cohorts for examples in cohort.steps]
     examples = steps[0]
     weights = token_weights(examples, config.loss)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import children
+from benchmarks import timing
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from tests import tiny, tiny_data
@@ -52,10 +52,10 @@ def run(name: str, *argv: str) -> dict:
 def test_seconds_of_compilation_are_those_of_jax():
     """Not what the first call takes more than a later one, which may be < 0."""
     pauses = iter([0.0, 0.05])
-    slower = children.measure(lambda: time.sleep(next(pauses)), repeats=1)
+    slower = timing.measure(lambda: time.sleep(next(pauses)), repeats=1)
     assert slower['first_s'] < slower['median_s'] and slower['compile_s'] == 0
     program = jax.jit(lambda x: jnp.sin(x) * 1.5)
-    compiled = children.measure(lambda: program(1.0), repeats=1)
+    compiled = timing.measure(lambda: program(1.0), repeats=1)
     assert 0 < compiled['compile_s'] < compiled['first_s']
 
 

@@ -111,11 +111,10 @@ def test_it_computes_what_its_integers_mean(case):
         found[name] = *simulation.gradients(bank, examples), texts
     losses, grads, texts = found['quantized']
     np.testing.assert_allclose(losses, found['meant'][0], rtol=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
-        grads,
-        found['meant'][1],
-    )
+    # By norms: a number near zero is a sum of large ones, which machines round
+    # differently.
+    off = jax.tree.map(np.subtract, grads, found['meant'][1])
+    assert tree_norm(off) < 1e-4 * tree_norm(grads)
     for a, b in zip(texts, found['meant'][2], strict=True):
         np.testing.assert_array_equal(a, b)
     vmapped = VmappedSimulation(model, quantized.base, 'sequence', plain.same)
@@ -124,6 +123,10 @@ def test_it_computes_what_its_integers_mean(case):
     # And it is another model than the original, though near.
     assert not np.allclose(losses, found['original'][0], rtol=1e-5)
     np.testing.assert_allclose(losses, found['original'][0], rtol=0.05)
+
+
+def tree_norm(tree) -> float:
+    return np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(tree)))
 
 
 def test_a_product_in_bf16_is_rounded_once():
