@@ -17,7 +17,7 @@ from fedprompt_jax.experiment.run_folder import LOGS, RunFolder
 from tests.damage import PAGE, POINTER
 from tests.tiny_run import Runs, info, results
 
-SEED, WHOLE_RUNS, CUTS = 0, 8, 20
+SEED, WHOLE_RUNS, CUTS = 0, 4, 20
 ALL = os.environ.get('DAMAGES') == 'all'
 CHANGES = {'rounds': 3, 'personalization__epochs': 2}
 # Nothing that a run computes is in them.
