@@ -4,6 +4,7 @@ Downloads and copies leave pointers of Git LFS, pages that ask to log in, and
 files without content in the place of a file.
 """
 
+from collections.abc import Iterable
 import json
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def not_the_file(path: Path) -> str | None:
     """Both clauses of `impostor` as one; None where it may be the file."""
     clauses = impostor(path)
     return clauses and '; '.join(clauses)
+
+
+def refuse_impostors(paths: Iterable[Path]) -> None:
+    """Raises ValueError where a pointer or a page lies in place of data.
+
+    (An empty file of data is for its reader to judge.)
+    """
+    for path in paths:
+        if path.stat().st_size:
+            require_content(path)
 
 
 def require_content(path: Path) -> None:

@@ -51,6 +51,7 @@ def test_another_run_is_refused_with_every_difference(tmp_path):
         "  config.new: 'absent' there, 'x' now",
         '  config.rounds: 3 there, 5 now',
         "  fingerprints.weights: 'def' there, 'other' now",
+        "  (weights: a file of the model's folder changed)",
     ]
     assert content(tmp_path) == before
 

@@ -15,6 +15,7 @@ import pytest
 from fedprompt_jax import files
 from fedprompt_jax.data import sources
 from tests import tiny_sources
+from tests.damage import PAGE, POINTER
 
 APPLE = b'\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        '
 
@@ -343,3 +344,18 @@ def test_a_fault_names_the_file_of_a_folder(tmp_path):
     (tmp_path / 'c.csv').write_text('label,words\n1,y\n')
     with pytest.raises(ValueError, match=r"\(.*c\.csv\): column 'text' is mis"):
         texts(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['x.jsonl', 'x.csv', 'x.parquet'])
+@pytest.mark.parametrize('content', [PAGE, POINTER])
+def test_what_downloads_leave_is_named(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    said = 'HTML page' if content is PAGE else 'Git LFS pointer'
+    for source in ('classification', 'multiple_choice', 'jsonl'):
+        if source == 'jsonl' and name != 'x.jsonl':
+            continue
+        config = tiny_sources.config(
+            source, tmp_path / name, labels=('no', 'yes')
+        )
+        faults = '\n'.join(sources.get(source).faults(config))
+        assert f'{name} is a' in faults and said in faults

@@ -13,7 +13,7 @@ import pathlib
 import re
 from typing import Any
 
-from fedprompt_jax import files
+from fedprompt_jax import files, intact
 from fedprompt_jax.data.sni_task import (
     OPTIONAL,
     Instance,
@@ -55,6 +55,7 @@ def task_files(path: str | pathlib.Path) -> list[pathlib.Path]:
     for place in (folder / 'tasks', folder):
         found = files.visible(place, 'task*.json')
         if found:
+            intact.refuse_impostors(found)
             return sorted(found, key=lambda f: order(f.stem))
     raise ValueError(
         f'{folder} has no task file; looked for {folder}/tasks/task*.json and'

@@ -84,7 +84,7 @@ def validated_before(changes: Changes, rounds: int) -> str:
     old = ', '.join(
         f'config.{key}={pair[0]!r} (now {pair[1]!r})'
         for key, pair in changes.items()
-        if key.startswith('evaluation.')
+        if key in ('evaluation.choices', 'evaluation.max_new_tokens')
     )
     if not old or not rounds:
         return ''

@@ -363,7 +363,7 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
         told = ''.join(f'\n  {line}' for line in lines)
         raise ValueError(
             f'{path} belongs to another run; nothing was changed. Give '
-            f'--workdir another folder, or undo:{told}'
+            f'--workdir another folder, or undo:{told}{_explained(lines)}'
         )
     changes = _changes(before['config'], now['config'])
     fewer = continuing.fewer(changes, *_done(path))
@@ -397,6 +397,25 @@ def _done(path: Path) -> tuple[int, int]:
         for stage in ('train', 'personalize')
     )
     return rounds, epochs
+
+
+_FINGERPRINTS = {
+    'tokens': 'the data at config.data.path (their rows, in their order), the '
+    'tokenizer, or how texts become tokens',
+    'clients': 'who trains, validates and is scored on what: lists of splits, '
+    'or the version of fedprompt_jax or NumPy',
+    'weights': "a file of the model's folder",
+}
+
+
+def _explained(lines: list[str]) -> str:
+    """What has changed where fingerprints differ."""
+    changed = [
+        f'\n  ({key}: {words} changed)'
+        for key, words in _FINGERPRINTS.items()
+        if any(line.startswith(f'fingerprints.{key}:') for line in lines)
+    ]
+    return ''.join(changed)
 
 
 def other_config(path: Path, config: dict) -> list[str]:

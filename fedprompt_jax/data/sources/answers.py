@@ -16,12 +16,15 @@ contradict each other. A row is never decided by itself: the 'A' of options
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 import itertools
+import logging
 import re
 import string
 from typing import Any
 
 from fedprompt_jax.data.sources import cells
 from fedprompt_jax.data.sources.cells import Class, Number
+
+_LOG = logging.getLogger(__name__)
 
 CONVENTIONS = ('text', 'letter', 'index0', 'index1')  # config.data.answers
 LABELS = 'labels'
@@ -145,6 +148,8 @@ def decide(
     for pair in itertools.combinations(possible, 2):
         if pair in evidence.differing:
             raise ValueError(_ambiguous(path, pair, evidence.differing[pair]))
+    words = _WORDS[possible[0]]
+    _LOG.info('%s: each answer is read as %s.', path, words)
     return possible[0]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax import files
+from fedprompt_jax import files, intact
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import table, tasks, text_files
@@ -67,6 +67,7 @@ def _files(path: str) -> list[Path]:
             f'config.data.path={path!r} is no file and no folder with *.jsonl '
             'files; give one whose lines are {client, task, input, output}.'
         )
+    intact.refuse_impostors(found)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from ml_collections import config_dict
 
-from fedprompt_jax import files
+from fedprompt_jax import files, intact
 from fedprompt_jax.data.sni_task import Task
 from fedprompt_jax.data.sources import parts, tasks
 from fedprompt_jax.data.sources.parts import Part
@@ -201,6 +201,7 @@ def _files(path: str) -> list[Path]:
             f'of the kinds {", ".join(_KINDS)}; found '
             f'{" and ".join(kinds_there) or "none"}.'
         )
+    intact.refuse_impostors(found)
     return found
 
 

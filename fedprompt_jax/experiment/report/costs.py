@@ -37,8 +37,8 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
 
     Args:
       lines: of metrics.jsonl.
-      seconds: of the whole run, or None; what the lines leave of it is the
-        row 'rest'.
+      seconds: of the whole run, what the lines leave of which is the row
+        'rest'; None where they are not known.
     """
     stages: dict[str, list[Row]] = {s: [] for s in _STAGES.values()}
     stages[_EVALUATION] = []
@@ -53,8 +53,13 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
         work = (_total(stages[stage], key) for key in ('tokens', 'flops'))
         table.append([stage, f'{s:,.1f}', share(s, whole), *map(count, work)])
     rest = whole - logged
+    spent_besides = [f'{rest:,.1f}', share(rest, whole)]
     table += [
-        ['rest: start, figures', f'{rest:,.1f}', share(rest, whole), '–', '–'],
+        [
+            'rest: start, figures',
+            *(['–'] * 2 if seconds is None else spent_besides),
+            *['–'] * 2,
+        ],
         [
             'in all',
             f'{whole:,.1f}',

@@ -160,7 +160,10 @@ def _costs(
         return
     yield '<h2>Cost</h2>'
     yield _table(costs.traffic(lines, config.get('clients_per_round')))
-    yield _table(costs.computation(lines, run.get('seconds')))
+    # run.json has the seconds of the last start alone.
+    once = len(run.get('starts') or ()) <= 1
+    seconds = run.get('seconds') if once else None
+    yield _table(costs.computation(lines, seconds))
     yield (
         '<p class="note">Tokens and FLOPs are those of training and '
         'personalization: real tokens, and the operations they need.</p>'
