@@ -4,13 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-import transformers
 
 from fedprompt_jax.data.sni_task import Instance
 from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import open_store
 from fedprompt_jax.data.tokenizing import Source, Template
-from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny_tokenizers
 
 INPUTS = (
@@ -35,17 +33,7 @@ DECODERS = [k for k in tiny_tokenizers.KINDS if k not in ('t5', 'roberta')]
 
 @pytest.fixture(scope='module')
 def both(tmp_path_factory):
-    """kind -> (ours, transformers')."""
-    made = {}
-
-    def get(kind):
-        if kind not in made:
-            folder = tiny_tokenizers.make(tmp_path_factory.mktemp(kind), kind)
-            theirs = transformers.AutoTokenizer.from_pretrained(folder)
-            made[kind] = Tokenizer.from_folder(folder), theirs
-        return made[kind]
-
-    return get
+    return tiny_tokenizers.pairs(tmp_path_factory.mktemp)
 
 
 def stored(tokenizer, folder, separator, target, objective, **changes):

@@ -15,17 +15,7 @@ from tests import tiny, tiny_tokenizers
 
 @pytest.fixture(scope='module')
 def both(tmp_path_factory):
-    """kind -> (our tokenizer, that of transformers)."""
-    made = {}
-
-    def get(kind):
-        if kind not in made:
-            folder = tiny_tokenizers.make(tmp_path_factory.mktemp(kind), kind)
-            theirs = transformers.AutoTokenizer.from_pretrained(folder)
-            made[kind] = Tokenizer.from_folder(folder), theirs
-        return made[kind]
-
-    return get
+    return tiny_tokenizers.pairs(tmp_path_factory.mktemp)
 
 
 SPELLED = (

@@ -1,6 +1,7 @@
 """Tiny tokenizers of every kind, trained on a few words, in HF's layout."""
 
 from collections.abc import Callable
+import functools
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tokenizers import (
     trainers,
 )
 
+from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny
 
 # As Llama 3's tokenizer.json has it.
@@ -164,3 +166,16 @@ def make(folder: Path, kind: str) -> Path:
     tiny.make_checkpoint(folder)
     KINDS[kind](folder)
     return folder
+
+
+def pairs(new_folder: Callable[[str], Path]) -> Callable:
+    """kind -> (our tokenizer, that of transformers), each made once."""
+    import transformers
+
+    @functools.cache
+    def get(kind: str):
+        folder = make(new_folder(kind), kind)
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        return Tokenizer.from_folder(folder), theirs
+
+    return get
