@@ -5,7 +5,9 @@ import itertools
 import gguf
 import numpy as np
 import pytest
+import tokenizers
 
+from fedprompt_jax.models import source
 from fedprompt_jax.models.gguf_files import convert
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_gguf
@@ -208,3 +210,14 @@ def test_llama3_takes_words_of_the_vocabulary_whole(tmp_path):
 def test_the_end_of_a_turn_ends_a_text_as_well(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     assert _convert(folder, lambda w: w.add_eot_token_id(0)).eos_ids == (2, 0)
+
+
+def test_a_converted_tokenizer_is_split_as_its_file_says(tmp_path):
+    """Not as transformers splits the texts of all models of that type."""
+    checkpoint = tiny_gguf.make_checkpoint(tmp_path / 'hf', 'qwen2')
+    for pre in ('qwen2', 'gpt-2'):
+        path = tiny_gguf.write(tmp_path / f'{pre}.gguf', checkpoint, pre=pre)
+        folder = source.resolve(str(path), tmp_path / 'cache')
+        backend = tokenizers.Tokenizer.from_file(str(folder / 'tokenizer.json'))
+        read = Tokenizer.from_folder(folder).backend
+        assert str(read.pre_tokenizer) == str(backend.pre_tokenizer)

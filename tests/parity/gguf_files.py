@@ -152,5 +152,7 @@ def compare_ids(
         path.parent, gguf_file=path.name
     )
     ids = ours.encode_batch(texts, False)
-    expected = theirs(texts, add_special_tokens=False)['input_ids']
+    expected = theirs(
+        texts, add_special_tokens=False, split_special_tokens=True
+    )['input_ids']
     return table.differing('gguf', what, ids, expected)

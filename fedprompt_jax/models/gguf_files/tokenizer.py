@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import tokenizers
 from tokenizers import processors
 
+from fedprompt_jax.models import tokenizer_files
 from fedprompt_jax.models.gguf_files import (
     byte_level,
     sentencepiece,
@@ -76,6 +77,7 @@ def save(file: GGUFFile, its: GGUFTokenizer, folder: Path) -> None:
     _build(file, its).save(str(folder / 'tokenizer.json'))
     ids = its.special.ids
     config: dict[str, Any] = {
+        tokenizer_files.MADE_FROM: 'GGUF',
         'tokenizer_class': 'PreTrainedTokenizerFast',
         'add_bos_token': its.adds_bos,
         'clean_up_tokenization_spaces': False,
