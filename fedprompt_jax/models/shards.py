@@ -150,7 +150,8 @@ def checkpoint_fingerprint(
     """The sha256 of all that a model is made of: weights, config, tokenizer.
 
     Any changed byte makes another model; where the folder lies and when its
-    files were written does not. Hashing takes about a second a gigabyte.
+    files were written does not. Hashing takes about as long as
+    reading.
 
     Args:
       folder: of the checkpoint.
