@@ -142,15 +142,19 @@ def test_a_cut_query_keeps_its_separator_and_its_answer(kind, both, tmp_path):
 
 def test_an_answer_that_melts_into_the_query_is_counted(both, tmp_path):
     ours, theirs = both('byte_level')
-    task = bare('t', [Instance('0', 'the riv', ('er',))])
-    source = Source('t', 't', lambda: [task])
-    template = Template('{input}', '', 64, 8)
-    query, expected = lm_eval_pair(theirs, 'the riv', 'er')
-    assert query != theirs('the river').input_ids[: len(query)]
-    if not expected:
-        with pytest.raises(ValueError, match='no token of its own'):
-            open_store(source, ours, template, tmp_path)
-        return
-    store = open_store(source, ours, template, tmp_path)
-    assert store.merged == 1
-    assert store.target(0)[:-1].tolist() == expected
+
+    def store(answer):
+        task = bare('t', [Instance('0', 'the riv', (answer,))])
+        source = Source('t', 't', lambda: [task])
+        return open_store(
+            source, ours, Template('{input}', '', 64, 32), tmp_path / answer[:3]
+        )
+
+    answer = 'er is not in the passage. Is this review positive?'
+    query, expected = lm_eval_pair(theirs, 'the riv', answer)
+    assert query != theirs(f'the riv{answer}').input_ids[: len(query)]
+    made = store(answer)
+    assert made.merged == 1
+    assert made.target(0)[:-1].tolist() == expected != []
+    with pytest.raises(ValueError, match='no token of its own'):
+        store('er')

@@ -40,6 +40,13 @@ def test_data_never_spell_a_special_token(kind, both):
             assert ours.decode(row).strip() == text.strip()
 
 
+def test_a_unigram_text_with_a_special_token_gets_no_space(both):
+    ours, _ = both('t5')
+    (row,) = ours.encode_batch(['yes</s>no'], False)
+    pieces = ''.join(ours.backend.id_to_token(i) for i in row)
+    assert pieces.count('▁') == 1  # before the text
+
+
 @pytest.mark.parametrize('kind', ['byte_level', 'llama2', 'llama3', 'gemma'])
 def test_a_template_may_spell_special_tokens_and_its_data_may_not(
     kind, both, tmp_path
