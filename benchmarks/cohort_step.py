@@ -14,7 +14,7 @@ of the examples, and P of each client's prompt: neither padding nor a prompt's
 copies count. A step's useful floating-point operations are
 federated/ledger.py's (4 N a token and its targets' logits); their rate over
 that of a matrix product is the share of the ceiling. Beside the packed step
-stands what `python -m fedprompt_jax.plan` would say of it. The seconds of
+stands what `python -m fedprompt_jax.planning` would say of it. The seconds of
 compilation are those that JAX reports of the first pass; PyTorch compiles
 nothing here.
 
@@ -110,9 +110,10 @@ def measure_ours(simulation: str) -> dict[str, Any]:
     import jax
 
     from fedprompt_jax.data.examples import token_weights
-    from fedprompt_jax.experiment import build, chips
+    from fedprompt_jax.experiment import build
     from fedprompt_jax.federated import ledger, optimizers
     from fedprompt_jax.federated.server import replicate
+    from fedprompt_jax.planning import chips
 
     config = make_config(simulation)
     folder, data = build.load_data(config, children.cache())
@@ -151,11 +152,11 @@ def measure_ours(simulation: str) -> dict[str, Any]:
 
 def planned(experiment, steps, chip) -> float:
     """Seconds that a plan gives the gradients of these steps."""
-    from fedprompt_jax.experiment import forecast, planning
+    from fedprompt_jax.planning import cost, forecast
 
     return sum(
-        planning.seconds(
-            planning.gradient(experiment.lm.config, *shape),
+        cost.seconds(
+            cost.gradient(experiment.lm.config, *shape),
             chip,
             _DTYPE.value,
         )
@@ -174,10 +175,10 @@ def measure_peft(dtype: str) -> dict[str, Any]:
     import peft
     import torch
 
+    from fedprompt_jax.bank import hf_adapter
     from fedprompt_jax.data.sampling import sample_cohort
     from fedprompt_jax.experiment import build
     from fedprompt_jax.models import source
-    from fedprompt_jax.peft import hf_adapter
     from fedprompt_jax.peft.prompt import Prompt
     from tests.parity.theirs import Theirs, mean_loss, weight
 

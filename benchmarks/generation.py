@@ -90,11 +90,11 @@ def ours(part: str):
     import jax
     import jax.numpy as jnp
 
+    from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.evaluation import causal, generation
     from fedprompt_jax.models import source
     from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
-    from fedprompt_jax.peft.tuned import TunedModel
 
     folder, bank, queries = questions()
     lm = source.load(folder, 'float32')

@@ -119,7 +119,7 @@ def measure(part: str) -> dict[str, Any]:
     folder, mesh = Path(_FOLDER.value), [int(n) for n in part.split('x')]
     jax.config.update('jax_platforms', 'cpu')
     jax.config.update('jax_num_cpu_devices', mesh[0] * mesh[1])
-    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax import mesh as mesh_lib
     from fedprompt_jax.models import source
     from fedprompt_jax.models.sizes import base_leaves
 

@@ -81,7 +81,7 @@ def prompt(experiment):
 
     import jax
 
-    from fedprompt_jax.peft import hf_adapter
+    from fedprompt_jax.bank import hf_adapter
 
     params = hf_adapter.load(Path(_PROMPT.value), experiment.model.kind)
     return jax.tree.map(lambda x: x[None], params)
@@ -91,7 +91,7 @@ def logits(evaluator, bank, chosen) -> list[np.ndarray]:
     """Of each packed grid, f32 [T, V] at its targets."""
     import jax
 
-    from fedprompt_jax.peft.reading import target_states
+    from fedprompt_jax.bank.reading import target_states
 
     generator = evaluator.generator
 

@@ -63,7 +63,7 @@ def main() -> None:
 
 def names() -> list[str]:
     """Of the points' folders."""
-    from fedprompt_jax.experiment.sweep.points import name_of
+    from fedprompt_jax.sweep.points import name_of
 
     return [name_of(overrides) for overrides in learning_rates.points()]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
+from fedprompt_jax.bank import hf_adapter
 from fedprompt_jax.models import families
-from fedprompt_jax.peft import hf_adapter
 from tests import tiny
 from tests.parity import adapters
 

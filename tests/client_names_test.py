@@ -16,8 +16,8 @@ from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import run_folder
 from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.experiment.prompts import client_folder
-from fedprompt_jax.experiment.report import page
-from fedprompt_jax.experiment.report.records import read_tradeoff
+from fedprompt_jax.report import page
+from fedprompt_jax.report.records import read_tradeoff
 from tests import tiny_sources
 
 ODD = (  # names that clients may have, all different

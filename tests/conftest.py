@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.store import open_store
 from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.models import source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import plain, quick_compilation, tiny
 from tests.parity import cases
 

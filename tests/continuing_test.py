@@ -9,8 +9,8 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.experiment import continuing, resume, run_folder
 from fedprompt_jax.experiment.run_folder import RunFolder
-from fedprompt_jax.experiment.sweep import table
-from fedprompt_jax.experiment.sweep.points import Point
+from fedprompt_jax.sweep import table
+from fedprompt_jax.sweep.points import Point
 from tests.tiny_run import Runs, info, results
 
 MORE = {'rounds': 5}

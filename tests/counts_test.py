@@ -13,9 +13,9 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import peft
+from fedprompt_jax.bank.kind import Base, Start
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.models import families, sizes
-from fedprompt_jax.peft.kind import Base, Start
 
 _LLAMA = {'model_type': 'llama', 'vocab_size': 32000}
 CONFIGS = {

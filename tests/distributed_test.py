@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
+from fedprompt_jax import mesh as mesh_lib
 from fedprompt_jax.experiment import preemption, processes
-from fedprompt_jax.federated import mesh as mesh_lib
 from tests import main_test
 
 ROOT = Path(__file__).parents[1]

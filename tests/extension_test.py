@@ -11,13 +11,13 @@ import optax
 
 from configs import fedavg_adam
 from fedprompt_jax import peft
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.kind import Base, Start
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import extensions, plain, tiny_families
 from tests.parity import golden
 

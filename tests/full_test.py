@@ -7,6 +7,9 @@ import optax
 import pytest
 
 from configs import centralized
+from fedprompt_jax.bank.bare import Nothing
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.experiment import config as config_lib
@@ -15,9 +18,6 @@ from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import export, families, shards, source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
-from fedprompt_jax.peft.kind import Start
-from fedprompt_jax.peft.none import Nothing
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import plain, plain_kinds, tiny_families
 from tests.parity import cases
 

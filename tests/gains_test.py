@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment.report import summary
+from fedprompt_jax.report import summary
 
 
 def rows_of(before, after, run='r', seed=0):

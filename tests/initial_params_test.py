@@ -7,14 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fedprompt_jax.bank import bare as none
+from fedprompt_jax.bank import modules
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import ia3, lora, modules, none, prefix
-from fedprompt_jax.peft.kind import Base, Start
+from fedprompt_jax.peft import ia3, lora, prefix
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import plain
 
 WIDTH, VOCAB = 50, 2500

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.models import families
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import tiny, tiny_families
 
 P = 3

@@ -7,13 +7,13 @@ import numpy as np
 import optax
 import pytest
 
-from fedprompt_jax.federated.meeting import Meeting, Member
-from fedprompt_jax.federated.merged import (
+from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.sweep.merged_simulation import (
     MergedSimulation,
     side_by_side,
     widest,
 )
-from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.sweep.rendezvous import Meeting, Member
 from tests import plain
 from tests.plain import PACKER, same
 

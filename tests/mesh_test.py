@@ -40,7 +40,7 @@ class Loaded(NamedTuple):
 def load(
     folder: Path, data: int, model: int, fsdp: str = '', quantization: str = ''
 ) -> Loaded:
-    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax import mesh as mesh_lib
     from fedprompt_jax.models import source
     from fedprompt_jax.models.sizes import base_leaves
     from fedprompt_jax.models.transformer import Transformer
@@ -65,14 +65,14 @@ def load(
 
 def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
     """Gradients, generation and losses on a mesh of all devices."""
+    from fedprompt_jax import mesh as mesh_lib
+    from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.evaluation.generation import Generator, Query
-    from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.models.input_embeddings import InputEmbeddings
     from fedprompt_jax.models.transformer import Transformer
     from fedprompt_jax.peft.prompt import Prompt
-    from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
     mesh, lm, transformer = load(folder, *asked)
@@ -113,11 +113,11 @@ def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
 
 def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
     """The loss of the model itself, and the gradient of all its weights."""
+    from fedprompt_jax import mesh as mesh_lib
+    from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.data.packing import Shape
-    from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated.packed import PackedSimulation
     from fedprompt_jax.peft.full import Full
-    from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
     mesh, lm, transformer = load(folder, *asked)
@@ -135,12 +135,12 @@ def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
 
 def program(folder: Path, *asked) -> str:
     """The compiled gradient on a mesh."""
+    from fedprompt_jax import mesh as mesh_lib
+    from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.data.packing import Shape
-    from fedprompt_jax.federated import mesh as mesh_lib
     from fedprompt_jax.federated import packed
     from fedprompt_jax.peft.prompt import Prompt
-    from fedprompt_jax.peft.tuned import TunedModel
     from tests import plain
 
     mesh, lm, transformer = load(folder, *asked)
@@ -243,7 +243,7 @@ def test_fsdp_gathers_a_layer_where_it_is_at_work(on_eight):
 
 
 def test_a_mesh_of_other_devices_than_there_are_is_an_error():
-    from fedprompt_jax.federated import mesh as mesh_lib
+    from fedprompt_jax import mesh as mesh_lib
 
     have = jax.device_count()
     with pytest.raises(ValueError, match=f'number of devices, {have}') as e:

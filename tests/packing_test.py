@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from fedprompt_jax.bank.reading import attention_mask
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import NOBODY, Packer, Shape
 from fedprompt_jax.data.shapes import choose_shapes
-from fedprompt_jax.peft.reading import attention_mask
 
 SHAPES = (Shape(24, 8, (2, 5)), Shape(48, 20, (3,)))
 

@@ -10,16 +10,17 @@ import optax
 import pytest
 
 from fedprompt_jax import peft
+from fedprompt_jax.bank import hf_adapter, modules
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import hf_adapter, ia3, lora, modules, prefix
-from fedprompt_jax.peft.kind import Base, Start
+from fedprompt_jax.peft import ia3, lora, prefix
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import plain, plain_kinds, tiny, tiny_families
 from tests.parity import cases
 

@@ -13,18 +13,17 @@ import optax
 import pytest
 
 from configs import fedavg_adam
-from fedprompt_jax import plan
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data import shapes
 from fedprompt_jax.data.examples import token_weights
 from fedprompt_jax.data.packing import Shape
-from fedprompt_jax.experiment import chips, planning, traffic
-from fedprompt_jax.federated.mesh import Gather, cut, make_mesh
 from fedprompt_jax.federated.packed import grid_gradients, grid_losses
+from fedprompt_jax.mesh import Gather, cut, make_mesh
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import base_leaves, block_params
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.tuned import TunedModel
+from fedprompt_jax.planning import chips, cost, plan, workload
 from tests import main_test, plain, tiny, tiny_families
 from tests.tiny_run import Runs
 
@@ -72,8 +71,8 @@ def test_operations_are_those_that_xla_counts(compiled):
     sizes, programs = compiled
     counted = programs['losses'].cost_analysis()['flops']
     # XLA counts a loop's body once; the layers are a loop.
-    layers = planning.forward(sizes, 8, 128, 0).flops
-    head = planning.forward(sizes, 8, 128, 64).flops - layers
+    layers = cost.forward(sizes, 8, 128, 0).flops
+    head = cost.forward(sizes, 8, 128, 64).flops - layers
     planned = layers / sizes.num_layers + head
     assert planned == pytest.approx(counted, rel=0.15)
 
@@ -83,9 +82,9 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     sizes, programs = compiled
     remat = form.startswith('remat')
     allocated = programs[form].memory_analysis().temp_size_in_bytes
-    planned = planning.kept_bytes(sizes, 8, 128, 'float32', remat)
+    planned = cost.kept_bytes(sizes, 8, 128, 'float32', remat)
     one = {'data': 1, 'model': 1}
-    planned += planning.logits_bytes(sizes, 8, 64, one)
+    planned += cost.logits_bytes(sizes, 8, 64, one)
     assert planned == pytest.approx(allocated, rel=0.35)
 
 
@@ -105,28 +104,28 @@ def test_the_backward_pass_keeps_no_kernel_of_floats(compiled, form):
 def test_so_are_those_of_a_gradient(compiled, remat):
     sizes, programs = compiled
     counted = programs['remat' if remat else 'plain'].cost_analysis()['flops']
-    layers = planning.gradient(sizes, 8, 128, 0, remat).flops
-    head = planning.gradient(sizes, 8, 128, 64, False).flops
-    head -= planning.gradient(sizes, 8, 128, 0, False).flops
+    layers = cost.gradient(sizes, 8, 128, 0, remat).flops
+    head = cost.gradient(sizes, 8, 128, 64, False).flops
+    head -= cost.gradient(sizes, 8, 128, 0, False).flops
     planned = layers / sizes.num_layers + head
     assert planned == pytest.approx(counted, rel=0.15)
 
 
 def test_a_whole_model_s_products_go_back_twice(compiled):
     sizes, _ = compiled
-    once = planning.forward(sizes, 8, 128, 64)
-    whole = planning.gradient(sizes, 8, 128, 64, whole=True)
+    once = cost.forward(sizes, 8, 128, 64)
+    whole = cost.gradient(sizes, 8, 128, 64, whole=True)
     assert whole.products == 3 * once.products
     assert whole.attention == 3.5 * once.attention
 
 
 def test_seconds_fall_with_chips_and_rates(compiled):
     sizes, _ = compiled
-    work = planning.forward(sizes, 8, 128, 64)
-    alone = planning.seconds(work, CHIP, 'float32')
+    work = cost.forward(sizes, 8, 128, 64)
+    alone = cost.seconds(work, CHIP, 'float32')
     assert alone > work.flops / 0.5e9  # attention is slower than products
-    assert planning.seconds(work, CHIP, 'float32', 4) == alone / 4
-    assert planning.seconds(work, CHIP, 'bfloat16') == alone / 4
+    assert cost.seconds(work, CHIP, 'float32', 4) == alone / 4
+    assert cost.seconds(work, CHIP, 'bfloat16') == alone / 4
 
 
 @pytest.mark.parametrize('quantization', ['', 'int8'])
@@ -142,7 +141,7 @@ def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp, quantization):
         total += leaf.dtype.itemsize * math.prod(
             sharding.shard_shape(leaf.shape)
         )
-    planned = planning.base_bytes(leaves, dict(mesh.shape), fsdp)
+    planned = cost.base_bytes(leaves, dict(mesh.shape), fsdp)
     assert planned == total
 
 
@@ -154,18 +153,18 @@ def test_fsdp_gathers_the_tables_and_a_layer(compiled):
     table = sizes.vocab_size * sizes.width
     mesh = {'data': 4, 'model': 2}
     leaves = base_leaves(sizes, 'bfloat16')
-    planned = planning.gathered_bytes(leaves, mesh)
+    planned = cost.gathered_bytes(leaves, mesh)
     assert planned == 2 * (table + layer) / 2
     # A scale is not cut over `data`, and so is never gathered.
     leaves = base_leaves(sizes, 'bfloat16', 'int8')
-    planned = planning.gathered_bytes(leaves, mesh)
+    planned = cost.gathered_bytes(leaves, mesh)
     assert planned == (2 * table + layer) / 2
 
 
 def test_chips_that_do_not_divide_a_layer_do_the_same(compiled):
     sizes, _ = compiled
-    assert planning.working(sizes, {'data': 4, 'model': 2}) == 8
-    assert planning.working(sizes, {'data': 4, 'model': 3}) == 4
+    assert cost.working(sizes, {'data': 4, 'model': 2}) == 8
+    assert cost.working(sizes, {'data': 4, 'model': 3}) == 4
 
 
 FEW = {
@@ -211,13 +210,13 @@ def test_a_bank_s_bytes():
     trained = {'prompt': jax.ShapeDtypeStruct((10, 32), jnp.float32)}
     own = 10 * 32 * 4
     # The prompt, its start, its gradient, two moments and a count.
-    adam = planning.bank_bytes(trained, optax.adam(0.1), owners=3)
+    adam = cost.bank_bytes(trained, optax.adam(0.1), owners=3)
     assert adam == 3 * (5 * own + 4)
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, '-m', 'fedprompt_jax.plan', *flags],
+        [sys.executable, '-m', 'fedprompt_jax.planning', *flags],
         cwd=ROOT,
         env=main_test.environment(),
         capture_output=True,
@@ -255,7 +254,7 @@ def test_targets_are_no_tokens_of_a_row_that_an_encoder_reads(family, tmp_path):
     config = fedavg_adam.get_config()
     sizes = source.read_config(tmp_path / 'model')
     model = TunedModel(Transformer(sizes), Prompt(10))
-    found = [traffic.assumed(config, model, 30, target) for target in (2, 20)]
+    found = [workload.assumed(config, model, 30, target) for target in (2, 20)]
     rows = [[e.num_tokens for e in t.cohorts[0]] for t in found]
     assert rows[0] == rows[1]
     longest = 10 + config.data.max_query

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs import fedavg_adam
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.experiment import build
@@ -21,7 +22,6 @@ from fedprompt_jax.models import (
     source,
 )
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, peft_test, plain, tiny, tiny_data, tiny_families
 from tests.parity import cases
 

@@ -13,14 +13,7 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.experiment.report import (
-    costs,
-    page,
-    plots,
-    points,
-    records,
-    summary,
-)
+from fedprompt_jax.report import costs, page, plots, points, records, summary
 
 NAN = math.nan
 EVIL = '<script>alert("x")</script>'
@@ -407,7 +400,7 @@ def test_a_folder_of_something_else_ends_it_with_2(tmp_path, make, capsys):
 
 def test_it_starts_without_the_slow_imports():
     code = (
-        'import sys, fedprompt_jax.experiment.report.page;'
+        'import sys, fedprompt_jax.report.page;'
         'sys.exit(bool({"jax", "matplotlib", "scipy"} & set(sys.modules)))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)

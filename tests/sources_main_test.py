@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fedprompt_jax.experiment import run as run_lib
-from fedprompt_jax.experiment.report.records import read_tradeoff
+from fedprompt_jax.report.records import read_tradeoff
 from tests import tiny_sources
 from tests.main_test import Project, metrics
 from tests.tiny_run import Runs

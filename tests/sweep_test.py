@@ -16,9 +16,9 @@ import yaml
 from configs import fedavg_adam
 from fedprompt_jax.experiment import preemption
 from fedprompt_jax.experiment.config import lookup
-from fedprompt_jax.experiment.report import page
-from fedprompt_jax.experiment.sweep import commands, points, table
-from fedprompt_jax.experiment.sweep import runs as sweep_runs
+from fedprompt_jax.report import page
+from fedprompt_jax.sweep import commands, points, table
+from fedprompt_jax.sweep import runs as sweep_runs
 from tests import main_test, tiny_run
 from tests.tiny_run import Runs, results
 

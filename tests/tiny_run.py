@@ -10,7 +10,7 @@ from configs import fedavg_adam
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import preemption, run
 from fedprompt_jax.experiment.kept import Kept
-from fedprompt_jax.experiment.report import page
+from fedprompt_jax.report import page
 from tests import main_test, tiny, tiny_data
 
 FLAGS = main_test.FLAGS | {

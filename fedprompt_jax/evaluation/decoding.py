@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.bank.binding import Bound
 from fedprompt_jax.models.attention import KeysValues
-from fedprompt_jax.peft.tuned import Bound
 
 # (tokens written so far, the last of them [N, 1], keys and values of those
 # before it [layers, N, max_new_tokens - 1, K, h]) -> the hidden state after it

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.packing import every_row
 from fedprompt_jax.evaluation import causal, seq2seq
-from fedprompt_jax.federated.mesh import to_host
-from fedprompt_jax.peft.tuned import TunedModel
+from fedprompt_jax.mesh import to_host
 
 HALVES = range(4)  # how often the most rows may be halved
 STEP = 32  # tokens that a step of decoding costs besides its rows' own

@@ -10,10 +10,10 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
-from fedprompt_jax.peft.tuned import TunedModel
 
 
 @functools.partial(

@@ -9,24 +9,23 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft
+from fedprompt_jax import mesh as mesh_lib
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Kind, Params, Start
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
 from fedprompt_jax.evaluation.generation import Generator
-from fedprompt_jax.evaluation.merged import MergedEvaluator
 from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import packers
 from fedprompt_jax.experiment.kept import Kept
-from fedprompt_jax.federated import mesh as mesh_lib
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
     Ingredients,
     Simulation,
 )
-from fedprompt_jax.federated.meeting import Member
-from fedprompt_jax.federated.merged import MergedSimulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import source
@@ -34,8 +33,9 @@ from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.kind import Base, Kind, Params, Start
-from fedprompt_jax.peft.tuned import TunedModel
+from fedprompt_jax.sweep.merged_evaluation import MergedEvaluator
+from fedprompt_jax.sweep.merged_simulation import MergedSimulation
+from fedprompt_jax.sweep.rendezvous import Member
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import itertools
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.sampling import (
@@ -16,10 +17,13 @@ from fedprompt_jax.data.sampling import (
 from fedprompt_jax.data.shapes import choose_shapes
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import choices
-from fedprompt_jax.experiment import planning
 from fedprompt_jax.experiment.data import FederatedData
-from fedprompt_jax.models.sizes import block_params, target_params
-from fedprompt_jax.peft.tuned import TunedModel
+from fedprompt_jax.models.sizes import (
+    ATTENTION_BACKWARD,
+    ATTENTION_TIME,
+    block_params,
+    target_params,
+)
 
 SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
 EXAMPLES = 4096  # and most examples in them, beyond the first batch
@@ -138,8 +142,8 @@ def choose(
     block, layers = block_params(sizes), sizes.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     # What a product goes back once for, attention does 2.5 times.
-    back = (1 + planning.ATTENTION_BACK) / 2 if training else 1.0
-    attention = planning.ATTENTION * back
+    back = (1 + ATTENTION_BACKWARD) / 2 if training else 1.0
+    attention = ATTENTION_TIME * back
     long = config.rounds * config.local_steps >= LONG
     return choose_shapes(
         batches,

@@ -11,11 +11,11 @@ import unicodedata
 
 import jax
 
+from fedprompt_jax.bank import hf_adapter
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.federated.client import finite_owners
-from fedprompt_jax.federated.mesh import to_host
+from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models import export, source
-from fedprompt_jax.peft import hf_adapter
 
 _LOG = logging.getLogger(__name__)
 

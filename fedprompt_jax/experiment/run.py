@@ -17,7 +17,7 @@ from fedprompt_jax.experiment import processes as processes_lib
 from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
-from fedprompt_jax.federated.meeting import Member
+from fedprompt_jax.sweep.rendezvous import Member
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,14 +110,14 @@ def execute(
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
-    from fedprompt_jax.experiment.report import page
     from fedprompt_jax.experiment.run_folder import (
         RunFolder,
         now,
         refuse_other_processes,
     )
-    from fedprompt_jax.federated.mesh import check_devices
+    from fedprompt_jax.mesh import check_devices
     from fedprompt_jax.models.shards import checkpoint_fingerprint
+    from fedprompt_jax.report import page
 
     # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
@@ -289,7 +289,7 @@ def _tell_progress(stages) -> None:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.experiment.report import records, summary
+    from fedprompt_jax.report import records, summary
 
     rows = records.read_tradeoff(path)
     unit, metric = records.loss_unit(path), records.selection(path)

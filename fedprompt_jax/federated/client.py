@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fedprompt_jax.federated.mesh import to_host
+from fedprompt_jax.mesh import to_host
 
 
 class LocalResult(NamedTuple):

@@ -5,9 +5,9 @@ import math
 
 import jax
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.models.sizes import block_params, target_params
-from fedprompt_jax.peft.tuned import TunedModel
 
 
 def tree_bytes(params) -> int:

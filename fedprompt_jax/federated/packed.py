@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer
 from fedprompt_jax.federated.client import (
@@ -21,10 +23,8 @@ from fedprompt_jax.federated.client import (
     owner_norms,
     select,
 )
-from fedprompt_jax.federated.mesh import to_host
+from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
-from fedprompt_jax.peft.reading import target_states
-from fedprompt_jax.peft.tuned import TunedModel
 
 
 @functools.partial(jax.jit, static_argnames='model')

@@ -12,13 +12,13 @@ import jax
 import numpy as np
 import optax
 
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
 from fedprompt_jax.federated.client import LocalResult, client_step
-from fedprompt_jax.federated.mesh import to_host
+from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
-from fedprompt_jax.peft.reading import target_states
-from fedprompt_jax.peft.tuned import TunedModel
 
 MULTIPLE = 32  # lengths are padded to it, to bound the compilations
 

@@ -13,6 +13,12 @@ from fedprompt_jax.models import quantization as quantization_lib
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.transformer import Transformer
 
+# Attention takes ATTENTION_TIME times as long as matrix products of as many
+# operations, and its backward pass ATTENTION_BACKWARD times as long as its
+# forward pass (SmolLM2 on a CPU, rows of 128 and 336 tokens: RESULTS.md).
+ATTENTION_TIME = 1.4
+ATTENTION_BACKWARD = 2.5
+
 
 @functools.cache
 def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:

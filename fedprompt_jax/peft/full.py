@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.peft.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.peft import modules
-from fedprompt_jax.peft.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank import modules
+from fedprompt_jax.bank.kind import Base, Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)

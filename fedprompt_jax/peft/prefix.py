@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.peft.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Base, Params, Plain, Start
 
 POSITIONS = ('shifted', 'kept')
 _KEY = 'prompt_embeddings'

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.peft.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Base, Params, Plain, Start
 
 INITS = ('normal', 'uniform', 'vocabulary', 'text')
 _KEY = 'prompt_embeddings'

@@ -12,6 +12,8 @@ import numpy as np
 
 from configs import fedavg_adam
 from fedprompt_jax import peft
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Kind, Params
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
@@ -19,8 +21,6 @@ from fedprompt_jax.federated.server import replicate
 from fedprompt_jax.models import families, source
 from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.kind import Base, Kind, Params
-from fedprompt_jax.peft.tuned import TunedModel
 from tests import tiny
 from tests.parity import cases, golden
 

@@ -10,17 +10,17 @@ import numpy as np
 import peft
 import torch
 
+from fedprompt_jax.bank import hf_adapter, modules
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import Base, Kind, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families
 from fedprompt_jax.models.sizes import param_shapes
-from fedprompt_jax.peft import hf_adapter, modules
 from fedprompt_jax.peft.ia3 import IA3
-from fedprompt_jax.peft.kind import Base, Kind, Start
 from fedprompt_jax.peft.lora import LoRA
 from fedprompt_jax.peft.prefix import Prefix
-from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity import readme, table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject

@@ -7,8 +7,8 @@ import tempfile
 import numpy as np
 import peft
 
+from fedprompt_jax.bank import hf_adapter
 from fedprompt_jax.data.examples import LOSSES
-from fedprompt_jax.peft import hf_adapter
 from fedprompt_jax.peft.prompt import Prompt
 from tests.parity import table
 from tests.parity.subjects import Subject

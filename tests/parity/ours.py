@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Grid, Packer, Shape
 from fedprompt_jax.evaluation.causal import prompt_cache
@@ -19,8 +21,6 @@ from fedprompt_jax.models import source
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.peft.reading import target_states
-from fedprompt_jax.peft.tuned import TunedModel
 from tests.parity.cases import MAX_NEW_TOKENS
 
 

@@ -10,9 +10,9 @@ import torch
 from torch.nn.functional import cross_entropy
 import transformers
 
+from fedprompt_jax.bank import hf_adapter
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.models import source
-from fedprompt_jax.peft import hf_adapter
 from fedprompt_jax.peft.prompt import Prompt
 from tests.parity.cases import MAX_NEW_TOKENS
 

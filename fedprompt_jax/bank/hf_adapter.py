@@ -7,8 +7,8 @@ import flax.traverse_util
 import numpy as np
 from safetensors import numpy as safetensors
 
+from fedprompt_jax.bank.kind import Kind, Params
 from fedprompt_jax.models.config import ModelConfig
-from fedprompt_jax.peft.kind import Kind, Params
 
 # (PEFT has no task for masked language models; this one takes any model.)
 _TASKS = {

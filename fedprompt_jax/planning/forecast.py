@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation import generation
-from fedprompt_jax.experiment import planning
-from fedprompt_jax.experiment.chips import Chip
-from fedprompt_jax.experiment.traffic import Traffic
 from fedprompt_jax.federated import ledger, optimizers
 from fedprompt_jax.models.sizes import base_leaves
-from fedprompt_jax.peft.tuned import TunedModel
+from fedprompt_jax.planning import cost
+from fedprompt_jax.planning.chips import Chip
+from fedprompt_jax.planning.workload import Workload
 
 
 class Forecast(NamedTuple):
@@ -44,7 +44,7 @@ def forecast(
     config: config_dict.ConfigDict,
     model: TunedModel,
     trained: Any,
-    traffic: Traffic,
+    workload: Workload,
     pooled: bool,
     chip: Chip,
 ) -> Forecast:
@@ -54,32 +54,32 @@ def forecast(
       config: a checked one; config.mesh says how many chips there are.
       model: sizes of the model and kind of what is trained.
       trained: shapes of one owner's trained parameters.
-      traffic: what the model will read.
+      workload: what the model will read.
       pooled: whether all data are one client's, to whom nothing is sent.
       chip: each device of the mesh.
     """
     sizes, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
     remat, whole = config.model.remat, model.kind.whole
-    chips = planning.working(sizes, mesh)
+    chips = cost.working(sizes, mesh)
 
-    def gradients(batch) -> planning.Work:
+    def gradients(batch) -> cost.Work:
         """All that one step of a batch computes."""
         return sum(
             (
-                planning.gradient(sizes, *shape, remat, whole)
-                for shape in grids(traffic.training, batch)
+                cost.gradient(sizes, *shape, remat, whole)
+                for shape in grids(workload.training, batch)
             ),
-            planning.Work(0.0, 0.0),
+            cost.Work(0.0, 0.0),
         )
 
     def step(batches) -> float:
         """Mean seconds of one gradient."""
         return _mean(
-            planning.seconds(gradients(b), chip, dtype, chips) for b in batches
+            cost.seconds(gradients(b), chip, dtype, chips) for b in batches
         )
 
-    score = _score_seconds(config, model, traffic, chip, mesh)
+    score = _score_seconds(config, model, workload, chip, mesh)
     v, p = config.validation, config.personalization
     validations = 1 + math.ceil(config.rounds / v.every) if v.every else 0
     own = p.eval_examples + p.global_examples - p.global_examples / p.clients
@@ -87,20 +87,20 @@ def forecast(
     banks += len([a for a in p.alphas if 0 < a < 1]) if p.epochs else 0
     shared = 3 * p.clients * p.eval_examples  # bare, initial and global
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
-    round_seconds = config.local_steps * step(traffic.cohorts)
+    round_seconds = config.local_steps * step(workload.cohorts)
     seconds = {
         'training': config.rounds * round_seconds,
         'validation': validations * v.clients * v.examples * score,
-        'personalization': steps * step(traffic.epochs),
+        'personalization': steps * step(workload.epochs),
         'scoring': (shared + banks * p.clients * own) * score,
     }
-    useful = [ledger.compute(model, [b]) for b in traffic.cohorts]
+    useful = [ledger.compute(model, [b]) for b in workload.cohorts]
     return Forecast(
-        memory=_memory(config, model, trained, traffic, mesh),
+        memory=_memory(config, model, trained, workload, mesh),
         tokens=config.local_steps * _mean(u['tokens'] for u in useful),
         useful_flops=config.local_steps * _mean(u['flops'] for u in useful),
         flops=config.local_steps
-        * _mean(gradients(b).flops for b in traffic.cohorts),
+        * _mean(gradients(b).flops for b in workload.cohorts),
         round_seconds=round_seconds,
         hours={name: s / 3600 for name, s in seconds.items()},
         bytes_each_way=ledger.traffic(trained, 1, pooled)['bytes_up'],
@@ -119,19 +119,19 @@ def grids(
 
 
 def _score_seconds(
-    config, model: TunedModel, traffic: Traffic, chip: Chip, mesh
+    config, model: TunedModel, workload: Workload, chip: Chip, mesh
 ) -> float:
     """Mean seconds of one request: its losses, and its greedy text if any."""
     sizes, dtype = model.transformer.config, config.model.dtype
-    chips, total = planning.working(sizes, mesh), 0.0
-    for batch in traffic.scored:
-        for shape in grids(traffic.evaluation, batch):
-            work = planning.forward(sizes, *shape)
-            total += planning.seconds(work, chip, dtype, chips)
+    chips, total = cost.working(sizes, mesh), 0.0
+    for batch in workload.scored:
+        for shape in grids(workload.evaluation, batch):
+            work = cost.forward(sizes, *shape)
+            total += cost.seconds(work, chip, dtype, chips)
     base = _base(config, model)
-    for rows, length, share in generated(config, traffic.queries):
-        work = planning.forward(sizes, rows, length, 1)
-        steps = planning.decode_seconds(
+    for rows, length, share in generated(config, workload.queries):
+        work = cost.forward(sizes, rows, length, 1)
+        steps = cost.decode_seconds(
             sizes,
             base,
             rows,
@@ -140,9 +140,9 @@ def _score_seconds(
             dtype,
             mesh,
         )
-        prefill = planning.seconds(work, chip, dtype, chips)
+        prefill = cost.seconds(work, chip, dtype, chips)
         total += share * (prefill + steps)
-    return total / traffic.requests
+    return total / workload.requests
 
 
 def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
@@ -170,7 +170,7 @@ def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
 
 
 def _memory(
-    config, model: TunedModel, trained, traffic: Traffic, mesh: Mapping
+    config, model: TunedModel, trained, workload: Workload, mesh: Mapping
 ) -> dict[str, float]:
     """Part -> bytes on one chip, at the moment of the largest grid."""
     sizes, dtype = model.transformer.config, config.model.dtype
@@ -178,38 +178,38 @@ def _memory(
     base = _base(config, model)
     shapes = [
         (rows, s.length, s.targets)
-        for s in traffic.training.shapes
+        for s in workload.training.shapes
         for rows in s.rows
     ]
     tokens = model.kind.slots + config.evaluation.max_new_tokens
     owners = max(config.clients_per_round, config.personalization.clients)
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     return {
-        'base': planning.base_bytes(base, mesh, config.mesh.fsdp),
+        'base': cost.base_bytes(base, mesh, config.mesh.fsdp),
         'gathered': (
-            planning.gathered_bytes(base, mesh) if config.mesh.fsdp else 0.0
+            cost.gathered_bytes(base, mesh) if config.mesh.fsdp else 0.0
         ),
-        'bank and optimizers': planning.bank_bytes(trained, tx, owners),
+        'bank and optimizers': cost.bank_bytes(trained, tx, owners),
         'activations': max(
-            planning.kept_bytes(
+            cost.kept_bytes(
                 sizes,
                 -(-rows // mesh['data']),
                 length,
                 dtype,
                 remat,
                 whole,
-                planning.sharing(sizes, mesh['model']),
+                cost.sharing(sizes, mesh['model']),
             )
             for rows, length, _ in shapes
         ),
         'logits': max(
-            planning.logits_bytes(sizes, rows, targets, mesh)
+            cost.logits_bytes(sizes, rows, targets, mesh)
             for rows, _, targets in shapes
         ),
         'generation cache': max(
             (
-                planning.cache_bytes(sizes, rows, length + tokens, dtype)
-                for rows, length, _ in generated(config, traffic.queries)
+                cost.cache_bytes(sizes, rows, length + tokens, dtype)
+                for rows, length, _ in generated(config, workload.queries)
             ),
             default=0.0,
         )
@@ -217,7 +217,7 @@ def _memory(
     }
 
 
-def _base(config, model: TunedModel) -> planning.Leaves:
+def _base(config, model: TunedModel) -> cost.Leaves:
     sizes, settings = model.transformer.config, config.model
     return base_leaves(sizes, settings.dtype, settings.quantization)
 

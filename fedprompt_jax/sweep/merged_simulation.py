@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
-from fedprompt_jax.federated.meeting import Member
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.sweep.rendezvous import Member
 
 
 class _Request(NamedTuple):

@@ -7,13 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import records
-from fedprompt_jax.experiment.report.records import Row
-from fedprompt_jax.experiment.report.summary import (
-    last_epoch,
-    mean_of,
-    score_names,
-)
+from fedprompt_jax.report import records
+from fedprompt_jax.report.records import Row
+from fedprompt_jax.report.summary import last_epoch, mean_of, score_names
 
 Points = dict[Any, tuple[float, float]]  # client -> (local, global) score
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import canvas, points, records
-from fedprompt_jax.experiment.report.points import Points, Spot
-from fedprompt_jax.experiment.report.records import PROMPTS, Row
-from fedprompt_jax.experiment.report.summary import last_epoch
+from fedprompt_jax.report import canvas, points, records
+from fedprompt_jax.report.points import Points, Spot
+from fedprompt_jax.report.records import PROMPTS, Row
+from fedprompt_jax.report.summary import last_epoch
 
 _MARKERS = {  # prompt -> marker, colour
     'bare': ('X', canvas.GREY),

@@ -1,6 +1,6 @@
 """RUN/report.html: one page with all that a run left, and nothing beside it.
 
-    python -m fedprompt_jax.experiment.report RUN
+    python -m fedprompt_jax.report RUN
 
 draws the figures of a run folder and writes its report again, from its logs.
 """
@@ -16,15 +16,9 @@ from pathlib import Path
 import re
 from typing import Any
 
-from fedprompt_jax.experiment.report import (
-    canvas,
-    costs,
-    plots,
-    records,
-    summary,
-)
-from fedprompt_jax.experiment.report.records import Row
 from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
+from fedprompt_jax.report import canvas, costs, plots, records, summary
+from fedprompt_jax.report.records import Row
 
 CAPTIONS = {
     'tradeoff': 'Global against local {score} while each client trains the '
@@ -94,7 +88,7 @@ def write(folder: str | Path) -> Path:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes figures and report of an existing run folder."""
     parser = argparse.ArgumentParser(
-        prog='python -m fedprompt_jax.experiment.report',
+        prog='python -m fedprompt_jax.report',
         description='Draws the figures of a run folder, writes its report.',
     )
     parser.add_argument('run', metavar='RUN', help='the folder of a run')

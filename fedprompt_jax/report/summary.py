@@ -7,12 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.experiment.report.records import (
-    PROMPTS,
-    SPLITS,
-    Row,
-    read_tradeoff,  # noqa: F401  part of this module's face
-)
+from fedprompt_jax.report.records import PROMPTS, SPLITS, Row
 
 SCORES = {'rouge_l': 'ROUGE-L', 'exact_match': 'exact match', 'loss': 'loss'}
 # Of a run whose answers are chosen: exact match is its accuracy.

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
-from fedprompt_jax.federated.meeting import Member
-from fedprompt_jax.federated.merged import side_by_side, widest
-from fedprompt_jax.peft.kind import Params
+from fedprompt_jax.sweep.merged_simulation import side_by_side, widest
+from fedprompt_jax.sweep.rendezvous import Member
 
 
 class _Asked(NamedTuple):

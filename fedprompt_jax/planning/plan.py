@@ -1,43 +1,14 @@
-"""What a run will need, before it is started: memory, time, bytes sent.
+"""The plan of a run, from its config: as numbers and as text."""
 
-    python -m fedprompt_jax.plan --config=configs/fedavg_adam.py:paper \\
-        --chip=v5p --chips=64
-
-Row shapes and tokens come from the data where model and data are here, else
-from the lengths that --query_tokens and --target_tokens assume. No weights go
-to a device (a GGUF file is converted into the cache, as a run would);
---chip=cpu measures this machine's CPU first. What chips tell each other is not
-counted: on a data mesh it is the bank's gradient, once a step; with
-config.mesh.fsdp also the base, twice a gradient and once a token that is
-written.
-"""
-
-import json
 from pathlib import Path
-import sys
 from typing import Any
 
-from absl import app, flags
-from absl import logging as absl_logging
 from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.data import sources
-from fedprompt_jax.experiment import chips, command_line
 from fedprompt_jax.experiment import config as config_lib
-
-_CONFIG = command_line.define_config()
-_CACHE_DIR = command_line.define_cache_dir()
-_CHIP = flags.DEFINE_enum('chip', None, [*chips.CHIPS, chips.CPU], 'Which.')
-_CHIPS = flags.DEFINE_integer('chips', 1, 'How many.', lower_bound=1)
-# Means over 200 of Super-NaturalInstructions' tasks, SmolLM2's tokens.
-_QUERY = flags.DEFINE_integer(
-    'query_tokens', 61, 'Mean, where the data are not here.', lower_bound=1
-)
-_TARGET = flags.DEFINE_integer(
-    'target_tokens', 12, 'Mean, where the data are not here.', lower_bound=1
-)
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
+from fedprompt_jax.planning import chips
 
 # config.json of models that can be planned for without a folder.
 KNOWN: dict[str, dict[str, Any]] = {
@@ -55,23 +26,6 @@ KNOWN: dict[str, dict[str, Any]] = {
         'tie_word_embeddings': False,
     },
 }
-
-
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    try:
-        found = plan(
-            _CONFIG.value,
-            _CHIP.value or '',
-            _CHIPS.value,
-            (_QUERY.value, _TARGET.value),
-            Path(_CACHE_DIR.value).expanduser(),
-        )
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    print(json.dumps(found) if _JSON.value else text(found))
 
 
 def plan(
@@ -106,17 +60,17 @@ def plan(
     import jax
 
     from fedprompt_jax import algorithms
-    from fedprompt_jax.experiment import forecast, planning
-    from fedprompt_jax.experiment import traffic as traffic_lib
     from fedprompt_jax.models.sizes import base_leaves, num_params
+    from fedprompt_jax.planning import cost, forecast
+    from fedprompt_jax.planning import workload as workload_lib
 
     sizes, names, assumed = _sizes(config.model.source, cache_dir)
     model, trained = _model(config, sizes, names)
     absent = list(sources.get(config.data.source).faults(config))
     if not assumed and not absent:
-        traffic = traffic_lib.of_data(config, model, cache_dir)
+        workload = workload_lib.of_data(config, model, cache_dir)
     else:
-        traffic = traffic_lib.assumed(config, model, *lengths)
+        workload = workload_lib.assumed(config, model, *lengths)
         query, target = lengths
         assumed += absent
         assumed.append(
@@ -137,18 +91,18 @@ def plan(
         assumed.append('what chips tell each other takes no time')
     base = base_leaves(sizes, config.model.dtype, config.model.quantization)
     on_mesh = {'data': mesh.data, 'model': mesh.model}
-    if mesh.fsdp and not planning.gathered_bytes(base, on_mesh):
+    if mesh.fsdp and not cost.gathered_bytes(base, on_mesh):
         assumed.append(
             f'config.mesh.data={mesh.data} divides no kernel: config.mesh.fsdp '
             'does nothing'
         )
-    if planning.sharing(sizes, mesh.model) < mesh.model:
+    if cost.sharing(sizes, mesh.model) < mesh.model:
         assumed.append(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
         )
     pooled = algorithms.pooled(config.algorithm)
-    found = forecast.forecast(config, model, trained, traffic, pooled, chip)
+    found = forecast.forecast(config, model, trained, workload, pooled, chip)
     needed = forecast.needed(found.memory)
     return {
         'model': config.model.source,
@@ -165,7 +119,7 @@ def plan(
         'levers': levers(config),
         **found._asdict(),
         'rounds': config.rounds,
-        'packing': traffic.packing,
+        'packing': workload.packing,
         'assumed': assumed,
     }
 
@@ -213,10 +167,10 @@ def _model(config, sizes, names):
     import jax
 
     from fedprompt_jax import peft
+    from fedprompt_jax.bank.binding import TunedModel
+    from fedprompt_jax.bank.kind import Base, Start
     from fedprompt_jax.models.sizes import base_leaves, param_shapes
     from fedprompt_jax.models.transformer import Transformer
-    from fedprompt_jax.peft.kind import Base, Start
-    from fedprompt_jax.peft.tuned import TunedModel
 
     shapes = param_shapes(sizes)
     kind = peft.get(config.peft).make(config, Base(sizes, names, shapes))
@@ -282,12 +236,3 @@ def duration(hours: float) -> str:
         if hours * size >= 1:
             return f'{hours * size:9.2f} {unit}'
     return f'{hours * 3600:9.2f} s'
-
-
-if __name__ == '__main__':
-    flags.register_validator(
-        'chip',
-        lambda chip: chip is not None,
-        f'give one of {", ".join([*chips.CHIPS, chips.CPU])}.',
-    )
-    app.run(main, flags_parser=command_line.parse)

@@ -1,4 +1,4 @@
-"""What a run will need, before it is started: memory, operations, seconds.
+"""Memory of a chip, and operations and seconds of a call of the model.
 
 The formulas are those of federated/ledger.py for the useful work, and the
 same with everything that a packed grid computes besides: padding, prompts,
@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.experiment.chips import Chip
-from fedprompt_jax.federated.mesh import cut
+from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
-from fedprompt_jax.models.sizes import block_params, target_params
+from fedprompt_jax.models.sizes import (
+    ATTENTION_BACKWARD,
+    ATTENTION_TIME,
+    block_params,
+    target_params,
+)
 from fedprompt_jax.models.token_loss import CHUNK
-
-# Attention takes so much longer than products of as many operations, and goes
-# back so often for once forward (SmolLM2 on CPU, rows of 128 and of 336 tokens;
-# see benchmarks/RESULTS.md).
-ATTENTION = 1.4
-ATTENTION_BACK = 2.5
+from fedprompt_jax.planning.chips import Chip
 
 # Of the base, by path: see sizes.base_leaves.
 Leaves = Mapping[str, jax.ShapeDtypeStruct]
@@ -75,17 +74,17 @@ def gradient(
     once = forward(sizes, rows, length, targets)
     return Work(
         once.products * (2 + remat + whole),
-        once.attention * (1 + ATTENTION_BACK + remat),
+        once.attention * (1 + ATTENTION_BACKWARD + remat),
     )
 
 
 def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
-    """Of work cut over chips evenly.
+    """Seconds that `chips` chips take for work that is divided evenly.
 
-    Attention takes ATTENTION times as long as products of as many operations.
+    Attention is ATTENTION_TIME times slower than products.
     """
     rate = chip.flops[dtype] * chip.share * chips
-    return 2 * (work.products + ATTENTION * work.attention) / rate
+    return 2 * (work.products + ATTENTION_TIME * work.attention) / rate
 
 
 def sharing(sizes: ModelConfig, model: int) -> int:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.bank.kind import Kind
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft.kind import Kind
 
 
 class Bound(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from fedprompt_jax.peft.kind import Params, Plain, Start
+from fedprompt_jax.bank.kind import Params, Plain, Start
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,16 +9,16 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax import algorithms
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.sampling import Pooled
 from fedprompt_jax.experiment import build, packers
-from fedprompt_jax.peft.tuned import TunedModel
 
 ASSUMED = 6  # batches
 
 
-class Traffic(NamedTuple):
+class Workload(NamedTuple):
     """What the model will read, as a sample of it or as assumed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Traffic(NamedTuple):
 
 def of_data(
     config: config_dict.ConfigDict, model: TunedModel, cache_dir: Path
-) -> Traffic:
+) -> Workload:
     """From the data, packed as the run would.
 
     Args:
@@ -64,7 +64,7 @@ def of_data(
     writes = model.transformer.config.objective != 'masked_lm'
     queries = data.store.query_lengths[used]
     queries = queries[(data.store.num_choices[used] == 0) & writes]
-    return Traffic(
+    return Workload(
         packers.of_training(config, model, data, population),
         packers.of_evaluation(config, model, data),
         *packers.training_batches(config, data, population),
@@ -79,7 +79,7 @@ def assumed(
     model: TunedModel,
     query_tokens: int,
     target_tokens: int,
-) -> Traffic:
+) -> Workload:
     """From batches of random lengths, gamma distributed around the means.
 
     Args:
@@ -116,7 +116,7 @@ def assumed(
     evaluation = packers.choose(config, model, scored, longest, training=False)
     every = list(itertools.chain.from_iterable(scored))
     queries = [len(e.query) for e in every if objective != 'masked_lm']
-    return Traffic(
+    return Workload(
         training, evaluation, cohorts, epochs, scored, len(every), queries
     )
 

@@ -22,7 +22,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fedprompt_jax.experiment import command_line, preemption
-from fedprompt_jax.experiment.sweep import commands, points, runs, table
+from fedprompt_jax.sweep import commands, points, runs, table
 
 _SWEEP = flags.DEFINE_string(
     'sweep', None, 'A file with points(), such as configs/sweeps/seeds.py.'

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import canvas, records
-from fedprompt_jax.experiment.report.client_plots import clients
-from fedprompt_jax.experiment.report.records import Row
-from fedprompt_jax.experiment.report.summary import score_names
-from fedprompt_jax.experiment.report.tradeoff_plots import tradeoff
+from fedprompt_jax.report import canvas, records
+from fedprompt_jax.report.client_plots import clients
+from fedprompt_jax.report.records import Row
+from fedprompt_jax.report.summary import score_names
+from fedprompt_jax.report.tradeoff_plots import tradeoff
 
 _NORMS = {  # key in metrics.jsonl -> label, colour, dashes
     'prompt_norm': ('‖P‖ of the global prompt', canvas.BLUE, '-'),

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.bank.binding import Bound
 from fedprompt_jax.data.packing import Grid
 from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
-from fedprompt_jax.peft.tuned import Bound
 
 
 def target_states(bound: Bound, grid: Grid) -> jax.Array:

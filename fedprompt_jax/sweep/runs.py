@@ -8,8 +8,9 @@ import sys
 from fedprompt_jax.experiment import preemption
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.kept import Kept
-from fedprompt_jax.experiment.sweep import bank, table
-from fedprompt_jax.experiment.sweep.points import Point
+from fedprompt_jax.sweep import table
+from fedprompt_jax.sweep import together as bank
+from fedprompt_jax.sweep.points import Point
 
 
 def run_all(
@@ -68,7 +69,7 @@ def _check(
 ) -> None:
     """Raises ValueError with what would stop a run of these, hours from now."""
     from fedprompt_jax.experiment import build
-    from fedprompt_jax.federated.mesh import check_devices
+    from fedprompt_jax.mesh import check_devices
 
     faults = [f for g in groups if len(g) > 1 for f in bank.faults(g)]
     for point in itertools.chain.from_iterable(groups) if not faults else ():

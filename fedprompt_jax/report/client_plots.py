@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fedprompt_jax.experiment.report import canvas, records
-from fedprompt_jax.experiment.report import points as points_lib
-from fedprompt_jax.experiment.report.points import Points
+from fedprompt_jax.report import canvas, records
+from fedprompt_jax.report import points as points_lib
+from fedprompt_jax.report.points import Points
 
 _QUANTILES = {90: ('90th', '--'), 50: ('50th', '-'), 10: ('10th', ':')}
 

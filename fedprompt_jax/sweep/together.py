@@ -15,8 +15,8 @@ from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.experiment.kept import Kept
 from fedprompt_jax.experiment.preemption import Preemption
-from fedprompt_jax.experiment.sweep.points import Point
-from fedprompt_jax.federated.meeting import Meeting, Member
+from fedprompt_jax.sweep.points import Point
+from fedprompt_jax.sweep.rendezvous import Meeting, Member
 
 # What one call of the model depends on.
 ALIKE = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from fedprompt_jax.experiment.sweep.points import Point
+from fedprompt_jax.sweep.points import Point
 
 KINDS = ('shell', 'slurm', 'jobset')
 JOBSET = Path('launch/gke_jobset.yaml')

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import re
 from typing import NamedTuple
 
-from fedprompt_jax.peft.kind import Base
+from fedprompt_jax.bank.kind import Base
 
 
 class Module(NamedTuple):

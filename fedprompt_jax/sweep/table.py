@@ -11,9 +11,9 @@ import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.experiment.report import records, summary
-from fedprompt_jax.experiment.report.canvas import write_whole
-from fedprompt_jax.experiment.sweep.points import Point, name_of
+from fedprompt_jax.report import records, summary
+from fedprompt_jax.report.canvas import write_whole
+from fedprompt_jax.sweep.points import Point, name_of
 
 FILE = 'sweep.csv'
 COMPLETE = 'complete'

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 import math
 
-from fedprompt_jax.experiment.report.records import Row
+from fedprompt_jax.report.records import Row
 
 _STAGES = {'train': 'training', 'personalize': 'personalization'}
 _EVALUATION = 'evaluation'  # every other stage of metrics.jsonl

@@ -1,0 +1,78 @@
+"""Prints what a run will need before it starts: memory, time, bytes sent.
+
+    python -m fedprompt_jax.planning --config=configs/fedavg_adam.py:paper \\
+        --chip=v5p --chips=64
+
+Row shapes and tokens come from the data where model and data are here, else
+from the lengths that --query_tokens and --target_tokens assume. No weights go
+to a device (a GGUF file is converted into the cache, as a run would);
+--chip=cpu measures this machine's CPU first. What chips tell each other is not
+counted: on a data mesh it is the bank's gradient, once a step; with
+config.mesh.fsdp also the base, twice a gradient and once a token that is
+written.
+"""
+
+import json
+from pathlib import Path
+import sys
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from fedprompt_jax.experiment import command_line
+from fedprompt_jax.planning import chips
+from fedprompt_jax.planning.plan import plan, text
+
+_CONFIG = command_line.define_config()
+_CACHE_DIR = command_line.define_cache_dir()
+_CHIP = flags.DEFINE_enum(
+    'chip',
+    None,
+    [*chips.CHIPS, chips.CPU],
+    'The kind of chip that the plan is for.',
+)
+_CHIPS = flags.DEFINE_integer(
+    'chips', 1, 'The number of chips in the mesh.', lower_bound=1
+)
+# Means over 200 of Super-NaturalInstructions' tasks, SmolLM2's tokens.
+_QUERY = flags.DEFINE_integer(
+    'query_tokens',
+    61,
+    'Mean tokens of a query, assumed if the data are not available.',
+    lower_bound=1,
+)
+_TARGET = flags.DEFINE_integer(
+    'target_tokens',
+    12,
+    'Mean tokens of a target, assumed if the data are not available.',
+    lower_bound=1,
+)
+_JSON = flags.DEFINE_bool(
+    'json', False, 'Print the plan as one JSON object instead.'
+)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        forecast = plan(
+            _CONFIG.value,
+            _CHIP.value or '',
+            _CHIPS.value,
+            (_QUERY.value, _TARGET.value),
+            Path(_CACHE_DIR.value).expanduser(),
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print(json.dumps(forecast) if _JSON.value else text(forecast))
+
+
+if __name__ == '__main__':
+    flags.register_validator(
+        'chip',
+        lambda chip: chip is not None,
+        f'give one of {", ".join([*chips.CHIPS, chips.CPU])}.',
+    )
+    app.run(main, flags_parser=command_line.parse)
