@@ -109,10 +109,10 @@ def measure_ours(simulation: str) -> dict[str, Any]:
     """By local_train, packing included."""
     import jax
 
+    from fedprompt_jax.bank.owners import replicate
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.experiment import build
     from fedprompt_jax.federated import ledger, optimizers
-    from fedprompt_jax.federated.server import replicate
     from fedprompt_jax.planning import chips
 
     config = make_config(simulation)

@@ -77,11 +77,11 @@ def trace() -> tuple[float, Counter, dict[str, str], Any]:
     """
     import jax
 
+    from fedprompt_jax.bank.grid import grid_gradients
+    from fedprompt_jax.bank.owners import replicate
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.data.packing import Shape
     from fedprompt_jax.experiment import build
-    from fedprompt_jax.federated.packed import grid_gradients
-    from fedprompt_jax.federated.server import replicate
 
     config = cohort_step.make_config('packed')
     folder, data = build.load_data(config, children.cache())

@@ -21,6 +21,7 @@ from absl import flags
 import numpy as np
 
 from benchmarks import children, cohort_step, hlo, timing
+from fedprompt_jax.bank.grid import grid_gradients
 
 _DEVICES = flags.DEFINE_list('devices', ['1', '2', '4', '8'], 'Of one process.')
 _PROCESS = flags.DEFINE_integer('process', None, 'Internal: which of two.')
@@ -90,10 +91,10 @@ def measure(devices: str) -> dict[str, Any]:
         Processes(f'localhost:{_PORT.value}', 2, _PROCESS.value).connect()
     import jax
 
+    from fedprompt_jax.bank.owners import replicate
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.experiment import build
-    from fedprompt_jax.federated import ledger, optimizers, packed
-    from fedprompt_jax.federated.server import replicate
+    from fedprompt_jax.federated import ledger, optimizers
 
     config = cohort_step.make_config('packed')
     config.mesh.data = int(devices)
@@ -120,7 +121,7 @@ def measure(devices: str) -> dict[str, Any]:
     examples = steps[0]
     weights = token_weights(examples, config.loss)
     grid, *_ = simulation.packer.pack(examples, weights)
-    lowered = packed.grid_gradients.lower(
+    lowered = grid_gradients.lower(
         experiment.model, simulation.base, bank, simulation.put(grid)
     )
     result['collectives'] = hlo.collectives(lowered.compile().as_text())

@@ -28,7 +28,7 @@ class Quadratics:
     """A simulation to check by hand: an example with the number v has the
     loss |params - v|^2 / 2."""
 
-    def gradients(self, bank, examples, isolate=False):
+    def gradients(self, bank, examples):
         x = bank['prompt']
         losses, grads = jnp.zeros(len(x)), jnp.zeros_like(x)
         count = np.bincount([e.owner for e in examples], minlength=len(x))
@@ -39,7 +39,7 @@ class Quadratics:
             grads = grads.at[e.owner].add(away / n)
         return losses, {'prompt': grads}
 
-    def local_train(self, tx, bank, opt_state, steps, isolate=False):
+    def local_train(self, tx, bank, opt_state, steps):
         losses, norms, first = [], [], None
         for examples in steps:
             loss, grads = self.gradients(bank, examples)

@@ -6,10 +6,10 @@ import pytest
 
 from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.grid import grid_losses
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment.build import initial_params
-from fedprompt_jax.federated.packed import grid_losses
-from fedprompt_jax.federated.server import replicate
 from fedprompt_jax.models import source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt

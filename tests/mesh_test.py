@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import hlo
+from fedprompt_jax.bank.grid import grid_gradients
 from tests import tiny, tiny_families
 from tests.parity import cases
 
@@ -139,7 +140,6 @@ def program(folder: Path, *asked) -> str:
     from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.data.examples import token_weights
     from fedprompt_jax.data.packing import Shape
-    from fedprompt_jax.federated import packed
     from fedprompt_jax.peft.prompt import Prompt
     from tests import plain
 
@@ -150,7 +150,7 @@ def program(folder: Path, *asked) -> str:
     examples = plain.random_examples(rng, (5, 3, 1, 6))
     weights = token_weights(examples, 'sequence')
     (grid,) = tuned.packer(Shape(64, 48, (8,))).pack(examples, weights)
-    lowered = packed.grid_gradients.lower(
+    lowered = grid_gradients.lower(
         tuned, lm.base, bank, mesh_lib.put_rows(mesh)(grid)
     )
     return lowered.compile().as_text()

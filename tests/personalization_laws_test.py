@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.experiment.personalize import mix
-from fedprompt_jax.federated import server
 from fedprompt_jax.federated.optimizers import pull_toward
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.peft.prompt import Prompt
@@ -64,7 +64,7 @@ def test_the_pull_goes_before_the_optimizer():
 def test_a_strong_pull_stays_at_the_global_prompt(model, lm):
     """SGD of rate 1 / lambda rests where |P - center| = |gradient| / lambda."""
     center = prompt(4)
-    bank = server.replicate(center, 1)
+    bank = replicate(center, 1)
     simulation = PackedSimulation(
         model, lm.base, plain.PACKER, 'sequence', plain.same
     )
@@ -88,7 +88,7 @@ def test_mixing_runs_from_the_global_to_the_personal_prompt():
     shared = prompt(7)
     np.testing.assert_array_equal(
         mix(0.0, personal, shared)['prompt'],
-        server.replicate(shared, 4)['prompt'],
+        replicate(shared, 4)['prompt'],
     )
     np.testing.assert_array_equal(
         mix(1.0, personal, shared)['prompt'], personal['prompt']

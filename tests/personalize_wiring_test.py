@@ -8,9 +8,9 @@ import optax
 import pytest
 
 from configs import fedavg_adam
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.experiment import personalize
 from fedprompt_jax.experiment.data import HeldOut
-from fedprompt_jax.federated.server import replicate
 from tests import plain, recorders
 
 INITIAL = {'prompt': jnp.full((plain.P, 2), 4.0)}

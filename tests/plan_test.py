@@ -14,10 +14,10 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.grid import grid_gradients, grid_losses
 from fedprompt_jax.data import shapes
 from fedprompt_jax.data.examples import token_weights
 from fedprompt_jax.data.packing import Shape
-from fedprompt_jax.federated.packed import grid_gradients, grid_losses
 from fedprompt_jax.mesh import Gather, cut, make_mesh
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import base_leaves, block_params

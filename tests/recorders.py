@@ -45,10 +45,10 @@ class Simulation:
         self.banks: list[Any] = []
         self.steps: list[list[list[Example]]] = []
 
-    def gradients(self, bank, examples, isolate=False):
+    def gradients(self, bank, examples):
         return np.ones(_owners(bank)), gradients(bank)
 
-    def local_train(self, tx, bank, opt_state, steps, isolate=False):
+    def local_train(self, tx, bank, opt_state, steps):
         self.banks.append(bank)
         self.steps.append(steps)
         owners = np.arange(_owners(bank))

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fedprompt_jax.bank.grid import grid_losses
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation import scoring
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
 from fedprompt_jax.evaluation.text_scores import exact_match, rouge_l
-from fedprompt_jax.federated.packed import grid_losses
 from tests import plain
 
 

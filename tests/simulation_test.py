@@ -10,10 +10,11 @@ import optax
 import pytest
 
 from fedprompt_jax.algorithms import fedavg
+from fedprompt_jax.bank.grid import grid_gradients
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.federated import packed, vmapped
+from fedprompt_jax.federated import vmapped
 from fedprompt_jax.federated.algorithm import Ingredients
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
@@ -162,7 +163,7 @@ def test_rows_and_grids_do_not_matter(
     packer = Packer(P, tuple(shapes))
     other = PackedSimulation(model, lm.base, packer, 'token', same)
     losses, grads = simulations['token'][0].gradients(*cohort)
-    got_losses, got_grads = other.gradients(*cohort, isolate)
+    got_losses, got_grads = other.gradients_once(*cohort, isolate)
     np.testing.assert_allclose(got_losses, losses, rtol=1e-5)
     plain.assert_owners_close(got_grads, grads, 1e-5)
 
@@ -175,10 +176,8 @@ def test_padding_changes_nothing(cohort, model, lm):
         np.pad(x, [(0, 3), (0, 16)], constant_values=_padding(name))
         for name, x in grid._asdict().items()
     ]
-    ours, grads = packed.grid_gradients(model, lm.base, bank, grid)
-    wider, wide_grads = packed.grid_gradients(
-        model, lm.base, bank, type(grid)(*wide)
-    )
+    ours, grads = grid_gradients(model, lm.base, bank, grid)
+    wider, wide_grads = grid_gradients(model, lm.base, bank, type(grid)(*wide))
     np.testing.assert_allclose(wider, ours, rtol=1e-5)
     plain.assert_owners_close(wide_grads, grads, 1e-5)
 
@@ -196,14 +195,14 @@ def test_remat_recomputes_and_gives_the_same(cohort, model, lm):
     )
 
     def products(model):
-        call = functools.partial(packed.grid_gradients, model)
+        call = functools.partial(grid_gradients, model)
         return str(jax.make_jaxpr(call)(lm.base, bank, grid)).count(' dot_gen')
 
     # Of a layer, forward and back: 7 kernels, scores and values (which are
     # computed twice always); remat computes each kernel's a third time.
     assert products(remat) - products(model) >= 7
-    ours, grads = packed.grid_gradients(model, lm.base, bank, grid)
-    theirs, remat_grads = packed.grid_gradients(remat, lm.base, bank, grid)
+    ours, grads = grid_gradients(model, lm.base, bank, grid)
+    theirs, remat_grads = grid_gradients(remat, lm.base, bank, grid)
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
     plain.assert_owners_close(remat_grads, grads, 1e-5)
 
@@ -271,17 +270,17 @@ def test_a_non_finite_owner_does_not_touch_its_neighbours(
         )
 
 
-def test_isolated_rows_keep_a_poisonous_example_to_its_owner(poisonous):
+def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
     model, base = poisonous
     rng = np.random.default_rng(5)
     bank = plain.random_bank(rng, 3, P)
     examples = plain.random_examples(rng, (2, 2, 2))
     bad = Example(1, np.array([299], np.int32), np.array([7], np.int32))
     simulation = PackedSimulation(model, base, PACKER, 'sequence', same)
-    _, grads = simulation.gradients(bank, [*examples, bad])
+    _, grads = simulation.gradients_once(bank, [*examples, bad])
     # What isolation is for: 0 * NaN in a shared row.
     assert np.isnan(grads['prompt'][0::2]).any()
-    losses, grads = simulation.gradients(bank, [*examples, bad], isolate=True)
+    losses, grads = simulation.gradients(bank, [*examples, bad])
     assert np.isnan(losses[1]) and np.isnan(grads['prompt'][1]).any()
     good = [e for e in examples if e.owner != 1]
     good_losses, good_grads = simulation.gradients(bank, good)

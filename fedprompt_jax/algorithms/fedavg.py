@@ -6,14 +6,14 @@ Profit's FedAvg(Adam) and FedAvg(SGD): arXiv 2310.04627, section 3.
 import jax
 import jax.numpy as jnp
 
+from fedprompt_jax.bank.owners import (
+    finite_owners,
+    mean_of_finite,
+    replicate,
+)
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
-from fedprompt_jax.federated.algorithm import (
-    Algorithm,
-    Ingredients,
-    isolating,
-)
-from fedprompt_jax.federated.client import finite_owners, mean_of_finite
+from fedprompt_jax.federated.algorithm import Algorithm, Ingredients
 
 
 def make(ingredients: Ingredients) -> Algorithm:
@@ -24,17 +24,13 @@ def make(ingredients: Ingredients) -> Algorithm:
         return server.init(params, server_tx)
 
     def round(state: server.ServerState, cohort: Cohort):
-        start = server.replicate(state.params, len(cohort.clients))
+        start = replicate(state.params, len(cohort.clients))
         # The client optimizer restarts: a client keeps nothing between rounds.
         opt_state = jax.vmap(client_tx.init)(start)
-
-        def train(isolate):
-            local = simulation.local_train(
-                client_tx, start, opt_state, cohort.steps, isolate
-            )
-            return jax.tree.map(jnp.subtract, start, local.bank), local
-
-        displacement, local = isolating(train)
+        local = simulation.local_train(
+            client_tx, start, opt_state, cohort.steps
+        )
+        displacement = jax.tree.map(jnp.subtract, start, local.bank)
         state, metrics = server.server_update(
             server_tx,
             state,

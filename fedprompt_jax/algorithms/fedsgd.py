@@ -5,18 +5,15 @@ Profit's FedSGD, and FedSGD-LB with a large client batch (2310.04627).
 
 import itertools
 
-from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.federated import server
-from fedprompt_jax.federated.algorithm import (
-    Algorithm,
-    Ingredients,
-    isolating,
-)
-from fedprompt_jax.federated.client import (
+from fedprompt_jax.bank.owners import (
     finite_owners,
     mean_of_finite,
     owner_norms,
+    replicate,
 )
+from fedprompt_jax.data.sampling import Cohort
+from fedprompt_jax.federated import server
+from fedprompt_jax.federated.algorithm import Algorithm, Ingredients
 
 
 def make(ingredients: Ingredients) -> Algorithm:
@@ -27,14 +24,9 @@ def make(ingredients: Ingredients) -> Algorithm:
         return server.init(params, server_tx)
 
     def round(state: server.ServerState, cohort: Cohort):
-        bank = server.replicate(state.params, len(cohort.clients))
+        bank = replicate(state.params, len(cohort.clients))
         examples = list(itertools.chain.from_iterable(cohort.steps))
-
-        def gradients(isolate):
-            losses, grads = simulation.gradients(bank, examples, isolate)
-            return grads, losses
-
-        grads, losses = isolating(gradients)
+        losses, grads = simulation.gradients(bank, examples)
         state, metrics = server.server_update(
             server_tx, state, grads, grads, ingredients.weights(cohort)
         )

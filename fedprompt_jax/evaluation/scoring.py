@@ -9,15 +9,15 @@ import numpy as np
 from tqdm import tqdm
 
 from fedprompt_jax.bank import bare as none
+from fedprompt_jax.bank.grid import grid_losses
 from fedprompt_jax.bank.kind import Params
+from fedprompt_jax.bank.owners import finite_owners, select
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import choices as choices_lib
 from fedprompt_jax.evaluation import units
 from fedprompt_jax.evaluation.generation import Generator, Query
-from fedprompt_jax.federated.client import finite_owners, select
-from fedprompt_jax.federated.packed import grid_losses
 from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.tokenizer import Tokenizer
 

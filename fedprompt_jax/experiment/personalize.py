@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from tqdm import tqdm
 
+from fedprompt_jax.bank.owners import finite_owners, mean_of_finite, replicate
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
@@ -16,8 +17,6 @@ from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import score_prompts
 from fedprompt_jax.federated import ledger, optimizers
-from fedprompt_jax.federated.client import finite_owners, mean_of_finite
-from fedprompt_jax.federated.server import replicate
 
 
 @flax.struct.dataclass
@@ -158,16 +157,9 @@ def train_epoch(
             epoch=int(state.epoch),
         )
     )
-
-    def local_train(isolate):
-        return experiment.simulation.local_train(
-            tx, state.bank, state.opt_state, steps, isolate
-        )
-
-    local = local_train(isolate=False)
-    lost = finite_owners(state.bank) & ~finite_owners(local.bank)
-    if bool(lost.any()):  # by itself, or through a row it shared?
-        local = local_train(isolate=True)
+    local = experiment.simulation.local_train(
+        tx, state.bank, state.opt_state, steps
+    )
     finite = finite_owners(local.bank)
     loss = mean_of_finite(local.losses, finite)
     run.log(

@@ -12,8 +12,8 @@ import unicodedata
 import jax
 
 from fedprompt_jax.bank import hf_adapter
+from fedprompt_jax.bank.owners import finite_owners
 from fedprompt_jax.experiment.build import Experiment
-from fedprompt_jax.federated.client import finite_owners
 from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models import export, source
 

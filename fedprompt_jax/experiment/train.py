@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.evaluation.scoring import Request
 from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
@@ -19,7 +20,6 @@ from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import leading_metric, summary
 from fedprompt_jax.federated import ledger
-from fedprompt_jax.federated.server import replicate
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,18 +7,19 @@ import numpy as np
 import optax
 
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.federated.client import LocalResult, finite_owners
+from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.server import ServerState
 
 
 class Simulation(Protocol):
-    """How a cohort is computed: packed.py or vmapped.py."""
+    """How a cohort is computed: packed.py or vmapped.py.
 
-    def gradients(self, bank, examples, isolate: bool = False) -> Any: ...
+    An owner that turns non-finite changes no other owner's result.
+    """
 
-    def local_train(
-        self, tx, bank, opt_state, steps, isolate: bool = False
-    ) -> LocalResult: ...
+    def gradients(self, bank, examples) -> tuple[Any, Any]: ...
+
+    def local_train(self, tx, bank, opt_state, steps) -> LocalResult: ...
 
 
 class Algorithm(NamedTuple):
@@ -53,18 +54,3 @@ class Ingredients(NamedTuple):
         if self.aggregation == 'uniform':
             return np.ones(len(cohort.clients), np.float32)
         return cohort.num_examples.astype(np.float32)
-
-
-def isolating(compute: Callable[[bool], tuple[Any, Any]]):
-    """compute(False), or compute(True) if an owner came out non-finite.
-
-    Owners that share a row can poison each other through 0 * NaN, so that a
-    non-finite one is only known for sure when each has rows of its own.
-
-    Args:
-      compute: isolate -> (bank whose finiteness counts, anything).
-    """
-    bank, rest = compute(False)
-    if bool(finite_owners(bank).all()):
-        return bank, rest
-    return compute(True)

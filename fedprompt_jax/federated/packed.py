@@ -13,56 +13,12 @@ import numpy as np
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.reading import target_states
+from fedprompt_jax.bank.grid import grid_gradients
+from fedprompt_jax.bank.owners import finite_owners, num_owners, owner_norms
 from fedprompt_jax.data.examples import Example, token_weights
-from fedprompt_jax.data.packing import Grid, Packer
-from fedprompt_jax.federated.client import (
-    LocalResult,
-    client_step,
-    finite_owners,
-    owner_norms,
-    select,
-)
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.federated.client import LocalResult, client_step
 from fedprompt_jax.mesh import to_host
-from fedprompt_jax.models.token_loss import token_losses
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
-    """-log p f32 [R, K] of a grid's targets under their owners' prompts.
-
-    Args:
-      model: the language model.
-      base: its parameters.
-      bank: trained parameters of C owners, leaves [C, ...].
-      grid: a packed grid; places without a target hold nonsense.
-    """
-    bound = model.bind(base, bank)
-    hidden = target_states(bound, grid)
-    return token_losses(bound.logits, hidden, grid.target_label)
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def grid_gradients(model: TunedModel, base, bank, grid: Grid):
-    """Each owner's loss f32 [C] on a grid, and its gradient like the bank.
-
-    An owner's loss depends on its own leaf alone, so the gradient of the sum
-    holds the gradient of each. A non-finite owner gets NaN for both and is
-    kept from its neighbours in the row.
-    """
-    finite = finite_owners(bank)
-    num_owners = len(finite)
-
-    def loss(bank):
-        weighted = grid.target_weight * grid_losses(model, base, bank, grid)
-        # Places without a target go to one owner more, who is dropped.
-        owner = jnp.where(grid.target_owner < 0, num_owners, grid.target_owner)
-        losses = jnp.zeros(num_owners + 1).at[owner].add(weighted)[:-1]
-        return losses.sum(), losses
-
-    safe = select(finite, bank, 0.0)
-    (_, losses), grads = jax.value_and_grad(loss, has_aux=True)(safe)
-    return select(finite, (losses, grads), jnp.nan)
 
 
 @functools.partial(jax.jit, static_argnames='tx')
@@ -75,6 +31,10 @@ def cohort_step(tx, bank, opt_state, grads, present):
 
 class PackedSimulation:
     """Trains cohorts by packed grids.
+
+    Owners that share a row can poison each other: 0 * NaN is NaN, also behind
+    a mask. So an owner that turns non-finite makes the simulation compute
+    again with one owner a row, where each is non-finite by itself or not.
 
     Attributes:
       model: the language model.
@@ -91,9 +51,46 @@ class PackedSimulation:
         self.packer, self.loss, self.put = packer, loss, put
 
     def gradients(
-        self, bank, examples: Sequence[Example], isolate: bool = False
+        self, bank, examples: Sequence[Example]
     ) -> tuple[jax.Array, Any]:
         """Loss f32 [C] of each owner on its examples, and its gradient.
+
+        Args:
+          bank: trained parameters, leaves [C, ...].
+          examples: of any owners, in any order and number.
+
+        Raises:
+          ValueError: there is no example.
+        """
+        losses, grads = self.gradients_once(bank, examples)
+        if _any_lost(bank, grads):
+            return self.gradients_once(bank, examples, isolate=True)
+        return losses, grads
+
+    def local_train(
+        self,
+        tx: optax.GradientTransformation,
+        bank,
+        opt_state,
+        steps: Sequence[Sequence[Example]],
+    ) -> LocalResult:
+        """The cohort after one optimizer step an entry of `steps`.
+
+        Args:
+          tx: client optimizer, the same for all.
+          bank: where each owner starts, leaves [C, ...].
+          opt_state: state of `tx` of each owner, leaves [C, ...].
+          steps: for each step, the batches of all owners together.
+        """
+        result = self._train_once(tx, bank, opt_state, steps, False)
+        if _any_lost(bank, result.bank):
+            return self._train_once(tx, bank, opt_state, steps, True)
+        return result
+
+    def gradients_once(
+        self, bank, examples: Sequence[Example], isolate: bool = False
+    ) -> tuple[jax.Array, Any]:
+        """What `gradients` returns, computed once.
 
         Args:
           bank: trained parameters, leaves [C, ...].
@@ -109,28 +106,12 @@ class PackedSimulation:
             raise ValueError('There is no example to take a gradient of.')
         return total
 
-    def local_train(
-        self,
-        tx: optax.GradientTransformation,
-        bank,
-        opt_state,
-        steps: Sequence[Sequence[Example]],
-        isolate: bool = False,
-    ) -> LocalResult:
-        """The cohort after one optimizer step an entry of `steps`.
-
-        Args:
-          tx: client optimizer, the same for all.
-          bank: where each owner starts, leaves [C, ...].
-          opt_state: state of `tx` of each owner, leaves [C, ...].
-          steps: for each step, the batches of all owners together.
-          isolate: pack one owner a row (see Packer.pack).
-        """
-        num_owners = len(jax.tree.leaves(bank)[0])
+    def _train_once(self, tx, bank, opt_state, steps, isolate) -> LocalResult:
+        owners = num_owners(bank)
         losses, norms, first = [], [], None
         for examples in steps:
-            loss, grads = self.gradients(bank, examples, isolate)
-            present = present_owners(examples, num_owners)
+            loss, grads = self.gradients_once(bank, examples, isolate)
+            present = present_owners(examples, owners)
             first = grads if first is None else first
             bank, opt_state, norm = cohort_step(
                 tx, bank, opt_state, grads, present
@@ -144,6 +125,11 @@ class PackedSimulation:
             np.array([to_host(x) for x in norms]),
             first,
         )
+
+
+def _any_lost(before, after) -> bool:
+    """Whether an owner that was finite is no longer."""
+    return bool((finite_owners(before) & ~finite_owners(after)).any())
 
 
 _add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b))

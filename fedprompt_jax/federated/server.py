@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fedprompt_jax.federated.client import finite_owners, per_owner
+from fedprompt_jax.bank.owners import finite_owners, per_owner
 
 
 @flax.struct.dataclass
@@ -29,13 +29,6 @@ class ServerState:
 def init(params, tx: optax.GradientTransformation) -> ServerState:
     """The state before the first round."""
     return ServerState(params, tx.init(params), jnp.zeros((), jnp.int32))
-
-
-def replicate(params, num_owners: int):
-    """A bank of num_owners copies, leaves [C, ...]."""
-    return jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (num_owners, *x.shape)), params
-    )
 
 
 def mean_over_finite(bank, weights: jax.Array):

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.owners import num_owners
 from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
@@ -76,13 +77,11 @@ class VmappedSimulation:
         self.model, self.base, self.loss, self.put = model, base, loss, put
 
     def gradients(
-        self, bank, examples: Sequence[Example], isolate: bool = False
+        self, bank, examples: Sequence[Example]
     ) -> tuple[jax.Array, Any]:
-        """See PackedSimulation.gradients; owners are always isolated here."""
-        del isolate
-        num_owners = len(jax.tree.leaves(bank)[0])
+        """See PackedSimulation.gradients; no owners share a row here."""
         batches = pad_batches(
-            self.model.packer(), [examples], num_owners, self.loss
+            self.model.packer(), [examples], num_owners(bank), self.loss
         )
         batch = jax.tree.map(lambda x: x[:, 0], batches)
         return cohort_gradients(self.model, self.base, bank, self.put(batch))
@@ -93,12 +92,11 @@ class VmappedSimulation:
         bank,
         opt_state,
         steps: Sequence[Sequence[Example]],
-        isolate: bool = False,
     ) -> LocalResult:
-        """See PackedSimulation.local_train; always isolated here."""
-        del isolate
-        num_owners = len(jax.tree.leaves(bank)[0])
-        batches = pad_batches(self.model.packer(), steps, num_owners, self.loss)
+        """See PackedSimulation.local_train; no owners share a row here."""
+        batches = pad_batches(
+            self.model.packer(), steps, num_owners(bank), self.loss
+        )
         (bank, opt_state), (losses, norms, grads) = cohort_update(
             self.model, tx, self.base, bank, opt_state, self.put(batches)
         )
@@ -113,7 +111,7 @@ class VmappedSimulation:
 def pad_batches(
     packer: Packer,
     steps: Sequence[Sequence[Example]],
-    num_owners: int,
+    owners: int,
     loss: str,
 ) -> Batch:
     """Batches [C, S, ...] padded to the longest example of all."""
@@ -121,14 +119,16 @@ def pad_batches(
     length = packer.prompt_length + max(e.num_tokens for e in every)
     targets = max(len(e.target) for e in every)
     length, targets = (-(-n // MULTIPLE) * MULTIPLE for n in (length, targets))
-    owners = [[e.owner for e in examples] for examples in steps]
-    size = max(np.bincount(o, minlength=1).max() for o in owners)
+    size = max(
+        np.bincount([e.owner for e in examples], minlength=1).max()
+        for examples in steps
+    )
     empty = empty_grid(size, Shape(length, targets, (size,)))
-    lead = (num_owners, len(steps))
+    lead = (owners, len(steps))
     grid = jax.tree.map(lambda x: np.tile(x, (*lead, 1, 1)), empty)
     present = np.zeros(lead, bool)
     for s, examples in enumerate(steps):
-        row = np.zeros(num_owners, int)
+        row = np.zeros(owners, int)
         weights = token_weights(examples, loss)
         for i, e in enumerate(examples):
             own = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)

@@ -33,10 +33,10 @@ class MergedSimulation(PackedSimulation):
         super().__init__(own.model, own.base, own.packer, own.loss, own.put)
         self._member = member
 
-    def gradients(
+    def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
-        """See PackedSimulation.gradients."""
+        """See PackedSimulation.gradients_once."""
         request = _Request(self, bank, examples, isolate)
         return self._member.ask(('gradients', isolate), _gradients, request)
 
@@ -54,7 +54,7 @@ def _gradients(requests: Sequence[_Request]) -> list[tuple[jax.Array, Any]]:
         for r, start in zip(requests, starts, strict=True)
         for e in r.examples
     ]
-    found = all_in_one.gradients(bank, examples, requests[0].isolate)
+    found = all_in_one.gradients_once(bank, examples, requests[0].isolate)
     ends = [*starts[1:], starts[-1] + num_owners(banks[-1])]
     return [
         jax.tree.map(lambda x, a=a, b=b: x[a:b], found)

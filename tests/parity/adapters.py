@@ -14,10 +14,10 @@ from configs import fedavg_adam
 from fedprompt_jax import peft
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Base, Kind, Params
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
-from fedprompt_jax.federated.server import replicate
 from fedprompt_jax.models import families, source
 from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.models.transformer import Transformer

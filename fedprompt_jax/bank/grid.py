@@ -1,0 +1,50 @@
+"""Losses and gradients of the owners of a packed grid, in one call."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.owners import finite_owners, select
+from fedprompt_jax.bank.reading import target_states
+from fedprompt_jax.data.packing import Grid
+from fedprompt_jax.models.token_loss import token_losses
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
+    """-log p f32 [R, K] of a grid's targets under their owners' prompts.
+
+    Args:
+      model: the language model.
+      base: its parameters.
+      bank: trained parameters of C owners, leaves [C, ...].
+      grid: a packed grid; places without a target hold nonsense.
+    """
+    bound = model.bind(base, bank)
+    hidden = target_states(bound, grid)
+    return token_losses(bound.logits, hidden, grid.target_label)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def grid_gradients(model: TunedModel, base, bank, grid: Grid):
+    """Each owner's loss f32 [C] on a grid, and its gradient like the bank.
+
+    An owner's loss depends on its own leaf alone, so the gradient of the sum
+    holds the gradient of each. A non-finite owner gets NaN for both and is
+    kept from its neighbours in the row.
+    """
+    finite = finite_owners(bank)
+    num_owners = len(finite)
+
+    def loss(bank):
+        weighted = grid.target_weight * grid_losses(model, base, bank, grid)
+        # Places without a target go to one owner more, who is dropped.
+        owner = jnp.where(grid.target_owner < 0, num_owners, grid.target_owner)
+        losses = jnp.zeros(num_owners + 1).at[owner].add(weighted)[:-1]
+        return losses.sum(), losses
+
+    safe = select(finite, bank, 0.0)
+    (_, losses), grads = jax.value_and_grad(loss, has_aux=True)(safe)
+    return select(finite, (losses, grads), jnp.nan)
