@@ -103,7 +103,7 @@ def measure(devices: str) -> dict[str, Any]:
     simulation = experiment.simulation
     cohorts = cohort_step.cohorts(experiment)
     tx = optimizers.make(config.client.optimizer, cohort_step.RATE)
-    bank = experiment.put(
+    bank = experiment.devices.replicate(
         replicate(experiment.params, config.clients_per_round)
     )
     state = jax.vmap(tx.init)(bank)

@@ -135,37 +135,41 @@ def _path(keys) -> str:
     return '/'.join(str(key.key) for key in keys)
 
 
-def put_rows(mesh: Mesh) -> Callable:
-    """Places host arrays whose leading axis is rows, cut over 'data'.
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """All devices of a run, and how arrays are placed on them.
 
-    Arrays whose rows `data` does not divide are placed whole everywhere. What
-    a process holds of the rows of others (see own_rows) is never read.
+    Attributes:
+      mesh: of make_mesh.
     """
 
-    def put(x):
-        rows = x.shape[0] if x.ndim else 0
-        return _place(x, _row_sharding(mesh, rows))
+    mesh: Mesh
 
-    return lambda tree: jax.tree.map(put, tree)
+    def rows(self, tree):
+        """Places host arrays whose leading axis is rows, cut over 'data'.
 
+        Arrays whose rows `data` does not divide are placed whole everywhere.
+        What a process holds of the rows of others (see my_rows) is never read.
+        """
 
-def own_rows(mesh: Mesh) -> Callable[[int], np.ndarray]:
-    """Number of rows -> bool [rows], those that put_rows places here."""
+        def place(x):
+            rows = x.shape[0] if x.ndim else 0
+            return _place(x, _row_sharding(self.mesh, rows))
 
-    def own(rows: int) -> np.ndarray:
+        return jax.tree.map(place, tree)
+
+    def my_rows(self, rows: int) -> np.ndarray:
+        """bool [rows]: those of an array that `rows` places in this process."""
         mine = np.zeros(rows, bool)
-        sharding = _row_sharding(mesh, rows)
+        sharding = _row_sharding(self.mesh, rows)
         for place in sharding.addressable_devices_indices_map((rows,)).values():
             mine[place] = True
         return mine
 
-    return own
-
-
-def put_replicated(mesh: Mesh) -> Callable:
-    """Places a tree whole on every device; all processes have all of it."""
-    sharding = NamedSharding(mesh, PartitionSpec())
-    return lambda tree: jax.tree.map(lambda x: _place(x, sharding), tree)
+    def replicate(self, tree):
+        """Places a tree whole on every device; all processes have all of it."""
+        sharding = NamedSharding(self.mesh, PartitionSpec())
+        return jax.tree.map(lambda x: _place(x, sharding), tree)
 
 
 def to_host(x) -> np.ndarray:

@@ -24,9 +24,9 @@ def make(tmp_path_factory):
     def make(**changes):
         config = runs.config(**OPTIMIZERS | changes)
         cache = runs.folder / 'cache'
-        folder, data = build.load_data(config, cache, runs.kept)
+        folder, data = build.load_data(config, cache, runs.loaded)
         with recorders.in_place():
-            return build.build(config, folder, data, runs.kept)
+            return build.build(config, folder, data, runs.loaded)
 
     return make
 

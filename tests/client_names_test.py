@@ -14,7 +14,7 @@ from fedprompt_jax.data import splits
 from fedprompt_jax.data.listing import listing
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.prompts import client_folder
 from fedprompt_jax.report import page
 from fedprompt_jax.report.records import read_tradeoff
@@ -69,7 +69,7 @@ def load(lm, path: Path, source='jsonl', seed=0, **changes):
         clients=2, train_examples=4, eval_examples=2, global_examples=4
     )
     cache = path.parent / f'cache of {path.name}'
-    return data_lib.load(c, lm.tokenizer, lm.config, cache, Kept())
+    return data_lib.load(c, lm.tokenizer, lm.config, cache, LastLoaded())
 
 
 def drawn(data) -> list:

@@ -266,16 +266,16 @@ def main(port: str, process_id: int) -> None:
     """Rows on a mesh of two processes; what is not here is not right."""
     processes.Processes(f'localhost:{port}', 2, process_id).connect()
     mesh = mesh_lib.make_mesh(2, 1)
-    own = mesh_lib.own_rows(mesh)(6)
+    own = mesh_lib.Devices(mesh).my_rows(6)
     assert own.tolist() == [i // 3 == process_id for i in range(6)]
-    assert mesh_lib.own_rows(mesh)(5).all()  # two do not divide it
+    assert mesh_lib.Devices(mesh).my_rows(5).all()  # two do not divide it
     known = np.where(own, np.arange(6), -1)
-    rows = mesh_lib.put_rows(mesh)(known)
+    rows = mesh_lib.Devices(mesh).rows(known)
     np.testing.assert_array_equal(mesh_lib.to_host(rows), np.arange(6))
-    whole = mesh_lib.put_replicated(mesh)(rows)
+    whole = mesh_lib.Devices(mesh).replicate(rows)
     np.testing.assert_array_equal(np.asarray(whole), np.arange(6))
     mesh = mesh_lib.make_mesh(1, 2)  # each has a part of the base, all rows
-    assert mesh_lib.own_rows(mesh)(6).all()
+    assert mesh_lib.Devices(mesh).my_rows(6).all()
     assert processes.any_of(process_id == 1)
     assert not processes.any_of(False)
     here = Path(tempfile.gettempdir())

@@ -77,11 +77,11 @@ def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
     from tests import plain
 
     mesh, lm, transformer = load(folder, *asked)
-    put = mesh_lib.put_rows(mesh)
+    put = mesh_lib.Devices(mesh).rows
     model = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
     bank = plain.random_bank(rng, 4)
-    bank = mesh_lib.put_replicated(mesh)(bank)
+    bank = mesh_lib.Devices(mesh).replicate(bank)
     examples = plain.random_examples(rng, (5, 3, 0, 6))
     if lm.config.encoder is not None:
         examples = [
@@ -124,10 +124,10 @@ def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
     mesh, lm, transformer = load(folder, *asked)
     model = TunedModel(transformer, Full())
     bank = jax.tree.map(lambda x: np.asarray(x)[None], lm.base)
-    bank = mesh_lib.put_replicated(mesh)(bank)
+    bank = mesh_lib.Devices(mesh).replicate(bank)
     examples = plain.random_examples(np.random.default_rng(0), (6,))
     packer = model.packer(Shape(32, 16, (8,)))
-    put = mesh_lib.put_rows(mesh)
+    put = mesh_lib.Devices(mesh).rows
     simulation = PackedSimulation(model, lm.base, packer, 'sequence', put)
     losses, grads = simulation.gradients(bank, examples)
     flat = [np.ravel(x) for x in jax.tree.leaves(grads)]
@@ -146,12 +146,12 @@ def program(folder: Path, *asked) -> str:
     mesh, lm, transformer = load(folder, *asked)
     tuned = TunedModel(transformer, Prompt(plain.P))
     rng = np.random.default_rng(0)
-    bank = mesh_lib.put_replicated(mesh)(plain.random_bank(rng, 4))
+    bank = mesh_lib.Devices(mesh).replicate(plain.random_bank(rng, 4))
     examples = plain.random_examples(rng, (5, 3, 1, 6))
     weights = token_weights(examples, 'sequence')
     (grid,) = tuned.packer(Shape(64, 48, (8,))).pack(examples, weights)
     lowered = grid_gradients.lower(
-        tuned, lm.base, bank, mesh_lib.put_rows(mesh)(grid)
+        tuned, lm.base, bank, mesh_lib.Devices(mesh).rows(grid)
     )
     return lowered.compile().as_text()
 

@@ -49,7 +49,7 @@ class StageTwo:
             simulation=self.simulation,
             evaluator=recorders.Scorer(store),
             params=INITIAL,
-            put=plain.same,
+            devices=recorders.Devices(),
         )
         parts = (
             experiment,

@@ -39,7 +39,10 @@ class Simulation:
     Attributes:
       banks: that each call of local_train began with.
       steps: the examples of each call, step by step.
+      packer: the row shapes that it would use.
     """
+
+    packer: Any = None
 
     def __init__(self, *_) -> None:
         self.banks: list[Any] = []
@@ -69,8 +72,8 @@ class Scorer:
       calls: (progress, bank, requests) of each call of score.
     """
 
-    def __init__(self, store, *_) -> None:
-        self.store = store
+    def __init__(self, store, tokenizer=None, packer=None, *_) -> None:
+        self.store, self.packer = store, packer
         self.calls: list[tuple[str, Any, Sequence[Request]]] = []
 
     def bare(self):
@@ -122,6 +125,13 @@ class Run:
         return {}
 
 
+class Devices:
+    """Leaves arrays where they are."""
+
+    def replicate(self, tree):
+        return tree
+
+
 class NoCheckpoints:
     """A stage's checkpoints: none there, none saved."""
 
@@ -142,8 +152,9 @@ def in_place(scorer: type[Scorer] = Scorer) -> Iterator[list[Simulation]]:
     """Has build.build use these stand-ins; yields the simulations it made."""
     made = []
 
-    def simulation(*args):
+    def simulation(model, base, packer, *_):
         made.append(Simulation())
+        made[-1].packer = packer
         return made[-1]
 
     with (

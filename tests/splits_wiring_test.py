@@ -8,7 +8,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.data import splits
 from fedprompt_jax.experiment import data
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from tests import tiny_data
 
 TYPES = [f'Type {i}' for i in range(20)]  # a tenth of them: two a split
@@ -30,7 +30,7 @@ def load(lm, tmp_path_factory):
     path = tiny_data.make_data(
         folder / 'data', types=len(TYPES), tasks=1, instances=32
     )
-    kept = Kept()
+    loaded = LastLoaded()
 
     def load(**changes):
         config = fedavg_adam.get_config()
@@ -38,7 +38,7 @@ def load(lm, tmp_path_factory):
         config.update_from_flattened_dict(
             SETTINGS | {'data.path': str(path)} | changes
         )
-        return data.load(config, lm.tokenizer, lm.config, folder, kept)
+        return data.load(config, lm.tokenizer, lm.config, folder, loaded)
 
     return load
 
@@ -140,6 +140,8 @@ def test_lists_of_splits_that_change_make_another_run(lm, tmp_path):
     for train, test in ((names[:5], names[5:]), (names[3:], names[:3])):
         (lists / 'train_tasks.txt').write_text('\n'.join(train))
         (lists / 'test_tasks.txt').write_text('\n'.join(test))
-        loaded = data.load(config, lm.tokenizer, lm.config, tmp_path, Kept())
+        loaded = data.load(
+            config, lm.tokenizer, lm.config, tmp_path, LastLoaded()
+        )
         fingerprints.add(loaded.fingerprint)
     assert len(fingerprints) == 2

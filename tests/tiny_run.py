@@ -9,7 +9,7 @@ from unittest import mock
 from configs import fedavg_adam
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import preemption, run
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.report import page
 from tests import main_test, tiny, tiny_data
 
@@ -39,7 +39,7 @@ class Runs:
     """Starts runs of one tiny model on tiny data."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.kept = folder, Kept()
+        self.folder, self.loaded = folder, LastLoaded()
         self.base = fedavg_adam.get_config()
         self.base.update_from_flattened_dict(
             FLAGS
@@ -71,7 +71,7 @@ class Runs:
             # Figures take longer than all the rest, and have tests elsewhere.
             with mock.patch.object(page, 'write'):
                 return run.execute(
-                    config, path, cache, self.kept, StopAfter(stop)
+                    config, path, cache, self.loaded, StopAfter(stop)
                 )
         except preemption.Preempted:
             return True

@@ -9,7 +9,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.experiment import train
 from fedprompt_jax.federated.server import ServerState
-from tests import plain, recorders
+from tests import recorders
 
 # A client of three instances and one of a single one.
 LOCAL = [np.array([0, 1, 2]), np.array([7])]
@@ -38,7 +38,7 @@ def validated(store):
         held_out=held_out,
     )
     experiment = types.SimpleNamespace(
-        config=config, data=data, evaluator=scorer, put=plain.same
+        config=config, data=data, evaluator=scorer, devices=recorders.Devices()
     )
     server = ServerState(SERVER, (), jnp.int32(2))
     stage = train.Stage(

@@ -1,25 +1,29 @@
-"""Makes real what a config names: model, data, simulation, algorithm."""
+"""Makes the parts of an experiment from its config and its data."""
 
 import dataclasses
+import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft
-from fedprompt_jax import mesh as mesh_lib
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Base, Kind, Params, Start
-from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.randomness import generator
-from fedprompt_jax.data.sampling import Cohort, Pooled, sample_cohort
+from fedprompt_jax.data.sampling import (
+    Cohort,
+    Pooled,
+    Population,
+    sample_cohort,
+)
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import packers
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
@@ -28,14 +32,31 @@ from fedprompt_jax.federated.algorithm import (
 )
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
 from fedprompt_jax.models import source
 from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.sweep.merged_evaluation import MergedEvaluator
-from fedprompt_jax.sweep.merged_simulation import MergedSimulation
-from fedprompt_jax.sweep.rendezvous import Member
+
+
+class Together(Protocol):
+    """How a run takes part in a computation with other runs of a sweep.
+
+    Attributes:
+      size: the number of runs that are computed together.
+      number: of this run, from 0.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def number(self) -> int: ...
+
+    def simulation(self, alone: Any) -> Simulation: ...
+
+    def evaluator(self, alone: Evaluator) -> Scorer: ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,32 +66,36 @@ class Experiment:
     Attributes:
       config: the checked config.
       data: token store and clients.
-      lm: the frozen model, its tokenizer and fingerprint.
-      folder: the checkpoint folder it was loaded from.
-      population: training clients as the algorithm sees them.
-      pooled: whether that is all data as one client.
+      lm: the frozen model, its tokenizer and its folder.
+      model: the frozen model and the kind of what is trained.
+      devices: places arrays.
       simulation: how cohorts are computed.
       evaluator: scores prompts.
-      algorithm: stage 1.
-      model: the language model and the kind of what is trained.
-      params: that before any training.
-      put: places a tree on every device.
-      packing: the row shapes, for people.
+      algorithm: of stage 1.
+      params: what is trained, before any training.
+      packing: the row shapes in words.
     """
 
     config: config_dict.ConfigDict
     data: data_lib.FederatedData
     lm: source.LanguageModel
-    folder: Path
-    population: Any
-    pooled: bool
+    model: TunedModel
+    devices: Devices
     simulation: Simulation
     evaluator: Scorer
     algorithm: Algorithm
-    model: TunedModel
-    params: Any
-    put: Any
+    params: Params
     packing: str
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the algorithm trains on all data as one client's."""
+        return algorithms.pooled(self.config.algorithm)
+
+    @functools.cached_property
+    def population(self) -> Population:
+        """The training clients as the algorithm sees them."""
+        return population(self.config, self.data)
 
     def cohort(self, round: int) -> Cohort:
         """The cohort of a round of stage 1."""
@@ -87,17 +112,19 @@ class Experiment:
 
 
 def load_data(
-    config: config_dict.ConfigDict, cache_dir: Path, kept: Kept | None = None
+    config: config_dict.ConfigDict,
+    cache_dir: Path,
+    loaded: LastLoaded | None = None,
 ) -> tuple[Path, data_lib.FederatedData]:
     """The model's folder and the data: no device is touched.
 
     Args:
       config: the checked config.
       cache_dir: converted models and token stores.
-      kept: what earlier runs of this process have opened.
+      loaded: what earlier runs of this process have opened.
     """
-    kept = kept or Kept()
-    folder = kept.get(
+    loaded = loaded or LastLoaded()
+    folder = loaded.get(
         'folder',
         (config.model.source, cache_dir),
         lambda: source.resolve(config.model.source, cache_dir),
@@ -105,67 +132,146 @@ def load_data(
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
     sizes = source.read_config(folder)
-    return folder, data_lib.load(config, tokenizer, sizes, cache_dir, kept)
+    return folder, data_lib.load(config, tokenizer, sizes, cache_dir, loaded)
 
 
 def build(
     config: config_dict.ConfigDict,
     folder: Path,
     data: data_lib.FederatedData,
-    kept: Kept | None = None,
-    member: Member | None = None,
+    loaded: LastLoaded | None = None,
+    together: Together | None = None,
 ) -> Experiment:
-    """Puts the model on the devices and makes the stages' parts.
+    """Puts the model on the devices and makes the parts of the stages.
 
     Args:
       config: the checked config.
       folder: of the model; this and the data are from load_data.
       data: the data.
-      kept: what earlier runs of this process have loaded.
-      member: of the runs that are computed as one bank; None for this alone.
+      loaded: what earlier runs of this process have loaded.
+      together: the runs that are computed as one bank; None for a run alone.
     """
     # Else a GPU or TPU multiplies f32 numbers in fewer bits.
     exact = 'highest' if config.model.dtype == 'float32' else None
     jax.config.update('jax_default_matmul_precision', exact)
-    mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
-    sizes = source.read_config(folder)
+    devices = Devices(make_mesh(config.mesh.data, config.mesh.model))
+    lm = load_model(config, folder, devices, loaded or LastLoaded())
+    model = make_model(config, lm, devices)
+    evaluator = make_evaluator(config, lm, model, data, devices)
+    simulation: Any = make_simulation(
+        config, lm, model, data, devices, together.size if together else 1
+    )
+    shapes = {'evaluation': evaluator.packer}
+    if config.simulation == 'packed':
+        shapes = {'training': simulation.packer} | shapes
+    scorer: Scorer = evaluator
+    if together is not None:
+        simulation = together.simulation(simulation)
+        scorer = together.evaluator(evaluator)
+    return Experiment(
+        config=config,
+        data=data,
+        lm=lm,
+        model=model,
+        devices=devices,
+        simulation=simulation,
+        evaluator=scorer,
+        algorithm=make_algorithm(config, simulation),
+        params=devices.replicate(initial_params(config, lm, model.kind)),
+        packing=packers.describe(shapes),
+    )
+
+
+def population(
+    config: config_dict.ConfigDict, data: data_lib.FederatedData
+) -> Population:
+    """The training clients as the config's algorithm sees them."""
+    pooled = algorithms.pooled(config.algorithm)
+    return Pooled(data.population) if pooled else data.population
+
+
+def load_model(
+    config: config_dict.ConfigDict,
+    folder: Path,
+    devices: Devices,
+    loaded: LastLoaded,
+) -> source.LanguageModel:
+    """The frozen model, its parameters on the devices."""
     dtype, quantization = config.model.dtype, config.model.quantization
-    leaves = base_leaves(sizes, dtype, quantization)
-    lm = (kept or Kept()).get(
+    fsdp, mesh = config.mesh.fsdp, devices.mesh
+    leaves = base_leaves(source.read_config(folder), dtype, quantization)
+    return loaded.get(
         'model',
-        (folder, dtype, quantization, mesh, config.mesh.fsdp),
+        (folder, dtype, quantization, mesh, fsdp),
         lambda: source.load(
             folder,
             jnp.dtype(dtype),
-            mesh_lib.base_sharding(mesh, leaves, config.mesh.fsdp),
+            base_sharding(mesh, leaves, fsdp),
             quantization,
         ),
     )
-    gather = mesh_lib.Gather(mesh) if config.mesh.fsdp else None
+
+
+def make_model(
+    config: config_dict.ConfigDict, lm: source.LanguageModel, devices: Devices
+) -> TunedModel:
+    """The frozen model with the kind of what is trained."""
+    gather = Gather(devices.mesh) if config.mesh.fsdp else None
     transformer = Transformer(lm.config, config.model.remat, gather)
-    model = TunedModel(transformer, make_kind(config, folder))
-    module = algorithms.get(config.algorithm)
-    pooled = algorithms.pooled(config.algorithm)
-    population = Pooled(data.population) if pooled else data.population
-    own = mesh_lib.own_rows(mesh)
-    packer = packers.of_evaluation(config, model, data)._replace(own=own)
-    shapes = {'evaluation': packer}
-    evaluator: Any = _evaluator(config, lm, model, packer, data, mesh)
-    put_rows = mesh_lib.put_rows(mesh)
-    simulation: Any
+    return TunedModel(transformer, make_kind(config, lm.folder))
+
+
+def make_simulation(
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    model: TunedModel,
+    data: data_lib.FederatedData,
+    devices: Devices,
+    runs: int = 1,
+) -> Simulation:
+    """How cohorts are computed; `runs` share a call of the model."""
     if config.simulation == 'vmap':
-        simulation = VmappedSimulation(model, lm.base, config.loss, put_rows)
-    else:
-        runs = member.meeting.size if member else 1
-        packer = packers.of_training(config, model, data, population, runs)
-        packer = packer._replace(own=own)
-        shapes = {'training': packer} | shapes
-        simulation = PackedSimulation(
-            model, lm.base, packer, config.loss, put_rows
-        )
-    if member is not None:
-        simulation = MergedSimulation(simulation, member)
-        evaluator = MergedEvaluator(evaluator, member)
+        return VmappedSimulation(model, lm.base, config.loss, devices.rows)
+    packer = packers.of_training(
+        config, model, data, population(config, data), runs
+    )
+    packer = packer._replace(own=devices.my_rows)
+    return PackedSimulation(model, lm.base, packer, config.loss, devices.rows)
+
+
+def make_evaluator(
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    model: TunedModel,
+    data: data_lib.FederatedData,
+    devices: Devices,
+) -> Evaluator:
+    """What scores prompts on the data's instances."""
+    packer = packers.of_evaluation(config, model, data)
+    generate = Generator(
+        model,
+        lm.base,
+        eos_ids=lm.tokenizer.eos_ids,
+        max_new_tokens=config.evaluation.max_new_tokens,
+        batch_size=config.evaluation.batch_size,
+        put=devices.rows,
+        max_tokens=config.packing.max_tokens,
+        own=devices.my_rows,
+        row_multiple=config.mesh.data,
+    )
+    return Evaluator(
+        data.store,
+        lm.tokenizer,
+        packer._replace(own=devices.my_rows),
+        generate,
+        config.evaluation.choices,
+    )
+
+
+def make_algorithm(
+    config: config_dict.ConfigDict, simulation: Simulation
+) -> Algorithm:
+    """Stage 1, with the optimizers that the config names."""
     client, server = config.client, config.server
     ingredients = Ingredients(
         simulation,
@@ -173,22 +279,7 @@ def build(
         optimizers.make(server.optimizer, server.learning_rate),
         config.aggregation,
     )
-    put = mesh_lib.put_replicated(mesh)
-    return Experiment(
-        config=config,
-        data=data,
-        lm=lm,
-        folder=folder,
-        population=population,
-        pooled=pooled,
-        simulation=simulation,
-        evaluator=evaluator,
-        algorithm=module.make(ingredients),
-        model=model,
-        params=put(initial_params(config, lm, model.kind)),
-        put=put,
-        packing=packers.describe(shapes),
-    )
+    return algorithms.get(config.algorithm).make(ingredients)
 
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
@@ -201,7 +292,7 @@ def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
 def initial_params(
     config: config_dict.ConfigDict, lm: source.LanguageModel, kind: Kind
 ) -> Params:
-    """What is trained, before the first round."""
+    """The parameters that training starts from."""
 
     def encode(text: str) -> list[int]:
         # Words of the config may name special tokens.
@@ -215,19 +306,3 @@ def initial_params(
         lm.base,
     )
     return kind.init(start)
-
-
-def _evaluator(config, lm, model, packer: Packer, data, mesh) -> Evaluator:
-    generate = Generator(
-        model,
-        lm.base,
-        eos_ids=lm.tokenizer.eos_ids,
-        max_new_tokens=config.evaluation.max_new_tokens,
-        batch_size=config.evaluation.batch_size,
-        put=mesh_lib.put_rows(mesh),
-        max_tokens=config.packing.max_tokens,
-        own=packer.own,
-        row_multiple=config.mesh.data,
-    )
-    rule = config.evaluation.choices
-    return Evaluator(data.store, lm.tokenizer, packer, generate, rule)

@@ -16,7 +16,7 @@ from fedprompt_jax.data.store import TokenStore, open_store
 from fedprompt_jax.data.tokenizing import Template, Tokenizer
 from fedprompt_jax.experiment import data_checks
 from fedprompt_jax.experiment.config import raise_all
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.models.config import ModelConfig
 
 
@@ -93,7 +93,7 @@ def load(
     tokenizer: Tokenizer,
     sizes: ModelConfig,
     cache_dir: Path,
-    kept: Kept,
+    loaded: LastLoaded,
 ) -> FederatedData:
     """Reads, splits and partitions the data as config.data says.
 
@@ -102,14 +102,14 @@ def load(
       tokenizer: the model's.
       sizes: the model's.
       cache_dir: where token stores live.
-      kept: what earlier runs of this process have opened.
+      loaded: what earlier runs of this process have opened.
 
     Raises:
       ValueError: the data is malformed, has too few clients, or an example
         is too long.
     """
     c = config.data
-    source, store = kept.get(
+    source, store = loaded.get(
         'tokens',
         (_read_of(c), tokenizer.fingerprint, sizes.objective, cache_dir),
         lambda: _open(config, tokenizer, sizes, cache_dir),

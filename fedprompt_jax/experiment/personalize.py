@@ -136,7 +136,7 @@ def _optimizer(experiment: Experiment, shared) -> optax.GradientTransformation:
 def _initial(experiment: Experiment, shared, rounds: int) -> Personal:
     bank = replicate(shared, len(experiment.data.held_out.clients))
     opt_state = jax.vmap(_optimizer(experiment, shared).init)(bank)
-    return experiment.put(
+    return experiment.devices.replicate(
         Personal(bank, opt_state, jnp.int32(0), shared, jnp.int32(rounds))
     )
 
@@ -174,13 +174,13 @@ def train_epoch(
     state = Personal(
         local.bank, local.opt_state, state.epoch + 1, state.shared, state.rounds
     )
-    return experiment.put(state), loss
+    return experiment.devices.replicate(state), loss
 
 
 def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
     """Scores bare model, initial and global prompt: one prompt for all."""
     bare, nothing = experiment.evaluator.bare()
-    nothing = experiment.put(nothing)
+    nothing = experiment.devices.replicate(nothing)
     _score(experiment, run, nothing, 'bare', 0, 0.0, True, bare)
     for prompt, tree in (('initial', experiment.params), ('global', params)):
         _score(experiment, run, tree, prompt, 0, 0.0, True)

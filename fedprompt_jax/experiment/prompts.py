@@ -38,14 +38,14 @@ def save_prompts(
     # What a killed start left, half-written files of safetensors too.
     shutil.rmtree(folder, ignore_errors=True)
     sizes = experiment.lm.config
-    base_model = str(experiment.folder.absolute())
+    base_model = str(experiment.lm.folder.absolute())
 
     def save(name, tree):
         if experiment.model.kind.whole:
             dtype = experiment.config.model.dtype
-            names = source.read_names(experiment.folder)
+            names = source.read_names(experiment.lm.folder)
             path = folder / name
-            export.save(path, tree, names, experiment.folder, dtype)
+            export.save(path, tree, names, experiment.lm.folder, dtype)
             return
         try:
             hf_adapter.save(

@@ -8,16 +8,18 @@ import resource
 import shlex
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import config_dict
 
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
-from fedprompt_jax.sweep.rendezvous import Member
+
+if TYPE_CHECKING:  # its imports take seconds
+    from fedprompt_jax.experiment.build import Together
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,9 +77,9 @@ def execute(
     config: config_dict.ConfigDict,
     workdir: Path,
     cache_dir: Path,
-    kept: Kept | None = None,
+    loaded: LastLoaded | None = None,
     preemption: Preemption | None = None,
-    member: Member | None = None,
+    together: 'Together | None' = None,
 ) -> bool:
     """Runs an experiment, or what is left of it; prints nothing to stdout.
 
@@ -85,10 +87,10 @@ def execute(
       config: a checked one.
       workdir: the run folder.
       cache_dir: converted models, token stores and compiled programs.
-      kept: what earlier runs of this process have loaded.
+      loaded: what earlier runs of this process have loaded.
       preemption: whether to stop after a round; None to ask SIGTERM, which
         the main thread alone can do.
-      member: of the runs that are computed as one bank; None for this alone.
+      together: the runs that are computed as one bank; None for a run alone.
 
     Returns:
       Whether there was anything left to do.
@@ -121,7 +123,7 @@ def execute(
 
     # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
-    folder, data = build.load_data(config, cache_dir, kept)
+    folder, data = build.load_data(config, cache_dir, loaded)
     identity = {
         'tokens': data.store.fingerprint,
         'clients': data.fingerprint,
@@ -130,7 +132,7 @@ def execute(
     refuse_other_processes(config.to_dict(), identity)
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
-    run.shows = first and (member is None or member.number == 0)
+    run.shows = first and (together is None or together.number == 0)
     complete = run.finished and not run.changes
     if not processes_lib.share(workdir):
         raise ValueError(
@@ -145,8 +147,8 @@ def execute(
     # 2. The model and everything on the devices.
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
-    experiment = build.build(config, folder, data, kept, member)
-    _tell_start(run, experiment, identity, member)
+    experiment = build.build(config, folder, data, loaded, together)
+    _tell_start(run, experiment, identity, together)
     stages = {
         name: Checkpoints(
             workdir / 'checkpoints' / name,
@@ -187,7 +189,7 @@ def execute(
         run.update_info(
             chosen_round=int(personal.rounds),
             seconds=time.perf_counter() - began,
-            **_used(compilations, member),
+            **_used(compilations, together),
         )
         run.update_info(finished=now())
         page.write(run.path)
@@ -195,7 +197,7 @@ def execute(
     return True
 
 
-def _tell_start(run, experiment, identity, member: Member | None) -> None:
+def _tell_start(run, experiment, identity, together: 'Together | None') -> None:
     """Logs, and keeps in run.json, what the run is and where it runs."""
     import jax
 
@@ -237,7 +239,7 @@ def _tell_start(run, experiment, identity, member: Member | None) -> None:
     for warning in [
         *data.warnings,
         *units.warnings(census),
-        *_shared(member),
+        *_shared(together),
         *_reshaped(before, experiment.packing),
     ]:
         _LOG.warning(warning)
@@ -255,20 +257,20 @@ def _reshaped(before: str | None, packing: str) -> list[str]:
     ]
 
 
-def _shared(member: Member | None) -> list[str]:
+def _shared(together: 'Together | None') -> list[str]:
     """Says whose seconds a run's are, where they are not its own."""
-    if member is None:
+    if together is None:
         return []
     return [
-        f'One of {member.meeting.size} runs that were computed as one bank: '
+        f'One of {together.size} runs that were computed as one bank: '
         'its seconds are those of all of them.'
     ]
 
 
-def _used(compilations, member: Member | None) -> dict[str, Any]:
+def _used(compilations, together: 'Together | None') -> dict[str, Any]:
     """What the process used; of a run of several, that they were several."""
-    if member is not None:
-        return {'together': member.meeting.size}
+    if together is not None:
+        return {'together': together.size}
     return {
         'peak_memory_gb': _peak_memory(),
         'compilations': {

@@ -66,7 +66,7 @@ def train(
         good checkpoint is intact.
     """
     config = experiment.config
-    start = experiment.put(
+    start = experiment.devices.replicate(
         Stage(
             experiment.algorithm.init(experiment.params),
             experiment.params,
@@ -208,7 +208,7 @@ def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
             best_loss=jnp.float32(loss),
             best_round=stage.server.round,
         )
-    return experiment.put(stage)
+    return experiment.devices.replicate(stage)
 
 
 def save(checkpoints: Checkpoints, run: RunFolder, stage: Stage) -> None:

@@ -29,6 +29,7 @@ class LanguageModel(NamedTuple):
     base: dict[str, Any]  # its parameter tree, on device
     tokenizer: Tokenizer
     hf_config: dict[str, Any]  # config.json as it was read
+    folder: Path  # that it was loaded from
 
 
 def resolve(spec: str, cache_dir: str | Path) -> Path:
@@ -122,7 +123,7 @@ def load(
     base = weights.load_weights(
         folder, names, config, dtype, sharding, quantization
     )
-    return LanguageModel(config, base, tokenizer, hf_config)
+    return LanguageModel(config, base, tokenizer, hf_config, folder)
 
 
 def _on_hub(spec: str) -> bool:

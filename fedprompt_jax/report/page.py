@@ -131,7 +131,7 @@ def _when(run: dict[str, Any]) -> str:
 def _scores(folder: Path, metric: str) -> Iterator[str]:
     if not (folder / TRADEOFF).is_file():
         return
-    rows = summary.read_tradeoff(folder)
+    rows = records.read_tradeoff(folder)
     yield '<h2>Scores</h2>' + _table(summary.cells(rows, metric), 'scores')
     unit = records.loss_unit(folder)
     for note in summary.footnotes(rows, unit, metric):

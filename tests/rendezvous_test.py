@@ -8,12 +8,13 @@ import optax
 import pytest
 
 from fedprompt_jax.federated.packed import PackedSimulation
-from fedprompt_jax.sweep.merged_simulation import (
+from fedprompt_jax.sweep.merged import (
     MergedSimulation,
+    Participant,
     side_by_side,
     widest,
 )
-from fedprompt_jax.sweep.rendezvous import Meeting, Member
+from fedprompt_jax.sweep.rendezvous import Rendezvous
 from tests import plain
 from tests.plain import PACKER, same
 
@@ -42,15 +43,15 @@ def in_threads(calls):
 
 
 def test_one_call_answers_all_that_ask_for_the_same():
-    meeting, calls = Meeting(4), []
+    rendezvous, calls = Rendezvous(4), []
 
     def compute(requests):
         calls.append(requests)
         return [10 * r for r in requests]
 
-    def ask(member):
-        key = 'even' if member % 2 == 0 else 'odd'
-        return meeting.ask(member, key, compute, member)
+    def ask(participant):
+        key = 'even' if participant % 2 == 0 else 'odd'
+        return rendezvous.ask(participant, key, compute, participant)
 
     ends = in_threads([lambda m=m: ask(m) for m in range(4)])
     assert ends == [0, 10, 20, 30]
@@ -58,29 +59,31 @@ def test_one_call_answers_all_that_ask_for_the_same():
 
 
 def test_nobody_waits_for_one_that_left():
-    meeting = Meeting(3)
-    meeting.leave(0)
+    rendezvous = Rendezvous(3)
+    rendezvous.leave(0)
 
-    def stays(member):
-        return meeting.ask(member, 'sum', lambda r: [sum(r)] * len(r), member)
+    def stays(participant):
+        return rendezvous.ask(
+            participant, 'sum', lambda r: [sum(r)] * len(r), participant
+        )
 
     ends = in_threads([lambda: stays(1), lambda: stays(2)])
     assert ends == [3, 3]
-    meeting.leave(1)
+    rendezvous.leave(1)
     assert stays(2) == 2
 
 
 def test_what_a_call_raises_reaches_all_that_asked_for_it():
-    meeting = Meeting(3)
+    rendezvous = Rendezvous(3)
 
     def fails(requests):
         raise ValueError('no')
 
     ends = in_threads(
         [
-            lambda: meeting.ask(0, 'bad', fails, 0),
-            lambda: meeting.ask(1, 'good', lambda r: r, 1),
-            lambda: meeting.ask(2, 'bad', fails, 2),
+            lambda: rendezvous.ask(0, 'bad', fails, 0),
+            lambda: rendezvous.ask(1, 'good', lambda r: r, 1),
+            lambda: rendezvous.ask(2, 'bad', fails, 2),
         ]
     )
     assert isinstance(ends[0], ValueError) and isinstance(ends[2], ValueError)
@@ -111,7 +114,7 @@ def runs(model, lm):
 def test_training_together_is_training_alone(runs):
     """Each run has an optimizer of its own: other rates, other states."""
     rates = 0.3, 0.1, 0.01
-    meeting = Meeting(len(runs))
+    rendezvous = Rendezvous(len(runs))
 
     def train(number, simulation):
         _, bank, steps = runs[number]
@@ -120,9 +123,11 @@ def test_training_together_is_training_alone(runs):
         return simulation.local_train(tx, bank, state, steps)
 
     def together(number):
-        merged = MergedSimulation(runs[number][0], Member(meeting, number))
+        merged = MergedSimulation(
+            runs[number][0], Participant(rendezvous, number)
+        )
         found = train(number, merged)
-        meeting.leave(number)
+        rendezvous.leave(number)
         return found
 
     ends = in_threads([lambda n=n: together(n) for n in range(len(runs))])

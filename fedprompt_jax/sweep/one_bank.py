@@ -13,10 +13,11 @@ import threading
 
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.config import lookup
-from fedprompt_jax.experiment.kept import Kept
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.preemption import Preemption
+from fedprompt_jax.sweep.merged import Participant
 from fedprompt_jax.sweep.points import Point
-from fedprompt_jax.sweep.rendezvous import Meeting, Member
+from fedprompt_jax.sweep.rendezvous import Rendezvous
 
 # What one call of the model depends on.
 ALIKE = (
@@ -54,7 +55,7 @@ def run(
     points: Sequence[Point],
     folders: Sequence[Path],
     cache_dir: Path,
-    kept: Kept,
+    loaded: LastLoaded,
     preemption: Preemption,
 ) -> list[BaseException | None]:
     """Runs the points as one bank.
@@ -63,13 +64,13 @@ def run(
       points: of which faults() finds nothing.
       folders: run folder of each.
       cache_dir: see experiment.run.
-      kept: what earlier runs have loaded.
+      loaded: what earlier runs have loaded.
       preemption: asked by all of them.
 
     Returns:
       What each ended with; None where it is complete.
     """
-    meeting = Meeting(len(points))
+    rendezvous = Rendezvous(len(points))
     ends: list[BaseException | None] = [None] * len(points)
 
     def one(number: int) -> None:
@@ -78,14 +79,14 @@ def run(
                 points[number].config,
                 folders[number],
                 cache_dir,
-                kept,
+                loaded,
                 preemption,
-                Member(meeting, number),
+                Participant(rendezvous, number),
             )
         except BaseException as error:
             ends[number] = error
         finally:
-            meeting.leave(number)
+            rendezvous.leave(number)
 
     threads = [
         threading.Thread(target=one, args=[n], daemon=True)

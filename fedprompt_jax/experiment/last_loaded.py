@@ -1,0 +1,29 @@
+"""What the runs of one process share: model and token store, loaded once."""
+
+from collections.abc import Callable, Hashable
+import threading
+from typing import Any
+
+
+class LastLoaded:
+    """Remembers the last object of each name, such as the model."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[Hashable, Any]] = {}
+        self._one_at_a_time = threading.RLock()
+
+    def get(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The object of that name; made anew if its key has changed.
+
+        Args:
+          name: what it is. One of each is remembered: two models might not
+            fit in memory.
+          key: everything that it depends on.
+          make: how to make it.
+        """
+        with self._one_at_a_time:
+            found = self._objects.get(name)
+            if found is None or found[0] != key:
+                self._objects.pop(name, None)  # before the next is made
+                found = self._objects[name] = (key, make())
+            return found[1]
