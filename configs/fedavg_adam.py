@@ -150,6 +150,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
 
     # Stage 2: each client of a held-out split trains the prompt on its own.
     c.personalization = config_dict.ConfigDict()
+    c.personalization.method = 'fine_tune'  # a file in personalization/
     c.personalization.split = 'test'  # or 'validation', to choose settings
     c.personalization.clients = 4
     c.personalization.train_examples = 24  # a client

@@ -10,11 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'fedprompt_jax'
 ROOMS = (
-    'data', 'models', 'peft', 'federated', 'evaluation', 'algorithms',
-    'experiment',
+    'data', 'models', 'bank', 'peft', 'evaluation', 'federated', 'algorithms',
+    'personalization', 'report', 'experiment', 'planning', 'sweep',
 )  # fmt: skip
+ROOFS = ('planning', 'sweep')  # nothing in the package imports them
 # What every room may use.
-BELOW = ('fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact')
+BELOW = (
+    'fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact',
+    'fedprompt_jax.mesh',
+)  # fmt: skip
 SLOW = ('jax', 'flax', 'optax', 'transformers', 'rouge_score', 'datasets')
 FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
 
@@ -73,6 +77,18 @@ def test_no_room_imports_one_above_it(module):
         there = room(name)
         if None not in (here, there):
             assert there <= here, f'{module} imports {name}'
+
+
+@pytest.mark.parametrize('roof', ROOFS)
+def test_no_room_imports_a_roof(roof):
+    for module in MODULES:
+        if room(module) != ROOMS.index(roof):
+            for name in imports(module):
+                assert room(name) != ROOMS.index(roof), f'{module}: {name}'
+
+
+def test_evaluation_needs_nothing_of_federated():
+    assert ROOMS.index('evaluation') < ROOMS.index('federated')
 
 
 @pytest.mark.parametrize('module', [m for m in MODULES if room(m) == 0])

@@ -83,7 +83,9 @@ def test_every_client_starts_from_the_global_prompt(start):
     )
     # Three batches of client 2, two of client 5, with gradients 1 and 2.
     expected = [7 - 0.25 * 3 * 1, 7 - 0.25 * 2 * 2]
-    np.testing.assert_allclose(stage.end.bank['prompt'][:, 0, 0], expected)
+    np.testing.assert_allclose(
+        stage.end.clients.bank['prompt'][:, 0, 0], expected
+    )
     assert stage.rouge_l('personalized', 1.0) == pytest.approx(expected)
 
 
@@ -97,7 +99,9 @@ def test_l2_pulls_toward_the_global_prompt(start):
     """SGD of rate 1 / lambda rests at global - gradient / lambda."""
     stage = start(l2=8.0, learning_rate=1 / 8)
     np.testing.assert_allclose(
-        stage.end.bank['prompt'][:, 0, 0], [7 - 1 / 8, 7 - 2 / 8], rtol=1e-6
+        stage.end.clients.bank['prompt'][:, 0, 0],
+        [7 - 1 / 8, 7 - 2 / 8],
+        rtol=1e-6,
     )
 
 
@@ -118,7 +122,7 @@ def test_the_optimizer_steps_on_the_gradient_of_loss_and_penalty(
             updates, state = tx.update(total, state, prompt)
             prompt = optax.apply_updates(prompt, updates)
         np.testing.assert_allclose(
-            stage.end.bank['prompt'][owner], prompt, rtol=1e-6
+            stage.end.clients.bank['prompt'][owner], prompt, rtol=1e-6
         )
 
 
