@@ -13,7 +13,7 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import peft
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.models import families, sizes
 
@@ -104,7 +104,7 @@ def trained(name: str, kind: str, **settings) -> tuple[int, int]:
     config[kind].update(settings)
     sizes_of = config_of(name)
     names = families.names(CONFIGS[name])
-    base = Base(sizes_of, names, sizes.param_shapes(sizes_of))
+    base = ModelInfo(sizes_of, names, sizes.param_shapes(sizes_of))
     made = peft.get(kind).make(config, base)
     width = sizes_of.embedding_width or sizes_of.width
     start = Start(np.random.default_rng(0), jnp.zeros((9, width)), lambda t: [])

@@ -10,7 +10,7 @@ import pytest
 from fedprompt_jax.bank import bare as none
 from fedprompt_jax.bank import modules
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
@@ -79,7 +79,7 @@ def test_a_prefix_has_scale_as_its_standard_deviation():
 def adapters(lm):
     """Kinds that start as the bare model, for a tiny one."""
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, sizes.param_shapes(lm.config))
+    base = ModelInfo(lm.config, names, sizes.param_shapes(lm.config))
     targets = modules.find(base, 'q_proj|v_proj|down_proj', '')
     return {
         'lora': lora.LoRA(targets, 3, 6.0),

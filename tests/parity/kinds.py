@@ -12,7 +12,7 @@ import torch
 
 from fedprompt_jax.bank import hf_adapter, modules
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Kind, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
@@ -34,7 +34,7 @@ def make_kinds(subject: Subject) -> dict[str, Kind]:
     """The kinds that PEFT has too, for a model."""
     lm = subject.ours.lm
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, param_shapes(lm.config))
+    base = ModelInfo(lm.config, names, param_shapes(lm.config))
     c = lm.config
     targets = modules.find(base, 'attention/(query|value|qkv)|mlp/down', '')
     keys = modules.find(base, 'attention/(key|value|qkv)', '')
