@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.data.sni_task import Instance
-from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tables.tasks import bare
 from fedprompt_jax.data.tokenizing import Source, Template
 from tests import tiny_tokenizers
 

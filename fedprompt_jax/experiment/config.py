@@ -11,7 +11,7 @@ from ml_collections import config_dict
 from fedprompt_jax import algorithms, peft, personalization
 from fedprompt_jax.data import partitions, sources, splits, template
 from fedprompt_jax.data.examples import LOSSES
-from fedprompt_jax.data.sources import answers
+from fedprompt_jax.data.tables import answers
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
