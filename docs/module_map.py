@@ -8,7 +8,9 @@ files: nothing in this script names a room or a module.
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+import functools
 from pathlib import Path
+import textwrap
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'fedprompt_jax'
@@ -19,12 +21,12 @@ Graph = Mapping[str, set[str]]  # name -> the names that it imports
 
 _HEAD = f"""# Modules
 
-This page says what each module is for, and what imports what. It is written by
-`{COMMAND}` from docstrings and import statements; do not edit it.
+This page says what each module is for, and what imports what. Do not edit it:
+`{COMMAND}` writes it from docstrings and import statements.
 
-A room is a folder of `{PACKAGE}`. An arrow points from a room to one that it
-imports. Arrows are left out where a longer path leads to the same room. Rounded
-boxes are single modules outside all rooms.
+A room is a folder of `{PACKAGE}`. An arrow points from a room to one that
+it imports. Arrows are left out where a longer path leads to the same room.
+Rounded boxes are single modules outside all rooms.
 """
 
 
@@ -44,8 +46,7 @@ def imports(module: str, top_level: bool = False) -> Iterator[str]:
       top_level: only what is imported when the module is, and by a type
         checker; else also the imports inside functions.
     """
-    tree = ast.parse(MODULES[module].read_text('utf-8'))
-    for node in _statements(tree, top_level):
+    for node in _statements(_tree(module), top_level):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -53,6 +54,11 @@ def imports(module: str, top_level: bool = False) -> Iterator[str]:
             for alias in node.names:
                 whole = f'{node.module}.{alias.name}'
                 yield whole if whole in MODULES else str(node.module)
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text('utf-8'))
 
 
 def _statements(tree: ast.AST, top_level: bool) -> Iterator[ast.AST]:
@@ -153,7 +159,8 @@ def _mermaid(edges: Graph, order: list[str]) -> Iterator[str]:
 def _room(room: str, edges: Graph) -> Iterator[str]:
     whole = f'{PACKAGE}.{room}'
     yield from ('', f'## {room}', '', _summary(whole))
-    yield from ('', f'It imports {_listed(edges[room]) or "no other room"}.')
+    sentence = f'It imports {_listed(edges[room]) or "no other room"}.'
+    yield from ('', textwrap.fill(sentence, 80))
     inside = [m for m in MODULES if m.startswith(f'{whole}.')]
     yield ''
     yield from _table(inside)
@@ -173,8 +180,7 @@ def _listed(rooms: Iterable[str]) -> str:
 
 
 def _summary(module: str) -> str:
-    tree = ast.parse(MODULES[module].read_text('utf-8'))
-    return (ast.get_docstring(tree) or '').partition('\n')[0]
+    return (ast.get_docstring(_tree(module)) or '').partition('\n')[0]
 
 
 if __name__ == '__main__':
