@@ -181,6 +181,15 @@ def test_every_path_exists(document):
             assert any(p.endswith(ends) for p in repository()), span
 
 
+def test_the_map_of_the_readme_is_that_of_the_repository():
+    (text,) = [b.text for b in blocks(README) if b.text.startswith('main.py')]
+    inside = set(re.findall(r'^  (\w+)/', text, re.M))
+    package = ROOT / module_map.PACKAGE
+    assert inside == {p.parent.name for p in package.glob('*/__init__.py')}
+    for name in re.findall(r'^(\w\S*)', text, re.M):
+        assert (ROOT / name).exists(), name
+
+
 # Commands.
 
 
