@@ -157,7 +157,9 @@ def anchors(document: Path) -> set[str]:
 @functools.cache
 def repository() -> set[str]:
     """Paths of its files and folders, as documents may write them."""
-    tops = [p for p in ROOT.iterdir() if not p.name.startswith('.')]
+    made = ('runs', 'site', 'build')
+    tops = [p for p in ROOT.iterdir() if p.name not in made]
+    tops = [p for p in tops if not p.name.startswith('.')]
     inside = [q for p in tops if p.is_dir() for q in p.rglob('*')]
     return {f'/{path.relative_to(ROOT).as_posix()}' for path in tops + inside}
 
