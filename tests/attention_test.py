@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.models import attention
+from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.layers import Places
 
 ROWS, TOKENS, HEADS, KV_HEADS, SIZE = 2, 4, 6, 2, 8
 PARTS = (3, 5)  # tokens of the two parts that are read
@@ -79,3 +81,39 @@ def test_scores_of_bf16_are_not_rounded():
     expected = by_definition(*wide, mask, 0.3)
     off = np.abs(np.float64(found) - expected).max()
     assert off < 2.0**-8 * 2 * np.abs(v).astype(float).max()
+
+
+def test_slots_that_a_layer_lacks_are_not_read():
+    """They are as good as absent, in the cache and in the row itself."""
+    config = ModelConfig(9, 6, 1, 2, 1, 3, 5, 1e-5, True, 9)
+    rng = np.random.default_rng(0)
+    shapes = {'query': (6, 6), 'key': (6, 3), 'value': (6, 3), 'output': (6, 6)}
+    params = {
+        name: {'kernel': jnp.asarray(rng.normal(size=shape), jnp.float32)}
+        for name, shape in shapes.items()
+    }
+    x = jnp.asarray(rng.normal(size=(1, 3, 6)), jnp.float32)
+    past = jnp.asarray(rng.normal(size=(2, 1, 4, 1, 3)), jnp.float32)
+
+    def call(x, slots, past, past_slots, peft):
+        places = Places(
+            jnp.arange(len(slots))[None],
+            jnp.zeros((1, len(slots)), int),
+            jnp.array([slots]),
+        )
+        mask = jnp.ones((1, len(slots), len(past_slots) + len(slots)), bool)
+        variables = {'params': params, 'peft': peft}
+        return attention.Attention(config).apply(
+            variables, x, None, mask, None, [tuple(past)], places,
+            jnp.array([past_slots]),
+        )[0]  # fmt: skip
+
+    short = {'prefix_length': jnp.array([2])}
+    # Of slots 0 to 3 in the cache, two.
+    found = call(x, [-1, -1, -1], past, [0, 1, 2, 3], short)
+    expected = call(x, [-1, -1, -1], past[:, :, :2], [0, 1], {})
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Slots 0 and 2 in the row, behind tokens in the cache: one.
+    found = call(x, [0, 2, -1], past, [-1] * 4, short)[:, ::2]
+    expected = call(x[:, ::2], [0, -1], past, [-1] * 4, {})
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -56,3 +56,15 @@ def test_what_the_killed_left_is_swept_and_no_other(tmp_path):
     with files.whole_folder(tmp_path / 'out'):
         pass
     assert names(tmp_path) == sorted([alive.name, elsewhere.name, 'out'])
+
+
+def test_a_fingerprint_is_of_names_contents_and_order(tmp_path):
+    a, b = tmp_path / 'a', tmp_path / 'b'
+    a.write_text('one')
+    b.write_text('two')
+    prints = [files.fingerprint(paths) for paths in ([a, b], [b, a], [a])]
+    a.write_text('two')
+    b.write_text('one')
+    prints.append(files.fingerprint([a, b]))
+    prints.append(files.fingerprint([b, a]))
+    assert len(set(prints)) == 5

@@ -223,7 +223,8 @@ def test_a_gguf_file_is_converted_once(tmp_path, monkeypatch):
     assert source.resolve(str(path), tmp_path / 'cache') == first
     monkeypatch.undo()
     tiny_gguf.write(path, tiny.make_checkpoint(tmp_path / 'other', seed=1))
-    assert source.resolve(str(path), tmp_path / 'cache') != first
+    other = source.resolve(str(path), tmp_path / 'cache')
+    assert other != first and (other / 'config.json').exists()
 
 
 @pytest.mark.parametrize(

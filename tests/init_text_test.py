@@ -9,6 +9,7 @@ from fedprompt_jax.experiment.build import initial_params
 from fedprompt_jax.federated.packed import grid_losses
 from fedprompt_jax.federated.server import replicate
 from fedprompt_jax.models import source
+from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.none import Nothing
 from fedprompt_jax.peft.prompt import Prompt
@@ -100,3 +101,11 @@ def test_a_text_without_a_token_is_refused(tmp_path):
     config = config_dict.ConfigDict({'seed': 0})
     with pytest.raises(ValueError, match=r"config\.prompt\.text='' has no"):
         initial_params(config, lm, Prompt(3, 'text', 1.0, ''))
+
+
+def test_a_token_beyond_the_table_is_no_token(lm):
+    rows = InputEmbeddings(Transformer(lm.config), lm.base)
+    assert rows.shape == (300, 32)
+    assert rows[np.array([299])].shape == (1, 32)
+    with pytest.raises(IndexError, match='300 of 300 tokens'):
+        rows[np.array([5, 300])]

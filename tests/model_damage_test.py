@@ -153,6 +153,15 @@ def test_a_cut_sentencepiece_model_is_refused(tmp_path):
     sentencepiece_file.require_whole(path)
 
 
+def test_long_pieces_and_fields_are_whole(tmp_path):
+    """Lengths of more than seven bits take several bytes."""
+    piece = b'\n\xac\x02' + b'x' * 300  # 300 is 44 + 2 * 128
+    whole = piece + b'\x12\x02(\x02' + b'\x1a\x02\x18\x01'
+    path = tmp_path / 'tokenizer.model'
+    path.write_bytes(whole)
+    sentencepiece_file.require_whole(path)
+
+
 def main(flips: int) -> None:
     """Prints the outcomes for every kind of tokenizer, many bytes changed."""
     logging.disable()

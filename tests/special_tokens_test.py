@@ -47,6 +47,31 @@ def test_a_unigram_text_with_a_special_token_gets_no_space(both):
     assert pieces.count('▁') == 1  # before the text
 
 
+def test_an_added_word_of_a_unigram_vocabulary_stays_whole(tmp_path):
+    folder = tiny_tokenizers.make(tmp_path, 't5')
+    path = str(folder / 'tokenizer.json')
+    backend = tokenizers.Tokenizer.from_file(path)
+    backend.add_tokens(['<extra>'])
+    backend.save(path)
+    word = backend.token_to_id('<extra>')
+    ours = Tokenizer.from_folder(folder)
+    (row,) = ours.encode_batch(['yes <extra> no'], False)
+    assert word in row
+
+
+def test_a_mask_swallows_the_space_before_it_beside_spelled_ones(both):
+    """Where the data spell a mask too, a text is read in parts."""
+    ours, theirs = both('roberta')
+    plain = theirs('It was <mask> .', add_special_tokens=False).input_ids
+    (row,) = ours.encode([['It was ', ours.mask_id, ' .']], False)
+    assert row == plain
+    data = 'a <mask> b. It was'
+    (words,) = ours.encode_batch([data], False)
+    assert ours.mask_id not in words
+    (row,) = ours.encode([[data + ' ', ours.mask_id, ' .']], False)
+    assert row == [*words, *plain[plain.index(ours.mask_id) :]]
+
+
 @pytest.mark.parametrize('kind', ['byte_level', 'llama2', 'llama3', 'gemma'])
 def test_a_template_may_spell_special_tokens_and_its_data_may_not(
     kind, both, tmp_path

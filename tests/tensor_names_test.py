@@ -6,6 +6,7 @@ show a wrong name. These lists were written from the checkpoints on the hub.
 
 import pytest
 
+from fedprompt_jax.models import families
 from tests import tiny_families
 
 
@@ -18,6 +19,13 @@ def weights(*modules: str) -> set[str]:
     return {f'{module}.weight' for module in modules}
 
 
+LLAMA_REST = weights(
+    'input_layernorm',
+    'post_attention_layernorm',
+    'mlp.gate_proj',
+    'mlp.up_proj',
+    'mlp.down_proj',
+)
 # Config -> (names outside of the layers, prefixes of layers and their names).
 PUBLISHED = {
     'opt_350m': (  # facebook/opt-350m
@@ -122,6 +130,40 @@ PUBLISHED = {
             ),
         },
     ),
+    'qwen2': (  # Qwen/Qwen2.5-0.5B: no bias of the output
+        weights('model.embed_tokens', 'model.norm'),
+        {
+            'model.layers.{}.': both(
+                'self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'
+            )
+            | weights('self_attn.o_proj')
+            | LLAMA_REST
+        },
+    ),
+    'qwen3': (  # Qwen/Qwen3-0.6B: no bias, and norms of heads
+        weights('model.embed_tokens', 'model.norm', 'lm_head'),
+        {
+            'model.layers.{}.': weights(
+                *(f'self_attn.{part}_proj' for part in 'qkvo'),
+                'self_attn.q_norm',
+                'self_attn.k_norm',
+            )
+            | LLAMA_REST
+        },
+    ),
+    'gemma3': (  # google/gemma-3-1b-pt
+        weights('model.embed_tokens', 'model.norm'),
+        {
+            'model.layers.{}.': weights(
+                *(f'self_attn.{part}_proj' for part in 'qkvo'),
+                'self_attn.q_norm',
+                'self_attn.k_norm',
+                'pre_feedforward_layernorm',
+                'post_feedforward_layernorm',
+            )
+            | LLAMA_REST
+        },
+    ),
     'neox_serial': (  # EleutherAI/pythia-160m, without the attention's biases
         weights('gpt_neox.embed_in', 'embed_out')
         | both('gpt_neox.final_layer_norm'),
@@ -148,3 +190,18 @@ def test_tensors_have_the_names_of_published_checkpoints(name):
         expected |= {prefix.format(i) + x for i in range(layers) for x in rest}
     config = tiny_families.CONFIGS[name] | {'vocab_size': 300}
     assert tiny_families.random_tensors(config).keys() == expected
+
+
+@pytest.mark.parametrize(
+    ('tied', 'used', 'other'),
+    [(True, 'bias', 'decoder.bias'), (False, 'decoder.bias', 'bias')],
+)
+def test_the_bias_of_roberta_s_head_is_that_of_the_kernel_used(
+    tied, used, other
+):
+    """As transformers computes it: a tied head's bias is lm_head.bias."""
+    config = tiny_families.CONFIGS['roberta'] | {'tie_word_embeddings': tied}
+    rules = families.names(config)
+    paths = {rule.example(0): rule.path for rule in rules}
+    assert paths[f'lm_head.{used}'] == 'head_bias'
+    assert paths[f'lm_head.{other}'] == ''

@@ -159,3 +159,20 @@ def test_tokenizer_is_read_without_jax_or_transformers(folder):
         [sys.executable, '-c', code], capture_output=True, check=True, text=True
     )
     assert done.stdout == '[]\n'
+
+
+def test_of_two_special_tokens_at_a_place_the_longer_is_meant(folder):
+    _store(folder, lambda b: b.add_special_tokens(['<|end', '<|end|>']))
+    tokenizer = Tokenizer.from_folder(folder)
+    short, long = (
+        tokenizer.backend.token_to_id(word) for word in ('<|end', '<|end|>')
+    )
+    text = 'a<|end|>b<|end c'
+    found = tokenizer.with_special_tokens(text)
+    assert found == ['a', long, 'b', short, ' c']
+
+
+def test_words_that_were_added_later_are_not_in_the_vocabulary_s_size(folder):
+    """They may lie beyond the model's table, and need not be special."""
+    _store(folder, lambda b: b.add_tokens(['<tool>']))
+    assert Tokenizer.from_folder(folder).vocab_size == tiny.VOCAB_SIZE
