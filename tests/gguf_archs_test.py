@@ -6,6 +6,7 @@ import gguf
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors
+import transformers
 
 from fedprompt_jax.models import families
 from fedprompt_jax.models.gguf_files import convert, header
@@ -82,6 +83,17 @@ def test_tensors_may_be_aligned_otherwise(tmp_path):
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(found[name], tensor)
+
+
+def test_the_template_of_a_chat_comes_along(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    template = '{{ messages[0].content }}é'
+    out = converted(
+        tmp_path, folder, change=lambda w: w.add_chat_template(template)
+    )
+    theirs = transformers.AutoTokenizer.from_pretrained(out)
+    assert theirs.chat_template == template
+    assert theirs.model_max_length == 512
 
 
 def header_of(tmp_path, *keys: str):

@@ -227,6 +227,15 @@ def test_a_gguf_file_is_converted_once(tmp_path, monkeypatch):
     assert other != first and (other / 'config.json').exists()
 
 
+def test_another_conversion_makes_another_folder(tmp_path, monkeypatch):
+    """A cache of an older version is not read."""
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    path = tiny_gguf.write(tmp_path / 'small.gguf', folder)
+    first = source.resolve(str(path), tmp_path / 'cache')
+    monkeypatch.setattr(source, '_CONVERSION', source._CONVERSION + 1)
+    assert source.resolve(str(path), tmp_path / 'cache') != first
+
+
 @pytest.mark.parametrize(
     'spec', ['./no', '/no/such', 'no/such.gguf', 'no/such/one', 'no-such', '.']
 )

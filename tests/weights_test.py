@@ -107,16 +107,17 @@ def test_a_whole_file_comes_before_shards(tmp_path):
 
 def test_sharding_function_places_every_leaf(tmp_path):
     folder = tiny.make_checkpoint(tmp_path)
-    device, seen = jax.devices()[-1], []
+    mesh, seen = jax.make_mesh((1,), ('model',)), {}
 
     def sharding(path):
-        seen.append(path)
-        return jax.sharding.SingleDeviceSharding(device)
+        axis = 'model' if path.endswith('kernel') else None
+        spec = jax.sharding.PartitionSpec(axis)
+        seen[path] = jax.sharding.NamedSharding(mesh, spec)
+        return seen[path]
 
     params = _load(folder, sharding=sharding)
     _assert_equal(params, _load(folder))
-    assert sorted(seen) == sorted(_flat(params))
-    assert all(x.devices() == {device} for x in jax.tree.leaves(params))
+    assert {k: x.sharding for k, x in _flat(params).items()} == seen
 
 
 def test_a_loaded_model_lies_where_its_sharding_says(tmp_path):
@@ -233,6 +234,16 @@ def test_absent_and_broken_shards_are_named(tmp_path):
     last.unlink()
     with pytest.raises(ValueError, match=f'not there: {last.name}'):
         _load(folder)
+
+
+def test_a_shard_is_as_long_as_its_header_says(tmp_path):
+    path = tiny.make_checkpoint(tmp_path) / 'model.safetensors'
+    content = path.read_bytes()
+    assert '__metadata__' not in shards.tensor_names(tmp_path)
+    for other in (content[:-1], content + b'\0'):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match='bytes and should have'):
+            shards.tensor_names(tmp_path)
 
 
 def test_fingerprint_follows_the_content_not_the_place(tmp_path):

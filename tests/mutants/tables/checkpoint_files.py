@@ -180,7 +180,7 @@ MUTATIONS = (
         'if end != size:',
         'if end > size:',
         'A file with something behind its tensors is taken for whole.',
-        ('tests/weights_test.py::test_absent_and_broken_shards_are_named',),
+        ('tests/weights_test.py::test_a_shard_is_as_long_as_its_header_says',),
     ),
     Mutation(
         'cut-files-are-whole',
@@ -188,7 +188,7 @@ MUTATIONS = (
         'if end != size:',
         'if end < size:',
         'A download that was cut is found late, or not at all.',
-        ('tests/weights_test.py::test_absent_and_broken_shards_are_named',),
+        ('tests/weights_test.py::test_a_shard_is_as_long_as_its_header_says',),
     ),
     Mutation(
         'notes-of-shared-tensors-are-ignored',
@@ -331,11 +331,11 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'template-and-data-are-one-text',
+        'a-template-loses-its-tokens-beside-spelled-ones',
         _TOKENIZER,
-        'bool(ids) and self._spelled_specials(text) == ids',
-        'bool(ids)',
-        'Data behind a template may spell its special tokens.',
+        'rows[i] = self._encode_between(texts[i])',
+        'pass',
+        'A template whose data spell its tokens loses its own.',
         (
             'tests/special_tokens_test.py::test_a_template_may_spell_special_'
             'tokens_and_its_data_may_not',
@@ -429,6 +429,16 @@ MUTATIONS = (
             'tests/special_tokens_test.py::test_whether_a_text_begins_with_bos_'
             'is_transformers_to_say',
         ),
+    ),
+    Mutation(
+        'a-class-that-does-not-load-is-fatal',
+        _FILES,
+        """        if not whole:
+            raise""",
+        """        if True:
+            raise""",
+        'A folder with a sound tokenizer.json is refused.',
+        ('tests/checkpoint_forms_test.py',),
     ),
     Mutation(
         'qwen2-has-the-general-class',
@@ -559,9 +569,10 @@ MUTATIONS = (
         _MODELS + 'unigram.py',
         "vocabulary[i][0] = f'\\0{i}\\0'",
         'pass',
-        'A text of the data ends a text of T5.',
+        'A text that spells an end gets spaces that it does not have.',
         (
-            'tests/special_tokens_test.py::test_data_never_spell_a_special_token',
+            'tests/special_tokens_test.py::'
+            'test_a_unigram_text_with_a_special_token_gets_no_space',
         ),
     ),
     Mutation(
@@ -1268,6 +1279,14 @@ MUTATIONS = (
             'tests/gguf_tokenizer_test.py::'
             'test_the_end_of_a_turn_ends_a_text_as_well',
         ),
+    ),
+    Mutation(
+        'gguf-chat-template-forgotten',
+        _GGUF + 'tokenizer.py',
+        "config['chat_template'] = its.chat_template",
+        'pass',
+        'Who writes the model out loses the template of its chats.',
+        ('tests/gguf_archs_test.py::test_the_template_of_a_chat_comes_along',),
     ),
     Mutation(
         'gguf-bos-where-the-file-forbids-it',

@@ -53,7 +53,10 @@ MUTATIONS = (
             own = k, v
 """,
         'A prefix of PEFT means another model here.',
-        ('tests/adapters_test.py',),
+        (
+            'tests/adapters_test.py::'
+            'test_the_loss_behind_an_adapter_of_peft_is_pytorch_s',
+        ),
     ),
     Mutation(
         'prefix-of-the-first-owner',
@@ -701,7 +704,10 @@ MUTATIONS = (
         'return table * config.tied_embeddings + sum(',
         'return table * (not config.tied_embeddings) + sum(',
         'The compute of the head is left out of the plan.',
-        ('tests/ledger_test.py',),
+        (
+            'tests/ledger_test.py::'
+            'test_a_token_passes_once_forward_and_again_for_each_gradient',
+        ),
     ),
     Mutation(
         'cross-attention-is-the-decoder-s-alone',
@@ -752,6 +758,17 @@ MUTATIONS = (
         "f'{name}-{_CONVERSION}'",
         'Another file of the same name is the old model.',
         ('tests/gguf_import_test.py::test_a_gguf_file_is_converted_once',),
+    ),
+    Mutation(
+        'conversions-of-all-versions-are-one',
+        _SOURCE,
+        "hashlib.sha256(f'{content} conversion {_CONVERSION}'.encode())",
+        'hashlib.sha256(content.encode())',
+        'A fault of the conversion stays in the cache when it is mended.',
+        (
+            'tests/gguf_import_test.py::'
+            'test_another_conversion_makes_another_folder',
+        ),
     ),
     Mutation(
         'a-folder-may-be-a-hub-name',
@@ -892,6 +909,22 @@ MUTATIONS = (
         ('tests/models_test.py::test_logits[gemma2]',),
     ),
     Mutation(
+        'unknown-layers-are-global',
+        _HF_CONFIG,
+        'or set(kinds) - known:',
+        'or not known:',
+        'Layers of a kind that is not computed read everything.',
+        ('tests/families_test.py::test_layer_types_name_every_layer',),
+    ),
+    Mutation(
+        'too-few-layer-types',
+        _HF_CONFIG,
+        'if not kinds or len(kinds) != num_layers or',
+        'if not kinds or len(kinds) > num_layers or',
+        'A model of other layers than its file names ends in a TypeError.',
+        ('tests/families_test.py::test_layer_types_name_every_layer',),
+    ),
+    Mutation(
         'a-quantized-checkpoint-is-allowed',
         _HF_CONFIG,
         "        self.only('quantization_config', None)\n",
@@ -918,6 +951,28 @@ MUTATIONS = (
         ('tests/models_test.py::test_logits[gemma2]',),
     ),
     Mutation(
+        'gemma-reads-both-ways',
+        _FAMILIES + 'gemma.py',
+        "    hf.only('use_bidirectional_attention', None, False)\n",
+        '',
+        'EmbeddingGemma is read as a causal model.',
+        (
+            'tests/families_test.py::'
+            'test_what_is_not_computed_is_refused_by_its_name',
+        ),
+    ),
+    Mutation(
+        'gemma3-is-as-short-as-gemma1',
+        _FAMILIES + 'gemma.py',
+        "longest = 131072 if kind == 'gemma3_text' else 8192",
+        'longest = 8192',
+        'Long examples are refused that the model reads.',
+        (
+            'tests/families_test.py::'
+            'test_an_absent_key_is_the_default_of_transformers',
+        ),
+    ),
+    Mutation(
         'gemma-embeddings-scaled-by-the-width',
         _FAMILIES + 'gemma.py',
         'embedding_scale=width**0.5,',
@@ -932,7 +987,7 @@ MUTATIONS = (
         'caps = 0.0',
         'Gemma 2 whose file is silent is not capped.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_an_absent_key_is_the_default_of_transformers[gemma2]',
         ),
     ),
@@ -943,7 +998,7 @@ MUTATIONS = (
         'return float(hf.get(key, default))',
         'A cap that the file switches off is on.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_a_cap_of_null_is_off_and_one_of_its_own_counts',
         ),
     ),
@@ -954,7 +1009,7 @@ MUTATIONS = (
         'return tuple(i % every != 0 for i in range(layers))',
         'Gemma 2 and 3 have windows in other layers.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_an_absent_key_is_the_default_of_transformers[gemma2]',
         ),
     ),
@@ -965,7 +1020,7 @@ MUTATIONS = (
         'default = 6',
         'Gemma 2 has windows in other layers.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_an_absent_key_is_the_default_of_transformers[gemma2]',
         ),
     ),
@@ -988,6 +1043,17 @@ MUTATIONS = (
         "'mlp_out_norm/scale', False),",
         'Gemma 2 does not load.',
         ('tests/models_test.py::test_logits[gemma2]',),
+    ),
+    Mutation(
+        'gpt2-scores-of-every-layer-alike',
+        _FAMILIES + 'gpt2.py',
+        "'scale_attn_by_inverse_layer_idx', False, default=False",
+        "'scale_attn_by_inverse_layer_idx', False, True, default=False",
+        'A GPT-2 that scales scores by layer is another model.',
+        (
+            'tests/families_test.py::'
+            'test_what_is_not_computed_is_refused_by_its_name',
+        ),
     ),
     Mutation(
         'gpt2-mlp-as-wide-as-the-model',
@@ -1015,8 +1081,19 @@ MUTATIONS = (
         "norm_eps=hf.real('layer_norm_eps', 1e-5),",
         'The epsilon of the file is ignored.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_the_epsilon_of_the_file_is_that_of_the_norms',
+        ),
+    ),
+    Mutation(
+        'neox-with-grouped-keys',
+        _FAMILIES + 'gpt_neox.py',
+        'if groups != heads:',
+        'if groups > heads:',
+        'A kernel of other parts is cut in the wrong places.',
+        (
+            'tests/families_test.py::'
+            'test_what_is_not_computed_is_refused_by_its_name',
         ),
     ),
     Mutation(
@@ -1050,7 +1127,7 @@ MUTATIONS = (
         "if not uses or hf.get('sliding_window') is None:",
         'A Mistral whose file is silent reads more than its window.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_a_window_is_transformers_unless_it_is_null',
         ),
     ),
@@ -1082,6 +1159,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'mlp-biases-of-every-kind',
+        _FAMILIES + 'llama.py',
+        "mlp_bias=kind == 'llama' and bool(hf.get('mlp_bias', False)),",
+        "mlp_bias=bool(hf.get('attention_bias', False)),",
+        'Models with biases in one part alone do not load.',
+        ('tests/families_test.py::test_biases_are_where_their_keys_put_them',),
+    ),
+    Mutation(
         'key-and-value-swapped',
         _FAMILIES + 'llama.py',
         """        *linear('self_attn.k_proj', 'attention/key'),
@@ -1092,6 +1177,25 @@ MUTATIONS = (
 """,
         'Llama and its relatives are other models.',
         ('tests/weights_test.py::test_every_leaf_is_its_tensor',),
+    ),
+    Mutation(
+        'opt-always-with-its-last-norm',
+        _FAMILIES + 'opt.py',
+        "before and not hf.get('_remove_final_layer_norm', False)",
+        'before',
+        'Old checkpoints of OPT miss a norm.',
+        ('tests/families_test.py::test_an_opt_may_be_without_its_last_norm',),
+    ),
+    Mutation(
+        'opt-norms-without-scales',
+        _FAMILIES + 'opt.py',
+        "    hf.only('layer_norm_elementwise_affine', True, default=True)\n",
+        '',
+        'An OPT whose norms have no scale is told as missing tensors.',
+        (
+            'tests/families_test.py::'
+            'test_what_is_not_computed_is_refused_by_its_name',
+        ),
     ),
     Mutation(
         'opt-offset-of-one',
@@ -1121,6 +1225,17 @@ MUTATIONS = (
         ('tests/models_test.py::test_logits[opt_350m]',),
     ),
     Mutation(
+        'roberta-with-relative-positions',
+        _FAMILIES + 'roberta.py',
+        "'position_embedding_type', 'absolute', default",
+        "'position_embeddings', 'absolute', default",
+        'A RoBERTa with relative positions is another model.',
+        (
+            'tests/families_test.py::'
+            'test_what_is_not_computed_is_refused_by_its_name',
+        ),
+    ),
+    Mutation(
         'roberta-positions-from-the-padding-row',
         _FAMILIES + 'roberta.py',
         "offset = hf.get('pad_token_id', 1) + 1",
@@ -1135,7 +1250,7 @@ MUTATIONS = (
         "norm_eps=hf.real('layer_norm_eps', 1e-5),",
         'RoBERTa whose file is silent is another model.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_an_absent_key_is_the_default_of_transformers[roberta]',
         ),
     ),
@@ -1157,8 +1272,30 @@ MUTATIONS = (
         'max_positions=rows,',
         'Long texts read positions beyond the table.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_the_table_of_positions_ends_with_the_last_position',
+        ),
+    ),
+    Mutation(
+        'mt5-scales-like-t5',
+        _FAMILIES + 't5.py',
+        'scaled = scaled and not multilingual',
+        'scaled = bool(scaled)',
+        'Logits of a tied mT5 are too small.',
+        (
+            'tests/families_test.py::'
+            'test_a_tied_t5_scales_its_hidden_states_and_mt5_never',
+        ),
+    ),
+    Mutation(
+        't5-always-scales',
+        _FAMILIES + 't5.py',
+        "scaled = bool(hf.get('scale_decoder_outputs', said_tied))",
+        'scaled = said_tied',
+        'A key of transformers 5 has no effect.',
+        (
+            'tests/families_test.py::'
+            'test_a_tied_t5_scales_its_hidden_states_and_mt5_never',
         ),
     ),
     Mutation(
@@ -1200,7 +1337,7 @@ MUTATIONS = (
         "default = 'relu'",
         'mT5 whose file is silent does not load.',
         (
-            'tests/hf_defaults_test.py::'
+            'tests/families_test.py::'
             'test_an_absent_key_is_the_default_of_transformers[mt5]',
         ),
     ),
