@@ -9,6 +9,7 @@ import pytest
 import transformers
 
 from fedprompt_jax.models import families
+from fedprompt_jax.models.config import Rotary
 
 # Sizes that every config.json has, and transformers' defaults of which are
 # those of one model.
@@ -191,3 +192,16 @@ def test_an_opt_may_be_without_its_last_norm():
     fields = {'model_type': 'opt', '_remove_final_layer_norm': True}
     assert not families.model_config(fields).final_norm
     assert families.model_config({'model_type': 'opt'}).final_norm
+
+
+def test_pythia_s_partial_rotation_has_three_names():
+    """That of GPT-NeoX, and those of transformers 5 outside and inside."""
+    fields = GIVEN['gpt_neox'] | {'model_type': 'gpt_neox'}
+    for key in (
+        {'rotary_pct': 0.5},
+        {'partial_rotary_factor': 0.5},
+        {'rope_parameters': {'partial_rotary_factor': 0.5}},
+    ):
+        rotary = families.model_config(fields | key).rotary
+        assert rotary == Rotary(10_000.0, 0.5)
+    assert families.model_config(fields).rotary == Rotary(10_000.0, 0.25)

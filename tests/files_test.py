@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fedprompt_jax import files
@@ -68,3 +69,11 @@ def test_a_fingerprint_is_of_names_contents_and_order(tmp_path):
     prints.append(files.fingerprint([a, b]))
     prints.append(files.fingerprint([b, a]))
     assert len(set(prints)) == 5
+
+
+def test_visible_files_are_in_the_order_of_their_names(tmp_path):
+    """Not in that of the disk, which differs from machine to machine."""
+    for i in np.random.default_rng(0).permutation(40):
+        (tmp_path / f'{i:02d}.csv').touch()
+    found = [path.name for path in files.visible(tmp_path, '*.csv')]
+    assert found == [f'{i:02d}.csv' for i in range(40)]

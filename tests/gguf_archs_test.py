@@ -115,3 +115,27 @@ def test_keys_are_there_once_and_can_be_shown(tmp_path):
     for name in ('', 'a\x1b[2J', 'a' * 513):
         with pytest.raises(ValueError, match='is damaged: a metadata key is'):
             header_of(tmp_path, name)
+
+
+def test_truth_is_one_bit(tmp_path):
+    """A list of bools is that of Gemma's layers with a window."""
+    kinds = gguf.GGUFValueType
+    raw = b'GGUF' + struct.pack('<IQQ', 3, 0, 1)
+    raw += struct.pack('<Q', 1) + b'k'
+    raw += struct.pack('<IIQ', int(kinds.ARRAY), int(kinds.BOOL), 3)
+    path = tmp_path / 'x.gguf'
+    path.write_bytes(raw + b'\1\0\1')
+    assert header.read(path).fields == {'k': [True, False, True]}
+    path.write_bytes(raw + b'\1\0\2')
+    with pytest.raises(ValueError, match='k has entries neither true nor'):
+        header.read(path)
+
+
+def test_a_vocabulary_fits_its_table(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    tensors = safetensors.load_file(folder / 'model.safetensors')
+    name = 'model.embed_tokens.weight'
+    tensors[name] = tensors[name][:-1].copy()
+    tiny.save_tensors(folder, tensors)
+    with pytest.raises(ValueError, match='300 tokens, but .* has 299 rows'):
+        converted(tmp_path, folder)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import transformers
 
-from fedprompt_jax.models import sentencepiece_file, shards, source
+from fedprompt_jax.models import bpe_files, sentencepiece_file, shards, source
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers
 from tests.damage import PAGE, POINTER
@@ -134,6 +134,24 @@ def test_a_cut_vocabulary_or_list_of_merges_is_refused(tmp_path):
                 faults = source.check(str(folder))
                 assert faults and name in faults[0], what
         (folder / name).write_bytes(raw)
+
+
+def test_a_vocabulary_is_what_its_merges_make(tmp_path):
+    def write(words, lines):
+        vocabulary = {word: i for i, word in enumerate(words)}
+        tiny.write_json(tmp_path / 'vocab.json', vocabulary)
+        (tmp_path / 'merges.txt').write_text('\n'.join(lines))
+
+    words, lines = ['<s>', 'a', 'b', 'ab', 'aab'], ['#version', 'a b', 'a ab']
+    write(words, lines)
+    bpe_files.require_whole(tmp_path)
+    for other in (words[:-1], [*words, 'abb']):
+        write(other, lines)
+        with pytest.raises(ValueError, match='does not belong to'):
+            bpe_files.require_whole(tmp_path)
+    write(words, [*lines, 'a a b'])
+    with pytest.raises(ValueError, match='does not belong to'):
+        bpe_files.require_whole(tmp_path)
 
 
 def test_a_cut_sentencepiece_model_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import tokenizers
 from tokenizers import processors
 
+from fedprompt_jax.models import tokenizer_files
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny
 
@@ -176,3 +177,25 @@ def test_words_that_were_added_later_are_not_in_the_vocabulary_s_size(folder):
     """They may lie beyond the model's table, and need not be special."""
     _store(folder, lambda b: b.add_tokens(['<tool>']))
     assert Tokenizer.from_folder(folder).vocab_size == tiny.VOCAB_SIZE
+
+
+def test_where_transformers_fails_tokenizer_json_is_used_and_it_is_said(
+    folder, monkeypatch, caplog
+):
+    def fail(folder):
+        raise KeyError('a file that no class reads')
+
+    expected = Tokenizer.from_folder(folder).fingerprint
+    name = {'tokenizer_class': 'GPT2TokenizerFast'}
+    tiny.edit_json(folder / 'tokenizer_config.json', **name)
+    monkeypatch.setattr(tokenizer_files, '_by_transformers', fail)
+    assert Tokenizer.from_folder(folder).fingerprint == expected
+    assert 'tokenizer.json is used as it is' in caplog.text
+
+
+def test_pieces_are_without_their_space_marks(folder):
+    tokenizer = Tokenizer.from_folder(folder)
+    pieces = tokenizer.pieces(' the river  is 東')
+    assert pieces[0] == 'the' and 'Ġ' not in ''.join(pieces)
+    assert '' not in pieces
+    assert ''.join(pieces[:-3]) == 'theriveris'  # the last are bytes

@@ -319,6 +319,7 @@ def test_llama_3_s_scaling_is_read_by_its_names(tmp_path):
         ('layer_types', ['full_attention', 'sliding_attention']),
         ('quantization_config', {'bits': 4}),
         ('rope_scaling', {'type': 'linear'}),
+        ('rope_scaling', {'type': 'linear', 'factor': 0}),
         ('rope_scaling', {'rope_type': 'llama3', 'factor': 8.0}),
         ('rope_parameters', {'rope_type': 'yarn', 'rope_theta': 1e4}),
         ('rope_parameters', {'partial_rotary_factor': 0.4}),

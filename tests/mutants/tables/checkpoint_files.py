@@ -420,6 +420,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'pieces-keep-their-space-marks',
+        _TOKENIZER,
+        "return [t.lstrip('Ġ▁') for t in tokens if t.lstrip('Ġ▁')]",
+        "return [t for t in tokens if t.lstrip('Ġ▁')]",
+        'ROUGE-L of other languages depends on spaces.',
+        ('tests/tokenizer_test.py::test_pieces_are_without_their_space_marks',),
+    ),
+    Mutation(
         'tokenizer-json-is-always-the-truth',
         _FILES,
         'if whole and general and model_type not in _OWN_CLASS:',
@@ -438,7 +446,11 @@ MUTATIONS = (
         """        if True:
             raise""",
         'A folder with a sound tokenizer.json is refused.',
-        ('tests/checkpoint_forms_test.py',),
+        (
+            'tests/tokenizer_test.py::'
+            'test_where_transformers_fails_tokenizer_json_is_used_and_it_'
+            'is_said',
+        ),
     ),
     Mutation(
         'qwen2-has-the-general-class',
@@ -617,7 +629,7 @@ MUTATIONS = (
         'A download that was cut is another tokenizer.',
         (
             'tests/model_damage_test.py::'
-            'test_a_cut_vocabulary_or_list_of_merges_is_refused',
+            'test_a_vocabulary_is_what_its_merges_make',
         ),
     ),
     Mutation(
@@ -628,7 +640,7 @@ MUTATIONS = (
         'Merges lead to words without an id.',
         (
             'tests/model_damage_test.py::'
-            'test_a_cut_vocabulary_or_list_of_merges_is_refused',
+            'test_a_vocabulary_is_what_its_merges_make',
         ),
     ),
     Mutation(
@@ -813,11 +825,11 @@ MUTATIONS = (
         'files-in-the-order-of-the-disk',
         'fedprompt_jax/files.py',
         'return sorted(f for f in found if is_data(f) and f.is_file())',
-        'return [f for f in found if is_data(f) and f.is_file()][::-1]',
+        'return [f for f in found if is_data(f) and f.is_file()]',
         'Two machines read the data in two orders.',
         (
-            'tests/tables_test.py::'
-            'test_visible_files_are_those_without_a_dot_below_the_folder',
+            'tests/files_test.py::'
+            'test_visible_files_are_in_the_order_of_their_names',
         ),
     ),
     # GGUF: architectures
@@ -1120,6 +1132,22 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'gguf-half-a-block',
+        _GGUF + 'storage.py',
+        'if info.dims[0] % block:',
+        'if info.dims[0] % 1:',
+        'A damaged table reads the numbers of other rows.',
+        ('tests/gguf_damage_test.py::test_every_type_is_read_or_named',),
+    ),
+    Mutation(
+        'gguf-dropped-types-are-read',
+        _GGUF + 'storage.py',
+        'elif not _readable(kind):',
+        'elif not kind + 1:',
+        'Integers of a file end in an error of another package.',
+        ('tests/gguf_damage_test.py::test_a_type_that_is_not_read_is_named',),
+    ),
+    Mutation(
         'gguf-alignment-ignored',
         _GGUF + 'storage.py',
         'value = header.fields.get(_ALIGNMENT, gguf.GGUF_DEFAULT_ALIGNMENT)',
@@ -1156,6 +1184,14 @@ MUTATIONS = (
         ('tests/gguf_damage_test.py::test_version_2_is_version_3',),
     ),
     Mutation(
+        'gguf-any-byte-is-a-bool',
+        _GGUF + 'header.py',
+        'if kind == _BOOL and (values > 1).any():',
+        'if kind == _BOOL and values.max(initial=0) < 0:',
+        'A damaged list of layers with windows is another model.',
+        ('tests/gguf_archs_test.py::test_truth_is_one_bit',),
+    ),
+    Mutation(
         'gguf-one-key-twice',
         _GGUF + 'header.py',
         '        if key in fields:\n',
@@ -1180,6 +1216,39 @@ MUTATIONS = (
         (
             'tests/gguf_import_test.py::'
             'test_other_models_are_refused_and_leave_nothing',
+        ),
+    ),
+    Mutation(
+        'gguf-lists-of-anything',
+        _GGUF + 'metadata.py',
+        'if type(values) is not list or {type(x) for x in values} - {kind}:',
+        'if type(values) is not list:',
+        'A damaged vocabulary ends in a TypeError.',
+        (
+            'tests/gguf_damage_test.py::'
+            'test_metadata_of_another_kind_is_refused',
+        ),
+    ),
+    Mutation(
+        'gguf-unsupported-settings-are-taken',
+        _GGUF + 'metadata.py',
+        'if value not in allowed:',
+        'if value in ():',
+        'Models that scale or clamp are read as others.',
+        (
+            'tests/gguf_archs_test.py::'
+            'test_settings_of_other_models_are_refused',
+        ),
+    ),
+    Mutation(
+        'gguf-zero-is-a-number-from-one-on',
+        _GGUF + 'metadata.py',
+        '(short > 0 and short >= least):',
+        'short >= 0:',
+        'A base of 0 makes every wave NaN.',
+        (
+            'tests/gguf_damage_test.py::'
+            'test_metadata_of_another_kind_is_refused',
         ),
     ),
     Mutation(
@@ -1262,6 +1331,30 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'gguf-unknown-letters-are-unknown',
+        _GGUF + 'sentencepiece.py',
+        'byte_fallback=True,',
+        'byte_fallback=False,',
+        'Letters that are no piece are lost.',
+        ('tests/gguf_tokenizer_test.py::test_sentencepiece_is_its_definition',),
+    ),
+    Mutation(
+        'gguf-ties-by-the-latest-piece',
+        _GGUF + 'sentencepiece.py',
+        'yield from sorted(whole, key=lambda p: (ids[p[0]][1], ids[p[1]][1]))',
+        'yield from sorted(whole, key=lambda p: (-ids[p[0]][1], ids[p[1]][1]))',
+        'As the trainer orders equal merges.',
+        ('tests/gguf_tokenizer_test.py::test_the_best_piece_is_made_first',),
+    ),
+    Mutation(
+        'gguf-spaces-are-removed',
+        _GGUF + 'sentencepiece.py',
+        "steps.append(decoders.Strip(' ', 1, 0))",
+        "steps.append(decoders.Strip(' ', 9, 0))",
+        'Texts lose the spaces that they begin with.',
+        ('tests/gguf_tokenizer_test.py::test_sentencepiece_is_its_definition',),
+    ),
+    Mutation(
         'gguf-byte-pieces-are-made',
         _GGUF + 'sentencepiece.py',
         'if kind == NORMAL\n',
@@ -1323,6 +1416,17 @@ MUTATIONS = (
         ('tests/gguf_import_test.py::test_tokenizer_comes_back',),
     ),
     Mutation(
+        'gguf-ids-that-are-no-token-count',
+        _GGUF + 'special_tokens.py',
+        'ids = {kind: i for kind, i in named.items() if vocabulary.has(i)}',
+        'ids = dict(named)',
+        'A file with a wrong id ends in an IndexError.',
+        (
+            'tests/gguf_special_tokens_test.py::'
+            'test_an_id_that_is_no_token_counts_as_absent',
+        ),
+    ),
+    Mutation(
         'gguf-any-default-is-right',
         _GGUF + 'special_tokens.py',
         """        if vocabulary.words[i : i + 1] == [word] and (
@@ -1336,6 +1440,14 @@ MUTATIONS = (
             'tests/gguf_special_tokens_test.py::'
             'test_a_default_is_the_word_that_it_must_be',
         ),
+    ),
+    Mutation(
+        'gguf-words-beyond-the-table',
+        _GGUF + 'vocabulary.py',
+        'if len(vocabulary.words) > rows:',
+        'if len(vocabulary.words) > 2 * rows:',
+        'Tokens beyond the table are read as its last row.',
+        ('tests/gguf_archs_test.py::test_a_vocabulary_fits_its_table',),
     ),
     Mutation(
         'gguf-unused-words-are-tokens',

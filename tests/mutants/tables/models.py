@@ -668,6 +668,14 @@ MUTATIONS = (
         ('tests/models_test.py::test_logits[t5]',),
     ),
     Mutation(
+        'the-decoder-reads-ahead',
+        _TRANSFORMER,
+        '_full(targets, targets, True),',
+        '_full(targets, targets, False),',
+        'Logits of T5 know what they shall predict.',
+        ('tests/models_test.py::test_logits[t5]',),
+    ),
+    Mutation(
         'chunks-in-another-order',
         _TOKEN_LOSS,
         'return out.swapaxes(0, 1).reshape(rows, -1)[:, :targets]',
@@ -923,6 +931,33 @@ MUTATIONS = (
         'if not kinds or len(kinds) > num_layers or',
         'A model of other layers than its file names ends in a TypeError.',
         ('tests/families_test.py::test_layer_types_name_every_layer',),
+    ),
+    Mutation(
+        'a-factor-of-zero',
+        _HF_CONFIG,
+        'if isinstance(value, (int, float)) and value > 0:',
+        'if isinstance(value, (int, float)):',
+        'Waves of a factor of 0 make every number NaN.',
+        ('tests/weights_test.py::test_what_is_not_computed_is_refused',),
+    ),
+    Mutation(
+        'partial-factor-of-parameters-ignored',
+        _HF_CONFIG,
+        'fraction = fraction if part is None else part',
+        'del part',
+        'Pythia as transformers 5 writes it turns other dimensions.',
+        (
+            'tests/families_test.py::'
+            'test_pythia_s_partial_rotation_has_three_names',
+        ),
+    ),
+    Mutation(
+        'odd-dimensions-turn',
+        _HF_CONFIG,
+        'if turned % 2 or not 0 < fraction <= 1:',
+        'if not 0 < fraction <= 1:',
+        'A head whose dimensions make no pairs ends in an error of shapes.',
+        ('tests/weights_test.py::test_what_is_not_computed_is_refused',),
     ),
     Mutation(
         'a-quantized-checkpoint-is-allowed',
