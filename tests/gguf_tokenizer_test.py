@@ -90,6 +90,17 @@ def test_the_best_piece_is_made_first(checkpoint):
     assert expected != [_as_defined(word, age, True) for word in words]
 
 
+def test_scores_decide_and_not_the_order_of_ids(checkpoint):
+    """Most files have the best piece first; a merged vocabulary has not."""
+    items, rng = list(PIECES.items()), np.random.default_rng(0)
+    order = FIRST + rng.permutation(len(items) - FIRST)
+    pieces = dict(items[:FIRST] + [items[i] for i in order])
+    tokenizer = _convert(checkpoint, pieces=pieces)
+    rows = tokenizer.encode_batch(TEXTS, False)
+    assert rows == [_as_defined(text, pieces, True) for text in TEXTS]
+    assert len(rows[0]) < len(TEXTS[0]) / 3
+
+
 def test_merges_make_no_byte_piece(checkpoint):
     made = ('<0', '<0x', '<0x4', '1>', *'<0x41>▁')
     extra = {piece: -float(i) for i, piece in enumerate(made, 1)}
@@ -210,6 +221,17 @@ def test_llama3_takes_words_of_the_vocabulary_whole(tmp_path):
 def test_the_end_of_a_turn_ends_a_text_as_well(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     assert _convert(folder, lambda w: w.add_eot_token_id(0)).eos_ids == (2, 0)
+
+
+def test_every_control_token_is_special(tmp_path):
+    """Also one that the file gives no role."""
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    tokenizer = _convert(folder)
+    text = f'<|endoftext|>the{tiny.EOS}'
+    assert tokenizer.with_special_tokens(text) == [0, 'the', 2]
+    (row,) = tokenizer.encode_batch(['<|endoftext|>'], False)
+    assert 0 not in row
+    assert tokenizer.decode([0, *row, 2]) == '<|endoftext|>'
 
 
 def test_a_converted_tokenizer_is_split_as_its_file_says(tmp_path):

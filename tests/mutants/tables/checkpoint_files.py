@@ -1179,7 +1179,7 @@ MUTATIONS = (
         'gguf-version-2-is-refused',
         _GGUF + 'header.py',
         '_VERSIONS = (2, 3)',
-        '_VERSIONS = (3,)',
+        '_VERSIONS = (3, 3)',
         'Older files are refused.',
         ('tests/gguf_damage_test.py::test_version_2_is_version_3',),
     ),
@@ -1309,7 +1309,10 @@ MUTATIONS = (
         'word: (-score, i)',
         'word: (i, i)',
         'Words are other tokens than those the model was trained on.',
-        ('tests/gguf_tokenizer_test.py::test_the_best_piece_is_made_first',),
+        (
+            'tests/gguf_tokenizer_test.py::'
+            'test_scores_decide_and_not_the_order_of_ids',
+        ),
     ),
     Mutation(
         'gguf-worst-piece-first',
@@ -1454,10 +1457,10 @@ MUTATIONS = (
         _GGUF + 'vocabulary.py',
         'return 0 <= i < len(self.words) and self.types[i] != UNUSED',
         'return 0 <= i < len(self.words)',
-        'Padding is a word that no text has.',
+        'A converted model has an end that no tokenizer file knows.',
         (
             'tests/gguf_special_tokens_test.py::'
-            'test_a_word_that_is_not_in_use_is_no_token',
+            'test_a_text_does_not_end_with_a_word_that_is_not_in_use',
         ),
     ),
     Mutation(
@@ -1466,7 +1469,7 @@ MUTATIONS = (
         'return kind in (UNKNOWN, CONTROL, USER_DEFINED)',
         'return kind in (UNKNOWN, USER_DEFINED)',
         'Special tokens of a template are cut into pieces.',
-        ('tests/gguf_import_test.py::test_tokenizer_comes_back',),
+        ('tests/gguf_tokenizer_test.py::test_every_control_token_is_special',),
     ),
     Mutation(
         'gguf-one-word-twice',
