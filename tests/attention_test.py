@@ -59,28 +59,39 @@ def attend(q, k, v, *rest):
 def test_attention_is_its_definition(cap, biased):
     q, k, v, mask, bias = draw()
     bias = bias.astype(np.float32) if biased else None
-    found = attend(q, k, v, jnp.asarray(mask), 0.3, cap, bias)
+    result = attend(q, k, v, jnp.asarray(mask), 0.3, cap, bias)
     expected = by_definition(q, k, v, mask, 0.3, cap, bias)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_token_that_reads_nothing_is_no_nan():
     q, k, v, mask, _ = draw()
     mask[1, 2] = False
-    found = attend(q, k, v, jnp.asarray(mask), 0.3)
+    result = attend(q, k, v, jnp.asarray(mask), 0.3)
     mean = np.repeat(v[1].mean(axis=0), HEADS // KV_HEADS, axis=0)
-    np.testing.assert_allclose(found[1, 2], mean.reshape(-1), rtol=1e-4)
+    np.testing.assert_allclose(result[1, 2], mean.reshape(-1), rtol=1e-4)
 
 
 def test_scores_of_bf16_are_not_rounded():
     """A score of 30 in bf16 is off by up to 1/16, a probability by 6 %."""
     q, k, v, mask, _ = draw(30.0, ml_dtypes.bfloat16)
-    found = attend(q, k, v, jnp.asarray(mask), 0.3)
-    assert found.dtype == ml_dtypes.bfloat16
+    result = attend(q, k, v, jnp.asarray(mask), 0.3)
+    assert result.dtype == ml_dtypes.bfloat16
     wide = [np.float64(x) for x in (q, k, v)]
     expected = by_definition(*wide, mask, 0.3)
-    off = np.abs(np.float64(found) - expected).max()
+    off = np.abs(np.float64(result) - expected).max()
     assert off < 2.0**-8 * 2 * np.abs(v).astype(float).max()
+
+
+def test_sums_over_parts_are_rounded_once():
+    """Values of the two parts nearly cancel: 375 and -375 of eighths."""
+    q, k, v, mask, _ = draw(0.0, ml_dtypes.bfloat16)
+    v = (v + np.repeat([1000, -600], PARTS)[:, None, None]).astype(v.dtype)
+    result = attend(q, k, v, jnp.ones_like(mask), 0.3)
+    mean = np.repeat(np.float64(v).mean(axis=1), HEADS // KV_HEADS, axis=1)
+    expected = np.broadcast_to(mean.reshape(ROWS, 1, -1), result.shape)
+    off = np.abs(np.float64(result) - expected)
+    assert np.all(off <= 2.0**-8 * np.abs(expected) + 1e-3)
 
 
 def test_slots_that_a_layer_lacks_are_not_read():
@@ -110,10 +121,10 @@ def test_slots_that_a_layer_lacks_are_not_read():
 
     short = {'prefix_length': jnp.array([2])}
     # Of slots 0 to 3 in the cache, two.
-    found = call(x, [-1, -1, -1], past, [0, 1, 2, 3], short)
+    result = call(x, [-1, -1, -1], past, [0, 1, 2, 3], short)
     expected = call(x, [-1, -1, -1], past[:, :, :2], [0, 1], {})
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
     # Slots 0 and 2 in the row, behind tokens in the cache: one.
-    found = call(x, [0, 2, -1], past, [-1] * 4, short)[:, ::2]
+    result = call(x, [0, 2, -1], past, [-1] * 4, short)[:, ::2]
     expected = call(x[:, ::2], [0, -1], past, [-1] * 4, {})
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)

@@ -140,6 +140,17 @@ def test_a_written_model_has_all_files_of_its_tokenizer(tmp_path):
     assert_same(after, before)
 
 
+def test_a_written_model_has_the_dtype_asked_for(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'model')
+    lm = load(folder)
+    rules = families.names(lm.hf_config)
+    export.save(tmp_path / 'new', lm.base, rules, folder, 'bfloat16')
+    for name, x in safetensors.load_file(tmp_path / 'new' / FILE).items():
+        expected = safetensors.load_file(folder / FILE)[name]
+        np.testing.assert_array_equal(x, expected.astype(ml_dtypes.bfloat16))
+        assert x.dtype == ml_dtypes.bfloat16
+
+
 def test_of_a_tensor_in_two_shards_the_index_s_is_read(tmp_path):
     folder = tiny.make_checkpoint(tmp_path, shards=2)
     expected = load(folder).base

@@ -159,14 +159,14 @@ def test_a_tied_t5_scales_its_hidden_states_and_mt5_never(
 
 def test_biases_are_where_their_keys_put_them():
     """(query, output, MLP): Qwen 2's output has none, Llama's both."""
-    found = {}
+    result = {}
     for kind in ('llama', 'mistral', 'qwen2', 'qwen3'):
         fields = GIVEN[kind] | {'model_type': kind}
         for bias in (False, True):
             keys = {'attention_bias': bias, 'mlp_bias': bias}
             c = families.model_config(fields | keys)
-            found[kind, bias] = c.attention_bias, c.output_bias, c.mlp_bias
-    assert found == {
+            result[kind, bias] = c.attention_bias, c.output_bias, c.mlp_bias
+    assert result == {
         ('llama', False): (False, False, False),
         ('llama', True): (True, True, True),
         ('mistral', False): (False, False, False),

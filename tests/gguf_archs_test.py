@@ -79,10 +79,10 @@ def test_tensors_may_be_aligned_otherwise(tmp_path):
     out = converted(
         tmp_path, folder, change=lambda w: w.add_custom_alignment(256)
     )
-    found = safetensors.load_file(out / 'model.safetensors')
-    assert found.keys() == expected.keys()
+    result = safetensors.load_file(out / 'model.safetensors')
+    assert result.keys() == expected.keys()
     for name, tensor in expected.items():
-        np.testing.assert_array_equal(found[name], tensor)
+        np.testing.assert_array_equal(result[name], tensor)
 
 
 def test_the_template_of_a_chat_comes_along(tmp_path):

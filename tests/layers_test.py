@@ -39,18 +39,18 @@ def small():
 def test_rms_norm_is_its_formula(kind, plus):
     x, scale = small(), normal(1, 6)
     norm = layers.norm(dataclasses.replace(CONFIG, norm=kind), None)
-    found = norm.apply({'params': {'scale': scale}}, x)
+    result = norm.apply({'params': {'scale': scale}}, x)
     rms = np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)
-    np.testing.assert_allclose(found, x / rms * (scale + plus), rtol=1e-5)
+    np.testing.assert_allclose(result, x / rms * (scale + plus), rtol=1e-5)
 
 
 def test_layer_norm_is_its_formula():
     x, scale, bias = small(), normal(1, 6), normal(2, 6)
     norm = layers.norm(dataclasses.replace(CONFIG, norm='layer'), None)
-    found = norm.apply({'params': {'scale': scale, 'bias': bias}}, x)
+    result = norm.apply({'params': {'scale': scale, 'bias': bias}}, x)
     deviation = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
     expected = (x - x.mean(axis=-1, keepdims=True)) / deviation * scale + bias
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
 FORMULAS = {
@@ -67,14 +67,14 @@ FORMULAS = {
 def test_an_activation_is_its_formula(name):
     x = np.linspace(-4, 4, 41, dtype=np.float32)
     expected = [FORMULAS[name](float(value)) for value in x]
-    found = layers.ACTIVATIONS[name](jnp.asarray(x))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    result = layers.ACTIVATIONS[name](jnp.asarray(x))
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_cap_bends_and_no_cap_does_nothing():
     x = np.array([-100.0, -1.0, 0.0, 3.0, 100.0], np.float32)
-    found = layers.soft_cap(jnp.asarray(x), 5.0)
-    np.testing.assert_allclose(found, 5 * np.tanh(x / 5), rtol=1e-6)
+    result = layers.soft_cap(jnp.asarray(x), 5.0)
+    np.testing.assert_allclose(result, 5 * np.tanh(x / 5), rtol=1e-6)
     np.testing.assert_array_equal(layers.soft_cap(jnp.asarray(x), 0.0), x)
 
 
@@ -93,14 +93,14 @@ def test_an_mlp_is_its_formula(gated):
         if gated or name != 'gate'
     }
     owner = jnp.zeros((1, 4), int)
-    found = layers.MLP(config).apply({'params': params}, x, owner)
+    result = layers.MLP(config).apply({'params': params}, x, owner)
     up = x @ kernel['up'] + bias['up']
     if gated:
         inner = np.maximum(x @ kernel['gate'] + bias['gate'], 0) * up
     else:
         inner = np.maximum(up, 0)
     expected = inner @ kernel['down'] + bias['down']
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
 # What owners add to a linear layer: rows of two owners of three, and padding
@@ -112,25 +112,25 @@ def linear(peft):
     """(input, kernel, bias, output) of a layer with trained parameters."""
     x, kernel, bias = normal(0, 2, 4, 6), normal(1, 6, 5), normal(2, 5)
     variables = {'params': {'kernel': kernel, 'bias': bias}, 'peft': peft}
-    found = Linear(5, True).apply(variables, x, jnp.asarray(OWNER))
-    return x, kernel, bias, np.asarray(found)
+    result = Linear(5, True).apply(variables, x, jnp.asarray(OWNER))
+    return x, kernel, bias, np.asarray(result)
 
 
 def test_lora_adds_the_product_of_the_row_s_owner():
     a, b = normal(3, 3, 6, 2), normal(4, 3, 2, 5)
-    x, kernel, bias, found = linear({'lora_a': a, 'lora_b': b})
+    x, kernel, bias, result = linear({'lora_a': a, 'lora_b': b})
     for row, token in np.argwhere(OWNER >= 0):
         owner = OWNER[row, token]
         whole = kernel + a[owner] @ b[owner]
         expected = x[row, token] @ whole + bias
-        np.testing.assert_allclose(found[row, token], expected, rtol=1e-4)
+        np.testing.assert_allclose(result[row, token], expected, rtol=1e-4)
 
 
 def test_ia3_multiplies_by_the_vector_of_each_token_s_owner():
     into, out = normal(3, 3, 6), normal(4, 3, 5)
-    x, kernel, bias, found = linear({'ia3_in': into, 'ia3_out': out})
+    x, kernel, bias, result = linear({'ia3_in': into, 'ia3_out': out})
     for row, token in np.argwhere(OWNER >= 0):
         owner = OWNER[row, token]
         y = (x[row, token] * into[owner]) @ kernel + bias
         expected = y * out[owner]
-        np.testing.assert_allclose(found[row, token], expected, rtol=1e-4)
+        np.testing.assert_allclose(result[row, token], expected, rtol=1e-4)

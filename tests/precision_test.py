@@ -32,9 +32,9 @@ def test_a_norm_is_rounded_once(norm):
     x = rounded(0, 2, 5, 64)
     wide = {name: value.astype(jnp.float32) for name, value in params.items()}
     exact = norm.apply({'params': wide}, x.astype(jnp.float32))
-    found = norm.apply({'params': params}, x)
-    assert found.dtype == BF16
-    np.testing.assert_array_equal(found, exact.astype(BF16))
+    result = norm.apply({'params': params}, x)
+    assert result.dtype == BF16
+    np.testing.assert_array_equal(result, exact.astype(BF16))
 
 
 def test_positions_turn_by_angles_of_f32():
@@ -42,8 +42,8 @@ def test_positions_turn_by_angles_of_f32():
     x = rounded(0, 1, 1, 2, 8)
     turn = rotary.table(jnp.array([[1001]]), 8, Rotary(100.0))
     exact = rotary.rotate(x.astype(jnp.float32), turn)
-    found = rotary.rotate(x, turn)
-    np.testing.assert_array_equal(found, exact.astype(BF16))
+    result = rotary.rotate(x, turn)
+    np.testing.assert_array_equal(result, exact.astype(BF16))
     angle = 1001 * 100.0 ** (-np.arange(4) / 4)
     np.testing.assert_allclose(turn[0][0, 0], np.cos(angle), atol=1e-3)
 
@@ -53,11 +53,11 @@ def test_logits_are_not_rounded(tied, tmp_path):
     """Of tokens that are nearly as likely, rounding would make ties."""
     lm = source.load(tiny.make_checkpoint(tmp_path, tied=tied), BF16)
     hidden = rounded(0, 5, 32)
-    found = Transformer(lm.config).apply(
+    result = Transformer(lm.config).apply(
         {'params': lm.base}, hidden, method='logits'
     )
-    assert found.dtype == jnp.float32
+    assert result.dtype == jnp.float32
     table = lm.base['embed']['embedding'].T
     kernel = table if tied else lm.base['head']['kernel']
     exact = np.float64(hidden) @ np.float64(kernel)
-    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(result, exact, rtol=1e-4, atol=1e-4)

@@ -33,21 +33,24 @@ def row_of(ahead: int, buckets: int, farthest: int, causal: bool) -> int:
 def test_a_bucket_is_its_definition(buckets, farthest, causal):
     query = np.array([[0, 7, 150, 299], [1, 2, 3, 40]])
     key = np.broadcast_to(np.arange(300), (2, 300))
-    found = relative.bucket(
+    result = relative.bucket(
         jnp.asarray(query), jnp.asarray(key), buckets, farthest, causal
     )
     expected = [
-        [[row_of(k - q, buckets, farthest, causal) for k in row] for q in own]
-        for own, row in zip(query.tolist(), key.tolist(), strict=True)
+        [
+            [row_of(k - q, buckets, farthest, causal) for k in row]
+            for q in positions
+        ]
+        for positions, row in zip(query.tolist(), key.tolist(), strict=True)
     ]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_buckets_by_hand():
     """32 rows, 16 of earlier keys: 0 to 7 exactly, then up to 128."""
     ahead = np.array([0, -1, -7, -8, -16, -32, -64, -127, -128, 1, 8, 999])
-    found = relative.bucket(
+    result = relative.bucket(
         jnp.array([[1000]]), jnp.asarray(1000 + ahead[None]), 32, 128, False
     )
     rows = [0, 1, 7, 8, 10, 12, 14, 15, 15, 17, 24, 31]
-    assert np.asarray(found).ravel().tolist() == rows
+    assert np.asarray(result).ravel().tolist() == rows

@@ -199,3 +199,14 @@ def test_pieces_are_without_their_space_marks(folder):
     assert pieces[0] == 'the' and 'Ġ' not in ''.join(pieces)
     assert '' not in pieces
     assert ''.join(pieces[:-3]) == 'theriveris'  # the last are bytes
+
+
+def test_a_named_token_of_the_vocabulary_is_special(folder):
+    """Though tokenizer.json has it among its ordinary words."""
+    path = folder / 'tokenizer.json'
+    raw = tiny.read_json(path)
+    raw['added_tokens'] = raw['added_tokens'][:2]  # without end and padding
+    tiny.write_json(path, raw)
+    tokenizer = Tokenizer.from_folder(folder)
+    assert tokenizer.with_special_tokens(f'a{tiny.EOS}') == ['a', 2]
+    assert tokenizer.decode([67, 2, 3]) == tokenizer.decode([67])

@@ -171,7 +171,7 @@ MUTATIONS = (
         """names = sorted(
         {n for n in weight_map(folder).values() if (folder / n).exists()}
     )""",
-        'An absent shard is told as hundreds of missing tensors.',
+        'An absent shard is reported as hundreds of missing tensors.',
         ('tests/weights_test.py::test_absent_and_broken_shards_are_named',),
     ),
     Mutation(
@@ -236,7 +236,7 @@ MUTATIONS = (
         _SHARDS,
         "**dict.fromkeys(('roberta', 'xlm-roberta'), 'AutoModelForMaskedLM'),",
         "**dict.fromkeys(('bert',), 'AutoModelForMaskedLM'),",
-        "The command that is told leaves RoBERTa's head out.",
+        "The command in the message leaves RoBERTa's head out.",
         (
             'tests/weights_test.py::'
             'test_the_conversion_of_pickles_is_of_the_model_s_kind',
@@ -409,6 +409,17 @@ MUTATIONS = (
         ('tests/tokenizer_test.py::test_special_tokens_are_not_in_the_text',),
     ),
     Mutation(
+        'unknown-letters-are-special',
+        _TOKENIZER,
+        'return frozenset(self._special) - {self.unk_id}',
+        'return frozenset(self._special)',
+        'Texts with unknown letters are cut where they are not.',
+        (
+            'tests/special_tokens_test.py::'
+            'test_data_never_spell_a_special_token',
+        ),
+    ),
+    Mutation(
         'shorter-special-tokens-come-first',
         _TOKENIZER,
         'key=lambda word: (-len(word), word))',
@@ -472,6 +483,17 @@ MUTATIONS = (
         (
             'tests/gguf_tokenizer_test.py::'
             'test_a_converted_tokenizer_is_split_as_its_file_says',
+        ),
+    ),
+    Mutation(
+        'named-tokens-are-no-tokens',
+        _FILES,
+        'backend.add_special_tokens([t for t in names if t not in known])',
+        'del known, names',
+        'A token that the files name is read as text.',
+        (
+            'tests/tokenizer_test.py::'
+            'test_a_named_token_of_the_vocabulary_is_special',
         ),
     ),
     Mutation(
@@ -652,6 +674,17 @@ MUTATIONS = (
         ('tests/full_test.py::test_what_is_trained_is_a_checkpoint',),
     ),
     Mutation(
+        'written-in-another-dtype',
+        _MODELS + 'export.py',
+        'np.asarray(x).astype(dtype)',
+        'np.asarray(x)',
+        'What was trained is twice as large on disk as asked.',
+        (
+            'tests/checkpoint_forms_test.py::'
+            'test_a_written_model_has_the_dtype_asked_for',
+        ),
+    ),
+    Mutation(
         'written-without-the-tokenizer',
         _MODELS + 'export.py',
         """    'tokenizer*',
@@ -728,6 +761,14 @@ MUTATIONS = (
         'return known',
         'A run ends in a KeyError.',
         ('tests/digests_test.py::test_a_damaged_memory_is_no_memory',),
+    ),
+    Mutation(
+        'pointers-are-data',
+        _INTACT,
+        '        if path.stat().st_size:\n',
+        '        if not path.stat().st_size:\n',
+        'A pointer of Git LFS is reported as a damaged table.',
+        ('tests/tables_test.py::test_what_downloads_leave_is_named',),
     ),
     Mutation(
         'pointers-are-files',
@@ -1086,6 +1127,25 @@ MUTATIONS = (
         (
             'tests/gguf_archs_test.py::'
             'test_old_files_have_their_linear_factor_under_another_key',
+        ),
+    ),
+    Mutation(
+        'gguf-keys-as-many-as-queries',
+        _GGUF + 'file.py',
+        "groups = self.size('attention.head_count_kv', heads)",
+        'groups = heads',
+        'Models with grouped queries are refused.',
+        ('tests/gguf_import_test.py::test_the_original_comes_back',),
+    ),
+    Mutation(
+        'gguf-heads-of-the-width',
+        _GGUF + 'file.py',
+        "head_dim = self.size('attention.key_length', max(1, width // heads))",
+        'head_dim = max(1, width // heads)',
+        'Gemma and Qwen 3 are refused.',
+        (
+            'tests/gguf_import_test.py::'
+            'test_every_architecture_comes_back[qwen3]',
         ),
     ),
     Mutation(

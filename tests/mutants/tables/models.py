@@ -157,6 +157,14 @@ MUTATIONS = (
         ('tests/attention_test.py::test_a_token_that_reads_nothing_is_no_nan',),
     ),
     Mutation(
+        'values-of-each-part-rounded',
+        _ATTENTION,
+        'jnp.einsum if len(read) == 1 else f32',
+        'jnp.einsum',
+        'Texts generated in bf16 follow sums that are rounded twice.',
+        ('tests/attention_test.py::test_sums_over_parts_are_rounded_once',),
+    ),
+    Mutation(
         'values-of-the-first-part-alone',
         _ATTENTION,
         'out = functools.reduce(jnp.add, outs)',
@@ -726,6 +734,18 @@ MUTATIONS = (
         ('tests/counts_test.py::test_what_tokens_pass_is_all_there_is',),
     ),
     Mutation(
+        'head-transform-not-counted',
+        _SIZES,
+        "head = ('head/kernel', 'head_dense/kernel')",
+        "head = ('head/kernel',)",
+        "The compute of RoBERTa's head is left out of the plan.",
+        (
+            'tests/ledger_test.py::'
+            'test_a_prompt_that_reads_the_text_is_counted_for_every_'
+            'example',
+        ),
+    ),
+    Mutation(
         'embeddings-counted-for-every-token',
         _SIZES,
         "return path.startswith('layers/')\n",
@@ -1226,7 +1246,7 @@ MUTATIONS = (
         _FAMILIES + 'opt.py',
         "    hf.only('layer_norm_elementwise_affine', True, default=True)\n",
         '',
-        'An OPT whose norms have no scale is told as missing tensors.',
+        'An OPT whose norms have no scale is reported as missing tensors.',
         (
             'tests/families_test.py::'
             'test_what_is_not_computed_is_refused_by_its_name',
@@ -1411,11 +1431,25 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'prompts-begin-in-bf16',
+        'fedprompt_jax/models/input_embeddings.py',
+        'return rows.astype(jnp.float32)',
+        'return rows',
+        'A prompt of tokens is trained in bf16.',
+        (
+            'tests/init_text_test.py::'
+            'test_rows_of_the_table_are_f32_and_end_with_it',
+        ),
+    ),
+    Mutation(
         'tokens-beyond-the-table-are-its-last',
         'fedprompt_jax/models/input_embeddings.py',
         'if np.max(tokens, initial=0) >= self.shape[0]:',
         'if np.max(tokens, initial=0) > self.shape[0]:',
         'A prompt begins with another token than the one named.',
-        ('tests/init_text_test.py::test_a_token_beyond_the_table_is_no_token',),
+        (
+            'tests/init_text_test.py::'
+            'test_rows_of_the_table_are_f32_and_end_with_it',
+        ),
     ),
 )
