@@ -40,9 +40,11 @@ def test_data_never_spell_a_special_token(kind, both):
             assert ours.decode(row).strip() == text.strip()
 
 
-def test_a_unigram_text_with_a_special_token_gets_no_space(both):
+@pytest.mark.parametrize('text', ['yes</s>no', '東yes</s>no'])
+def test_a_unigram_text_with_a_special_token_gets_no_space(text, both):
+    """Also beside a letter that the vocabulary lacks."""
     ours, _ = both('t5')
-    (row,) = ours.encode_batch(['yes</s>no'], False)
+    (row,) = ours.encode_batch([text], False)
     pieces = ''.join(ours.backend.id_to_token(i) for i in row)
     assert pieces.count('▁') == 1  # before the text
 

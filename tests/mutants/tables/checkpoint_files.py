@@ -416,7 +416,7 @@ MUTATIONS = (
         'Texts with unknown letters are cut where they are not.',
         (
             'tests/special_tokens_test.py::'
-            'test_data_never_spell_a_special_token',
+            'test_a_unigram_text_with_a_special_token_gets_no_space',
         ),
     ),
     Mutation(
