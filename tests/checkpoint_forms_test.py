@@ -122,9 +122,9 @@ def test_a_written_model_has_all_files_of_its_tokenizer(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'model')
     lm = load(folder)
     names = (
-        'config.json', 'generation_config.json', 'merges.txt',
-        'special_tokens_map.json', 'tokenizer.json', 'tokenizer.model',
-        'tokenizer_config.json', 'vocab.json',
+        'added_tokens.json', 'config.json', 'generation_config.json',
+        'merges.txt', 'special_tokens_map.json', 'tokenizer.json',
+        'tokenizer.model', 'tokenizer_config.json', 'vocab.json',
     )  # fmt: skip
     for name in names:
         if not (folder / name).exists():
