@@ -514,7 +514,9 @@ MUTATIONS = (
             )""",
         'Packed and padded rows have windows that start elsewhere.',
         (
-            'tests/peft_test.py::test_generation_is_a_plain_call_for_every_token',
+            'tests/peft_test.py::'
+            'test_generation_is_a_plain_call_for_every_'
+            'token[gemma3: prefix, ragged]',
         ),
     ),
     Mutation(
