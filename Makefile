@@ -13,7 +13,10 @@ QUICK := \
 	tests/main_test.py::test_a_run_killed_at_any_moment_ends_the_same \
 	tests/simulation_test.py tests/generation_test.py tests/sources_test.py
 
-.PHONY: run test quick parity parity-newest check install install-test install-parity
+# Mutations that `.ci/run` tries; it chooses others every day.
+SAMPLE := 20
+
+.PHONY: run test quick mutants mutants-sample parity parity-newest check install install-test install-parity
 
 run: install
 	$(BIN)/python main.py --config=configs/fedavg_adam.py
@@ -23,6 +26,14 @@ test: install-test
 
 quick: install-test
 	$(BIN)/python -m pytest $(QUICK)
+
+# Half an hour: does a test fail for every small mistake in the code?
+mutants: install-test
+	$(BIN)/python -m tests.mutants
+
+# Of which the suite has just passed.
+mutants-sample: install-test
+	$(BIN)/python -m tests.mutants --sample=$(SAMPLE) --nounchanged
 
 parity: install-parity
 	$(BIN)/python -m tests.parity

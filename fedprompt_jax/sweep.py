@@ -12,7 +12,6 @@ run folder in --workdir; the table and sweep.csv gather them. The same command
 goes on where it stopped; --table shows what other machines have run.
 """
 
-import itertools
 import logging
 import os
 from pathlib import Path
@@ -23,10 +22,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fedprompt_jax.experiment import command_line, preemption
-from fedprompt_jax.experiment import run as run_lib
-from fedprompt_jax.experiment.kept import Kept
-from fedprompt_jax.experiment.sweep import bank, commands, points, table
-from fedprompt_jax.experiment.sweep.points import Point
+from fedprompt_jax.experiment.sweep import commands, points, runs, table
 
 _SWEEP = flags.DEFINE_string(
     'sweep', None, 'A file with points(), such as configs/sweeps/seeds.py.'
@@ -88,90 +84,18 @@ def _sweep() -> None:
             print(line)
         print(commands.devices(found), file=sys.stderr)
         return
-    folders = [workdir / point.name for point in found]
-    ends = list(map(table.status, found, folders))
     if _TABLE.value:
         if not workdir.is_dir():
             raise ValueError(f'--workdir={workdir} does not exist: no run.')
+        folders = [workdir / point.name for point in found]
+        ends = list(map(table.status, found, folders))
         print(table.write(workdir, found, folders, ends))
         return
-    began, kept = time.perf_counter(), Kept()
-    _refuse_others(found, workdir, ends)
-    size = _TOGETHER.value
-    groups = [found[i : i + size] for i in range(0, len(found), size)]
-    _check(groups, kept)
-    done = ends.count(table.COMPLETE)
-    if done:
-        print(f'{done} of {len(found)} runs are complete.', file=sys.stderr)
-    last = 0
-    for group in groups:
-        first, last = last, last + len(group)
-        which = f'{first + 1} to {last}' if len(group) > 1 else f'{last}'
-        names = ' '.join(point.name for point in group)
-        print(f'{which} of {len(found)}: {names}', file=sys.stderr)
-        ends[first:last] = _run(group, workdir, kept)
-        text = table.write(workdir, found, folders, ends)
-    print(text)
+    began = time.perf_counter()
+    cache_dir = Path(_CACHE_DIR.value).expanduser()
+    print(runs.run_all(found, workdir, cache_dir, _TOGETHER.value))
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders and {table.FILE}: {workdir}')
-
-
-def _refuse_others(found: list[Point], workdir: Path, ends: list[str]) -> None:
-    """Raises ValueError where a run of another config is in a folder."""
-    faults = [
-        f'{workdir / point.name} is {end}'
-        for point, end in zip(found, ends, strict=True)
-        if end.startswith(table.OTHER)
-    ]
-    if faults:
-        raise ValueError(
-            '\n'.join(faults) + '\nNothing was run; give --workdir another '
-            'folder, or undo the differences.'
-        )
-
-
-def _check(groups: list[list[Point]], kept: Kept) -> None:
-    """Raises ValueError with what would stop a run of these, hours from now."""
-    from fedprompt_jax.experiment import build
-    from fedprompt_jax.federated.mesh import check_devices
-
-    faults = [f for g in groups if len(g) > 1 for f in bank.faults(g)]
-    for point in itertools.chain.from_iterable(groups) if not faults else ():
-        try:
-            check_devices(point.config.mesh.data, point.config.mesh.model)
-            build.load_data(point.config, _cache_dir(), kept)
-        except ValueError as error:
-            faults.append(f'{point.name}: {error}')
-    if faults:
-        raise ValueError('\n'.join(faults))
-
-
-def _cache_dir() -> Path:
-    return Path(_CACHE_DIR.value).expanduser()
-
-
-def _run(group: list[Point], workdir: Path, kept: Kept) -> list[str]:
-    """Runs what is left of these points; tells how each ended.
-
-    Raises:
-      Preempted, ValueError: see experiment.run; of the first run that did.
-    """
-    folders = [workdir / point.name for point in group]
-    ends: list[BaseException | None] = [None]
-    if len(group) > 1:
-        with preemption.Preemption() as asked:
-            ends = bank.run(group, folders, _cache_dir(), kept, asked)
-    else:
-        try:
-            run_lib.execute(group[0].config, folders[0], _cache_dir(), kept)
-        except FloatingPointError as error:
-            ends = [error]
-    told = []
-    for end in ends:
-        if end is not None and not isinstance(end, FloatingPointError):
-            raise end
-        told.append(table.COMPLETE if end is None else f'diverged: {end}')
-    return told
 
 
 if __name__ == '__main__':

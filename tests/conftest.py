@@ -1,9 +1,6 @@
 """Fixtures that several files share."""
 
-import os
 from pathlib import Path
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -16,26 +13,13 @@ from fedprompt_jax.models import source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
-from tests import plain, tiny
+from tests import plain, quick_compilation, tiny
 from tests.parity import cases
 
 LANGUAGES = ('Input', 'Output', 'Instruction')
 
-# A tiny model takes longer to compile than to run; so in processes of tests.
+quick_compilation.set_flags()
 jax.config.update('jax_disable_most_optimizations', True)
-os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
-# XLA's older emitters compile in half the time. An XLA that does not know the
-# flag would end the process.
-if 'XLA_FLAGS' not in os.environ:
-    flag = {'XLA_FLAGS': '--xla_cpu_use_fusion_emitters=false'}
-    done = subprocess.run(
-        [sys.executable, '-c', 'import jax; jax.devices()'],
-        env=os.environ | flag,
-        capture_output=True,
-        check=False,
-    )
-    os.environ |= flag if done.returncode == 0 else {'XLA_FLAGS': ''}
-
 
 # They come first, so that no process waits for one of them at the end.
 LONGEST = ('main_test', 'sweep_test', 'peft_test', 'distributed_test')

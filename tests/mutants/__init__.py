@@ -1,9 +1,11 @@
-"""Small mistakes put into the code one at a time, to see that a test fails.
+"""Small mistakes put into the code one at a time: does a test fail?
 
-    python -m tests.mutants                 # all of them, half an hour
-    python -m tests.mutants federated       # one table
-    python -m tests.mutants global-prompt-is-the-initial-one   # one mistake
+    python -m tests.mutants                     # all, about half an hour
+    python -m tests.mutants federated data      # two tables
+    python -m tests.mutants wrong-epoch         # one mistake
+    python -m tests.mutants --sample=20         # some, others every day
 
-A table is a file beside this one, named as the part of the code that it is
-about: `MUTATIONS = (Mutation(...), ...)`.
+`tables/` has a file for each part of the code. Whoever changes a line that a
+table quotes changes the table: a text that is no longer there is an error, here
+and in tests/mutants_test.py.
 """

@@ -1,0 +1,131 @@
+"""A process that tries mutations on the copy of the project it is started in.
+
+It reads a mutation a line from stdin, as JSON, and answers each with a line on
+stdout, an Outcome. The libraries are imported once: each try is a fork of this
+process, in which the project itself is imported anew.
+"""
+
+import importlib
+import json
+import os
+from pathlib import Path
+import signal
+import sys
+import time
+from typing import NamedTuple
+
+import pytest
+
+from tests import quick_compilation
+from tests.mutants.mutation import Mutation, mutated
+
+# What most tests import. None of them starts a thread or looks for devices,
+# which a fork would not survive.
+LIBRARIES = (
+    'jax', 'jax.numpy', 'flax', 'optax', 'orbax.checkpoint', 'ml_collections',
+    'transformers', 'tokenizers', 'safetensors.numpy', 'rouge_score',
+    'matplotlib.figure', 'scipy.stats', 'pyarrow', 'absl.app', 'absl.logging',
+)  # fmt: skip
+PATIENCE = 240  # seconds; tests that do not end did not pass
+OPTIONS = (
+    '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-o', 'addopts=',
+)  # fmt: skip
+ANSWER, OUTPUT = Path('answer.txt'), Path('output.txt')
+
+
+class Outcome(NamedTuple):
+    """How the tests of a mutation ended.
+
+    Attributes:
+      name: of the mutation; '' for the code as it is.
+      verdict: 'caught': a test failed; 'survived': none did; 'error': they did
+        not run.
+      by: the test that failed, or what kept them from running.
+      seconds: that it took.
+    """
+
+    name: str
+    verdict: str
+    by: str
+    seconds: float
+
+
+class FirstFailure:
+    """A plugin of pytest that writes down which test failed first."""
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.failed and not ANSWER.exists():
+            ANSWER.write_text(report.nodeid)
+
+
+def run_tests(tests: list[str]) -> tuple[str, str]:
+    """Runs tests in a fork of this process; a verdict, and by which test."""
+    ANSWER.unlink(missing_ok=True)
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        code = pytest.main([*OPTIONS, *tests], [FirstFailure()])
+        sys.stdout.flush()
+        os._exit(int(code))
+    ended = time.monotonic() + PATIENCE
+    while time.monotonic() < ended:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.02)
+    else:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return 'caught', f'no end after {PATIENCE} s'
+    code = os.waitstatus_to_exitcode(status)
+    if code == pytest.ExitCode.OK:
+        return 'survived', ''
+    if ANSWER.exists() or code < 0:
+        return 'caught', ANSWER.read_text() if code > 0 else f'signal {-code}'
+    return 'error', OUTPUT.read_text(errors='replace')[-2000:]
+
+
+def attempt(mutation: Mutation) -> Outcome:
+    """Puts the mistake into the copy, runs the tests, and takes it out."""
+    began = time.monotonic()
+    try:
+        text = mutated(mutation, Path())
+    except ValueError as error:
+        return Outcome(mutation.name, 'error', str(error), 0.0)
+    path = Path(mutation.file)
+    before = path.read_text('utf-8')
+    path.write_text(text, 'utf-8')
+    try:
+        verdict, by = run_tests(list(mutation.tests))
+    finally:
+        path.write_text(before, 'utf-8')
+    return Outcome(mutation.name, verdict, by, time.monotonic() - began)
+
+
+def run_unchanged(tests: list[str]) -> Outcome:
+    """Runs tests on the code as it is, where each has to pass."""
+    began = time.monotonic()
+    verdict, by = run_tests(tests)
+    return Outcome('', verdict, by, time.monotonic() - began)
+
+
+def main() -> None:
+    quick_compilation.set_flags()
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        fields = json.loads(line)
+        if fields['name']:
+            outcome = attempt(Mutation(**fields))
+        else:
+            outcome = run_unchanged(fields['tests'])
+        print(json.dumps(outcome._asdict()), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+    main()
