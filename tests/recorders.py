@@ -134,6 +134,30 @@ class NoCheckpoints:
         pass
 
 
+class Checkpoints(NoCheckpoints):
+    """Remembers what is saved, and restores what it is given.
+
+    Attributes:
+      saved: (step, tree, score) of each save.
+      state: what is restored; None before the first checkpoint.
+    """
+
+    def __init__(self, state: Any = None) -> None:
+        self.saved: list[tuple[int, Any, float | None]] = []
+        self.state = state
+
+    def restore(self, like):
+        return self.state
+
+    def save(self, step, tree, notes, score) -> None:
+        self.saved.append((step, tree, score))
+
+    @property
+    def steps(self) -> list[int]:
+        """The rounds or epochs after which there was a save."""
+        return [step for step, _, _ in self.saved]
+
+
 NEVER = types.SimpleNamespace(asked=lambda: False)  # a run is not stopped
 
 
