@@ -191,6 +191,26 @@ def test_rows_say_which_run_they_are_of(start):
     assert {row['client'] for row in stage.run.rows} == {2, 5}
 
 
+class AsLogged(recorders.Checkpoints):
+    """Remembers the rows that there were at each save."""
+
+    def __init__(self, run) -> None:
+        super().__init__()
+        self.run, self.rows = run, []
+
+    def save(self, step, tree, notes, score) -> None:
+        super().save(step, tree, notes, score)
+        self.rows.append([row['prompt'] for row in self.run.rows])
+
+
+def test_the_checkpoint_before_the_first_epoch_has_the_anchors(stage_two):
+    """Else a run that is stopped soon would lose their rows."""
+    stage = stage_two()
+    stage.checkpoints = AsLogged(stage.run)
+    stage.execute()
+    assert set(stage.checkpoints.rows[0]) == {'bare', 'initial', 'global'}
+
+
 def test_every_few_epochs_are_saved_and_the_last_one(start):
     stage = start(epochs=5)
     assert stage.checkpoints.steps == [0, 2, 4, 5]
