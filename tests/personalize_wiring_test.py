@@ -1,5 +1,6 @@
 """Laws of what stage 2 hands to the simulation and to the scorer."""
 
+import dataclasses
 import types
 
 import jax.numpy as jnp
@@ -242,7 +243,7 @@ def test_a_stopped_stage_saves_its_epoch_and_goes_on_behind_it(stage_two, stop):
 
 
 class Poisonous(recorders.Simulation):
-    """Client 1 diverges, and takes along who shares its rows."""
+    """Client 1 diverges, and takes along client 0, who shares its rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -251,11 +252,10 @@ class Poisonous(recorders.Simulation):
     def local_train(self, tx, bank, opt_state, steps, isolate=False):
         self.isolated.append(isolate)
         local = super().local_train(tx, bank, opt_state, steps)
-        lost = np.array([not isolate, True]).reshape(2, 1, 1)
-        shared = np.isfinite(bank['prompt']).all()
-        prompt = local.bank['prompt']
-        if shared or isolate:
-            prompt = jnp.where(lost, jnp.nan, prompt)
+        before = np.isfinite(bank['prompt']).all(axis=(1, 2))
+        shared = bool(before[1]) and not isolate
+        lost = np.array([shared, True, False]).reshape(3, 1, 1)
+        prompt = jnp.where(lost, jnp.nan, local.bank['prompt'])
         return local._replace(bank={'prompt': prompt})
 
 
@@ -263,10 +263,19 @@ def test_a_client_that_diverges_is_lost_alone(stage_two):
     """Once it is, the others need no second try."""
     stage = stage_two(epochs=2)
     stage.experiment.simulation = simulation = Poisonous()
+    one = [np.array([14, 15])]
+    held_out = stage.experiment.data.held_out
+    stage.experiment.data.held_out = dataclasses.replace(
+        held_out,
+        clients=np.array([2, 5, 6]),
+        names=[''] * 3,
+        train=[*held_out.train, *one],
+        local=[*held_out.local, *one],
+    )
     stage.execute()
     assert simulation.isolated == [False, True, False]
     finite = np.isfinite(stage.end.bank['prompt']).all(axis=(1, 2))
-    assert finite.tolist() == [True, False]
+    assert finite.tolist() == [True, False, True]
     lines = [x for x in stage.run.lines if x['stage'] == 'personalize']
     assert [line['clients_dropped'] for line in lines] == [1, 1]
 

@@ -546,7 +546,10 @@ MUTATIONS = (
         'seed=c.seed,\n            round=round,',
         'seed=0,\n            round=round,',
         'Runs of several seeds train on the same cohorts.',
-        (_WIRING + 'test_a_cohort_is_of_the_sizes_and_the_seed_of_the_config',),
+        (
+            _WIRING + 'test_who_is_in_a_cohort_depends_on_the_seed_of_the'
+            '_config',
+        ),
     ),
     Mutation(
         'every-round-has-the-first-cohort',
