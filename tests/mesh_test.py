@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
+import flax.traverse_util
 import jax
 import numpy as np
 import pytest
@@ -303,24 +304,45 @@ def abstract_mesh():
     return jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
 
 
+def cuts(function, shapes: dict) -> dict:
+    """Shape of each leaf that a function places anew -> how it is cut."""
+    leaves = flax.traverse_util.unflatten_dict(
+        {
+            path: jax.ShapeDtypeStruct(shape, np.float32)
+            for path, shape in shapes.items()
+        },
+        sep='/',
+    )
+    made = jax.make_jaxpr(function)(leaves)
+    return {
+        e.outvars[0].aval.shape: tuple(e.params['sharding'].spec)
+        for e in made.eqns
+    }
+
+
 def test_a_layer_at_work_is_cut_over_model_alone():
     """FSDP brings its kernels together over `data`."""
     from fedprompt_jax.federated import mesh as mesh_lib
 
-    shapes = {'up': (32, 64), 'down': (64, 32)}
-    layer = {
-        name: {'kernel': jax.ShapeDtypeStruct(shape, np.float32)}
-        for name, shape in shapes.items()
+    shapes = {'mlp/up/kernel': (32, 64), 'mlp/down/kernel': (64, 32)}
+    assert cuts(mesh_lib.Gather(abstract_mesh()), shapes) == {
+        (32, 64): (None, 'model'),
+        (64, 32): ('model', None),
     }
-    gather = mesh_lib.Gather(abstract_mesh())
-    made = jax.make_jaxpr(gather)(layer)
-    specs = {
-        e.outvars[0].aval.shape: tuple(e.params['sharding'].spec)
-        for e in made.eqns
+
+
+def test_tables_at_work_are_cut_over_model_alone():
+    """Layers stay as they are until each is at work."""
+    from fedprompt_jax.federated import mesh as mesh_lib
+
+    shapes = {
+        'embed/embedding': (300, 32),
+        'head/kernel': (32, 300),
+        'layers/mlp/up/kernel': (2, 32, 64),
     }
-    assert specs == {
-        shapes['up']: (None, 'model'),
-        shapes['down']: ('model', None),
+    assert cuts(mesh_lib.Gather(abstract_mesh()).tables, shapes) == {
+        (300, 32): ('model', None),
+        (32, 300): (None, 'model'),
     }
 
 

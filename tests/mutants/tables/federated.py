@@ -713,6 +713,14 @@ MUTATIONS = (
         ('tests/mesh_test.py::test_a_layer_at_work_is_cut_over_model_alone',),
     ),
     Mutation(
+        'the-vocabulary-is-not-gathered',
+        _MESH,
+        'cut(path, x.shape, dict(self.mesh.shape), False)',
+        'cut(path, x.shape, dict(self.mesh.shape), True)',
+        'XLA moves the rows to the vocabulary: many times the communication.',
+        ('tests/mesh_test.py::test_tables_at_work_are_cut_over_model_alone',),
+    ),
+    Mutation(
         'a-layer-s-cut-is-shifted-by-its-missing-axis',
         _MESH,
         'return self._placed(x, PartitionSpec(*spec[1:]))',

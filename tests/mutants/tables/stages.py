@@ -105,11 +105,11 @@ MUTATIONS = (
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
     Mutation(
-        'of-equal-scores-the-larger-loss-is-chosen',
+        'of-equal-scores-the-loss-does-not-decide',
         _TRAIN,
         'best = (float(stage.best_score), -float(stage.best_loss))',
         'best = (float(stage.best_score), -np.inf)',
-        'Where scores are equal, the choice is by chance.',
+        'Where all score zero, the choice is that of the last validation.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
     Mutation(
