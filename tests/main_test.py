@@ -35,7 +35,6 @@ FLAGS = {
     'evaluation.max_new_tokens': 4,
     'evaluation.batch_size': 8,
 }
-TRAINING = ['--config.validation.every=0', '--config.personalization.epochs=0']
 
 
 class Project:
@@ -232,45 +231,6 @@ def test_a_run_goes_on_on_another_mesh(project, whole):
         assert one.keys() == other.keys()
         if one['stage'] == 'train':
             assert one['loss'] == pytest.approx(other['loss'], rel=1e-3)
-
-
-def test_the_vmapped_simulation_gives_the_same_run(project, whole):
-    done = project.run('vmap', '--config.simulation=vmap')
-    assert done.returncode == 0, done.stderr
-    pairs = zip(metrics(whole), metrics(project.folder / 'vmap'), strict=True)
-    for packed, vmapped in pairs:
-        if packed['stage'] == 'train':
-            assert packed['loss'] == pytest.approx(vmapped['loss'], rel=1e-3)
-
-
-@pytest.mark.parametrize('config', ['fedsgd', 'centralized'])
-def test_other_algorithms_run(project, config):
-    cohort = 1 if config == 'centralized' else 3
-    flags = f'--config.clients_per_round={cohort}', *TRAINING
-    done = project.run(config, *flags, config=config)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ('flags', 'left'),
-    [
-        (('peft=lora', 'lora.rank=2'), 'adapter_model.safetensors'),
-        # PEFT has no prefix in some layers.
-        (('peft=prefix', 'prefix.layers=(1,)'), 'params.safetensors'),
-    ],
-)
-def test_other_kinds_of_parameters_run(project, flags, left):
-    name = flags[0].removeprefix('peft=')
-    asked = [f'--config.{flag}' for flag in flags]
-    done = project.run(name, *asked, '--config.personalization.epochs=1')
-    assert done.returncode == 0, done.stderr
-    assert (project.folder / name / 'prompts' / 'global' / left).exists()
-    losses = [
-        row['loss']
-        for row in metrics(project.folder / name)
-        if row['stage'] == 'train'
-    ]
-    assert losses[-1] < losses[0]
 
 
 def test_all_faults_come_together_before_any_work(project):

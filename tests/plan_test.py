@@ -26,6 +26,7 @@ from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.peft.tuned import TunedModel
 from tests import main_test, plain, tiny, tiny_families
+from tests.tiny_run import Runs
 
 ROOT = Path(__file__).parents[1]
 FORMS = (
@@ -167,20 +168,36 @@ def test_chips_that_do_not_divide_a_layer_do_the_same(compiled):
     assert planning.working(sizes, {'data': 4, 'model': 3}) == 4
 
 
-def test_activations_are_shared_where_layers_are(tmp_path):
+FEW = {
+    'clients_per_round': 4,
+    'local_steps': 2,
+    'validation.clients': 2,
+    'personalization.clients': 2,
+    'personalization.global_examples': 64,
+}
+
+
+def small_paper():
+    """The paper's model, and few examples: their packing takes the time."""
     config = fedavg_adam.get_config('paper')
-    config.model.source = 'llama-8b'
+    config.update_from_flattened_dict(FEW)
+    return config
+
+
+def test_activations_are_shared_where_layers_are(tmp_path):
+    config = small_paper()
     found = {}
     for model in (1, 2, 3):
         config.mesh.data, config.mesh.model = 2, model
         made = plan.plan(config, 'v5p', 2 * model, (61, 12), tmp_path)
         found[model] = made['memory']['activations']
     assert found[3] == found[1]
-    assert found[2] < 0.7 * found[1]
+    # What flows past the layers is whole on both.
+    assert 0.5 * found[1] < found[2] < 0.75 * found[1]
 
 
 def test_fsdp_that_cuts_nothing_is_told(tmp_path):
-    config = fedavg_adam.get_config('paper')
+    config = small_paper()
     config.mesh.fsdp, config.mesh.model = True, 1
     found = {}
     for data in (7, 8):
@@ -248,7 +265,9 @@ def test_targets_are_no_tokens_of_a_row_that_an_encoder_reads(family, tmp_path):
 
 
 def test_what_does_not_fit_is_said():
-    flags = *PAPER[:1], '--chip=v5e', '--chips=16', '--config.mesh.model=1'
+    few = (f'--config.{key}={value}' for key, value in FEW.items())
+    mesh = '--chip=v5e', '--chips=16', '--config.mesh.model=1'
+    flags = *PAPER[:1], *mesh, *few
     done = run(*flags)
     assert done.returncode == 0, done.stderr
     assert 'It does not fit' in done.stdout
@@ -279,19 +298,17 @@ def test_faults_are_sentences(flags, told):
 
 
 def test_real_data_and_a_real_folder_are_used(tmp_path):
-    project = main_test.Project(tmp_path)
-    flags = [f for f in project.command('run')[2:] if 'workdir' not in f]
-    done = run(*flags, '--chip=cpu', '--json')
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    runs = Runs(tmp_path)
+    changes = {
+        'rounds': 1, 'validation__every': 0, 'personalization__epochs': 0
+    }  # fmt: skip
+    config = runs.config(**changes)
+    found = plan.plan(config, 'cpu', 1, (61, 12), tmp_path / 'cache')
     assert len(found['assumed']) == 2  # a share of the rate, and no compiling
-    ran = project.run(
-        'run', '--config.rounds=1', '--config.personalization.epochs=0'
-    )
-    assert ran.returncode == 0, ran.stderr
-    first = main_test.metrics(tmp_path / 'run')[1]
+    runs.start(tmp_path / 'run', **changes)
+    first = main_test.metrics(tmp_path / 'run')[0]
     assert first['stage'] == 'train'
-    assert first['bytes_up'] == 3 * found['bytes_each_way']
+    assert first['bytes_up'] == 2 * found['bytes_each_way']
     assert found['useful_flops'] == pytest.approx(first['flops'], rel=0.3)
     info = json.loads((tmp_path / 'run' / 'run.json').read_text())
     assert found['packing'] == info['packing']

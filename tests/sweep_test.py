@@ -1,19 +1,26 @@
 """`python -m fedprompt_jax.sweep` on a tiny scale, and its parts."""
 
 import csv
+import gc
 import math
 from pathlib import Path
 import shlex
+import shutil
 import subprocess
-import time
+import sys
 
 import numpy as np
 import pytest
 import yaml
 
 from configs import fedavg_adam
+from fedprompt_jax.experiment import preemption
+from fedprompt_jax.experiment.config import lookup
+from fedprompt_jax.experiment.report import page
 from fedprompt_jax.experiment.sweep import commands, points, table
-from tests import main_test
+from fedprompt_jax.experiment.sweep import runs as sweep_runs
+from tests import main_test, tiny_run
+from tests.tiny_run import Runs, results
 
 ROOT = Path(__file__).parents[1]
 RATES = (0.03, 0.1, 0.3)
@@ -22,40 +29,54 @@ def points():
     for rate in {RATES}:
         yield {{'client.learning_rate': rate}}
 """
-SHORT = [
-    '--config.rounds=2',
-    '--config.personalization.epochs=2',
-]
-SHORTEST = [
-    '--config.rounds=2',
-    '--config.validation.every=0',
-    '--config.personalization.epochs=0',
-]
+SHORT = {
+    'rounds': 2,
+    'clients_per_round': 3,
+    'local_steps': 2,
+    'personalization__epochs': 2,
+}
+OTHER = SHORT | {'local_steps': 3}
+SHORTEST = {
+    'rounds': 2,
+    'validation__every': 0,
+    'personalization__epochs': 0,
+}
 NAMES = [f'client.learning_rate={rate}' for rate in RATES]
 
 
 @pytest.fixture(scope='module')
-def project(tmp_path_factory):
-    project = main_test.Project(tmp_path_factory.mktemp('project'))
-    (project.folder / 'rates.py').write_text(SWEEP)
-    return project
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp('runs'))
 
 
-def command(project, workdir: str, *more: str) -> list:
-    python, _, *flags = project.command(workdir, *SHORT, *more)
-    sweep = f'--sweep={project.folder / "rates.py"}'
-    return [python, '-m', 'fedprompt_jax.sweep', sweep, *flags]
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """They take longer than all the rest, and have tests elsewhere."""
+    monkeypatch.setattr(page, 'write', lambda *_: None)
 
 
-def run(project, workdir: str, *more: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(project, workdir, *more),
-        cwd=ROOT,
-        env=main_test.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def sweep(runs, name: str, text: str, together: int = 1, **changes) -> Path:
+    """Runs a sweep in this process; its folder.
+
+    Args:
+      runs: with a tiny model and tiny data.
+      name: of the folder.
+      text: of the sweep's file.
+      together: how many runs are one bank.
+      **changes: of the config.
+    """
+    folder = runs.folder / name
+    file = runs.folder / f'{name}.py'
+    file.write_text(text)
+    found = points.read(file, runs.config(**changes))
+    gc.collect()  # a run that was stopped has left its lock
+    sweep_runs.run_all(found, folder, runs.folder / 'cache', together)
+    return folder
+
+
+def stop_when(monkeypatch, ready):
+    """Has SIGTERM come as soon as `ready()`."""
+    monkeypatch.setattr(preemption.Preemption, 'asked', lambda _: ready())
 
 
 def rows(folder: Path) -> list[dict]:
@@ -64,32 +85,22 @@ def rows(folder: Path) -> list[dict]:
 
 
 @pytest.fixture(scope='module')
-def swept(project) -> Path:
-    """A sweep that was killed in its second run and started again."""
-    process = subprocess.Popen(
-        command(project, 'swept'),
-        cwd=ROOT,
-        env=main_test.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    log = project.folder / 'swept' / NAMES[1] / 'metrics.jsonl'
-    while main_test.lines(log) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    done = run(project, 'swept')
-    assert done.returncode == 0, done.stderr
-    return project.folder / 'swept'
+def swept(runs) -> Path:
+    """A sweep that was stopped in its second run and started again."""
+    log = runs.folder / 'swept' / NAMES[1] / 'metrics.jsonl'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, 'write', lambda *_: None)
+        with patch.context() as stopping, pytest.raises(preemption.Preempted):
+            stop_when(stopping, lambda: main_test.lines(log) >= 2)
+            sweep(runs, 'swept', SWEEP, **SHORT)
+        assert not (runs.folder / 'swept' / NAMES[2]).exists()
+        return sweep(runs, 'swept', SWEEP, **SHORT)
 
 
-def test_runs_of_a_sweep_are_the_runs_of_main(project, swept):
-    flag = f'--config.client.learning_rate={RATES[1]}'
-    done = project.run('alone', *SHORT, flag)
-    assert done.returncode == 0, done.stderr
-    alone = main_test.results(project.folder / 'alone')
-    assert main_test.results(swept / NAMES[1]) == alone
+def test_runs_of_a_sweep_are_runs_alone(runs, swept):
+    path = runs.folder / 'alone'
+    runs.start(path, client__learning_rate=RATES[1], **SHORT)
+    assert results(swept / NAMES[1]) == results(path)
 
 
 def test_the_table_holds_every_run_and_its_scores(swept):
@@ -109,21 +120,17 @@ def test_the_table_holds_every_run_and_its_scores(swept):
         )
 
 
-def test_a_second_start_runs_nothing_and_shows_the_table(project, swept):
+def test_a_second_start_runs_nothing(runs, swept, capsys):
     before = {p: p.stat().st_mtime_ns for p in swept.rglob('*') if p.is_file()}
-    done = run(project, 'swept')
-    assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in NAMES)
+    sweep(runs, 'swept', SWEEP, **SHORT)
+    assert '3 of 3 runs are complete' in capsys.readouterr().err
     changed = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
     assert changed <= {swept / 'sweep.csv'}
 
 
-def test_one_bank_gives_what_runs_alone_give(project, swept):
-    done = run(project, 'bank', '--together=3')
-    assert done.returncode == 0, done.stderr
-    for alone, together in zip(
-        rows(swept), rows(project.folder / 'bank'), strict=True
-    ):
+def test_one_bank_gives_what_runs_alone_give(runs, swept):
+    bank = sweep(runs, 'bank', SWEEP, together=3, **SHORT)
+    for alone, together in zip(rows(swept), rows(bank), strict=True):
         assert alone.keys() == together.keys()
         for key in alone:
             if key.endswith('.loss'):
@@ -133,7 +140,7 @@ def test_one_bank_gives_what_runs_alone_give(project, swept):
     for name in NAMES:
         for a, b in zip(
             main_test.metrics(swept / name),
-            main_test.metrics(project.folder / 'bank' / name),
+            main_test.metrics(bank / name),
             strict=True,
         ):
             assert a.keys() == b.keys()
@@ -141,35 +148,30 @@ def test_one_bank_gives_what_runs_alone_give(project, swept):
                 assert a['loss'] == pytest.approx(b['loss'], rel=1e-4)
     prompts = {p.name for p in (swept / NAMES[0] / 'prompts').iterdir()}
     for name in NAMES:
-        own = project.folder / 'bank' / name / 'prompts'
-        assert {p.name for p in own.iterdir()} == prompts
+        saved = bank / name / 'prompts'
+        assert {p.name for p in saved.iterdir()} == prompts
 
 
-def test_a_run_that_diverges_does_not_stop_the_others(project):
-    (project.folder / 'wild.py').write_text(
+@pytest.mark.parametrize('together', [1, 2])
+def test_a_run_that_diverges_does_not_stop_the_others(runs, together):
+    wild = (
         'def points():\n'
         "    yield {'client.learning_rate': 1e39}\n"
         "    yield {'client.learning_rate': 0.1}\n"
     )
-    sgd = '--config.client.optimizer=sgd', '--config.server.optimizer=sgd'
-    sweep = f'--sweep={project.folder / "wild.py"}'
-    for together in ('1', '2'):
-        done = run(
-            project,
-            f'wild-{together}',
-            sweep,
-            f'--together={together}',
-            *SHORTEST,
-            *sgd,
-        )
-        assert done.returncode == 0, done.stderr
-        first, second = rows(project.folder / f'wild-{together}')
-        assert first['status'].startswith('diverged: Round 1 would make')
-        assert second['status'] == 'complete'
-        assert f'{first["point"]}: diverged' in done.stdout
+    sgd = SHORTEST | {'client__optimizer': 'sgd', 'server__optimizer': 'sgd'}
+    folder = sweep(runs, f'wild-{together}', wild, together, **sgd)
+    first, second = rows(folder)
+    assert first['status'].startswith('diverged: Round 1 would make')
+    assert second['status'] == 'complete'
     # What the runs left says so, too.
-    run(project, 'wild-2', sweep, '--table', *SHORTEST, *sgd)
-    assert rows(project.folder / 'wild-2') == [first, second]
+    found = points.read(runs.folder / f'{folder.name}.py', runs.config(**sgd))
+    folders = [folder / point.name for point in found]
+    ends = list(map(table.status, found, folders))
+    assert ends == [first['status'], second['status']]
+    assert f'{found[0].name}: diverged' in table.write(
+        folder, found, folders, ends
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,17 +234,14 @@ def test_values_that_a_name_does_not_tell_apart(tmp_path):
     assert '--config.personalization.alphas=(0.25, 0.5)' in shlex.split(line)
 
 
-def test_runs_that_do_not_fit_in_a_bank_are_refused(project):
-    (project.folder / 'lengths.py').write_text(
+def test_runs_that_do_not_fit_in_a_bank_are_refused(runs):
+    lengths = (
         'def points():\n'
         "    yield {'prompt.length': 3}\n    yield {'prompt.length': 4}\n"
     )
-    sweep = f'--sweep={project.folder / "lengths.py"}'
-    done = run(project, 'lengths', sweep, '--together=2')
-    assert done.returncode != 0
-    assert 'config.prompt differs' in done.stderr
-    assert 'Traceback' not in done.stderr
-    assert not (project.folder / 'lengths').exists()
+    with pytest.raises(ValueError, match=r'config\.prompt differs'):
+        sweep(runs, 'lengths', lengths, together=2)
+    assert not (runs.folder / 'lengths').exists()
 
 
 @pytest.mark.parametrize('name', sorted((ROOT / 'configs/sweeps').glob('*.py')))
@@ -382,57 +381,46 @@ def test_commands_that_would_not_run_are_refused(kind, workdir, value, told):
         list(commands.lines(kind, [point], Path(workdir), []))
 
 
-def test_faults_of_later_runs_come_before_the_first(project):
-    (project.folder / 'few.py').write_text(
-        'def points():\n'
-        "    yield {'seed': 1}\n    yield {'data.client_size': 900}\n"
-    )
-    sweep = f'--sweep={project.folder / "few.py"}'
-    done = run(project, 'few', sweep)
-    assert done.returncode != 0
-    assert 'error: data.client_size=900: ' in done.stderr
-    assert not (project.folder / 'few').exists()
-    (project.folder / 'few.py').write_text(
-        "def points():\n    yield {'seed': 1}\n    yield {'mesh.data': 2}\n"
-    )
-    done = run(project, 'few', sweep)
-    assert done.returncode != 0
-    assert 'error: mesh.data=2: config.mesh.data=2 times' in done.stderr
-    assert not (project.folder / 'few').exists()
+@pytest.mark.parametrize(
+    ('point', 'told'),
+    [
+        ("{'data.client_size': 900}", r'data\.client_size=900: '),
+        ("{'mesh.data': 64}", r'mesh\.data=64: config\.mesh\.data=64 times'),
+    ],
+)
+def test_faults_of_later_runs_come_before_the_first(runs, point, told):
+    few = f"def points():\n    yield {{'seed': 1}}\n    yield {point}\n"
+    with pytest.raises(ValueError, match=told):
+        sweep(runs, 'few', few)
+    assert not (runs.folder / 'few').exists()
 
 
-def test_other_seeds_and_partitions_in_one_bank_that_was_killed(project):
+def test_other_seeds_and_partitions_in_one_bank_that_was_stopped(
+    runs, monkeypatch
+):
     """Each run has clients, cohorts and row shapes of its own."""
-    (project.folder / 'mixed.py').write_text(
+    mixed = (
         'def points():\n'
         "    yield {'seed': 0, 'data.partition': 'high'}\n"
         "    yield {'seed': 1, 'data.partition': 'low', 'batch_size': 3}\n"
         "    yield {'seed': 2, 'algorithm': 'fedsgd', 'local_steps': 1}\n"
     )
-    sweep = f'--sweep={project.folder / "mixed.py"}'
-    flags = *SHORTEST, sweep, '--config.peft=lora'
-    alone = run(project, 'mixed-alone', *flags)
-    assert alone.returncode == 0, alone.stderr
-    process = subprocess.Popen(
-        command(project, 'mixed-bank', *flags, '--together=3'),
-        cwd=ROOT,
-        env=main_test.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    folder = project.folder / 'mixed-bank'
-    name = rows(project.folder / 'mixed-alone')[0]['point']
-    while main_test.lines(folder / name / 'metrics.jsonl') < 1:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    done = run(project, 'mixed-bank', *flags, '--together=3')
-    assert done.returncode == 0, done.stderr
-    for row in rows(folder):
+    short = SHORTEST | {'peft': 'lora'}
+    alone = sweep(runs, 'mixed-alone', mixed, **short)
+    bank, names = runs.folder / 'mixed-bank', [r['point'] for r in rows(alone)]
+    with monkeypatch.context() as stopping:
+        logs = [bank / name / 'metrics.jsonl' for name in names]
+        stop_when(stopping, lambda: main_test.lines(logs[0]) >= 1)
+        with pytest.raises(preemption.Preempted):
+            sweep(runs, 'mixed-bank', mixed, together=3, **short)
+    # One of them was a round behind the others when the machine was lost.
+    newest = max((bank / names[1] / 'checkpoints' / 'train').iterdir())
+    shutil.rmtree(newest)
+    sweep(runs, 'mixed-bank', mixed, together=3, **short)
+    for name in names:
         pairs = zip(
-            main_test.metrics(project.folder / 'mixed-alone' / row['point']),
-            main_test.metrics(folder / row['point']),
+            main_test.metrics(alone / name),
+            main_test.metrics(bank / name),
             strict=True,
         )
         for one, other in pairs:
@@ -441,27 +429,83 @@ def test_other_seeds_and_partitions_in_one_bank_that_was_killed(project):
                 assert one['loss'] == pytest.approx(other['loss'], rel=1e-3)
 
 
-def test_the_table_alone_runs_nothing(project, swept):
-    done = run(project, 'swept', '--table', '--config.mesh.data=64')
+def test_runs_of_another_config_are_not_counted(runs, swept):
+    found = points.read(runs.folder / 'swept.py', runs.config(**OTHER))
+    folders = [swept / point.name for point in found]
+    told = 'of another config: config.local_steps: 2 there, 3 now'
+    ends = list(map(table.status, found, folders))
+    assert ends == [told] * len(NAMES)
+    text = table.write(swept, found, folders, ends)
+    assert text.count('0/1') == text.count(told) == len(NAMES)
+    assert {row['status'] for row in rows(swept)} == {told}
+    with pytest.raises(ValueError) as error:
+        sweep(runs, 'swept', SWEEP, **OTHER)
+    assert str(error.value).count(told) == len(NAMES)
+    assert 'Nothing was run' in str(error.value)
+    sweep(runs, 'swept', SWEEP, **SHORT)
+    assert {row['status'] for row in rows(swept)} == {'complete'}
+
+
+@pytest.fixture(scope='module')
+def command(runs):
+    """`python -m fedprompt_jax.sweep` on the same tiny model and data."""
+
+    def start(workdir: str, *more: str) -> subprocess.CompletedProcess:
+        (runs.folder / 'rates.py').write_text(SWEEP)
+        config = runs.config(**SHORT)
+        keys = (*tiny_run.FLAGS, 'model.source', 'data.path')
+        keys += tuple(key.replace('__', '.') for key in SHORT)
+        flags = [
+            f'--config.{key}={lookup(config, key)}'
+            for key in dict.fromkeys(keys)
+        ]
+        return subprocess.run(
+            [
+                sys.executable,
+                '-m',
+                'fedprompt_jax.sweep',
+                f'--sweep={runs.folder / "rates.py"}',
+                '--config=configs/fedavg_adam.py',
+                f'--workdir={runs.folder / workdir}',
+                f'--cache_dir={runs.folder / "cache"}',
+                *flags,
+                *more,
+            ],
+            cwd=ROOT,
+            env=main_test.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return start
+
+
+def test_the_command_runs_a_sweep_and_goes_on(runs, swept, command):
+    """What is complete is not run again; what is left is run, then shown."""
+    folder = runs.folder / 'by-command'
+    shutil.copytree(swept, folder)
+    shutil.rmtree(folder / NAMES[2])
+    done = command('by-command')
+    assert done.returncode == 0, done.stderr
+    assert '2 of 3 runs are complete' in done.stderr
+    assert all(name in done.stdout for name in NAMES)
+    assert f'sweep.csv: {folder}' in done.stdout
+    assert results(folder / NAMES[2]) == results(swept / NAMES[2])
+
+
+def test_the_table_alone_runs_nothing(runs, swept, command):
+    done = command('swept', '--table', '--config.mesh.data=64')
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in NAMES)
-    done = run(project, 'swept', '--table', '--config.local_steps=3')
-    assert done.stdout.count('0/1') == len(NAMES)
-    told = 'of another config: config.local_steps: 2 there, 3 now'
-    assert done.stdout.count(told) == len(NAMES)
-    assert {row['status'] for row in rows(swept)} == {told}
-    done = run(project, 'swept', '--config.local_steps=3')
-    assert done.returncode == 1 and done.stderr.count(told) == len(NAMES)
-    assert 'Nothing was run' in done.stderr
-    run(project, 'swept', '--table')
-    assert {row['status'] for row in rows(swept)} == {'complete'}
-    done = run(project, 'nowhere', '--table')
+    done = command('nowhere', '--table')
     assert done.returncode == 1 and 'nowhere does not exist' in done.stderr
-    assert not (project.folder / 'nowhere').exists()
+    assert 'Traceback' not in done.stderr
+    assert not (runs.folder / 'nowhere').exists()
 
 
-def test_the_command_line_prints_them(project):
-    done = run(project, 'printed', '--commands=shell')
+def test_the_command_prints_commands(runs, command):
+    done = command('printed', '--commands=shell')
     assert done.returncode == 0, done.stderr
     found = [shlex.split(line) for line in done.stdout.splitlines()]
     assert len(found) == len(RATES)
@@ -470,6 +514,6 @@ def test_the_command_line_prints_them(project):
         assert not any('sweep=' in w or 'commands' in w for w in words)
         places = [w for w in words if w.startswith('--workdir')]
         assert len(places) == 1
-    assert not (project.folder / 'printed').exists()
-    done = run(project, 'printed', '--commands=shell', '--together=3')
+    assert not (runs.folder / 'printed').exists()
+    done = command('printed', '--commands=shell', '--together=3')
     assert done.returncode == 1 and 'leave out --together' in done.stderr
