@@ -13,7 +13,7 @@ EVERY = {'personalization.every': (2, 1)}
 
 
 @pytest.mark.parametrize(
-    ('changes', 'start', 'anew'),
+    ('changes', 'start', 'restarts'),
     [
         ({}, Start.AVERAGES, False),
         (ALPHAS, Start.AVERAGES, False),
@@ -26,9 +26,11 @@ EVERY = {'personalization.every': (2, 1)}
         (ALPHAS | ROUNDS | CHOICES, Start.ROUND, True),
     ],
 )
-def test_the_earliest_start_that_a_change_needs_counts(changes, start, anew):
+def test_the_earliest_start_that_a_change_needs_counts(
+    changes, start, restarts
+):
     assert continuing.start(changes) == start
-    assert continuing.restarts_stage_2(changes) == anew
+    assert continuing.restarts_stage_2(changes) == restarts
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,10 @@ def test_less_than_is_done_is_refused(changes, rounds, epochs, refused):
     ]
 
 
-def test_validations_under_other_settings_are_told():
-    told = continuing.validated_before(CHOICES | EPOCHS, 5)
-    assert 'rounds up to 5' in told
-    assert "config.evaluation.choices='sum' (now 'character')" in told
-    assert 'epochs' not in told
+def test_validations_under_other_settings_are_reported():
+    message = continuing.validated_before(CHOICES | EPOCHS, 5)
+    assert 'rounds up to 5' in message
+    assert "config.evaluation.choices='sum' (now 'character')" in message
+    assert 'epochs' not in message
     assert continuing.validated_before(CHOICES, 0) == ''
     assert continuing.validated_before(EPOCHS | ROUNDS, 5) == ''

@@ -1,4 +1,4 @@
-"""What the runs of a process share is made once, and anew for another key."""
+"""What the runs of a process share is made once, and again for another key."""
 
 from fedprompt_jax.experiment.kept import Kept
 

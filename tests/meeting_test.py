@@ -169,9 +169,9 @@ def test_a_run_that_isolates_is_isolated(poisonous):
             Member(meeting, number),
         )
         more = [bad] if number else []
-        found = simulation.gradients(bank, [*examples, *more], bool(number))
+        result = simulation.gradients(bank, [*examples, *more], bool(number))
         meeting.leave(number)
-        return found
+        return result
 
     (losses, _), (isolated, grads) = in_threads(
         [lambda n=n: gradients(n) for n in range(2)]

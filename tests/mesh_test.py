@@ -305,7 +305,7 @@ def abstract_mesh():
 
 
 def cuts(function, shapes: dict) -> dict:
-    """Shape of each leaf that a function places anew -> how it is cut."""
+    """Shape of each leaf that a function places -> how it is cut."""
     leaves = flax.traverse_util.unflatten_dict(
         {
             path: jax.ShapeDtypeStruct(shape, np.float32)

@@ -176,12 +176,12 @@ def test_a_seed_decides_the_order_of_the_examples(start):
 
 def test_rows_say_which_run_they_are_of(start):
     stage = start(seed=4, l2=0.125, epochs=2, alphas=(0.0, 0.25, 1.0))
-    found = set()
+    kinds = set()
     for row in stage.run.rows:
         assert (row['seed'], row['lambda']) == (4, 0.125)
         assert row['run'] == 'fedavg_adam-quickstart'
-        found.add((row['prompt'], row['epoch'], row['alpha']))
-    assert found == {
+        kinds.add((row['prompt'], row['epoch'], row['alpha']))
+    assert kinds == {
         ('bare', 0, 0.0),
         ('initial', 0, 0.0),
         ('global', 0, 0.0),
@@ -222,7 +222,7 @@ def test_every_few_epochs_are_saved_and_the_last_one(start):
 
 
 @pytest.mark.parametrize('stop', [1, 2, 4])
-def test_a_stopped_stage_saves_its_epoch_and_goes_on_behind_it(stage_two, stop):
+def test_a_stopped_stage_saves_its_epoch_and_resumes_after_it(stage_two, stop):
     settings = {'epochs': 4, 'optimizer': 'adam', 'every': 3}
     whole, first, then = (stage_two(**settings) for _ in range(3))
     whole.execute()

@@ -53,12 +53,12 @@ def save(folder, kind=PROMPT, bank=BANK, writes=True):
 
 def saved(folder, file='adapter_model.safetensors') -> dict[str, float]:
     """Folder -> the number that its prompt is full of."""
-    found = {}
+    values = {}
     for path in folder.iterdir():
         (x,) = safetensors.load_file(path / file).values()
         assert x.shape == (2, 3) and (x == x[0, 0]).all()
-        found[path.name] = float(x[0, 0])
-    return found
+        values[path.name] = float(x[0, 0])
+    return values
 
 
 def test_every_folder_has_the_prompt_of_its_name(tmp_path):
@@ -101,12 +101,12 @@ def test_a_whole_model_is_a_checkpoint_but_for_the_initial_one(tmp_path):
         mock.patch.object(prompts.export, 'save') as export,
     ):
         save(tmp_path, Full())
-    found = {
+    values = {
         path.name: (float(tree['prompt'][0, 0]), *more)
         for path, tree, *more in (call.args for call in export.call_args_list)
     }
     same = 'names', Path('the model'), 'bfloat16'
-    assert found == {
+    assert values == {
         name: (value, *same)
         for name, value in EXPECTED.items()
         if name != 'initial'

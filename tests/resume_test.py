@@ -135,7 +135,7 @@ def test_a_first_save_that_was_killed_is_none(tmp_path):
     assert folder.steps('damaged') == ['train-0']
 
 
-def test_rounds_that_are_lost_are_told(tmp_path):
+def test_lost_rounds_are_reported(tmp_path):
     folder = Folder(tmp_path)
     folder.run.log(stage='train', round=1)
     run = folder.start()
@@ -174,7 +174,7 @@ KEYS = ('complete', 'sha256', 'seconds', 'finished', 'chosen_round')
 KEYS = (*KEYS, 'kept_choice')
 
 
-def test_more_rounds_go_on_at_the_last_and_choose_anew(complete):
+def test_more_rounds_resume_after_the_last_and_choose_again(complete):
     run = complete.start(rounds=6)
     assert last_line(run) == ('train', 4)
     assert complete.steps('train') == ['2', '4']
@@ -194,7 +194,7 @@ def test_more_rounds_go_on_at_the_last_and_choose_anew(complete):
         ({'personalization__alphas': [0.25]}, 'averages'),
     ],
 )
-def test_more_epochs_go_on_at_the_last_with_the_same_prompt(
+def test_more_epochs_resume_after_the_last_with_the_same_prompt(
     complete, changes, start
 ):
     run = complete.start(**changes)
@@ -230,7 +230,7 @@ def test_a_changed_file_of_a_complete_run_is_refused(complete):
     complete.refuses('complete run of which', rounds=6)
 
 
-def test_a_complete_run_without_checkpoints_cannot_go_on(complete):
+def test_a_complete_run_without_checkpoints_cannot_be_continued(complete):
     for path in complete.root.rglob('*'):
         if path.is_file():
             path.unlink()

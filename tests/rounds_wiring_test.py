@@ -154,7 +154,7 @@ def test_a_checkpoint_has_a_score_where_its_prompt_is_the_best(stage_one):
 
 
 @pytest.mark.parametrize('stop', [1, 2, 4])
-def test_a_stopped_run_saves_its_round_and_goes_on_behind_it(stage_one, stop):
+def test_a_stopped_run_saves_its_round_and_resumes_after_it(stage_one, stop):
     whole, first, then = stage_one(), stage_one(), stage_one()
     end = whole.train()
     with pytest.raises(Preempted, match=f'after round {stop}, which is saved'):
@@ -192,10 +192,10 @@ def test_a_round_that_diverges_is_neither_logged_nor_saved(stage_one):
         (guard.ROUNDS + 2, -1e-9, True, True),
         (guard.ROUNDS - 1, -1e-9, True, False),
         (guard.ROUNDS, RATE, True, False),
-        (guard.ROUNDS, -1e-9, False, False),  # the first process tells
+        (guard.ROUNDS, -1e-9, False, False),  # the first process warns
     ],
 )
-def test_a_prompt_that_learns_nothing_is_told_once(
+def test_a_prompt_that_learns_nothing_is_reported_once(
     stage_one, rounds, rate, writes, warned
 ):
     stage = stage_one(rounds=rounds)

@@ -310,7 +310,7 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'local-training-shares-rows-where-it-was-told-not-to',
+        'local-training-ignores-isolate',
         _PACKED,
         'loss, grads = self.gradients(bank, examples, isolate)',
         'loss, grads = self.gradients(bank, examples)',

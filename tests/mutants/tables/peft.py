@@ -523,7 +523,7 @@ MUTATIONS = (
         _MODULES,
         "return '|'.join(m.pattern for m in modules)",
         'return [m.pattern for m in modules][-1]',
-        'PEFT leaves out what it is not told, and says nothing.',
+        'PEFT skips the layers that it is not given, without an error.',
         (
             'tests/adapters_test.py'
             '::test_the_layers_that_we_name_are_those_that_peft_has_tensors_for',
@@ -585,7 +585,7 @@ MUTATIONS = (
         _HF,
         'except KeyError as error:',
         'except IndexError as error:',
-        'A user is told the name of a tensor, and not what is wrong.',
+        'The error names a tensor and does not say what is wrong.',
         ('tests/kinds_test.py::test_an_adapter_of_another_kind_is_refused',),
     ),
     # --- Reading a grid --------------------------------------------------

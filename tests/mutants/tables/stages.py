@@ -179,7 +179,7 @@ MUTATIONS = (
         'rounds = range(first, config.rounds)',
         'rounds = range(0, config.rounds)',
         'A run that was stopped has more rounds than it was asked for.',
-        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_goes_on_behind_it',),
+        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
     ),
     Mutation(
         'the-cohort-of-a-round-is-that-of-the-first',
@@ -230,7 +230,7 @@ MUTATIONS = (
         _TRAIN,
         'if last or stop or (number + 1) % config.checkpoint.every == 0:',
         'if stop or (number + 1) % config.checkpoint.every == 0:',
-        'A run that goes on to more rounds computes its last ones again.',
+        'A run that is continued computes its last rounds again.',
         (_ROUNDS + 'test_every_few_rounds_are_saved_and_the_last_one',),
     ),
     Mutation(
@@ -239,7 +239,7 @@ MUTATIONS = (
         'if last or stop or (number + 1) % config.checkpoint.every == 0:',
         'if last or (number + 1) % config.checkpoint.every == 0:',
         'SIGTERM costs up to config.checkpoint.every rounds.',
-        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_goes_on_behind_it',),
+        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
     ),
     Mutation(
         'checkpoints-come-a-round-late',
@@ -266,7 +266,7 @@ MUTATIONS = (
         '            run.writes\n            and number + 1 ==',
         '            number + 1 ==',
         'Processes without logs fail in the third round.',
-        (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_told_once',),
+        (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
     Mutation(
         'the-guard-looks-a-round-too-late',
@@ -274,7 +274,7 @@ MUTATIONS = (
         'and number + 1 == guard.ROUNDS',
         'and number == guard.ROUNDS',
         'A run of three rounds that learns nothing says nothing.',
-        (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_told_once',),
+        (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
     # --- Personalization -------------------------------------------------
     Mutation(
@@ -455,7 +455,7 @@ MUTATIONS = (
         '        range(c.epochs),\n',
         'Clients of a run that was stopped train longer.',
         (
-            _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_goes_on_behind'
+            _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_resumes_after'
             '_it',
         ),
     ),
@@ -464,7 +464,7 @@ MUTATIONS = (
         _PERSONALIZE,
         'if last or stop or (number + 1) % every == 0:',
         'if stop or (number + 1) % every == 0:',
-        'A run that goes on to more epochs computes its last ones again.',
+        'A run that is continued computes its last epochs again.',
         (_EPOCHS + 'test_every_few_epochs_are_saved_and_the_last_one',),
     ),
     Mutation(
@@ -474,7 +474,7 @@ MUTATIONS = (
         'if last or (number + 1) % every == 0:',
         'SIGTERM costs up to config.checkpoint.every epochs.',
         (
-            _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_goes_on_behind'
+            _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_resumes_after'
             '_it',
         ),
     ),
@@ -738,7 +738,7 @@ MUTATIONS = (
         _RESUME,
         "for stage in ('personalize', 'train'):",
         "for stage in ('train', 'personalize'):",
-        'The log is cut back to stage 1, and stage 2 goes on: rows are gone.',
+        'The log is cut back to stage 1 and stage 2 resumes: rows are lost.',
         (
             _RESUMED + 'test_a_run_resumes_at_the_latest_checkpoint_that_is'
             '_whole',
@@ -749,7 +749,7 @@ MUTATIONS = (
         _RESUME,
         '            if fault:\n',
         '            if fault and point is not None:\n',
-        'A run goes on with numbers that it never computed.',
+        'A run resumes from numbers that it never computed.',
         (
             _RESUMED + 'test_a_run_resumes_at_the_latest_checkpoint_that_is'
             '_whole',
@@ -796,10 +796,10 @@ MUTATIONS = (
         "run.cut_logs(point.notes['log_sizes'] if point else none)",
         "run.cut_logs(point.notes['log_sizes'] if point else run.log_sizes())",
         'The log of a run that starts over holds rounds of the one before.',
-        (_RESUMED + 'test_rounds_that_are_lost_are_told',),
+        (_RESUMED + 'test_lost_rounds_are_reported',),
     ),
     Mutation(
-        'changed-logs-are-gone-on-with',
+        'changed-logs-are-accepted',
         _RESUME,
         '        run.check_logs(point.notes)\n',
         '        pass\n',
@@ -807,7 +807,7 @@ MUTATIONS = (
         (_RESUMED + 'test_a_log_that_was_changed_is_refused',),
     ),
     Mutation(
-        'changed-files-of-a-complete-run-are-gone-on-with',
+        'changed-files-of-a-complete-run-are-accepted',
         _RESUME,
         '        run.check_complete()\n',
         '        pass\n',
@@ -820,7 +820,10 @@ MUTATIONS = (
         '        if run.finished:\n            raise',
         '        if run.finished and not run.changes:\n            raise',
         'The results of a complete run are deleted.',
-        (_RESUMED + 'test_a_complete_run_without_checkpoints_cannot_go_on',),
+        (
+            _RESUMED
+            + 'test_a_complete_run_without_checkpoints_cannot_be_continued',
+        ),
     ),
     Mutation(
         'stage-2-of-the-old-prompt-stays',
@@ -828,15 +831,15 @@ MUTATIONS = (
         '    if anew:\n        shutil.rmtree',
         '    if not anew:\n        shutil.rmtree',
         'More rounds have no effect on personalized scores.',
-        (_RESUMED + 'test_more_rounds_go_on_at_the_last_and_choose_anew',),
+        (_RESUMED + 'test_more_rounds_resume_after_the_last_and_choose_again',),
     ),
     Mutation(
-        'a-run-that-goes-on-is-still-complete',
+        'a-continued-run-is-still-complete',
         _RESUME,
         "_OF_COMPLETE = ('complete', 'finished', 'sha256', 'seconds')",
         "_OF_COMPLETE = ('finished', 'sha256', 'seconds')",
         'A killed continuation is taken for the result.',
-        (_RESUMED + 'test_more_rounds_go_on_at_the_last_and_choose_anew',),
+        (_RESUMED + 'test_more_rounds_resume_after_the_last_and_choose_again',),
     ),
     Mutation(
         'the-choice-of-fewer-rounds-is-kept',
@@ -844,7 +847,7 @@ MUTATIONS = (
         'if start == continuing.Start.ROUND:',
         'if start != continuing.Start.ROUND:',
         'More rounds are trained, and the old prompt goes to stage 2.',
-        (_RESUMED + 'test_more_rounds_go_on_at_the_last_and_choose_anew',),
+        (_RESUMED + 'test_more_rounds_resume_after_the_last_and_choose_again',),
     ),
     Mutation(
         'an-earlier-kept-choice-is-forgotten',
@@ -862,8 +865,8 @@ MUTATIONS = (
         _RESUME,
         '        _record(run)\n        run.accept_changes()',
         '        _record(run)',
-        'Each start goes on from the old config, and stage 2 starts anew.',
-        (_RESUMED + 'test_more_rounds_go_on_at_the_last_and_choose_anew',),
+        'Every start finds the old config and starts stage 2 again.',
+        (_RESUMED + 'test_more_rounds_resume_after_the_last_and_choose_again',),
     ),
     # --- Changes of the config -------------------------------------------
     Mutation(
@@ -907,12 +910,12 @@ MUTATIONS = (
         (_CHANGES + 'test_less_than_is_done_is_refused',),
     ),
     Mutation(
-        'validations-under-other-settings-are-not-told',
+        'validations-under-other-settings-are-not-reported',
         _CONTINUING,
         "if key in ('evaluation.choices', 'evaluation.max_new_tokens')",
         "if key in ('evaluation.max_new_tokens',)",
         'The choice of the prompt mixes two rules, and nobody knows.',
-        (_CHANGES + 'test_validations_under_other_settings_are_told',),
+        (_CHANGES + 'test_validations_under_other_settings_are_reported',),
     ),
     # --- Checkpoints -----------------------------------------------------
     Mutation(
