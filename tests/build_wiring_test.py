@@ -166,6 +166,14 @@ def test_a_scorer_has_the_limits_and_the_rule_of_the_config(make):
     assert packer.prompt_length == 3
 
 
+def test_an_output_ends_at_each_of_the_end_tokens(make, tmp_path):
+    """Chat models have several."""
+    folder = tiny.make_checkpoint(tmp_path)
+    tiny.edit_json(folder / 'generation_config.json', eos_token_id=[2, 7])
+    _, _, generator, _ = make(model__source=str(folder)).evaluator.args
+    assert set(generator.eos_ids) == {2, 7}
+
+
 def test_a_model_is_loaded_again_where_it_is_another(make):
     first = make().lm
     assert make(prompt__length=7).lm is first

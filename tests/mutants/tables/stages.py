@@ -660,9 +660,9 @@ MUTATIONS = (
         'one-of-several-end-tokens-ends-an-output',
         _BUILD,
         'eos_ids=lm.tokenizer.eos_ids,',
-        'eos_ids=lm.tokenizer.eos_ids[1:],',
+        'eos_ids=lm.tokenizer.eos_ids[:1],',
         'Answers run on behind their end.',
-        (_WIRING + 'test_a_scorer_has_the_limits_and_the_rule_of_the_config',),
+        (_WIRING + 'test_an_output_ends_at_each_of_the_end_tokens',),
     ),
     Mutation(
         'a-prompt-s-text-begins-with-a-special-token',
