@@ -88,6 +88,19 @@ def test_a_pass_is_without_replacement_and_passes_differ():
     assert len(sampling.shuffled_passes(own, 0, 7, 0, 1, 2)) == 7
 
 
+def test_a_pass_is_a_function_of_seed_round_and_client():
+    """Else seeds, or clients of one size, are shuffled alike."""
+
+    def order(seed, *name):
+        return tuple(
+            sampling.shuffled_passes(np.arange(50), 0, 50, seed, *name)
+        )
+
+    names = [(0, 1, 2), (1, 1, 2), (0, 2, 2), (0, 1, 3)]
+    assert order(*names[0]) == order(*names[0])
+    assert len({order(*name) for name in names}) == len(names)
+
+
 @pytest.mark.parametrize('start', [0, 3, 19, 20, 21, 47])
 @pytest.mark.parametrize('count', [1, 20, 33])
 def test_a_stream_can_be_entered_anywhere(start, count):
@@ -113,7 +126,7 @@ def test_pooled_data_goes_on_where_the_last_round_ended(store, instance_of):
         instance_of(e)
         for round in range(9)
         for step in cohort(
-            store, pooled, size=1, num_steps=1, batch_size=6, round=round
+            store, pooled, size=1, num_steps=2, batch_size=3, round=round
         ).steps
         for e in step
     ]
@@ -249,6 +262,21 @@ def test_the_store_has_the_words_of_its_instances(store, lm):
     assert [t['num_instances'] for t in store.tasks] == [12, 7]
     np.testing.assert_array_equal(np.bincount(store.task_of), [12, 7])
     assert store.truncated == {'queries': 0, 'targets': 0}
+
+
+def test_a_template_has_each_field_of_its_instance(lm, tmp_path):
+    """And a field that a text spells out is text."""
+    task = make_task(count=1)
+    texts = {'input': 'what is {pair}?', 'pair': 'the {input}'}
+    (instance,) = (dataclasses.replace(x, **texts) for x in task.instances)
+    task = dataclasses.replace(task, instances=(instance,))
+    template = Template('{definition} A: {input} B: {pair}', '\n', 256, 16)
+    store = open_store(
+        Counting([task]).source, lm.tokenizer, template, tmp_path
+    )
+    assert lm.tokenizer.decode(store.query(0)) == (
+        'Answer the question. A: what is {pair}? B: the {input}\n'
+    )
 
 
 def test_a_long_query_loses_its_end_and_keeps_its_separator(lm, tmp_path):

@@ -20,8 +20,10 @@ MUTATIONS = (
         'rng.dirichlet(alpha * prior)',
         'rng.dirichlet(alpha * np.ones_like(prior))',
         'Clients are of another heterogeneity.',
-        ('tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
-         'whole_mixture',),
+        (
+            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
+            'whole_mixture',
+        ),
     ),
     Mutation(
         'dirichlet-without-alpha',
@@ -29,8 +31,10 @@ MUTATIONS = (
         'rng.dirichlet(alpha * prior)',
         'rng.dirichlet(prior)',
         'config.data.dirichlet_alpha has no effect.',
-        ('tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
-         'whole_mixture',),
+        (
+            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
+            'whole_mixture',
+        ),
     ),
     Mutation(
         'clients-of-a-type-rounded-down',
@@ -38,8 +42,10 @@ MUTATIONS = (
         'np.rint(sizes / client_size)',
         'np.floor(sizes / client_size)',
         "Not the 3520 clients of Profit's Table 1.",
-        ('tests/partitions_test.py::test_every_kind_has_the_clients_that_the_'
-         'types_sizes_give',),
+        (
+            'tests/partitions_test.py::test_every_kind_has_the_clients_that_the_'
+            'types_sizes_give',
+        ),
     ),
     Mutation(
         'a-partition-without-the-seed',
@@ -55,9 +61,12 @@ MUTATIONS = (
         'order = np.lexsort((task_of, type_of))',
         'order = np.lexsort((type_of, task_of))',
         'Clients of a high partition have several types.',
-        ('tests/partitions_test.py::test_within_a_type_sizes_differ_by_one_at_'
-         'most', 'tests/partitions_test.py::test_clients_are_cut_type_by_type_'
-         'whatever_the_tasks_numbers'),
+        (
+            'tests/partitions_test.py::test_within_a_type_sizes_differ_by_one_at_'
+            'most',
+            'tests/partitions_test.py::test_clients_are_cut_type_by_type_'
+            'whatever_the_tasks_numbers',
+        ),
     ),
     Mutation(
         'the-last-instances-are-lost',
@@ -76,13 +85,12 @@ MUTATIONS = (
         ('tests/partitions_test.py::test_medium_and_low_are_shuffled',),
     ),
     Mutation(
-        'types-that-have-run-out-are-drawn',
+        'a-type-gives-more-than-it-has',
         PARTITIONS,
-        'weights = np.where(taken < left, mixture, 0.0)',
-        'weights = mixture',
-        'A partition of few types never ends.',
-        ('tests/partitions_test.py::test_types_that_have_run_out_are_left_out_'
-         'of_a_mixture',),
+        'taken += np.minimum(wanted, left - taken)',
+        'taken += wanted',
+        'Clients share instances, and others are in none.',
+        ('tests/partitions_test.py::test_clients_are_disjoint_and_complete',),
     ),
     Mutation(
         'the-first-client-of-the-data-is-nobody',
@@ -99,8 +107,10 @@ MUTATIONS = (
         'rest = [t for t in rest if not _is_in(t, PAPER_EXCLUDED_TYPES)]',
         'rest = [t for t in rest if t not in PAPER_EXCLUDED_TYPES.values()]',
         'Not the 58 training types of the paper.',
-        ('tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
-         'types',),
+        (
+            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
+            'types',
+        ),
     ),
     Mutation(
         'validation-and-test-types-swapped',
@@ -108,8 +118,10 @@ MUTATIONS = (
         "split['test'] = _listed(rest, PAPER_TEST_TYPES)",
         "split['test'] = _listed(rest, PAPER_VALIDATION_TYPES)",
         'The test types are trained on.',
-        ('tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
-         'types',),
+        (
+            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
+            'types',
+        ),
     ),
     Mutation(
         'a-tenth-rounded-down',
@@ -117,8 +129,10 @@ MUTATIONS = (
         'max(1, round(n / 10))',
         'max(1, n // 10)',
         'Splits are others than in earlier runs.',
-        ('tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
-         'training_types',),
+        (
+            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
+            'training_types',
+        ),
     ),
     Mutation(
         'splits-without-the-seed',
@@ -126,8 +140,10 @@ MUTATIONS = (
         "randomness.generator(seed, 'task type split')",
         "randomness.generator(0, 'task type split')",
         'Seeds are not independent.',
-        ('tests/splits_test.py::test_a_seed_decides_and_the_order_of_types_'
-         'does_not',),
+        (
+            'tests/splits_test.py::test_a_seed_decides_and_the_order_of_types_'
+            'does_not',
+        ),
     ),
     Mutation(
         'listed-validation-tasks-stay-in-training',
@@ -135,8 +151,10 @@ MUTATIONS = (
         "split = 'validation' if at == 'train' and type_ in validation else at",
         "split = 'validation' if at == 'test' and type_ in validation else at",
         'The prompt is chosen on other tasks than the lists leave for that.',
-        ('tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
-         'training_types',),
+        (
+            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
+            'training_types',
+        ),
     ),
     Mutation(
         'unlisted-tasks-are-trained-on',
@@ -152,8 +170,10 @@ MUTATIONS = (
         "'test': order[:test]}",
         "'test': order[-validation - test : -validation]}",
         'Another number of validation clients makes other test clients.',
-        ('tests/splits_test.py::test_test_clients_do_not_move_with_the_'
-         'validation_clients',),
+        (
+            'tests/splits_test.py::test_test_clients_do_not_move_with_the_'
+            'validation_clients',
+        ),
     ),
     Mutation(
         'clients-of-one-instance-are-held-out',
@@ -161,8 +181,10 @@ MUTATIONS = (
         'np.flatnonzero(np.asarray(sizes) >= 2)',
         'np.flatnonzero(np.asarray(sizes) >= 1)',
         'A held-out client has nothing to train on.',
-        ('tests/splits_test.py::test_a_client_with_one_instance_is_not_held_'
-         'out',),
+        (
+            'tests/splits_test.py::test_a_client_with_one_instance_is_not_held_'
+            'out',
+        ),
     ),
     Mutation(
         'fewer-clients-are-held-out-than-asked-for',
@@ -170,8 +192,10 @@ MUTATIONS = (
         'max(tenth, num_validation), max(tenth, num_test)',
         'max(tenth, num_validation), min(tenth, num_test)',
         'Fewer test clients than the config says.',
-        ('tests/splits_test.py::test_a_tenth_of_the_clients_is_held_out_where_'
-         'fewer_are_asked_for',),
+        (
+            'tests/splits_test.py::test_a_tenth_of_the_clients_is_held_out_where_'
+            'fewer_are_asked_for',
+        ),
     ),
     # Draws.
     Mutation(
@@ -180,8 +204,10 @@ MUTATIONS = (
         'json.dumps([purpose, int(seed), *(int(i) for i in ids)])',
         'json.dumps([int(seed), *(int(i) for i in ids)])',
         'Cohorts and batches are drawn from one stream.',
-        ('tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
-         'another_stream',),
+        (
+            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
+            'another_stream',
+        ),
     ),
     Mutation(
         'ids-of-a-draw-run-into-each-other',
@@ -189,8 +215,10 @@ MUTATIONS = (
         'json.dumps([purpose, int(seed), *(int(i) for i in ids)])',
         "purpose + ''.join(f'{int(i)}' for i in (seed, *ids))",
         'Client 11 of round 1 is shuffled as client 1 of round 11.',
-        ('tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
-         'another_stream',),
+        (
+            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
+            'another_stream',
+        ),
     ),
     Mutation(
         'cohorts-without-the-seed',
@@ -198,8 +226,10 @@ MUTATIONS = (
         "rng = generator(seed, 'cohort', round)",
         "rng = generator(0, 'cohort', round)",
         'Seeds are not independent.',
-        ('tests/sampling_test.py::test_the_clients_of_every_round_depend_on_'
-         'the_seed_and_the_round',),
+        (
+            'tests/sampling_test.py::test_the_clients_of_every_round_depend_on_'
+            'the_seed_and_the_round',
+        ),
     ),
     Mutation(
         'a-cohort-with-replacement',
@@ -207,8 +237,10 @@ MUTATIONS = (
         'rng.choice(len(population), size, replace=False)',
         'rng.choice(len(population), size, replace=True)',
         'A client is in a cohort twice.',
-        ('tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
-         'the_asked_sizes',),
+        (
+            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
+            'the_asked_sizes',
+        ),
     ),
     Mutation(
         'num-examples-of-other-clients',
@@ -216,8 +248,10 @@ MUTATIONS = (
         'len(population[c]) for c in clients',
         'len(population[c]) for c in range(len(clients))',
         "aggregation='examples' weighs clients by others' sizes.",
-        ('tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
-         'the_asked_sizes',),
+        (
+            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
+            'the_asked_sizes',
+        ),
     ),
     Mutation(
         'every-local-step-has-the-first-batch',
@@ -225,8 +259,10 @@ MUTATIONS = (
         'for i in batches[s]',
         'for i in batches[0]',
         'Local steps repeat one batch.',
-        ('tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-         'round_ended',),
+        (
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
+            'round_ended',
+        ),
     ),
     Mutation(
         'pooled-rounds-overlap',
@@ -234,8 +270,10 @@ MUTATIONS = (
         'round * num_steps * batch_size if alone',
         'round * batch_size if alone',
         'Centralized training sees examples again before it has seen all.',
-        ('tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-         'round_ended',),
+        (
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
+            'round_ended',
+        ),
     ),
     Mutation(
         'every-pooled-round-begins-anew',
@@ -243,8 +281,10 @@ MUTATIONS = (
         'name = (0, client) if alone else (round, client)',
         'name = (round, client)',
         'Centralized training sees examples again before it has seen all.',
-        ('tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-         'round_ended',),
+        (
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
+            'round_ended',
+        ),
     ),
     Mutation(
         'batches-without-the-seed',
@@ -252,8 +292,10 @@ MUTATIONS = (
         "generator(seed, 'batches', *name, number)",
         "generator(0, 'batches', *name, number)",
         'Seeds are not independent.',
-        ('tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
-         'client',),
+        (
+            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
+            'client',
+        ),
     ),
     Mutation(
         'clients-are-shuffled-alike',
@@ -261,8 +303,10 @@ MUTATIONS = (
         "generator(seed, 'batches', *name, number)",
         "generator(seed, 'batches', *name[:1], number)",
         'Clients of one size are shuffled alike.',
-        ('tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
-         'client',),
+        (
+            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
+            'client',
+        ),
     ),
     Mutation(
         'every-pass-in-the-same-order',
@@ -270,8 +314,10 @@ MUTATIONS = (
         "generator(seed, 'batches', *name, number)",
         "generator(seed, 'batches', *name)",
         'Batches repeat.',
-        ('tests/sampling_test.py::test_a_pass_is_without_replacement_and_'
-         'passes_differ',),
+        (
+            'tests/sampling_test.py::test_a_pass_is_without_replacement_and_'
+            'passes_differ',
+        ),
     ),
     Mutation(
         'every-epoch-in-the-same-order',
@@ -279,8 +325,10 @@ MUTATIONS = (
         "generator(seed, 'epoch', epoch, client)",
         "generator(seed, 'epoch', client)",
         'Batches repeat.',
-        ('tests/sampling_test.py::test_an_epoch_is_a_function_of_seed_epoch_'
-         'and_client',),
+        (
+            'tests/sampling_test.py::test_an_epoch_is_a_function_of_seed_epoch_'
+            'and_client',
+        ),
     ),
     Mutation(
         'an-epoch-ends-with-the-smallest-client',
@@ -297,8 +345,10 @@ MUTATIONS = (
         'g = np.bincount(label, mass) / mass.sum()',
         'g = np.bincount(label, p) / len(clients)',
         'The KL of Figure 6 is from another distribution.',
-        ('tests/partitions_test.py::test_kl_is_from_the_distribution_of_'
-         'instances_and_not_of_clients',),
+        (
+            'tests/partitions_test.py::test_kl_is_from_the_distribution_of_'
+            'instances_and_not_of_clients',
+        ),
     ),
     Mutation(
         'kl-in-bits',
@@ -348,8 +398,10 @@ MUTATIONS = (
         'more = len(names) - len(shown)',
         'more = len(names) - most',
         'A message counts too few or too many.',
-        ('tests/client_names_test.py::test_a_listing_shows_the_first_names_'
-         'and_counts_the_others',),
+        (
+            'tests/client_names_test.py::test_a_listing_shows_the_first_names_'
+            'and_counts_the_others',
+        ),
     ),
     # The data of an experiment.
     Mutation(
@@ -358,8 +410,10 @@ MUTATIONS = (
         'dataclasses.replace(clients, order=instances[clients.order])',
         'dataclasses.replace(clients, order=clients.order)',
         'Training, validation and test share instances.',
-        ('tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
-         'its_task_types',),
+        (
+            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
+            'its_task_types',
+        ),
     ),
     Mutation(
         'validation-clients-of-the-test-split',
@@ -367,8 +421,10 @@ MUTATIONS = (
         "clients['validation'], config.seed, v.clients",
         "clients['test'], config.seed, v.clients",
         'The prompt is chosen on the test clients.',
-        ('tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
-         'its_task_types',),
+        (
+            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
+            'its_task_types',
+        ),
     ),
     Mutation(
         'held-out-clients-cut-as-training-clients',
@@ -376,8 +432,10 @@ MUTATIONS = (
         "kind = config.data.partition if name == 'train' else 'high'",
         'kind = config.data.partition',
         'Held-out clients are no longer heterogeneous (Profit, C.3).',
-        ('tests/splits_wiring_test.py::test_held_out_clients_have_one_task_'
-         'type_whatever_training_clients_have',),
+        (
+            'tests/splits_wiring_test.py::test_held_out_clients_have_one_task_'
+            'type_whatever_training_clients_have',
+        ),
     ),
     Mutation(
         'train-examples-and-eval-examples-swapped',
@@ -385,8 +443,10 @@ MUTATIONS = (
         'p.train_examples,\n        p.eval_examples,',
         'p.eval_examples,\n        p.train_examples,',
         'Personalization has another size, and so has its score.',
-        ('tests/splits_wiring_test.py::test_clients_have_the_examples_that_'
-         'the_config_asks_for',),
+        (
+            'tests/splits_wiring_test.py::test_clients_have_the_examples_that_'
+            'the_config_asks_for',
+        ),
     ),
     Mutation(
         'stage-2-always-on-the-test-split',
@@ -394,8 +454,10 @@ MUTATIONS = (
         'clients[p.split],',
         "clients['test'],",
         'Settings are chosen on the test clients.',
-        ('tests/splits_wiring_test.py::test_the_split_of_personalization_is_'
-         'that_of_stage_2_s_clients',),
+        (
+            'tests/splits_wiring_test.py::test_the_split_of_personalization_is_'
+            'that_of_stage_2_s_clients',
+        ),
     ),
     Mutation(
         'clients-hold-out-too-few-for-validation',
@@ -403,8 +465,10 @@ MUTATIONS = (
         "more = p.clients if p.split == 'validation' else 0",
         "more = p.clients if p.split == 'test' else 0",
         'A run that may be started is refused.',
-        ('tests/splits_wiring_test.py::test_clients_of_stage_2_are_held_out_'
-         'in_the_split_that_they_are_of',),
+        (
+            'tests/splits_wiring_test.py::test_clients_of_stage_2_are_held_out_'
+            'in_the_split_that_they_are_of',
+        ),
     ),
     Mutation(
         'types-of-tasks-and-not-of-instances',
@@ -412,8 +476,10 @@ MUTATIONS = (
         'type_of_task[task_of],',
         'task_of,',
         'Clients are cut by task; types of small tasks are dropped.',
-        ('tests/splits_wiring_test.py::test_small_tasks_of_one_type_make_'
-         'clients_together',),
+        (
+            'tests/splits_wiring_test.py::test_small_tasks_of_one_type_make_'
+            'clients_together',
+        ),
     ),
     Mutation(
         'the-partition-ignores-its-seed',
@@ -421,8 +487,10 @@ MUTATIONS = (
         'c.client_size,\n        config.seed,\n        c.dirichlet_alpha',
         'c.client_size,\n        0,\n        c.dirichlet_alpha',
         'Seeds are not independent.',
-        ('tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
-         'and_on_alpha',),
+        (
+            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
+            'and_on_alpha',
+        ),
     ),
     Mutation(
         'the-partition-ignores-alpha',
@@ -430,8 +498,10 @@ MUTATIONS = (
         '        config.seed,\n        c.dirichlet_alpha,\n',
         '        config.seed,\n',
         'config.data.dirichlet_alpha has no effect.',
-        ('tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
-         'and_on_alpha',),
+        (
+            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
+            'and_on_alpha',
+        ),
     ),
     Mutation(
         'a-store-is-shared-by-runs-of-other-queries',
@@ -439,8 +509,10 @@ MUTATIONS = (
         "done = ('partition', 'dirichlet_alpha', 'client_size')",
         "done = ('partition', 'dirichlet_alpha', 'client_size', 'max_query')",
         "A point of a sweep over max_query reads the first one's tokens.",
-        ('tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
-         'tokens_that_they_would_read',),
+        (
+            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
+            'tokens_that_they_would_read',
+        ),
     ),
     Mutation(
         'a-store-is-shared-by-models',
@@ -448,8 +520,10 @@ MUTATIONS = (
         '(_read_of(c), tokenizer.fingerprint, sizes.objective, cache_dir)',
         '(_read_of(c), sizes.objective, cache_dir)',
         "A point of a sweep over models reads another tokenizer's tokens.",
-        ('tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
-         'tokens_that_they_would_read',),
+        (
+            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
+            'tokens_that_they_would_read',
+        ),
     ),
     Mutation(
         'training-examples-are-scored',
@@ -457,8 +531,10 @@ MUTATIONS = (
         'train.append(order[n : n + num_train])',
         'train.append(order[:num_train])',
         'Personalized prompts are scored on what they were trained on.',
-        ('tests/held_out_test.py::test_training_and_scored_examples_are_'
-         'disjoint_and_the_client_s_own',),
+        (
+            'tests/held_out_test.py::test_training_and_scored_examples_are_'
+            'disjoint_and_the_client_s_own',
+        ),
     ),
     Mutation(
         'a-small-client-is-scored-on-all-it-has',
@@ -466,8 +542,10 @@ MUTATIONS = (
         'n = min(num_local, max(1, share))',
         'n = num_local',
         'A small client has nothing to train on.',
-        ('tests/held_out_test.py::test_a_smaller_client_is_cut_in_the_same_'
-         'proportion',),
+        (
+            'tests/held_out_test.py::test_a_smaller_client_is_cut_in_the_same_'
+            'proportion',
+        ),
     ),
     Mutation(
         'held-out-clients-without-the-seed',
@@ -475,8 +553,10 @@ MUTATIONS = (
         "rng = generator(seed, 'held-out clients')",
         "rng = generator(0, 'held-out clients')",
         'Seeds are not independent.',
-        ('tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
-         'is_scored',),
+        (
+            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
+            'is_scored',
+        ),
     ),
     Mutation(
         'held-out-examples-without-the-seed',
@@ -484,8 +564,10 @@ MUTATIONS = (
         "generator(seed, 'held-out examples', client)",
         "generator(0, 'held-out examples', client)",
         'Seeds are not independent.',
-        ('tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
-         'is_scored',),
+        (
+            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
+            'is_scored',
+        ),
     ),
     Mutation(
         'common-examples-of-the-first-clients',
@@ -493,8 +575,10 @@ MUTATIONS = (
         'common = [own[: each + (i < more)] for i, own in enumerate(local)]',
         'common = [np.concatenate(local)[:num_common]]',
         'The global score is of a few clients.',
-        ('tests/held_out_test.py::test_the_common_examples_come_evenly_from_'
-         'all_clients',),
+        (
+            'tests/held_out_test.py::test_the_common_examples_come_evenly_from_'
+            'all_clients',
+        ),
     ),
     Mutation(
         'names-by-the-number-within-the-split',
@@ -502,8 +586,10 @@ MUTATIONS = (
         'numbers = [store.client_of[local[0]] for local in held_out.local]',
         'numbers = held_out.clients',
         "Scores stand under other clients' names.",
-        ('tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
-         'those_of_their_rows',),
+        (
+            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
+            'those_of_their_rows',
+        ),
     ),
     Mutation(
         'a-fingerprint-without-the-examples-of-stage-2',
@@ -511,8 +597,10 @@ MUTATIONS = (
         'parts += [*held_out.train, *held_out.local]',
         'parts += [*held_out.local]',
         'A run goes on with other examples to train on.',
-        ('tests/splits_wiring_test.py::test_who_is_where_is_part_of_what_a_'
-         'run_is',),
+        (
+            'tests/splits_wiring_test.py::test_who_is_where_is_part_of_what_a_'
+            'run_is',
+        ),
     ),
     # What is said of the data.
     Mutation(
@@ -521,8 +609,10 @@ MUTATIONS = (
         'if n > len(clients[split])',
         "if n > len(clients['train'])",
         'A run ends after its first stage with an error of numpy.',
-        ('tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
-         'asked_of_it_is_named',),
+        (
+            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
+            'asked_of_it_is_named',
+        ),
     ),
     Mutation(
         'as-many-clients-as-there-are-are-refused',
@@ -530,8 +620,10 @@ MUTATIONS = (
         'if n > len(clients[split])',
         'if n >= len(clients[split])',
         'A run on all clients at once is refused.',
-        ('tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
-         'asked_of_it_is_named',),
+        (
+            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
+            'asked_of_it_is_named',
+        ),
     ),
     Mutation(
         'virtual-tokens-take-no-positions',
@@ -539,8 +631,10 @@ MUTATIONS = (
         'if virtual + longest <= most:',
         'if longest <= most:',
         'Positions are beyond those that the model was trained for.',
-        ('tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
-         'and_the_longer_of_target_and_output',),
+        (
+            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
+            'and_the_longer_of_target_and_output',
+        ),
     ),
     Mutation(
         'outputs-take-no-positions',
@@ -548,8 +642,10 @@ MUTATIONS = (
         'generated = np.where(store.num_choices[used], 0, new)',
         'generated = np.where(store.num_choices[used], new, 0)',
         'Outputs are generated beyond the last position of the model.',
-        ('tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
-         'and_the_longer_of_target_and_output',),
+        (
+            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
+            'and_the_longer_of_target_and_output',
+        ),
     ),
     Mutation(
         'targets-of-an-encoder-take-positions',
@@ -557,8 +653,10 @@ MUTATIONS = (
         "if store.objective == 'causal_lm':\n        # Where",
         "if store.objective != 'masked_lm':\n        # Where",
         'Data that fit a T5 are refused.',
-        ('tests/data_checks_test.py::test_the_targets_of_an_encoder_take_no_'
-         'positions_of_it',),
+        (
+            'tests/data_checks_test.py::test_the_targets_of_an_encoder_take_no_'
+            'positions_of_it',
+        ),
     ),
     Mutation(
         'one-instance-with-choices-is-enough',
@@ -566,8 +664,10 @@ MUTATIONS = (
         'or store.num_choices[used].all():',
         'or store.num_choices[used].any():',
         'A masked model is asked for text, and a run ends with an error.',
-        ('tests/data_checks_test.py::test_a_masked_model_needs_choices_'
-         'everywhere',),
+        (
+            'tests/data_checks_test.py::test_a_masked_model_needs_choices_'
+            'everywhere',
+        ),
     ),
     Mutation(
         'the-first-token-beyond-the-table-passes',
@@ -575,8 +675,10 @@ MUTATIONS = (
         'if largest < rows:',
         'if largest <= rows:',
         "JAX takes the last row's embedding for it, and says nothing.",
-        ('tests/data_checks_test.py::test_a_token_must_have_a_row_in_the_'
-         'table',),
+        (
+            'tests/data_checks_test.py::test_a_token_must_have_a_row_in_the_'
+            'table',
+        ),
     ),
     Mutation(
         'the-largest-client-stands-for-the-smallest',
@@ -584,8 +686,10 @@ MUTATIONS = (
         'least, asked = min(sizes), p[key]',
         'least, asked = max(sizes), p[key]',
         'Nobody hears that clients have fewer examples than asked.',
-        ('tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
-         'it_has_too_few',),
+        (
+            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
+            'it_has_too_few',
+        ),
     ),
     Mutation(
         'a-global-score-over-fewer-is-not-said',
@@ -593,8 +697,10 @@ MUTATIONS = (
         'if len(held_out.common) < p.global_examples:',
         'if len(held_out.common) > p.global_examples:',
         'A global score is over fewer examples than the config says.',
-        ('tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
-         'it_has_too_few',),
+        (
+            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
+            'it_has_too_few',
+        ),
     ),
     Mutation(
         'truncation-is-a-warning-from-half',
@@ -602,8 +708,10 @@ MUTATIONS = (
         'MANY = 0.05',
         'MANY = 0.5',
         'Nobody hears that a third of the queries lost their end.',
-        ('tests/data_checks_test.py::test_truncation_is_a_warning_above_one_'
-         'in_twenty',),
+        (
+            'tests/data_checks_test.py::test_truncation_is_a_warning_above_one_'
+            'in_twenty',
+        ),
     ),
     Mutation(
         'answers-that-melt-are-not-said',
@@ -611,8 +719,10 @@ MUTATIONS = (
         'if not store.merged:',
         'if store.merged:',
         'Nobody hears that answers are read otherwise than written.',
-        ('tests/data_checks_test.py::test_answers_that_the_tokenizer_joins_'
-         'are_a_warning',),
+        (
+            'tests/data_checks_test.py::test_answers_that_the_tokenizer_joins_'
+            'are_a_warning',
+        ),
     ),
     # Row shapes.
     Mutation(
@@ -621,8 +731,10 @@ MUTATIONS = (
         '[data.population.order, *data.held_out.train]',
         '[data.population.order]',
         "Stage 2 ends at the first example longer than all of stage 1's.",
-        ('tests/packers_test.py::test_the_longest_example_of_either_stage_'
-         'fits',),
+        (
+            'tests/packers_test.py::test_the_longest_example_of_either_stage_'
+            'fits',
+        ),
     ),
     Mutation(
         'shapes-without-the-validation-clients',
@@ -630,8 +742,10 @@ MUTATIONS = (
         'used = np.concatenate([*data.validation.local, *data.held_out.local])',
         'used = np.concatenate([*data.held_out.local])',
         'Validation ends at the first example longer than the scored ones.',
-        ('tests/packers_test.py::test_what_is_scored_is_that_of_validation_'
-         'and_of_held_out_clients',),
+        (
+            'tests/packers_test.py::test_what_is_scored_is_that_of_validation_'
+            'and_of_held_out_clients',
+        ),
     ),
     Mutation(
         'evaluation-shapes-without-choices',
@@ -647,8 +761,10 @@ MUTATIONS = (
         'e._replace(owner=e.owner + run * owners)',
         'e._replace(owner=e.owner)',
         'Rows are chosen for fewer prompts than a sweep has.',
-        ('tests/packers_test.py::test_runs_side_by_side_have_owners_of_their_'
-         'own',),
+        (
+            'tests/packers_test.py::test_runs_side_by_side_have_owners_of_their_'
+            'own',
+        ),
     ),
     Mutation(
         'the-shapes-of-stage-1-s-batches-alone',
@@ -656,8 +772,10 @@ MUTATIONS = (
         'batch_size=config.personalization.batch_size',
         'batch_size=config.batch_size',
         "Rows are chosen for other batches than stage 2's.",
-        ('tests/packers_test.py::test_the_sample_is_of_batches_as_the_stages_'
-         'have_them',),
+        (
+            'tests/packers_test.py::test_the_sample_is_of_batches_as_the_stages_'
+            'have_them',
+        ),
     ),
     Mutation(
         'the-mesh-is-ignored-in-shapes',
@@ -665,7 +783,9 @@ MUTATIONS = (
         'row_multiple=config.mesh.data',
         'row_multiple=1',
         'Grids cannot be cut along the data axis of the mesh.',
-        ('tests/packers_test.py::test_rows_are_a_multiple_of_the_mesh_s_data_'
-         'axis',),
+        (
+            'tests/packers_test.py::test_rows_are_a_multiple_of_the_mesh_s_data_'
+            'axis',
+        ),
     ),
 )

@@ -18,8 +18,10 @@ MUTATIONS = (
         'encode([text.read for text in texts], True)',
         'encode([text.read for text in texts], False)',
         'Gemma and Llama lose much without their first token.',
-        ('tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-         'lm_eval_read',),
+        (
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
+            'lm_eval_read',
+        ),
     ),
     Mutation(
         'answers-begin-with-bos-in-encoders',
@@ -35,8 +37,10 @@ MUTATIONS = (
         'self.end = [] if self.causal else [tokenizer.eos_id]',
         'self.end = [tokenizer.eos_id]',
         'A decoder reads an end of the text before it answers.',
-        ('tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-         'instances',),
+        (
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
+            'instances',
+        ),
     ),
     Mutation(
         'spaces-stay-with-the-query',
@@ -44,8 +48,10 @@ MUTATIONS = (
         'return _Query(*template_lib.give_spaces(whole, []), body)',
         'return _Query(whole, [], body)',
         'A decoder reads a space and then a word, as no text has it.',
-        ('tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-         'lm_eval_read',),
+        (
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
+            'lm_eval_read',
+        ),
     ),
     Mutation(
         'the-last-reference-is-trained-on',
@@ -53,8 +59,10 @@ MUTATIONS = (
         'answers = [(x.outputs[0], *x.choices)',
         'answers = [(x.outputs[-1], *x.choices)',
         'Training targets are others than the paper takes.',
-        ('tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-         'instances',),
+        (
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
+            'instances',
+        ),
     ),
     Mutation(
         'a-template-s-definition-is-the-task-s-name',
@@ -62,8 +70,10 @@ MUTATIONS = (
         'definition=task.definition',
         'definition=task.name',
         'Queries have no instruction.',
-        ('tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-         'instance',),
+        (
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
+            'instance',
+        ),
     ),
     Mutation(
         'pair-and-input-swapped',
@@ -71,8 +81,10 @@ MUTATIONS = (
         'input=x.input, definition=task.definition, pair=x.pair',
         'input=x.pair, definition=task.definition, pair=x.input',
         'Premise and hypothesis are exchanged.',
-        ('tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-         'instance',),
+        (
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
+            'instance',
+        ),
     ),
     Mutation(
         'a-long-query-loses-its-separator',
@@ -80,8 +92,10 @@ MUTATIONS = (
         'return [*query[: most - len(tail)], *tail]',
         'return query[:most]',
         'A long query does not say that an answer follows.',
-        ('tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-         'its_separator',),
+        (
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
+            'its_separator',
+        ),
     ),
     Mutation(
         'a-long-query-loses-its-beginning',
@@ -89,8 +103,10 @@ MUTATIONS = (
         '*query[: most - len(tail)], *tail',
         '*query[-most : -len(tail)], *tail',
         'A long query loses its first token and its instruction.',
-        ('tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-         'its_separator',),
+        (
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
+            'its_separator',
+        ),
     ),
     Mutation(
         'a-query-that-just-fits-is-counted-as-cut',
@@ -98,8 +114,10 @@ MUTATIONS = (
         'if len(query) <= most:',
         'if len(query) < most:',
         'The warning of truncated queries counts whole ones.',
-        ('tests/seams_test.py::test_a_cut_query_keeps_its_separator_and_its_'
-         'answer',),
+        (
+            'tests/seams_test.py::test_a_cut_query_keeps_its_separator_and_its_'
+            'answer',
+        ),
     ),
     Mutation(
         'a-separator-may-fill-the-query',
@@ -115,8 +133,10 @@ MUTATIONS = (
         'if len(whole) <= len(query):',
         'if len(whole) < len(query):',
         'A client trains on the end token alone.',
-        ('tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
-         'counted',),
+        (
+            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
+            'counted',
+        ),
     ),
     Mutation(
         'merged-answers-are-not-counted',
@@ -124,8 +144,10 @@ MUTATIONS = (
         'self.merged += 1',
         'self.merged += 0',
         'Nobody hears that answers are read otherwise than written.',
-        ('tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
-         'counted',),
+        (
+            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
+            'counted',
+        ),
     ),
     # Templates.
     Mutation(
@@ -136,8 +158,10 @@ MUTATIONS = (
         '            lambda m: _FIELD.sub(lambda n: values.get(n[1], n[0]),\n'
         '                                 values[m[1]]), part)',
         'A text that speaks of {input} has another one put into it.',
-        ('tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-         'instance',),
+        (
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
+            'instance',
+        ),
     ),
     Mutation(
         'line-breaks-count-as-spaces',
@@ -145,8 +169,10 @@ MUTATIONS = (
         "query[-1].rstrip(' ')",
         'query[-1].rstrip()',
         'A separator that is a line break goes to the answer.',
-        ('tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-         'lm_eval_read',),
+        (
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
+            'lm_eval_read',
+        ),
     ),
     Mutation(
         'a-mask-is-asked-of-any-tokenizer',
@@ -154,8 +180,10 @@ MUTATIONS = (
         'if i and tokenizer.mask_id is None:',
         'if False:',
         'A decoder is given None as a token.',
-        ('tests/sources_test.py::test_the_mask_of_a_template_is_the_'
-         'tokenizer_s',),
+        (
+            'tests/sources_test.py::test_the_mask_of_a_template_is_the_'
+            'tokenizer_s',
+        ),
     ),
     Mutation(
         'a-template-needs-no-input',
@@ -163,8 +191,10 @@ MUTATIONS = (
         'if needed not in fields:',
         'if needed not in known:',
         'All queries are the same text.',
-        ('tests/config_test.py::test_all_faults_are_told_together',
-         'tests/config_test.py::test_faults_between_two_keys'),
+        (
+            'tests/config_test.py::test_all_faults_are_told_together',
+            'tests/config_test.py::test_faults_between_two_keys',
+        ),
     ),
     # The arrays of a store.
     Mutation(
@@ -173,8 +203,10 @@ MUTATIONS = (
         'target = target[: self.template.max_target]',
         'target = [*target[: self.template.max_target - 1], target[-1]]',
         'A prompt learns to stop in mid-sentence.',
-        ('tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-         'its_separator',),
+        (
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
+            'its_separator',
+        ),
     ),
     Mutation(
         'a-target-has-no-end',
@@ -182,8 +214,10 @@ MUTATIONS = (
         'target = [*target, self.tokenizer.eos_id]',
         'target = [*target]',
         'A prompt does not learn to stop.',
-        ('tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-         'instances',),
+        (
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
+            'instances',
+        ),
     ),
     Mutation(
         'a-target-that-just-fits-is-counted-as-cut',
@@ -191,8 +225,10 @@ MUTATIONS = (
         '+= len(target) > self.template.max_target',
         '+= len(target) >= self.template.max_target',
         'The warning of truncated targets counts whole ones.',
-        ('tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-         'its_separator',),
+        (
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
+            'its_separator',
+        ),
     ),
     Mutation(
         'instances-stay-in-the-order-of-the-file',
@@ -200,8 +236,10 @@ MUTATIONS = (
         'tuple(sorted(task.instances, key=content))',
         'tuple(task.instances)',
         'Draws depend on the order of the rows of a table.',
-        ('tests/client_names_test.py::test_the_order_of_a_table_changes_no_'
-         'draw',),
+        (
+            'tests/client_names_test.py::test_the_order_of_a_table_changes_no_'
+            'draw',
+        ),
     ),
     Mutation(
         'a-canonical-order-without-clients',
@@ -209,8 +247,10 @@ MUTATIONS = (
         'return x.client, x.input, x.outputs, x.pair, x.choices',
         'return x.input, x.outputs, x.pair, x.choices',
         'Clients of equal examples are drawn by the order of the lines.',
-        ('tests/client_names_test.py::test_equal_examples_of_two_clients_are_'
-         'told_apart',),
+        (
+            'tests/client_names_test.py::test_equal_examples_of_two_clients_are_'
+            'told_apart',
+        ),
     ),
     Mutation(
         'choices-are-no-tokens-of-the-data',
@@ -242,8 +282,10 @@ MUTATIONS = (
         '] = np.arange(len(names))',
         '] = [clients[name] for name in names]',
         "A client's results stand under another's name.",
-        ('tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
-         'those_of_their_rows',),
+        (
+            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
+            'those_of_their_rows',
+        ),
     ),
     Mutation(
         'every-instance-is-of-the-first-task',
@@ -251,8 +293,10 @@ MUTATIONS = (
         'np.full(n, len(self.tasks), np.int32)',
         'np.full(n, 0, np.int32)',
         'No task is held out.',
-        ('tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-         'instances',),
+        (
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
+            'instances',
+        ),
     ),
     Mutation(
         'a-store-of-another-objective-is-opened',
@@ -268,8 +312,10 @@ MUTATIONS = (
         'dataclasses.astuple(template)',
         'template.text',
         'A run with another max_query or separator reads the old tokens.',
-        ('tests/sampling_test.py::test_the_fingerprint_follows_data_tokenizer_'
-         'and_template',),
+        (
+            'tests/sampling_test.py::test_the_fingerprint_follows_data_tokenizer_'
+            'and_template',
+        ),
     ),
     Mutation(
         'a-decoder-predicts-from-the-token-before-the-end',
@@ -277,8 +323,10 @@ MUTATIONS = (
         'np.full(len(target), len(query) - 1)',
         'np.full(len(target), len(query) - 2)',
         "T5's decoder is given other positions than it is trained at.",
-        ('tests/objectives_test.py::test_a_decoder_predicts_from_the_end_of_'
-         'the_query',),
+        (
+            'tests/objectives_test.py::test_a_decoder_predicts_from_the_end_of_'
+            'the_query',
+        ),
     ),
     Mutation(
         'the-last-choice-is-lost',
@@ -286,8 +334,10 @@ MUTATIONS = (
         'self.choice_starts[first : last + 1]',
         'self.choice_starts[first:last]',
         'The last choice is never right.',
-        ('tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
-         'that_is_scored',),
+        (
+            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
+            'that_is_scored',
+        ),
     ),
     Mutation(
         'a-choice-is-scored-as-the-target',
@@ -295,8 +345,10 @@ MUTATIONS = (
         'target = self.target(i) if target is None else target',
         'target = self.target(i)',
         'All choices are as likely.',
-        ('tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
-         'that_is_scored',),
+        (
+            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
+            'that_is_scored',
+        ),
     ),
     Mutation(
         'scored-lengths-of-choices-alone',
@@ -312,8 +364,10 @@ MUTATIONS = (
         "more = targets - 1 if self.objective == 'causal_lm' else 0",
         'more = targets - 1',
         'Rows of encoders are longer than their texts.',
-        ('tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
-         'reads',),
+        (
+            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
+            'reads',
+        ),
     ),
     Mutation(
         'a-row-has-its-last-target-in-it',
@@ -321,8 +375,10 @@ MUTATIONS = (
         'more = targets - 1 if',
         'more = targets if',
         'Rows are chosen for examples longer than there are.',
-        ('tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
-         'reads',),
+        (
+            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
+            'reads',
+        ),
     ),
     # Weights of examples.
     Mutation(
@@ -364,8 +420,10 @@ MUTATIONS = (
         'first = self.prompt_length if first is None else first',
         'first = first or self.prompt_length',
         "With prefix.positions='kept' examples stand where 'shifted' has them.",
-        ('tests/packing_test.py::test_examples_begin_at_the_first_position_'
-         'that_is_asked_for',),
+        (
+            'tests/packing_test.py::test_examples_begin_at_the_first_position_'
+            'that_is_asked_for',
+        ),
     ),
     Mutation(
         'one-prompt-a-row-for-all-owners',
@@ -381,8 +439,10 @@ MUTATIONS = (
         'if e.owner != owner or not self.shared:',
         'if e.owner != owner:',
         'A prompt of a masked model reads the first example alone.',
-        ('tests/objectives_test.py::test_a_prompt_that_reads_stands_before_'
-         'every_example',),
+        (
+            'tests/objectives_test.py::test_a_prompt_that_reads_stands_before_'
+            'every_example',
+        ),
     ),
     Mutation(
         'a-shared-prompt-is-of-one-example',
@@ -390,8 +450,10 @@ MUTATIONS = (
         '= 0 if self.shared else segment',
         '= segment',
         'A prompt that examples share counts as part of the first of them.',
-        ('tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
-         'behind_it',),
+        (
+            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
+            'behind_it',
+        ),
     ),
     Mutation(
         'positions-count-along-the-row',
@@ -399,8 +461,10 @@ MUTATIONS = (
         'grid.position[r, at:end] = first + np.arange(end - at)',
         'grid.position[r, at:end] = np.arange(at, end)',
         'An example has other positions beside others than alone.',
-        ('tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
-         'behind_it',),
+        (
+            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
+            'behind_it',
+        ),
     ),
     Mutation(
         'targets-of-the-first-example-of-a-row',
@@ -408,8 +472,10 @@ MUTATIONS = (
         'grid.target_index[r, where] = at + e.target_index',
         'grid.target_index[r, where] = e.target_index',
         "Targets are predicted from other clients' tokens.",
-        ('tests/packing_test.py::test_every_example_is_there_once_with_all_'
-         'its_targets',),
+        (
+            'tests/packing_test.py::test_every_example_is_there_once_with_all_'
+            'its_targets',
+        ),
     ),
     Mutation(
         'weights-by-the-place-in-the-row',
@@ -417,8 +483,10 @@ MUTATIONS = (
         'grid.target_weight[r, where] = weights[i]',
         'grid.target_weight[r, where] = weights[segment - 1]',
         "Examples have other examples' weights.",
-        ('tests/packing_test.py::test_every_example_is_there_once_with_all_'
-         'its_targets',),
+        (
+            'tests/packing_test.py::test_every_example_is_there_once_with_all_'
+            'its_targets',
+        ),
     ),
     Mutation(
         'padding-belongs-to-the-first-owner',
@@ -426,8 +494,10 @@ MUTATIONS = (
         'target_owner=full(k, NOBODY)',
         'target_owner=full(k, 0)',
         'The first client counts padding among its tokens.',
-        ('tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
-         'padding_is_empty',),
+        (
+            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
+            'padding_is_empty',
+        ),
     ),
     Mutation(
         'isolation-is-ignored',
@@ -435,8 +505,10 @@ MUTATIONS = (
         'isolate = isolate or self.one_owner',
         'isolate = self.one_owner',
         "A diverged client's NaN reaches the other clients of its row.",
-        ('tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
-         'padding_is_empty',),
+        (
+            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
+            'padding_is_empty',
+        ),
     ),
     Mutation(
         'two-owners-in-a-row-that-is-for-one',
@@ -444,8 +516,10 @@ MUTATIONS = (
         'isolate = isolate or self.one_owner',
         'isolate = bool(isolate)',
         'LoRA and IA3 give some clients the adapter of another.',
-        ('tests/packing_test.py::test_a_packer_for_single_owners_isolates_'
-         'them_always',),
+        (
+            'tests/packing_test.py::test_a_packer_for_single_owners_isolates_'
+            'them_always',
+        ),
     ),
     Mutation(
         'rows-of-an-open-window-are-counted-from-its-start',
@@ -453,8 +527,10 @@ MUTATIONS = (
         'row, left = tried.start + best, after[best]',
         'row, left = best, after[best]',
         'In a batch of more than 512 rows, examples overwrite each other.',
-        ('tests/packing_test.py::test_more_rows_than_are_tried_are_rows_'
-         'all_the_same',),
+        (
+            'tests/packing_test.py::test_more_rows_than_are_tried_are_rows_'
+            'all_the_same',
+        ),
     ),
     Mutation(
         'a-new-owner-s-prompt-takes-no-room',
@@ -470,8 +546,10 @@ MUTATIONS = (
         'fits = (after >= 0).all(1) &',
         'fits = (after[:, 0] >= 0) &',
         'A batch of many short examples ends with an error.',
-        ('tests/packing_test.py::test_a_row_holds_no_more_targets_than_it_has_'
-         'places',),
+        (
+            'tests/packing_test.py::test_a_row_holds_no_more_targets_than_it_has_'
+            'places',
+        ),
     ),
     Mutation(
         'the-fewest-grids-before-the-fewest-rows',
@@ -479,8 +557,10 @@ MUTATIONS = (
         'key=lambda o: (o[0], len(o[1]))',
         'key=lambda o: (len(o[1]), o[0])',
         'Grids have more rows of padding, and a run takes longer.',
-        ('tests/packing_test.py::test_grids_have_the_fewest_rows_of_the_'
-         'compiled_sizes',),
+        (
+            'tests/packing_test.py::test_grids_have_the_fewest_rows_of_the_'
+            'compiled_sizes',
+        ),
     ),
     Mutation(
         'losses-of-other-processes-are-nobody-s',
@@ -488,8 +568,10 @@ MUTATIONS = (
         'grid.target_example[r, : len(of)] = of',
         'grid.target_example[r, : len(of)] = NOBODY',
         'With several processes, losses of most clients are 0.',
-        ('tests/packing_test.py::test_a_process_reads_the_examples_of_its_'
-         'rows_alone',),
+        (
+            'tests/packing_test.py::test_a_process_reads_the_examples_of_its_'
+            'rows_alone',
+        ),
     ),
     # Their shapes.
     Mutation(
@@ -498,8 +580,10 @@ MUTATIONS = (
         'sorted({min(_up(n, multiple), most) for n in asked})',
         'sorted({min(n, most) for n in asked})',
         'Grids cannot be cut along the data axis of the mesh.',
-        ('tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
-         'cohorts',),
+        (
+            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
+            'cohorts',
+        ),
     ),
     Mutation(
         'max-tokens-is-ignored',
@@ -507,8 +591,10 @@ MUTATIONS = (
         'max_tokens // shape.length',
         '10**6',
         'config.packing.max_tokens does not limit memory.',
-        ('tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
-         'cohorts',),
+        (
+            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
+            'cohorts',
+        ),
     ),
     Mutation(
         'room-for-the-longest-without-its-prompt',

@@ -50,7 +50,7 @@ MUTATIONS = (
         SNI,
         "return file.read_text(encoding='utf-8-sig')",
         "return file.read_text(encoding='utf-8')",
-        "The first task of a list saved by an editor of Windows is in no list.",
+        'The first task of a list saved by an editor of Windows is in no list.',
         ('tests/sni_test.py::test_a_byte_order_mark_is_no_text',),
     ),
     Mutation(
@@ -59,8 +59,10 @@ MUTATIONS = (
         "total.update(f'{name} {text}\\n'.encode())",
         "total.update(f'{text}\\n'.encode())",
         'A store of tasks by other names is opened.',
-        ('tests/sni_test.py::test_a_generated_corpus_has_a_fingerprint_of_its_'
-         'content',),
+        (
+            'tests/sni_test.py::test_a_generated_corpus_has_a_fingerprint_of_its_'
+            'content',
+        ),
     ),
     Mutation(
         'null-counts-as-metadata',
@@ -68,8 +70,10 @@ MUTATIONS = (
         r"""return rb'"%s"\s*:\s*+(?!null|NaN)' % key.encode()""",
         r"""return rb'"%s"\s*:\s*+' % key.encode()""",
         'Nobody hears that languages are unknown, and scores compare letters.',
-        ('tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
-         'missing',),
+        (
+            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
+            'missing',
+        ),
     ),
     Mutation(
         'the-last-category-is-the-type',
@@ -85,8 +89,10 @@ MUTATIONS = (
         "'output_language': 'Output_language'",
         "'output_language': 'Input_language'",
         'ROUGE-L of translations compares words where it needs characters.',
-        ('tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
-         'missing',),
+        (
+            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
+            'missing',
+        ),
     ),
     Mutation(
         'positive-examples-are-negative',
@@ -110,8 +116,10 @@ MUTATIONS = (
         'except UnicodeEncodeError:\n        return False',
         'except UnicodeEncodeError:\n        return True',
         'A run ends when the text is saved, hours after its start.',
-        ('tests/sni_test.py::test_a_malformed_task_names_the_file_and_the_'
-         'field',),
+        (
+            'tests/sni_test.py::test_a_malformed_task_names_the_file_and_the_'
+            'field',
+        ),
     ),
     # Sources.
     Mutation(
@@ -128,8 +136,10 @@ MUTATIONS = (
         "getattr(get(name), 'CLIENTS', False)",
         "getattr(get(name), 'CLIENTS', True)",
         "A run of partition='client' starts on data without clients.",
-        ('tests/sources_test.py::test_partition_by_client_needs_clients_and_'
-         'their_split',),
+        (
+            'tests/sources_test.py::test_partition_by_client_needs_clients_and_'
+            'their_split',
+        ),
     ),
     Mutation(
         'a-count-from-1-is-one-from-0',
@@ -145,8 +155,10 @@ MUTATIONS = (
         'if pair in evidence.differing:',
         'if pair in evidence.rows:',
         'Nobody asks whether answers count from 0 or from 1.',
-        ('tests/answers_test.py::test_two_conventions_that_differ_ask_for_the_'
-         'key',),
+        (
+            'tests/answers_test.py::test_two_conventions_that_differ_ask_for_the_'
+            'key',
+        ),
     ),
     Mutation(
         'rows-that-contradict-are-read-somehow',
@@ -154,8 +166,10 @@ MUTATIONS = (
         'c for c in self.among if all(c in fits for fits in self.rows)',
         'c for c in self.among if any(c in fits for fits in self.rows)',
         'Some rows are read by a convention that they do not fit.',
-        ('tests/answers_test.py::test_a_convention_is_one_that_all_rows_fit',
-         'tests/answers_test.py::test_a_contradiction_shows_two_rows'),
+        (
+            'tests/answers_test.py::test_a_convention_is_one_that_all_rows_fit',
+            'tests/answers_test.py::test_a_contradiction_shows_two_rows',
+        ),
     ),
     Mutation(
         'a-class-of-the-hub-counts-from-1-too',
@@ -163,8 +177,10 @@ MUTATIONS = (
         'return cell.place if first == 0 else None',
         'return cell.place - first',
         'A table of the hub is ambiguous, and is refused.',
-        ('tests/tables_test.py::test_classes_of_the_hub_are_counted_from_0_'
-         'and_have_names',),
+        (
+            'tests/tables_test.py::test_classes_of_the_hub_are_counted_from_0_'
+            'and_have_names',
+        ),
     ),
     Mutation(
         'the-first-of-options-that-differ-by-spaces',
@@ -172,8 +188,10 @@ MUTATIONS = (
         'if len(near) == 1:',
         'if near:',
         'An answer is one of two options by chance.',
-        ('tests/answers_test.py::test_options_that_differ_by_spaces_alone_are_'
-         'two',),
+        (
+            'tests/answers_test.py::test_options_that_differ_by_spaces_alone_are_'
+            'two',
+        ),
     ),
     Mutation(
         'labels-of-options-are-their-places',
@@ -181,8 +199,10 @@ MUTATIONS = (
         'return _among(answer.cell, answer.labels)',
         'return _among(answer.cell, answer.options)',
         "ARC's answers are not found.",
-        ('tests/answers_test.py::test_labels_of_options_come_first_and_are_'
-         'not_contradicted',),
+        (
+            'tests/answers_test.py::test_labels_of_options_come_first_and_are_'
+            'not_contradicted',
+        ),
     ),
     Mutation(
         'a-number-of-32-bits-has-16-digits',
@@ -241,9 +261,11 @@ MUTATIONS = (
         'words = tuple(_entry(label)[1] for label in labels)',
         'words = tuple(_entry(label)[0] for label in labels)',
         "A model answers 'entailment' where 'Yes' was asked for.",
-        ('tests/sources_test.py::test_labels_are_numbers_bools_words_or_names',
-         'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
-         'written'),
+        (
+            'tests/sources_test.py::test_labels_are_numbers_bools_words_or_names',
+            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
+            'written',
+        ),
     ),
     Mutation(
         'numbers-count-where-names-are-given',
@@ -267,8 +289,10 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, columns, labels, data.answers)',
         'tasks.fingerprint(__name__, content, columns, data.answers)',
         'A run with other words reads those of the store.',
-        ('tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-         'instances',),
+        (
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
+            'instances',
+        ),
     ),
     Mutation(
         'a-fingerprint-without-the-columns',
@@ -276,8 +300,10 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, columns, data.answers)',
         'tasks.fingerprint(__name__, content, data.answers)',
         'A run of other columns reads those of the store.',
-        ('tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-         'instances',),
+        (
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
+            'instances',
+        ),
     ),
     Mutation(
         'the-context-is-the-question',
@@ -293,8 +319,10 @@ MUTATIONS = (
         'if labels and len(labels) != len(texts):',
         'if labels and len(labels) > len(texts):',
         'A label stands for an option by chance.',
-        ('tests/answers_test.py::test_labels_of_options_come_first_and_are_'
-         'not_contradicted',),
+        (
+            'tests/answers_test.py::test_labels_of_options_come_first_and_are_'
+            'not_contradicted',
+        ),
     ),
     Mutation(
         'lines-of-a-second-task-are-lost',
@@ -317,7 +345,7 @@ MUTATIONS = (
         JSONL,
         "for name in ('client', 'task'):",
         "for name in ('task',):",
-        'Lines without a client are nobody\'s, and silently left out.',
+        "Lines without a client are nobody's, and silently left out.",
         ('tests/sources_test.py::test_a_bad_line_names_file_line_and_column',),
     ),
     Mutation(
@@ -326,8 +354,10 @@ MUTATIONS = (
         'outputs.setdefault((id_, inputs), []).append(target)',
         'outputs[id_ + target, inputs] = [target]',
         'Instances of several references weigh more, and score less.',
-        ('tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
-         'and_says_so',),
+        (
+            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
+            'and_says_so',
+        ),
     ),
     Mutation(
         'one-split-of-the-hub',
@@ -335,7 +365,10 @@ MUTATIONS = (
         "table.load(data.path, columns, COLUMNS, split='all')",
         'table.load(data.path, columns, COLUMNS)',
         'Most tasks are missing.',
-        ('tests/sources_test.py::test_all_splits_of_the_hub_are_read',),
+        (
+            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_'
+            'split',
+        ),
     ),
     Mutation(
         'a-fingerprint-without-the-metadata',
@@ -343,8 +376,10 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, metadata, columns)',
         'tasks.fingerprint(__name__, content, columns)',
         'A run with other categories reads those of the store.',
-        ('tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-         'instances',),
+        (
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
+            'instances',
+        ),
     ),
     Mutation(
         'columns-of-a-part-for-those-of-all',
@@ -352,8 +387,10 @@ MUTATIONS = (
         'return all(any(p.more or n in p.names for p in parts) for n in names)',
         'return all(p.more or n in p.names for n in names for p in parts)',
         'An optional column that one file lacks is missing in all.',
-        ('tests/tables_test.py::test_a_column_of_some_files_is_read_where_it_'
-         'is',),
+        (
+            'tests/tables_test.py::test_a_column_of_some_files_is_read_where_it_'
+            'is',
+        ),
     ),
     Mutation(
         'shards-may-have-other-classes',
@@ -377,8 +414,10 @@ MUTATIONS = (
         'tasks.check_unchanged(path, content, sni.content_fingerprint(path))',
         'tasks.check_unchanged(path, content, content)',
         'A store has a name that is not that of its content.',
-        ('tests/tables_test.py::test_a_file_that_changes_while_it_is_read_is_'
-         'an_error',),
+        (
+            'tests/tables_test.py::test_a_file_that_changes_while_it_is_read_is_'
+            'an_error',
+        ),
     ),
     Mutation(
         'columns-of-the-data-for-those-of-the-source',
@@ -394,8 +433,10 @@ MUTATIONS = (
         'else [row.get(t) for t in theirs]',
         'else [row.get(t) for t in sorted(theirs)]',
         'Options are exchanged, and the right answer is wrong.',
-        ('tests/sources_test.py::test_columns_make_a_list_in_the_order_that_'
-         'is_given',),
+        (
+            'tests/sources_test.py::test_columns_make_a_list_in_the_order_that_'
+            'is_given',
+        ),
     ),
     Mutation(
         'a-table-s-fingerprint-is-its-path',
@@ -411,8 +452,10 @@ MUTATIONS = (
         'return name, config or None, split or None',
         'return name, split or None, config or None',
         'Another part of a data set is read.',
-        ('tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_'
-         'split',),
+        (
+            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_'
+            'split',
+        ),
     ),
     Mutation(
         'a-json-beside-the-data-is-data',
@@ -428,8 +471,10 @@ MUTATIONS = (
         'definition=task.definition, instances=task.instances',
         'definition=task.definition',
         "The hub's instances are replaced by those of the task files.",
-        ('tests/sources_test.py::test_metadata_change_no_instance_and_no_'
-         'definition',),
+        (
+            'tests/sources_test.py::test_metadata_change_no_instance_and_no_'
+            'definition',
+        ),
     ),
     Mutation(
         'all-bare-tasks-are-of-one-type',
@@ -437,8 +482,10 @@ MUTATIONS = (
         "'categories': (category or name,)",
         "'categories': (category or 'none',)",
         'There are no types to split.',
-        ('tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
-         'and_says_so',),
+        (
+            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
+            'and_says_so',
+        ),
     ),
     Mutation(
         'keys-that-nobody-reads-are-no-fault',
@@ -454,8 +501,10 @@ MUTATIONS = (
         "'.tsv': {'delimiter': '\\t', 'quoting': csv.QUOTE_NONE}",
         "'.tsv': {'delimiter': '\\t'}",
         "Rows of GLUE's files melt into one.",
-        ('tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
-         'written',),
+        (
+            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
+            'written',
+        ),
     ),
     Mutation(
         'the-mark-before-a-csv-is-part-of-a-name',
@@ -495,8 +544,10 @@ MUTATIONS = (
         "_text(r['input']), (_text(r['output']),)",
         "_text(r['output']), (_text(r['input']),)",
         'A model is asked for the question.',
-        ('tests/sources_test.py::test_tfds_has_first_references_in_an_order_'
-         'of_its_own',),
+        (
+            'tests/sources_test.py::test_tfds_has_first_references_in_an_order_'
+            'of_its_own',
+        ),
     ),
     # The embedded corpus.
     Mutation(
@@ -576,8 +627,7 @@ MUTATIONS = (
         f'{CORPUS}/english.py',
         "word.endswith('y') and word[-2] not in VOWELS:\n"
         "        return word[:-1] + 'ies'",
-        "word.endswith('y'):\n"
-        "        return word[:-1] + 'ies'",
+        "word.endswith('y'):\n        return word[:-1] + 'ies'",
         "A right answer is 'daies'.",
         ('tests/corpus_test.py::test_english_by_hand',),
     ),
@@ -667,8 +717,10 @@ MUTATIONS = (
         "f'Before {he} {last}, {name} {first}.'",
         "f'Before {he} {first}, {name} {last}.'",
         'Right answers count as wrong.',
-        ('tests/corpus_test.py::test_what_came_first_is_what_the_story_begins_'
-         'with',),
+        (
+            'tests/corpus_test.py::test_what_came_first_is_what_the_story_begins_'
+            'with',
+        ),
     ),
     Mutation(
         'synonyms-for-antonyms',
@@ -676,8 +728,10 @@ MUTATIONS = (
         "{rng.choice(SYNONYMS[word])}', ['synonyms']",
         "{rng.choice(SYNONYMS[word])}', ['antonyms']",
         'Right answers count as wrong.',
-        ('tests/corpus_test.py::test_relations_of_words_are_those_of_the_'
-         'tables',),
+        (
+            'tests/corpus_test.py::test_relations_of_words_are_those_of_the_'
+            'tables',
+        ),
     ),
     Mutation(
         'superlatives-for-comparatives',
@@ -685,8 +739,10 @@ MUTATIONS = (
         "DEGREES[word][form == 'superlative'][0]",
         "DEGREES[word][form == 'comparative'][0]",
         'Right answers count as wrong.',
-        ('tests/corpus_test.py::test_relations_of_words_are_those_of_the_'
-         'tables',),
+        (
+            'tests/corpus_test.py::test_relations_of_words_are_those_of_the_'
+            'tables',
+        ),
     ),
     Mutation(
         'an-analogy-to-the-first-word',
