@@ -1,4 +1,4 @@
-"""A federated run by main.py of every family with prompt, prefix and LoRA.
+"""A federated run of every family with prompt, prefix and LoRA.
 
 python -m tests.every_family            # all, a table
 python -m tests.every_family t5 gemma2  # some
@@ -11,31 +11,30 @@ import time
 from typing import Any
 
 from tests import tiny_families
-from tests.main_test import Project, metrics
+from tests.main_test import metrics
+from tests.tiny_run import Runs
 
 KINDS = ('prompt', 'prefix', 'lora')
 SHORT = {
     'rounds': 3,
-    'local_steps': 1,
-    'validation.every': 3,
-    'personalization.epochs': 1,
-    'personalization.every': 1,
-    'personalization.alphas': '()',
-    'prefix.length': 3,
-    'lora.rank': 2,
+    'clients_per_round': 3,
+    'personalization__every': 1,
+    'personalization__alphas': (),
+    'prefix__length': 3,
+    'lora__rank': 2,
 }
 # A masked language model answers with one of two words, each a token.
 WORDS = {
-    'data.source': 'classification',
-    'data.labels': "('the','is')",
-    'data.splits': 'clients',
-    'data.separator': ' It was {mask} .',
-    'data.target': ' {output}',
-    'data.client_size': 12,
+    'data__source': 'classification',
+    'data__labels': ('the', 'is'),
+    'data__splits': 'clients',
+    'data__separator': ' It was {mask} .',
+    'data__target': ' {output}',
+    'data__client_size': 12,
 }
 
 
-class Families(Project):
+class Families(Runs):
     """Tiny data, and the checkpoints of all families as they are asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,19 +46,21 @@ class Families(Project):
         self.words = folder / 'words.jsonl'
         self.words.write_text(''.join(lines))
 
-    def train(self, family: str, kind: str) -> dict[str, Any]:
-        """What a run of main.py left, in a few words."""
-        self.model = self.folder / family
-        if not self.model.exists():
-            tiny_families.make_checkpoint(self.model, family)
-        flags = SHORT | {'peft': kind}
+    def changes(self, family: str, kind: str) -> dict[str, Any]:
+        """The config's keys for a family, whose checkpoint is made."""
+        model = self.folder / family
+        if not model.exists():
+            tiny_families.make_checkpoint(model, family)
+        found = SHORT | {'model__source': str(model), 'peft': kind}
         if tiny_families.CONFIGS[family]['model_type'] == 'roberta':
-            flags |= WORDS | {'data.path': self.words}
-        name, began = f'{family}-{kind}', time.perf_counter()
-        done = self.run(name, *(f'--config.{k}={v}' for k, v in flags.items()))
-        if done.returncode:
-            raise RuntimeError(f'{name} failed:\n{done.stderr[-2000:]}')
-        lines = metrics(self.folder / name)
+            found |= WORDS | {'data__path': str(self.words)}
+        return found
+
+    def train(self, family: str, kind: str) -> dict[str, Any]:
+        """What a run left, in a few words."""
+        path, began = self.folder / f'{family}-{kind}', time.perf_counter()
+        self.start(path, **self.changes(family, kind))
+        lines = metrics(path)
         rounds = [m for m in lines if m['stage'] == 'train']
         scores = [m for m in lines if m['stage'] == 'validation']
         return {
@@ -80,7 +81,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = Families(Path(folder))
         own = [n for n in tiny_families.CONFIGS if n != 'starcoder2']
-        for family in names or own:  # (main.py knows no extension)
+        for family in names or own:  # (the package knows no extension)
             for kind in KINDS:
                 r = project.train(family, kind)
                 print(

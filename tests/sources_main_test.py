@@ -1,28 +1,32 @@
-"""`python main.py` on a user's clients, on label words and on options."""
+"""Whole runs on a user's clients, on label words and on options."""
 
 import json
 
 import pytest
 
+from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.report.records import read_tradeoff
 from tests import tiny_sources
 from tests.main_test import Project, metrics
+from tests.tiny_run import Runs
 
-SHORT = (
-    '--config.rounds=2',
-    '--config.local_steps=1',
-    '--config.personalization.epochs=2',
-    '--config.personalization.alphas=()',
-)
+SHORT = {
+    'clients_per_round': 3,
+    'validation__every': 2,
+    'personalization__epochs': 2,
+    'personalization__alphas': (),
+}
+KEYS = (
+    'source', 'path', 'columns', 'labels', 'splits', 'template', 'separator',
+    'target',
+)  # fmt: skip
 
 
 class Sourced(Project):
     """A project whose data are of another source."""
 
     def flags(self, config, *more: str) -> list[str]:
-        keys = ('source', 'path', 'columns', 'labels', 'splits', 'template')
-        keys += ('separator', 'target')
-        data = {f'data.{k}': config.data[k] for k in keys}
+        data = {f'data.{k}': config.data[k] for k in KEYS}
         return [*(f'--config.{k}={v}' for k, v in data.items()), *more]
 
 
@@ -31,9 +35,13 @@ def project(tmp_path_factory) -> Sourced:
     return Sourced(tmp_path_factory.mktemp('project'))
 
 
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp('runs'))
+
+
 @pytest.fixture(autouse=True)
 def quick_and_private(tmp_path, monkeypatch):
-    monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
     monkeypatch.setenv('HF_HOME', str(tmp_path / 'hf'))
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
 
@@ -43,17 +51,18 @@ def predictions(run) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def finish(project, name, config, *more):
-    """Runs main.py to its end and returns the run folder."""
-    done = project.run(name, *project.flags(config, *SHORT, *more))
-    assert done.returncode == 0, done.stderr
-    (project.folder / f'{name}.stdout').write_text(done.stdout)
-    return project.folder / name
+def finish(runs, name, config, **changes):
+    """A whole run; its folder, once a second start has printed its table."""
+    changes |= SHORT | {f'data__{key}': config.data[key] for key in KEYS}
+    path = runs.folder / name
+    runs.start(path, **changes)
+    run_lib.main(runs.config(**changes), path, runs.folder / 'cache')
+    return path
 
 
-def test_a_user_s_own_clients(project):
-    config = tiny_sources.jsonl(project.folder / 'jsonl', clients=9)
-    run = finish(project, 'jsonl', config, '--config.data.partition=client')
+def test_a_user_s_own_clients(runs):
+    config = tiny_sources.jsonl(runs.folder / 'jsonl', clients=9)
+    run = finish(runs, 'jsonl run', config, data__partition='client')
     info = json.loads((run / 'run.json').read_text())
     for line in (
         'train: 5 clients of 6 ± 0.0 instances',
@@ -86,15 +95,15 @@ def test_a_user_s_own_clients(project):
 
 
 @pytest.mark.parametrize('source', ['classification', 'multiple_choice'])
-def test_answers_that_are_chosen(source, project):
-    config = getattr(tiny_sources, source)(project.folder / source)
+def test_answers_that_are_chosen(source, runs, capsys):
+    config = getattr(tiny_sources, source)(runs.folder / source)
     run = finish(
-        project,
-        source,
+        runs,
+        f'{source} run',
         config,
-        '--config.data.partition=dirichlet',
-        '--config.data.client_size=8',
-        '--config.evaluation.choices=character',
+        data__partition='dirichlet',
+        data__client_size=8,
+        evaluation__choices='character',
     )
     found = predictions(run)
     assert {p['prompt'] for p in found} >= {'bare', 'global', 'personalized'}
@@ -113,20 +122,19 @@ def test_answers_that_are_chosen(source, project):
     validated = [m for m in metrics(run) if m['stage'] == 'validation'][1:]
     best = max(validated, key=lambda m: (m['exact_match'], -m['loss']))
     assert info['chosen_round'] == best['round']
-    table = run.with_name(f'{run.name}.stdout').read_text()
-    assert 'Paired gain in accuracy' in table
+    assert 'Paired gain in accuracy' in capsys.readouterr().out
 
 
-def test_answers_in_other_scripts(project):
+def test_answers_in_other_scripts(runs):
     """Label words that ROUGE's tokenizer does not see at all."""
-    config = tiny_sources.classification(project.folder / 'scripts')
+    config = tiny_sources.classification(runs.folder / 'scripts')
     config.data.labels = ('差', '好')
     run = finish(
-        project,
+        runs,
         'scripts run',
         config,
-        '--config.data.partition=low',
-        '--config.data.client_size=8',
+        data__partition='low',
+        data__client_size=8,
     )
     for p in predictions(run):
         assert p['rouge_l'] == (p['prediction'] == p['references'][0])
