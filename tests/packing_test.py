@@ -204,6 +204,12 @@ def test_a_row_holds_no_more_targets_than_it_has_places():
     assert (np.sum(grid.target_example >= 0, axis=1) == 5).all()
 
 
+def test_an_example_that_fills_a_row_fits():
+    example = Example(0, np.arange(1, 5), np.arange(1, 5))  # 7 tokens
+    (grid,) = Packer(3, (Shape(10, 4, (1,)),)).pack([example], [1.0])
+    assert (grid.owner == 0).all() and (grid.target_owner == 0).all()
+
+
 @pytest.mark.parametrize('room', [(24, 2), (6, 20)])
 def test_an_example_that_fits_no_shape_is_an_error(room):
     example = Example(0, np.arange(1, 5), np.arange(1, 5))

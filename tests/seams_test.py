@@ -140,6 +140,16 @@ def test_a_cut_query_keeps_its_separator_and_its_answer(kind, both, tmp_path):
         np.testing.assert_array_equal(cut.target(i), whole.target(i))
 
 
+@pytest.mark.parametrize('objective', ['causal_lm', 'seq2seq_lm'])
+def test_spaces_that_end_a_query_are_the_answer_s(objective, both, tmp_path):
+    ours, _ = both('byte_level')
+    store = stored(ours, tmp_path, '\nAnswer:  ', '{output}', objective)
+    for i in range(len(store)):
+        assert ours.decode(store.query(i)).endswith('\nAnswer:')
+        expected = '  ' + store.record(i)['outputs'][0]
+        assert ours.decode(store.target(i)) == expected
+
+
 def test_an_answer_that_melts_into_the_query_is_counted(both, tmp_path):
     ours, theirs = both('byte_level')
 

@@ -54,6 +54,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'spaces-stay-with-an-encoder-s-query',
+        ENCODING,
+        'if self.masked:  # an answer',
+        'if not self.causal:  # an answer',
+        'A T5 reads a space and writes a word without one.',
+        ('tests/seams_test.py::test_spaces_that_end_a_query_are_the_answer_s',),
+    ),
+    Mutation(
         'the-last-reference-is-trained-on',
         ENCODING,
         'answers = [(x.outputs[0], *x.choices)',
@@ -550,6 +558,25 @@ MUTATIONS = (
             'tests/packing_test.py::test_a_row_holds_no_more_targets_than_it_has_'
             'places',
         ),
+    ),
+    Mutation(
+        'a-shape-holds-any-number-of-targets',
+        PACKING,
+        'return tokens <= self.length and len(example.target) <= self.targets',
+        'return tokens <= self.length',
+        'Targets of an example are lost, or a batch ends with an error.',
+        (
+            'tests/packing_test.py::test_an_example_that_fits_no_shape_is_an_error',
+            'tests/packing_test.py::test_short_examples_go_to_short_rows',
+        ),
+    ),
+    Mutation(
+        'an-example-as-long-as-a-row-does-not-fit',
+        PACKING,
+        'return tokens <= self.length and',
+        'return tokens < self.length and',
+        'A run ends with an error at an example that its rows are made for.',
+        ('tests/packing_test.py::test_an_example_that_fills_a_row_fits',),
     ),
     Mutation(
         'the-fewest-grids-before-the-fewest-rows',
