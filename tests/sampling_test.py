@@ -1,6 +1,7 @@
 """Laws of who is sampled, on which examples, and of the token store."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -301,12 +302,33 @@ def test_a_long_query_loses_its_end_and_keeps_its_separator(lm, tmp_path):
     assert store.truncated == {'queries': queries, 'targets': targets}
 
 
-def test_a_separator_without_room_is_an_error(lm, tmp_path):
-    template = Template('{input}', ' ->\n', 2, 3)
-    with pytest.raises(ValueError, match='max_query=2 must be above'):
-        open_store(
-            Counting([make_task()]).source, lm.tokenizer, template, tmp_path
+def test_a_text_that_just_fits_is_not_truncated(store, lm, tmp_path):
+    longest = store.query_lengths.max(), store.target_lengths.max()
+    for query, target in itertools.product((0, 1), (0, 1)):
+        template = Template(
+            '{input}', '\n', int(longest[0] - query), int(longest[1] - target)
         )
+        tasks = [make_task(), make_task('task2_lakes', 7)]
+        cut = open_store(
+            Counting(tasks).source, lm.tokenizer, template, tmp_path
+        )
+        assert cut.truncated == {
+            'queries': query * (store.query_lengths == longest[0]).sum(),
+            'targets': target * (store.target_lengths == longest[1]).sum(),
+        }
+
+
+def test_a_separator_without_room_is_an_error(lm, tmp_path):
+    (separator,) = lm.tokenizer.encode_batch([' ->\n'], False)
+    room = len(separator)
+    source = Counting([make_task()]).source
+    for most in (room - 1, room):
+        template = Template('{input}', ' ->\n', most, 3)
+        with pytest.raises(ValueError, match=f'max_query={most} must be above'):
+            open_store(source, lm.tokenizer, template, tmp_path)
+    template = Template('{input}', ' ->\n', room + 1, 3)
+    store = open_store(source, lm.tokenizer, template, tmp_path)
+    assert {*store.query_lengths} == {room + 1}
 
 
 def test_an_empty_query_is_an_error_that_names_its_instance(lm, tmp_path):

@@ -18,8 +18,7 @@ MUTATIONS = (
         'rng.dirichlet(alpha * np.ones_like(prior))',
         'Clients are of another heterogeneity.',
         (
-            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
-            'whole_mixture',
+            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_whole_mixture',
         ),
     ),
     Mutation(
@@ -29,8 +28,7 @@ MUTATIONS = (
         'rng.dirichlet(prior)',
         'config.data.dirichlet_alpha has no effect.',
         (
-            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_'
-            'whole_mixture',
+            'tests/partitions_test.py::test_dirichlet_goes_from_one_type_to_the_whole_mixture',
         ),
     ),
     Mutation(
@@ -40,8 +38,7 @@ MUTATIONS = (
         'np.floor(sizes / client_size)',
         "Not the 3520 clients of Profit's Table 1.",
         (
-            'tests/partitions_test.py::test_every_kind_has_the_clients_that_the_'
-            'types_sizes_give',
+            'tests/partitions_test.py::test_every_kind_has_the_clients_that_the_types_sizes_give',
         ),
     ),
     Mutation(
@@ -59,10 +56,8 @@ MUTATIONS = (
         'order = np.lexsort((type_of, task_of))',
         'Clients of a high partition have several types.',
         (
-            'tests/partitions_test.py::test_within_a_type_sizes_differ_by_one_at_'
-            'most',
-            'tests/partitions_test.py::test_clients_are_cut_type_by_type_'
-            'whatever_the_tasks_numbers',
+            'tests/partitions_test.py::test_within_a_type_sizes_differ_by_one_at_most',
+            'tests/partitions_test.py::test_clients_are_cut_type_by_type_whatever_the_tasks_numbers',
         ),
     ),
     Mutation(
@@ -105,8 +100,7 @@ MUTATIONS = (
         'rest = [t for t in rest if t not in PAPER_EXCLUDED_TYPES.values()]',
         'Not the 58 training types of the paper.',
         (
-            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
-            'types',
+            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_types',
         ),
     ),
     Mutation(
@@ -116,8 +110,7 @@ MUTATIONS = (
         "split['test'] = _listed(rest, PAPER_VALIDATION_TYPES)",
         'The test types are trained on.',
         (
-            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_'
-            'types',
+            'tests/splits_test.py::test_the_paper_counts_come_out_of_snis_76_types',
         ),
     ),
     Mutation(
@@ -127,8 +120,7 @@ MUTATIONS = (
         'max(1, n // 10)',
         'Splits are others than in earlier runs.',
         (
-            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
-            'training_types',
+            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_training_types',
         ),
     ),
     Mutation(
@@ -138,8 +130,7 @@ MUTATIONS = (
         "randomness.generator(0, 'task type split')",
         'Seeds are not independent.',
         (
-            'tests/splits_test.py::test_a_seed_decides_and_the_order_of_types_'
-            'does_not',
+            'tests/splits_test.py::test_a_seed_decides_and_the_order_of_types_does_not',
         ),
     ),
     Mutation(
@@ -149,8 +140,7 @@ MUTATIONS = (
         "split = 'validation' if at == 'test' and type_ in validation else at",
         'The prompt is chosen on other tasks than the lists leave for that.',
         (
-            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_'
-            'training_types',
+            'tests/splits_test.py::test_validation_is_a_tenth_of_the_listed_training_types',
         ),
     ),
     Mutation(
@@ -168,8 +158,7 @@ MUTATIONS = (
         "'test': order[-validation - test : -validation]}",
         'Another number of validation clients makes other test clients.',
         (
-            'tests/splits_test.py::test_test_clients_do_not_move_with_the_'
-            'validation_clients',
+            'tests/splits_test.py::test_test_clients_do_not_move_with_the_validation_clients',
         ),
     ),
     Mutation(
@@ -179,8 +168,7 @@ MUTATIONS = (
         'np.flatnonzero(np.asarray(sizes) >= 1)',
         'A held-out client has nothing to train on.',
         (
-            'tests/splits_test.py::test_a_client_with_one_instance_is_not_held_'
-            'out',
+            'tests/splits_test.py::test_a_client_with_one_instance_is_not_held_out',
         ),
     ),
     Mutation(
@@ -190,8 +178,7 @@ MUTATIONS = (
         'max(tenth, num_validation), min(tenth, num_test)',
         'Fewer test clients than the config says.',
         (
-            'tests/splits_test.py::test_a_tenth_of_the_clients_is_held_out_where_'
-            'fewer_are_asked_for',
+            'tests/splits_test.py::test_a_tenth_of_the_clients_is_held_out_where_fewer_are_asked_for',
         ),
     ),
     # Draws.
@@ -202,8 +189,7 @@ MUTATIONS = (
         'json.dumps([int(seed), *(int(i) for i in ids)])',
         'Cohorts and batches are drawn from one stream.',
         (
-            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
-            'another_stream',
+            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_another_stream',
         ),
     ),
     Mutation(
@@ -213,8 +199,7 @@ MUTATIONS = (
         "purpose + ''.join(f'{int(i)}' for i in (seed, *ids))",
         'Client 11 of round 1 is shuffled as client 1 of round 11.',
         (
-            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_'
-            'another_stream',
+            'tests/randomness_test.py::test_another_seed_purpose_or_id_gives_another_stream',
         ),
     ),
     Mutation(
@@ -224,8 +209,7 @@ MUTATIONS = (
         "rng = generator(0, 'cohort', round)",
         'Seeds are not independent.',
         (
-            'tests/sampling_test.py::test_the_clients_of_every_round_depend_on_'
-            'the_seed_and_the_round',
+            'tests/sampling_test.py::test_the_clients_of_every_round_depend_on_the_seed_and_the_round',
         ),
     ),
     Mutation(
@@ -235,8 +219,7 @@ MUTATIONS = (
         'rng.choice(len(population), size, replace=True)',
         'A client is in a cohort twice.',
         (
-            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
-            'the_asked_sizes',
+            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_the_asked_sizes',
         ),
     ),
     Mutation(
@@ -246,8 +229,7 @@ MUTATIONS = (
         'len(population[c]) for c in range(len(clients))',
         "aggregation='examples' weighs clients by others' sizes.",
         (
-            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_'
-            'the_asked_sizes',
+            'tests/sampling_test.py::test_a_cohort_is_without_replacement_and_of_the_asked_sizes',
         ),
     ),
     Mutation(
@@ -257,8 +239,7 @@ MUTATIONS = (
         'for i in batches[0]',
         'Local steps repeat one batch.',
         (
-            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-            'round_ended',
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_round_ended',
         ),
     ),
     Mutation(
@@ -268,8 +249,7 @@ MUTATIONS = (
         'round * batch_size if alone',
         'Centralized training sees examples again before it has seen all.',
         (
-            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-            'round_ended',
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_round_ended',
         ),
     ),
     Mutation(
@@ -279,8 +259,7 @@ MUTATIONS = (
         'name = (round, client)',
         'Centralized training sees examples again before it has seen all.',
         (
-            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_'
-            'round_ended',
+            'tests/sampling_test.py::test_pooled_data_goes_on_where_the_last_round_ended',
         ),
     ),
     Mutation(
@@ -290,8 +269,7 @@ MUTATIONS = (
         "generator(0, 'batches', *name, number)",
         'Seeds are not independent.',
         (
-            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
-            'client',
+            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_client',
         ),
     ),
     Mutation(
@@ -301,8 +279,7 @@ MUTATIONS = (
         "generator(seed, 'batches', *name[:1], number)",
         'Clients of one size are shuffled alike.',
         (
-            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_'
-            'client',
+            'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_client',
         ),
     ),
     Mutation(
@@ -312,8 +289,7 @@ MUTATIONS = (
         "generator(seed, 'batches', *name)",
         'Batches repeat.',
         (
-            'tests/sampling_test.py::test_a_pass_is_without_replacement_and_'
-            'passes_differ',
+            'tests/sampling_test.py::test_a_pass_is_without_replacement_and_passes_differ',
         ),
     ),
     Mutation(
@@ -323,8 +299,7 @@ MUTATIONS = (
         "generator(seed, 'epoch', client)",
         'Batches repeat.',
         (
-            'tests/sampling_test.py::test_an_epoch_is_a_function_of_seed_epoch_'
-            'and_client',
+            'tests/sampling_test.py::test_an_epoch_is_a_function_of_seed_epoch_and_client',
         ),
     ),
     Mutation(
@@ -343,8 +318,7 @@ MUTATIONS = (
         'g = np.bincount(label, p) / len(clients)',
         'The KL of Figure 6 is from another distribution.',
         (
-            'tests/partitions_test.py::test_kl_is_from_the_distribution_of_'
-            'instances_and_not_of_clients',
+            'tests/partitions_test.py::test_kl_is_from_the_distribution_of_instances_and_not_of_clients',
         ),
     ),
     Mutation(
@@ -396,8 +370,7 @@ MUTATIONS = (
         'more = len(names) - most',
         'A message counts too few or too many.',
         (
-            'tests/client_names_test.py::test_a_listing_shows_the_first_names_'
-            'and_counts_the_others',
+            'tests/client_names_test.py::test_a_listing_shows_the_first_names_and_counts_the_others',
         ),
     ),
 )

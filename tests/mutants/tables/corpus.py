@@ -173,8 +173,7 @@ MUTATIONS = (
         "f'Before {he} {first}, {name} {last}.'",
         'Right answers count as wrong.',
         (
-            'tests/corpus_answers_test.py::test_what_came_first_is_what_the_story_begins_'
-            'with',
+            'tests/corpus_answers_test.py::test_what_came_first_is_what_the_story_begins_with',
         ),
     ),
     Mutation(
@@ -184,8 +183,7 @@ MUTATIONS = (
         "{rng.choice(SYNONYMS[word])}', ['antonyms']",
         'Right answers count as wrong.',
         (
-            'tests/corpus_answers_test.py::test_relations_of_words_are_those_of_the_'
-            'tables',
+            'tests/corpus_answers_test.py::test_relations_of_words_are_those_of_the_tables',
         ),
     ),
     Mutation(
@@ -195,8 +193,7 @@ MUTATIONS = (
         "DEGREES[word][form == 'comparative'][0]",
         'Right answers count as wrong.',
         (
-            'tests/corpus_answers_test.py::test_relations_of_words_are_those_of_the_'
-            'tables',
+            'tests/corpus_answers_test.py::test_relations_of_words_are_those_of_the_tables',
         ),
     ),
     Mutation(

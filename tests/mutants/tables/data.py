@@ -19,8 +19,7 @@ MUTATIONS = (
         'encode([text.read for text in texts], False)',
         'Gemma and Llama lose much without their first token.',
         (
-            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-            'lm_eval_read',
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_lm_eval_read',
         ),
     ),
     Mutation(
@@ -38,8 +37,7 @@ MUTATIONS = (
         'self.end = [tokenizer.eos_id]',
         'A decoder reads an end of the text before it answers.',
         (
-            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-            'instances',
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_instances',
         ),
     ),
     Mutation(
@@ -49,8 +47,7 @@ MUTATIONS = (
         'return _Query(whole, [], body)',
         'A decoder reads a space and then a word, as no text has it.',
         (
-            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-            'lm_eval_read',
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_lm_eval_read',
         ),
     ),
     Mutation(
@@ -68,8 +65,7 @@ MUTATIONS = (
         'answers = [(x.outputs[-1], *x.choices)',
         'Training targets are others than the paper takes.',
         (
-            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-            'instances',
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_instances',
         ),
     ),
     Mutation(
@@ -79,8 +75,7 @@ MUTATIONS = (
         'definition=task.name',
         'Queries have no instruction.',
         (
-            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-            'instance',
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_instance',
         ),
     ),
     Mutation(
@@ -90,8 +85,7 @@ MUTATIONS = (
         'input=x.pair, definition=task.definition, pair=x.input',
         'Premise and hypothesis are exchanged.',
         (
-            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-            'instance',
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_instance',
         ),
     ),
     Mutation(
@@ -101,8 +95,7 @@ MUTATIONS = (
         'return query[:most]',
         'A long query does not say that an answer follows.',
         (
-            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-            'its_separator',
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_its_separator',
         ),
     ),
     Mutation(
@@ -112,8 +105,7 @@ MUTATIONS = (
         '*query[-most : -len(tail)], *tail',
         'A long query loses its first token and its instruction.',
         (
-            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-            'its_separator',
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_its_separator',
         ),
     ),
     Mutation(
@@ -123,8 +115,7 @@ MUTATIONS = (
         'if len(query) < most:',
         'The warning of truncated queries counts whole ones.',
         (
-            'tests/seams_test.py::test_a_cut_query_keeps_its_separator_and_its_'
-            'answer',
+            'tests/sampling_test.py::test_a_text_that_just_fits_is_not_truncated',
         ),
     ),
     Mutation(
@@ -142,8 +133,7 @@ MUTATIONS = (
         'if len(whole) < len(query):',
         'A client trains on the end token alone.',
         (
-            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
-            'counted',
+            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_counted',
         ),
     ),
     Mutation(
@@ -153,8 +143,7 @@ MUTATIONS = (
         'self.merged += 0',
         'Nobody hears that answers are read otherwise than written.',
         (
-            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_'
-            'counted',
+            'tests/seams_test.py::test_an_answer_that_melts_into_the_query_is_counted',
         ),
     ),
     # Templates.
@@ -167,8 +156,7 @@ MUTATIONS = (
         '                                 values[m[1]]), part)',
         'A text that speaks of {input} has another one put into it.',
         (
-            'tests/sampling_test.py::test_a_template_has_each_field_of_its_'
-            'instance',
+            'tests/sampling_test.py::test_a_template_has_each_field_of_its_instance',
         ),
     ),
     Mutation(
@@ -178,8 +166,7 @@ MUTATIONS = (
         'query[-1].rstrip()',
         'A separator that is a line break goes to the answer.',
         (
-            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_'
-            'lm_eval_read',
+            'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_lm_eval_read',
         ),
     ),
     Mutation(
@@ -189,8 +176,7 @@ MUTATIONS = (
         'if False:',
         'A decoder is given None as a token.',
         (
-            'tests/sources_test.py::test_the_mask_of_a_template_is_the_'
-            'tokenizer_s',
+            'tests/sources_test.py::test_the_mask_of_a_template_is_the_tokenizer_s',
         ),
     ),
     Mutation(
@@ -212,8 +198,7 @@ MUTATIONS = (
         'target = [*target[: self.template.max_target - 1], target[-1]]',
         'A prompt learns to stop in mid-sentence.',
         (
-            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-            'its_separator',
+            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_its_separator',
         ),
     ),
     Mutation(
@@ -223,8 +208,7 @@ MUTATIONS = (
         'target = [*target]',
         'A prompt does not learn to stop.',
         (
-            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-            'instances',
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_instances',
         ),
     ),
     Mutation(
@@ -234,8 +218,7 @@ MUTATIONS = (
         '+= len(target) >= self.template.max_target',
         'The warning of truncated targets counts whole ones.',
         (
-            'tests/sampling_test.py::test_a_long_query_loses_its_end_and_keeps_'
-            'its_separator',
+            'tests/sampling_test.py::test_a_text_that_just_fits_is_not_truncated',
         ),
     ),
     Mutation(
@@ -245,8 +228,7 @@ MUTATIONS = (
         'tuple(task.instances)',
         'Draws depend on the order of the rows of a table.',
         (
-            'tests/client_names_test.py::test_the_order_of_a_table_changes_no_'
-            'draw',
+            'tests/client_names_test.py::test_the_order_of_a_table_changes_no_draw',
         ),
     ),
     Mutation(
@@ -256,8 +238,7 @@ MUTATIONS = (
         'return x.input, x.outputs, x.pair, x.choices',
         'Clients of equal examples are drawn by the order of the lines.',
         (
-            'tests/client_names_test.py::test_equal_examples_of_two_clients_are_'
-            'told_apart',
+            'tests/client_names_test.py::test_equal_examples_of_two_clients_are_told_apart',
         ),
     ),
     Mutation(
@@ -291,8 +272,7 @@ MUTATIONS = (
         '] = [clients[name] for name in names]',
         "A client's results stand under another's name.",
         (
-            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
-            'those_of_their_rows',
+            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_those_of_their_rows',
         ),
     ),
     Mutation(
@@ -302,8 +282,7 @@ MUTATIONS = (
         'np.full(n, 0, np.int32)',
         'No task is held out.',
         (
-            'tests/sampling_test.py::test_the_store_has_the_words_of_its_'
-            'instances',
+            'tests/sampling_test.py::test_the_store_has_the_words_of_its_instances',
         ),
     ),
     Mutation(
@@ -321,8 +300,7 @@ MUTATIONS = (
         'template.text',
         'A run with another max_query or separator reads the old tokens.',
         (
-            'tests/sampling_test.py::test_the_fingerprint_follows_data_tokenizer_'
-            'and_template',
+            'tests/sampling_test.py::test_the_fingerprint_follows_data_tokenizer_and_template',
         ),
     ),
     Mutation(
@@ -332,8 +310,7 @@ MUTATIONS = (
         'np.full(len(target), len(query) - 2)',
         "T5's decoder is given other positions than it is trained at.",
         (
-            'tests/objectives_test.py::test_a_decoder_predicts_from_the_end_of_'
-            'the_query',
+            'tests/objectives_test.py::test_a_decoder_predicts_from_the_end_of_the_query',
         ),
     ),
     Mutation(
@@ -343,8 +320,7 @@ MUTATIONS = (
         'self.choice_starts[first:last]',
         'The last choice is never right.',
         (
-            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
-            'that_is_scored',
+            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_that_is_scored',
         ),
     ),
     Mutation(
@@ -354,8 +330,7 @@ MUTATIONS = (
         'target = self.target(i)',
         'All choices are as likely.',
         (
-            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_'
-            'that_is_scored',
+            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_that_is_scored',
         ),
     ),
     Mutation(
@@ -373,8 +348,7 @@ MUTATIONS = (
         'more = targets - 1',
         'Rows of encoders are longer than their texts.',
         (
-            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
-            'reads',
+            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_reads',
         ),
     ),
     Mutation(
@@ -384,8 +358,7 @@ MUTATIONS = (
         'more = targets if',
         'Rows are chosen for examples longer than there are.',
         (
-            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_'
-            'reads',
+            'tests/objectives_test.py::test_a_row_is_as_long_as_what_its_model_reads',
         ),
     ),
     # Weights of examples.
@@ -429,8 +402,7 @@ MUTATIONS = (
         'first = first or self.prompt_length',
         "With prefix.positions='kept' examples stand where 'shifted' has them.",
         (
-            'tests/packing_test.py::test_examples_begin_at_the_first_position_'
-            'that_is_asked_for',
+            'tests/packing_test.py::test_examples_begin_at_the_first_position_that_is_asked_for',
         ),
     ),
     Mutation(
@@ -439,7 +411,9 @@ MUTATIONS = (
         'if e.owner != owner or not self.shared:',
         'if owner is None or not self.shared:',
         "Clients train each other's prompts.",
-        ('tests/packing_test.py::test_a_prompt_stands_once_a_row_and_owner',),
+        (
+            'tests/packing_test.py::test_every_example_is_there_once_with_all_its_targets',
+        ),
     ),
     Mutation(
         'one-prompt-before-examples-that-it-reads',
@@ -448,8 +422,7 @@ MUTATIONS = (
         'if e.owner != owner:',
         'A prompt of a masked model reads the first example alone.',
         (
-            'tests/objectives_test.py::test_a_prompt_that_reads_stands_before_'
-            'every_example',
+            'tests/objectives_test.py::test_a_prompt_that_reads_stands_before_every_example',
         ),
     ),
     Mutation(
@@ -459,8 +432,7 @@ MUTATIONS = (
         '= segment',
         'A prompt that examples share counts as part of the first of them.',
         (
-            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
-            'behind_it',
+            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_behind_it',
         ),
     ),
     Mutation(
@@ -470,8 +442,7 @@ MUTATIONS = (
         'grid.position[r, at:end] = np.arange(at, end)',
         'An example has other positions beside others than alone.',
         (
-            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_'
-            'behind_it',
+            'tests/packing_test.py::test_positions_count_the_prompt_and_restart_behind_it',
         ),
     ),
     Mutation(
@@ -481,8 +452,7 @@ MUTATIONS = (
         'grid.target_index[r, where] = e.target_index',
         "Targets are predicted from other clients' tokens.",
         (
-            'tests/packing_test.py::test_every_example_is_there_once_with_all_'
-            'its_targets',
+            'tests/packing_test.py::test_every_example_is_there_once_with_all_its_targets',
         ),
     ),
     Mutation(
@@ -492,8 +462,7 @@ MUTATIONS = (
         'grid.target_weight[r, where] = weights[segment - 1]',
         "Examples have other examples' weights.",
         (
-            'tests/packing_test.py::test_every_example_is_there_once_with_all_'
-            'its_targets',
+            'tests/packing_test.py::test_every_example_is_there_once_with_all_its_targets',
         ),
     ),
     Mutation(
@@ -503,8 +472,7 @@ MUTATIONS = (
         'target_owner=full(k, 0)',
         'The first client counts padding among its tokens.',
         (
-            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
-            'padding_is_empty',
+            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_padding_is_empty',
         ),
     ),
     Mutation(
@@ -514,8 +482,7 @@ MUTATIONS = (
         'isolate = self.one_owner',
         "A diverged client's NaN reaches the other clients of its row.",
         (
-            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_'
-            'padding_is_empty',
+            'tests/packing_test.py::test_rows_hold_what_their_shape_says_and_padding_is_empty',
         ),
     ),
     Mutation(
@@ -525,8 +492,7 @@ MUTATIONS = (
         'isolate = bool(isolate)',
         'LoRA and IA3 give some clients the adapter of another.',
         (
-            'tests/packing_test.py::test_a_packer_for_single_owners_isolates_'
-            'them_always',
+            'tests/packing_test.py::test_a_packer_for_single_owners_isolates_them_always',
         ),
     ),
     Mutation(
@@ -536,8 +502,7 @@ MUTATIONS = (
         'row, left = best, after[best]',
         'In a batch of more than 512 rows, examples overwrite each other.',
         (
-            'tests/packing_test.py::test_more_rows_than_are_tried_are_rows_'
-            'all_the_same',
+            'tests/packing_test.py::test_more_rows_than_are_tried_are_rows_all_the_same',
         ),
     ),
     Mutation(
@@ -555,8 +520,7 @@ MUTATIONS = (
         'fits = (after[:, 0] >= 0) &',
         'A batch of many short examples ends with an error.',
         (
-            'tests/packing_test.py::test_a_row_holds_no_more_targets_than_it_has_'
-            'places',
+            'tests/packing_test.py::test_a_row_holds_no_more_targets_than_it_has_places',
         ),
     ),
     Mutation(
@@ -585,8 +549,7 @@ MUTATIONS = (
         'key=lambda o: (len(o[1]), o[0])',
         'Grids have more rows of padding, and a run takes longer.',
         (
-            'tests/packing_test.py::test_grids_have_the_fewest_rows_of_the_'
-            'compiled_sizes',
+            'tests/packing_test.py::test_grids_have_the_fewest_rows_of_the_compiled_sizes',
         ),
     ),
     Mutation(
@@ -596,8 +559,7 @@ MUTATIONS = (
         'grid.target_example[r, : len(of)] = NOBODY',
         'With several processes, losses of most clients are 0.',
         (
-            'tests/packing_test.py::test_a_process_reads_the_examples_of_its_'
-            'rows_alone',
+            'tests/packing_test.py::test_a_process_reads_the_examples_of_its_rows_alone',
         ),
     ),
     # Their shapes.
@@ -608,8 +570,7 @@ MUTATIONS = (
         'sorted({min(n, most) for n in asked})',
         'Grids cannot be cut along the data axis of the mesh.',
         (
-            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
-            'cohorts',
+            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_cohorts',
         ),
     ),
     Mutation(
@@ -619,8 +580,7 @@ MUTATIONS = (
         '10**6',
         'config.packing.max_tokens does not limit memory.',
         (
-            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_'
-            'cohorts',
+            'tests/packing_test.py::test_a_run_compiles_few_shapes_whatever_its_cohorts',
         ),
     ),
     Mutation(

@@ -14,8 +14,7 @@ MUTATIONS = (
         'dataclasses.replace(clients, order=clients.order)',
         'Training, validation and test share instances.',
         (
-            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
-            'its_task_types',
+            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_its_task_types',
         ),
     ),
     Mutation(
@@ -25,8 +24,7 @@ MUTATIONS = (
         "clients['test'], config.seed, v.clients",
         'The prompt is chosen on the test clients.',
         (
-            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_'
-            'its_task_types',
+            'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_its_task_types',
         ),
     ),
     Mutation(
@@ -36,8 +34,7 @@ MUTATIONS = (
         'kind = config.data.partition',
         'Held-out clients are no longer heterogeneous (Profit, C.3).',
         (
-            'tests/splits_wiring_test.py::test_held_out_clients_have_one_task_'
-            'type_whatever_training_clients_have',
+            'tests/splits_wiring_test.py::test_held_out_clients_have_one_task_type_whatever_training_clients_have',
         ),
     ),
     Mutation(
@@ -47,8 +44,7 @@ MUTATIONS = (
         'p.eval_examples,\n        p.train_examples,',
         'Personalization has another size, and so has its score.',
         (
-            'tests/splits_wiring_test.py::test_clients_have_the_examples_that_'
-            'the_config_asks_for',
+            'tests/splits_wiring_test.py::test_clients_have_the_examples_that_the_config_asks_for',
         ),
     ),
     Mutation(
@@ -58,8 +54,7 @@ MUTATIONS = (
         "clients['test'],",
         'Settings are chosen on the test clients.',
         (
-            'tests/splits_wiring_test.py::test_the_split_of_personalization_is_'
-            'that_of_stage_2_s_clients',
+            'tests/splits_wiring_test.py::test_the_split_of_personalization_is_that_of_stage_2_s_clients',
         ),
     ),
     Mutation(
@@ -69,8 +64,7 @@ MUTATIONS = (
         "more = p.clients if p.split == 'test' else 0",
         'A run that may be started is refused.',
         (
-            'tests/splits_wiring_test.py::test_clients_of_stage_2_are_held_out_'
-            'in_the_split_that_they_are_of',
+            'tests/splits_wiring_test.py::test_clients_of_stage_2_are_held_out_in_the_split_that_they_are_of',
         ),
     ),
     Mutation(
@@ -80,8 +74,7 @@ MUTATIONS = (
         'task_of,',
         'Clients are cut by task; types of small tasks are dropped.',
         (
-            'tests/splits_wiring_test.py::test_small_tasks_of_one_type_make_'
-            'clients_together',
+            'tests/splits_wiring_test.py::test_small_tasks_of_one_type_make_clients_together',
         ),
     ),
     Mutation(
@@ -91,8 +84,7 @@ MUTATIONS = (
         'c.client_size,\n        0,\n        c.dirichlet_alpha',
         'Seeds are not independent.',
         (
-            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
-            'and_on_alpha',
+            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_and_on_alpha',
         ),
     ),
     Mutation(
@@ -102,8 +94,7 @@ MUTATIONS = (
         '        config.seed,\n',
         'config.data.dirichlet_alpha has no effect.',
         (
-            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_'
-            'and_on_alpha',
+            'tests/splits_wiring_test.py::test_a_partition_depends_on_the_seed_and_on_alpha',
         ),
     ),
     Mutation(
@@ -113,8 +104,7 @@ MUTATIONS = (
         "done = ('partition', 'dirichlet_alpha', 'client_size', 'max_query')",
         "A point of a sweep over max_query reads the first one's tokens.",
         (
-            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
-            'tokens_that_they_would_read',
+            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
         ),
     ),
     Mutation(
@@ -124,8 +114,7 @@ MUTATIONS = (
         '(_read_of(c), sizes.objective, cache_dir)',
         "A point of a sweep over models reads another tokenizer's tokens.",
         (
-            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_'
-            'tokens_that_they_would_read',
+            'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
         ),
     ),
     Mutation(
@@ -135,8 +124,7 @@ MUTATIONS = (
         'train.append(order[:num_train])',
         'Personalized prompts are scored on what they were trained on.',
         (
-            'tests/held_out_test.py::test_training_and_scored_examples_are_'
-            'disjoint_and_the_client_s_own',
+            'tests/held_out_test.py::test_training_and_scored_examples_are_disjoint_and_the_client_s_own',
         ),
     ),
     Mutation(
@@ -146,8 +134,7 @@ MUTATIONS = (
         'n = num_local',
         'A small client has nothing to train on.',
         (
-            'tests/held_out_test.py::test_a_smaller_client_is_cut_in_the_same_'
-            'proportion',
+            'tests/held_out_test.py::test_a_smaller_client_is_cut_in_the_same_proportion',
         ),
     ),
     Mutation(
@@ -157,8 +144,7 @@ MUTATIONS = (
         "rng = generator(0, 'held-out clients')",
         'Seeds are not independent.',
         (
-            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
-            'is_scored',
+            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_is_scored',
         ),
     ),
     Mutation(
@@ -168,8 +154,7 @@ MUTATIONS = (
         "generator(0, 'held-out examples', client)",
         'Seeds are not independent.',
         (
-            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_'
-            'is_scored',
+            'tests/held_out_test.py::test_a_seed_decides_who_is_drawn_and_what_is_scored',
         ),
     ),
     Mutation(
@@ -179,8 +164,7 @@ MUTATIONS = (
         'common = [np.concatenate(local)[:num_common]]',
         'The global score is of a few clients.',
         (
-            'tests/held_out_test.py::test_the_common_examples_come_evenly_from_'
-            'all_clients',
+            'tests/held_out_test.py::test_the_common_examples_come_evenly_from_all_clients',
         ),
     ),
     Mutation(
@@ -190,8 +174,7 @@ MUTATIONS = (
         'numbers = held_out.clients',
         "Scores stand under other clients' names.",
         (
-            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_'
-            'those_of_their_rows',
+            'tests/client_names_test.py::test_the_names_of_held_out_clients_are_those_of_their_rows',
         ),
     ),
     Mutation(
@@ -201,8 +184,7 @@ MUTATIONS = (
         'parts += [*held_out.local]',
         'A run goes on with other examples to train on.',
         (
-            'tests/splits_wiring_test.py::test_who_is_where_is_part_of_what_a_'
-            'run_is',
+            'tests/splits_wiring_test.py::test_who_is_where_is_part_of_what_a_run_is',
         ),
     ),
     # What is said of the data.
@@ -213,8 +195,7 @@ MUTATIONS = (
         "if n > len(clients['train'])",
         'A run ends after its first stage with an error of numpy.',
         (
-            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
-            'asked_of_it_is_named',
+            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_asked_of_it_is_named',
         ),
     ),
     Mutation(
@@ -224,8 +205,7 @@ MUTATIONS = (
         'if n >= len(clients[split])',
         'A run on all clients at once is refused.',
         (
-            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_'
-            'asked_of_it_is_named',
+            'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_asked_of_it_is_named',
         ),
     ),
     Mutation(
@@ -235,8 +215,7 @@ MUTATIONS = (
         'if longest <= most:',
         'Positions are beyond those that the model was trained for.',
         (
-            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
-            'and_the_longer_of_target_and_output',
+            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_and_the_longer_of_target_and_output',
         ),
     ),
     Mutation(
@@ -246,8 +225,7 @@ MUTATIONS = (
         'generated = np.where(store.num_choices[used], new, 0)',
         'Outputs are generated beyond the last position of the model.',
         (
-            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_'
-            'and_the_longer_of_target_and_output',
+            'tests/data_checks_test.py::test_the_longest_row_has_prompt_query_and_the_longer_of_target_and_output',
         ),
     ),
     Mutation(
@@ -257,8 +235,7 @@ MUTATIONS = (
         "if store.objective != 'masked_lm':\n        # Where",
         'Data that fit a T5 are refused.',
         (
-            'tests/data_checks_test.py::test_the_targets_of_an_encoder_take_no_'
-            'positions_of_it',
+            'tests/data_checks_test.py::test_the_targets_of_an_encoder_take_no_positions_of_it',
         ),
     ),
     Mutation(
@@ -268,8 +245,7 @@ MUTATIONS = (
         'or store.num_choices[used].any():',
         'A masked model is asked for text, and a run ends with an error.',
         (
-            'tests/data_checks_test.py::test_a_masked_model_needs_choices_'
-            'everywhere',
+            'tests/data_checks_test.py::test_a_masked_model_needs_choices_everywhere',
         ),
     ),
     Mutation(
@@ -279,8 +255,7 @@ MUTATIONS = (
         'if largest <= rows:',
         "JAX takes the last row's embedding for it, and says nothing.",
         (
-            'tests/data_checks_test.py::test_a_token_must_have_a_row_in_the_'
-            'table',
+            'tests/data_checks_test.py::test_a_token_must_have_a_row_in_the_table',
         ),
     ),
     Mutation(
@@ -290,8 +265,7 @@ MUTATIONS = (
         'least, asked = max(sizes), p[key]',
         'Nobody hears that clients have fewer examples than asked.',
         (
-            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
-            'it_has_too_few',
+            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_it_has_too_few',
         ),
     ),
     Mutation(
@@ -301,8 +275,7 @@ MUTATIONS = (
         'if len(held_out.common) > p.global_examples:',
         'A global score is over fewer examples than the config says.',
         (
-            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_'
-            'it_has_too_few',
+            'tests/data_checks_test.py::test_the_smallest_client_is_named_where_it_has_too_few',
         ),
     ),
     Mutation(
@@ -312,8 +285,7 @@ MUTATIONS = (
         'MANY = 0.5',
         'Nobody hears that a third of the queries lost their end.',
         (
-            'tests/data_checks_test.py::test_truncation_is_a_warning_above_one_'
-            'in_twenty',
+            'tests/data_checks_test.py::test_truncation_is_a_warning_above_one_in_twenty',
         ),
     ),
     Mutation(
@@ -323,8 +295,7 @@ MUTATIONS = (
         'if store.merged:',
         'Nobody hears that answers are read otherwise than written.',
         (
-            'tests/data_checks_test.py::test_answers_that_the_tokenizer_joins_'
-            'are_a_warning',
+            'tests/data_checks_test.py::test_answers_that_the_tokenizer_joins_are_a_warning',
         ),
     ),
     # Row shapes.
@@ -335,8 +306,7 @@ MUTATIONS = (
         '[data.population.order]',
         "Stage 2 ends at the first example longer than all of stage 1's.",
         (
-            'tests/packers_test.py::test_the_longest_example_of_either_stage_'
-            'fits',
+            'tests/packers_test.py::test_the_longest_example_of_either_stage_fits',
         ),
     ),
     Mutation(
@@ -346,8 +316,7 @@ MUTATIONS = (
         'used = np.concatenate([*data.held_out.local])',
         'Validation ends at the first example longer than the scored ones.',
         (
-            'tests/packers_test.py::test_what_is_scored_is_that_of_validation_'
-            'and_of_held_out_clients',
+            'tests/packers_test.py::test_what_is_scored_is_that_of_validation_and_of_held_out_clients',
         ),
     ),
     Mutation(
@@ -365,8 +334,7 @@ MUTATIONS = (
         'e._replace(owner=e.owner)',
         'Rows are chosen for fewer prompts than a sweep has.',
         (
-            'tests/packers_test.py::test_runs_side_by_side_have_owners_of_their_'
-            'own',
+            'tests/packers_test.py::test_runs_side_by_side_have_owners_of_their_own',
         ),
     ),
     Mutation(
@@ -376,8 +344,7 @@ MUTATIONS = (
         'batch_size=config.batch_size',
         "Rows are chosen for other batches than stage 2's.",
         (
-            'tests/packers_test.py::test_the_sample_is_of_batches_as_the_stages_'
-            'have_them',
+            'tests/packers_test.py::test_the_sample_is_of_batches_as_the_stages_have_them',
         ),
     ),
     Mutation(
@@ -387,8 +354,7 @@ MUTATIONS = (
         'row_multiple=1',
         'Grids cannot be cut along the data axis of the mesh.',
         (
-            'tests/packers_test.py::test_rows_are_a_multiple_of_the_mesh_s_data_'
-            'axis',
+            'tests/packers_test.py::test_rows_are_a_multiple_of_the_mesh_s_data_axis',
         ),
     ),
 )

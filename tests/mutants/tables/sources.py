@@ -59,8 +59,7 @@ MUTATIONS = (
         "total.update(f'{text}\\n'.encode())",
         'A store of tasks by other names is opened.',
         (
-            'tests/sni_test.py::test_a_generated_corpus_has_a_fingerprint_of_its_'
-            'content',
+            'tests/sni_test.py::test_a_generated_corpus_has_a_fingerprint_of_its_content',
         ),
     ),
     Mutation(
@@ -70,8 +69,7 @@ MUTATIONS = (
         r"""return rb'"%s"\s*:\s*+' % key.encode()""",
         'Nobody hears that languages are unknown, and scores compare letters.',
         (
-            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
-            'missing',
+            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_missing',
         ),
     ),
     Mutation(
@@ -89,8 +87,7 @@ MUTATIONS = (
         "'output_language': 'Input_language'",
         'ROUGE-L of translations compares words where it needs characters.',
         (
-            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_'
-            'missing',
+            'tests/sni_test.py::test_metadata_that_training_does_not_read_may_be_missing',
         ),
     ),
     Mutation(
@@ -116,8 +113,7 @@ MUTATIONS = (
         'except UnicodeEncodeError:\n        return True',
         'A run ends when the text is saved, hours after its start.',
         (
-            'tests/sni_test.py::test_a_malformed_task_names_the_file_and_the_'
-            'field',
+            'tests/sni_test.py::test_a_malformed_task_names_the_file_and_the_field',
         ),
     ),
     # Sources.
@@ -136,8 +132,7 @@ MUTATIONS = (
         "getattr(get(name), 'CLIENTS', True)",
         "A run of partition='client' starts on data without clients.",
         (
-            'tests/sources_test.py::test_partition_by_client_needs_clients_and_'
-            'their_split',
+            'tests/sources_test.py::test_partition_by_client_needs_clients_and_their_split',
         ),
     ),
     Mutation(
@@ -155,8 +150,7 @@ MUTATIONS = (
         'if pair in evidence.rows:',
         'Nobody asks whether answers count from 0 or from 1.',
         (
-            'tests/answers_test.py::test_two_conventions_that_differ_ask_for_the_'
-            'key',
+            'tests/answers_test.py::test_two_conventions_that_differ_ask_for_the_key',
         ),
     ),
     Mutation(
@@ -177,8 +171,7 @@ MUTATIONS = (
         'return cell.place - first',
         'A table of the hub is ambiguous, and is refused.',
         (
-            'tests/tables_test.py::test_classes_of_the_hub_are_counted_from_0_'
-            'and_have_names',
+            'tests/tables_test.py::test_classes_of_the_hub_are_counted_from_0_and_have_names',
         ),
     ),
     Mutation(
@@ -188,8 +181,7 @@ MUTATIONS = (
         'if near:',
         'An answer is one of two options by chance.',
         (
-            'tests/answers_test.py::test_options_that_differ_by_spaces_alone_are_'
-            'two',
+            'tests/answers_test.py::test_options_that_differ_by_spaces_alone_are_two',
         ),
     ),
     Mutation(
@@ -199,8 +191,7 @@ MUTATIONS = (
         'return _among(answer.cell, answer.options)',
         "ARC's answers are not found.",
         (
-            'tests/answers_test.py::test_labels_of_options_come_first_and_are_'
-            'not_contradicted',
+            'tests/answers_test.py::test_labels_of_options_come_first_and_are_not_contradicted',
         ),
     ),
     Mutation(
@@ -262,8 +253,7 @@ MUTATIONS = (
         "A model answers 'entailment' where 'Yes' was asked for.",
         (
             'tests/sources_test.py::test_labels_are_numbers_bools_words_or_names',
-            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
-            'written',
+            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_written',
         ),
     ),
     Mutation(
@@ -289,8 +279,7 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, columns, data.answers)',
         'A run with other words reads those of the store.',
         (
-            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-            'instances',
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_instances',
         ),
     ),
     Mutation(
@@ -300,8 +289,7 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, data.answers)',
         'A run of other columns reads those of the store.',
         (
-            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-            'instances',
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_instances',
         ),
     ),
     Mutation(
@@ -319,8 +307,7 @@ MUTATIONS = (
         'if labels and len(labels) > len(texts):',
         'A label stands for an option by chance.',
         (
-            'tests/answers_test.py::test_labels_of_options_come_first_and_are_'
-            'not_contradicted',
+            'tests/answers_test.py::test_labels_of_options_come_first_and_are_not_contradicted',
         ),
     ),
     Mutation(
@@ -354,8 +341,7 @@ MUTATIONS = (
         'outputs[id_ + target, inputs] = [target]',
         'Instances of several references weigh more, and score less.',
         (
-            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
-            'and_says_so',
+            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_and_says_so',
         ),
     ),
     Mutation(
@@ -365,8 +351,7 @@ MUTATIONS = (
         'table.load(data.path, columns, COLUMNS)',
         'Most tasks are missing.',
         (
-            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_'
-            'split',
+            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_split',
         ),
     ),
     Mutation(
@@ -376,8 +361,7 @@ MUTATIONS = (
         'tasks.fingerprint(__name__, content, columns)',
         'A run with other categories reads those of the store.',
         (
-            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_'
-            'instances',
+            'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_instances',
         ),
     ),
     Mutation(
@@ -387,8 +371,7 @@ MUTATIONS = (
         'return all(p.more or n in p.names for n in names for p in parts)',
         'An optional column that one file lacks is missing in all.',
         (
-            'tests/tables_test.py::test_a_column_of_some_files_is_read_where_it_'
-            'is',
+            'tests/tables_test.py::test_a_column_of_some_files_is_read_where_it_is',
         ),
     ),
     Mutation(
@@ -414,8 +397,7 @@ MUTATIONS = (
         'tasks.check_unchanged(path, content, content)',
         'A store has a name that is not that of its content.',
         (
-            'tests/tables_test.py::test_a_file_that_changes_while_it_is_read_is_'
-            'an_error',
+            'tests/tables_test.py::test_a_file_that_changes_while_it_is_read_is_an_error',
         ),
     ),
     Mutation(
@@ -433,8 +415,7 @@ MUTATIONS = (
         'else [row.get(t) for t in sorted(theirs)]',
         'Options are exchanged, and the right answer is wrong.',
         (
-            'tests/sources_test.py::test_columns_make_a_list_in_the_order_that_'
-            'is_given',
+            'tests/sources_test.py::test_columns_make_a_list_in_the_order_that_is_given',
         ),
     ),
     Mutation(
@@ -452,8 +433,7 @@ MUTATIONS = (
         'return name, split or None, config or None',
         'Another part of a data set is read.',
         (
-            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_'
-            'split',
+            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_split',
         ),
     ),
     Mutation(
@@ -471,8 +451,7 @@ MUTATIONS = (
         'definition=task.definition',
         "The hub's instances are replaced by those of the task files.",
         (
-            'tests/sources_test.py::test_metadata_change_no_instance_and_no_'
-            'definition',
+            'tests/sources_test.py::test_metadata_change_no_instance_and_no_definition',
         ),
     ),
     Mutation(
@@ -482,8 +461,7 @@ MUTATIONS = (
         "'categories': (category or 'none',)",
         'There are no types to split.',
         (
-            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_'
-            'and_says_so',
+            'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_and_says_so',
         ),
     ),
     Mutation(
@@ -501,8 +479,7 @@ MUTATIONS = (
         "'.tsv': {'delimiter': '\\t'}",
         "Rows of GLUE's files melt into one.",
         (
-            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_'
-            'written',
+            'tests/sources_test.py::test_pairs_of_texts_are_read_as_they_are_written',
         ),
     ),
     Mutation(
@@ -544,8 +521,7 @@ MUTATIONS = (
         "_text(r['output']), (_text(r['input']),)",
         'A model is asked for the question.',
         (
-            'tests/sources_test.py::test_tfds_has_first_references_in_an_order_'
-            'of_its_own',
+            'tests/sources_test.py::test_tfds_has_first_references_in_an_order_of_its_own',
         ),
     ),
 )
