@@ -194,6 +194,16 @@ def test_a_dirichlet_client_leans_to_the_prior():
     assert np.std(shares) > 0.1
 
 
+def test_a_client_takes_no_more_of_a_type_than_is_left():
+    """And what it lacks then, of the types that it wants less."""
+    rng = np.random.default_rng(0)
+    left = np.array([5, 3, 100])
+    for mixture in ([0.8, 0.1, 0.1], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]):
+        taken = partitions._draw(np.array(mixture), left, 50, rng)
+        assert taken.sum() == 50
+        assert (taken <= left).all()
+
+
 def test_a_client_size_that_leaves_no_client_is_an_error(small):
     largest = np.bincount(small[1]).max()
     with pytest.raises(ValueError) as e:

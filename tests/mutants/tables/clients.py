@@ -81,8 +81,10 @@ MUTATIONS = (
         PARTITIONS,
         'taken += np.minimum(wanted, left - taken)',
         'taken += wanted',
-        'Clients share instances, and others are in none.',
-        ('tests/partitions_test.py::test_clients_are_disjoint_and_complete',),
+        'Clients have other types than were drawn for them.',
+        (
+            'tests/partitions_test.py::test_a_client_takes_no_more_of_a_type_than_is_left',
+        ),
     ),
     Mutation(
         'the-first-client-of-the-data-is-nobody',
