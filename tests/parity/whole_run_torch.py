@@ -1,0 +1,521 @@
+"""The whole run of whole_run.py once more, in PyTorch and NumPy.
+
+All that it computes it computes by itself: rounds and epochs, the choice of a
+prompt, greedy texts by a forward pass a token, scores, tables and metrics. One
+example at a time, so that nothing is padded or packed. What is drawn at random
+is taken from the project's functions of data as numbers of instances and
+clients alone, see whole_run_data.py; other tests hold the laws of these.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+import re
+import string
+import tempfile
+from typing import Any
+
+from ml_collections import config_dict
+import numpy as np
+from rouge_score import rouge_scorer
+import torch
+import transformers
+
+from tests.parity import table, whole_run
+from tests.parity.whole_run import NAME, Results, Stored
+from tests.parity.whole_run_data import Batch, Data
+
+PACKAGES = ('torch', 'transformers', 'tokenizers', 'rouge-score', 'numpy')
+FIELDS = (
+    'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
+    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
+)  # fmt: skip
+MARGIN = 0.01  # of logits: the least by which a greedy choice is to win
+
+Prompt = torch.Tensor | None  # [P, D], or the bare model
+
+
+@dataclasses.dataclass
+class Score:
+    """What one prompt answers to one instance, in the words of the log."""
+
+    prediction: str
+    rouge_l: float
+    exact_match: float
+    loss: float
+    target_tokens: int
+    output_tokens: int
+
+
+class Run:
+    """One run; `results` computes all of it.
+
+    Attributes:
+      margins: of each greedy choice, the first logit above the second.
+    """
+
+    def __init__(self, config: config_dict.ConfigDict) -> None:
+        torch.set_num_threads(1)
+        transformers.utils.logging.disable_progress_bar()
+        self.config = config
+        self.model = transformers.AutoModelForCausalLM.from_pretrained(
+            config.model.source,
+            dtype=torch.float32,
+            attn_implementation='eager',
+        ).eval()
+        self.model.requires_grad_(False)
+        self.embed = self.model.get_input_embeddings()
+        self.end = self.model.generation_config.eos_token_id
+        self.rouge = rouge_scorer.RougeScorer(['rougeL'], use_stemmer=True)
+        self.data = Data(config, self.end)
+        self.margins: list[float] = []
+        self.rows: list[dict[str, str]] = []
+        self.predictions: list[dict[str, Any]] = []
+        self.metrics: list[dict[str, Any]] = []
+        self.prompts: dict[str, np.ndarray] = {}
+
+    def results(self) -> Results:
+        """Both stages, and what they leave."""
+        initial = self.initial()
+        chosen, rounds = self.train(initial)
+        personal = self.personalize(initial, chosen)
+        self.keep('initial', initial)
+        self.keep('global', chosen)
+        clients = self.data.held_out.clients
+        for client, prompt in zip(clients, personal, strict=True):
+            self.keep(f'client-{client}', prompt)
+        return Results(
+            rounds, self.rows, self.predictions, self.metrics, self.prompts
+        )
+
+    def initial(self) -> torch.Tensor:
+        """The prompt before any training."""
+        width = self.embed.weight.shape[1]
+        return torch.tensor(self.data.initial_prompt(width))
+
+    def keep(self, name: str, prompt: torch.Tensor) -> None:
+        self.prompts[name] = prompt.numpy().copy()
+
+    # The model.
+
+    def logits(self, prompt: Prompt, tokens: Sequence[int]) -> torch.Tensor:
+        """[n, V] at each of n tokens."""
+        rows, length = self.embed(torch.tensor(tokens)), 0
+        if prompt is not None:
+            rows, length = torch.cat([prompt, rows]), len(prompt)
+        return self.model(inputs_embeds=rows[None]).logits[0, length:]
+
+    def loss(self, prompt: Prompt, i: int) -> torch.Tensor:
+        """The sum of -log p over the target of an instance (equation 1)."""
+        x = self.data.instances[i]
+        logits = self.logits(prompt, x.query + x.target[:-1])
+        return torch.nn.functional.cross_entropy(
+            logits[len(x.query) - 1 :],
+            torch.tensor(x.target),
+            reduction='sum',
+        )
+
+    def gradient(
+        self, prompt: torch.Tensor, batch: Batch
+    ) -> tuple[float, torch.Tensor]:
+        """The mean loss of a batch at a prompt, and its gradient."""
+        assert self.config.loss == 'sequence', self.config.loss
+        variable = prompt.detach().clone().requires_grad_()
+        losses = torch.stack([self.loss(variable, i) for i in batch])
+        (gradient,) = torch.autograd.grad(losses.mean(), variable)
+        return losses.mean().item(), gradient
+
+    def greedy(self, prompt: Prompt, query: list[int]) -> list[int]:
+        """The likeliest tokens one by one, without the end token."""
+        out: list[int] = []
+        while len(out) < self.config.evaluation.max_new_tokens:
+            last = self.logits(prompt, query + out)[-1]
+            first, second = last.topk(2).values.tolist()
+            self.margins.append(first - second)
+            token = int(last.argmax())
+            if token == self.end:
+                break
+            out.append(token)
+        return out
+
+    # Scores.
+
+    @torch.no_grad()
+    def score(self, prompt: Prompt, i: int) -> Score:
+        """Text and scores of one instance."""
+        x = self.data.instances[i]
+        out = self.greedy(prompt, x.query)
+        text = self.data.tokenizer.decode(out, skip_special_tokens=True).strip()
+        return Score(
+            text,
+            max(
+                self.rouge.score(reference, text)['rougeL'].fmeasure
+                for reference in x.outputs
+            ),
+            float(any(normal(text) == normal(r) for r in x.outputs)),
+            self.loss(prompt, i).item(),
+            len(x.target),
+            len(out),
+        )
+
+    def validate(self, prompt: torch.Tensor, round: int) -> tuple[float, float]:
+        """Scores a prompt on the validation clients, each counted once.
+
+        Returns:
+          ROUGE-L, and minus the loss, which decides among equals.
+        """
+        rows = [
+            summary([self.score(prompt, i) for i in own])
+            for own in self.data.validation.local
+        ]
+        means = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
+        rouge = np.array([row['rouge_l'] for row in rows])
+        variance = ((rouge - rouge.mean()) ** 2).sum() / (len(rows) - 1)
+        self.metrics.append(
+            {'stage': 'validation', 'round': round}
+            | means
+            | {
+                'rouge_l_se': float(np.sqrt(variance / len(rows))),
+                'clients': len(rows),
+            }
+        )
+        return means['rouge_l'], -means['loss']
+
+    def score_clients(
+        self,
+        name: str,
+        epoch: int,
+        alpha: float,
+        prompts: Sequence[Prompt],
+        shared: bool = False,
+    ) -> None:
+        """Local and global scores of the clients' prompts, one for each."""
+        c, held_out = self.config, self.data.held_out
+        labels = {
+            'run': f'{c.name}-{c.scale}',
+            'prompt': name,
+            'seed': c.seed,
+            'epoch': epoch,
+            'alpha': alpha,
+            'lambda': c.personalization.l2,
+        }
+        scores: dict[tuple[int | None, int], Score] = {}
+        for client, prompt, local in zip(
+            held_out.clients, prompts, held_out.local, strict=True
+        ):
+            owner = None if shared else client
+            for split, own in (('local', local), ('global', held_out.common)):
+                for i in own:
+                    if (owner, i) not in scores:
+                        scores[owner, i] = self.score(prompt, i)
+                row = labels | summary([scores[owner, i] for i in own])
+                row |= {'client': client, 'client_name': '', 'split': split}
+                row['n'] = len(own)
+                self.rows.append({key: str(row[key]) for key in FIELDS})
+        for (owner, i), score in scores.items():
+            x = self.data.instances[i]
+            self.predictions.append(
+                labels
+                | {
+                    'client': owner,
+                    'task': x.task,
+                    'id': x.id,
+                    'input': x.input,
+                    'references': x.outputs,
+                }
+                | dataclasses.asdict(score)
+            )
+        self.metrics.append(
+            {'stage': 'score', 'prompt': name, 'epoch': epoch, 'alpha': alpha}
+        )
+
+    # Stage 1.
+
+    def train(self, initial: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """All rounds; the best prompt by validation, and its rounds."""
+        c = self.config
+        server = initial.clone()
+        optimizer = make_optimizer(c.server, server)
+        self.keep('round 0', server)
+        if c.validation.every:
+            self.validate(server, 0)  # it is never chosen
+        best, chosen, rounds = (-1.0, 0.0), server, c.rounds
+        for number in range(1, c.rounds + 1):
+            self.round(number, server, optimizer)
+            self.keep(f'round {number}', server)
+            every = c.validation.every
+            if every and (number % every == 0 or number == c.rounds):
+                score = self.validate(server, number)
+                if score > best:
+                    best, chosen, rounds = score, server.clone(), number
+        return chosen, rounds
+
+    def round(
+        self, number: int, server: torch.Tensor, optimizer: torch.optim.Adam
+    ) -> None:
+        """Moves the server's prompt by one round."""
+        c = self.config
+        clients, batches = self.data.cohort(number - 1)
+        if c.algorithm == 'fedavg':
+            parts = [self.local_training(server, own) for own in batches]
+        else:  # a gradient on all of the client's examples at once
+            whole = [[i for batch in own for i in batch] for own in batches]
+            parts = [self.one_gradient(server, batch) for batch in whole]
+        counts = [len(self.data.population[k]) for k in clients]
+        weights = [n / sum(counts) for n in counts]
+        if c.aggregation == 'uniform':
+            weights = [1 / len(counts)] * len(counts)
+        before = server.clone()
+        server.grad = weighted(weights, [part[0] for part in parts])
+        optimizer.step()
+        update = server - before
+        slope = (weighted(weights, [part[1] for part in parts]) * update).sum()
+        losses = np.array([part[2] for part in parts])  # [C, S]
+        norms = np.array([part[3] for part in parts])
+        # f32 each way; data that lie in one place are not sent.
+        sent = 0 if c.algorithm == 'centralized' else 4 * server.numel()
+        line = {
+            'stage': 'train',
+            'round': number,
+            'clients_dropped': 0,
+            'predicted_change': slope.item(),
+            'prompt_norm': server.norm().item(),
+            'update_norm': update.norm().item(),
+            'loss': losses.mean().item(),
+            'client_grad_norm': norms.mean().item(),
+            'bytes_down': sent * len(clients),
+            'bytes_up': sent * len(clients),
+        }
+        if c.algorithm == 'fedavg':
+            line['loss_first_step'] = losses[:, 0].mean().item()
+            line['loss_last_step'] = losses[:, -1].mean().item()
+        self.metrics.append(line | self.work(batches))
+
+    def local_training(self, server: torch.Tensor, batches: Sequence[Batch]):
+        """A client of FedAvg, whose Adam is a new one.
+
+        Returns:
+          x - y, the gradient at x; the loss and gradient norm of each step.
+        """
+        prompt = server.clone()
+        optimizer = make_optimizer(self.config.client, prompt)
+        log = self.local_steps(prompt, optimizer, batches)
+        _, first = self.gradient(server, batches[0])
+        return server - prompt, first, *zip(*log, strict=True)
+
+    def one_gradient(self, server: torch.Tensor, batch: Batch):
+        """A client of FedSGD; the same, the gradient in place of x - y."""
+        loss, gradient = self.gradient(server, batch)
+        return gradient, gradient, [loss], [gradient.norm().item()]
+
+    def local_steps(
+        self,
+        prompt: torch.Tensor,
+        optimizer: torch.optim.Adam,
+        batches: Sequence[Batch],
+        center: torch.Tensor | None = None,
+    ) -> list[tuple[float, float]]:
+        """Moves a prompt by a step a batch, with l2 toward a center if any.
+
+        Returns:
+          The loss and the gradient norm of each step, those of the data.
+        """
+        log = []
+        for batch in batches:
+            loss, gradient = self.gradient(prompt, batch)
+            log.append((loss, gradient.norm().item()))
+            if center is not None:  # (l2 / 2) |prompt - center|^2
+                l2 = self.config.personalization.l2
+                gradient = gradient + l2 * (prompt - center)
+            prompt.grad = gradient
+            optimizer.step()
+        return log
+
+    # Stage 2.
+
+    def personalize(
+        self, initial: torch.Tensor, shared: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Scores the anchors, trains and scores each client's prompt."""
+        c, count = self.config.personalization, len(self.data.held_out.clients)
+        anchors = {'bare': None, 'initial': initial, 'global': shared}
+        for name, prompt in anchors.items():
+            self.score_clients(name, 0, 0.0, [prompt] * count, shared=True)
+        prompts = [shared.clone() for _ in range(count)]
+        optimizers = [make_optimizer(c, prompt) for prompt in prompts]
+        for epoch in range(1, c.epochs + 1):
+            self.epoch(epoch, prompts, optimizers, shared)
+            if epoch % c.every == 0 or epoch == c.epochs:
+                self.score_clients('personalized', epoch, 1.0, prompts)
+        for alpha in c.alphas if c.epochs else ():
+            mixed = [alpha * own + (1 - alpha) * shared for own in prompts]
+            self.score_clients('averaged', c.epochs, alpha, mixed)
+        return prompts
+
+    def epoch(self, number: int, prompts, optimizers, shared) -> None:
+        """Moves each client's prompt by one pass through its instances."""
+        batches, log = self.data.epoch(number - 1), []
+        for prompt, optimizer, own in zip(
+            prompts, optimizers, batches, strict=True
+        ):
+            log += self.local_steps(prompt, optimizer, own, shared)
+        losses, norms = zip(*log, strict=True)
+        line = {
+            'stage': 'personalize',
+            'epoch': number,
+            'loss': float(np.mean(losses)),
+            'client_grad_norm': float(np.mean(norms)),
+            'clients_dropped': 0,
+        }
+        self.metrics.append(line | self.work(batches))
+
+    def work(self, batches: list[list[Batch]]) -> dict[str, int]:
+        """Tokens read, the prompt once a client and step, and operations.
+
+        Two a weight forward and two backward, for each token the layers', for
+        each target token the output's. FedSGD's one step counts as several.
+        """
+        read = [i for own in batches for batch in own for i in batch]
+        read = [self.data.instances[i] for i in read]
+        tokens = sum(len(x.query) + len(x.target) - 1 for x in read)
+        tokens += self.config.prompt.length * sum(map(len, batches))
+        targets = sum(len(x.target) for x in read)
+        layers = sum(p.numel() for p in self.model.model.layers.parameters())
+        head = self.model.lm_head.weight.numel()
+        return {
+            'tokens': tokens,
+            'flops': 4 * (tokens * layers + targets * head),
+        }
+
+
+def weighted(weights: list[float], trees: list[torch.Tensor]) -> torch.Tensor:
+    """The weighted sum."""
+    pairs = zip(weights, trees, strict=True)
+    return torch.stack([w * x for w, x in pairs]).sum(dim=0)
+
+
+def summary(scores: list[Score]) -> dict[str, float]:
+    """Means: percentages, and nats a target."""
+    return {
+        'rouge_l': 100 * float(np.mean([s.rouge_l for s in scores])),
+        'exact_match': 100 * float(np.mean([s.exact_match for s in scores])),
+        'loss': float(np.mean([s.loss for s in scores])),
+    }
+
+
+def normal(text: str) -> str:
+    """As SNI compares: lower-cased, without punctuation, single spaces."""
+    letters = [c for c in text.lower() if c not in string.punctuation]
+    return ' '.join(''.join(letters).split())
+
+
+def make_optimizer(
+    section: config_dict.ConfigDict, prompt: torch.Tensor
+) -> torch.optim.Adam:
+    """The Adam that a section of the config asks for."""
+    name = section.optimizer
+    assert name.startswith('adam('), name
+    k = {key: float(x) for key, x in re.findall(r'(\w+)=([\w.-]+)', name)}
+    return torch.optim.Adam(
+        [prompt], section.learning_rate, (k['b1'], k['b2']), k['eps']
+    )
+
+
+def compute(config: config_dict.ConfigDict) -> Stored:
+    """What a golden file would hold, computed today.
+
+    Raises:
+      ValueError: greedy texts hang on differences of rounding.
+    """
+    run = Run(config)
+    results = run.results()
+    if min(run.margins) < MARGIN:
+        raise ValueError(
+            f'Of {len(run.margins)} greedy choices one is by {min(run.margins)}'
+            f' alone; choose another MODEL_SEED, for {MARGIN} and more.'
+        )
+    prompts = {}
+    for name, changed in whole_run.variants(config).items():
+        variant = Run(changed)
+        variant.train(variant.initial())
+        prompts[name] = variant.prompts
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return Stored(versions, whole_run.digests(config), results, prompts)
+
+
+def compare() -> Iterator[table.Row]:
+    """Ours and the stored results against PyTorch's of today."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = whole_run.make_inputs(folder)
+        today, stored = compute(config), whole_run.read()
+        yield from compare_runs('ours', whole_run.ours(config, folder), today)
+        for variant, changed in whole_run.variants(config).items():
+            got = whole_run.ours(changed, folder, variant).prompts
+            yield compare_prompts(variant, got, today.variants[variant])
+        config.simulation = 'vmap'
+        got = whole_run.ours(config, folder, 'vmap')
+        yield from compare_runs('ours, vmap', got, today)
+    yield table.differing(
+        NAME,
+        f'{NAME}: stored digests of the inputs',
+        [*stored.digests.items()],
+        [*today.digests.items()],
+    )
+    yield from compare_runs('stored', stored.run, today)
+    for variant, got in stored.variants.items():
+        what = f'stored {variant}'
+        yield compare_prompts(what, got, today.variants[variant])
+
+
+def compare_runs(who: str, got: Results, today: Stored) -> Iterator[table.Row]:
+    """The rows of one whole run."""
+    expected = today.run
+    yield table.differing(
+        NAME,
+        f'{NAME}: {who}, chosen round',
+        [got.chosen_round],
+        [expected.chosen_round],
+    )
+    yield table.differing(
+        NAME,
+        f'{NAME}: {who}, columns of tradeoff.csv',
+        [*got.rows[0]],
+        [*expected.rows[0]],
+    )
+    yield compare_prompts(who, got.prompts, expected.prompts)
+    for log in ('rows', 'predictions', 'metrics'):
+        lines = [getattr(results, log) for results in (got, expected)]
+        what = f'{NAME}: {who}, {log}'
+        labels = [whole_run.labels(x) for x in lines]
+        yield table.differing(NAME, f'{what}, labels and texts', *labels)
+        measured = [whole_run.numbers(x, whole_run.MEASURED) for x in lines]
+        together = [[np.concatenate(x)] for x in measured]
+        yield table.relative(NAME, f'{what}, losses', *together, 1e-5)
+        scores = [whole_run.numbers(x, whole_run.SCORES) for x in lines]
+        together = [[np.concatenate(x)] for x in scores]
+        yield table.max_abs(NAME, f'{what}, scores', *together, 1e-9)
+
+
+def compare_prompts(who: str, got, expected) -> table.Row:
+    """What all rounds and epochs changed."""
+    got, expected = whole_run.moves(got), whole_run.moves(expected)
+    names = sorted(expected)
+    return table.relative(
+        NAME,
+        f'{NAME}: {who}, all prompts',
+        [got[name] for name in names],
+        [expected[name] for name in names],
+        1e-4,
+    )
+
+
+def write_golden() -> None:
+    """Writes them for whole_run_test."""
+    with tempfile.TemporaryDirectory() as name:
+        config = whole_run.make_inputs(Path(name))
+        whole_run.write(compute(config))
+    files = [f for f in whole_run.FOLDER.rglob('*') if f.is_file()]
+    size = sum(f.stat().st_size for f in files) / 1024
+    print(f'{whole_run.FOLDER}: {size:.0f} KB')
