@@ -31,7 +31,7 @@ FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
     'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
 )  # fmt: skip
-MARGIN = 0.01  # of logits: the least by which a greedy choice is to win
+MARGIN = 0.005  # of logits: the least by which a greedy choice is to win
 
 Prompt = torch.Tensor | None  # [P, D], or the bare model
 
