@@ -38,7 +38,13 @@ if 'XLA_FLAGS' not in os.environ:
 
 
 # They come first, so that no process waits for one of them at the end.
-LONGEST = ('main_test', 'sweep_test', 'peft_test', 'distributed_test')
+LONGEST = (
+    'main_test',
+    'sweep_test',
+    'peft_test',
+    'distributed_test',
+    'whole_run_test',
+)
 
 
 def pytest_collection_modifyitems(items):

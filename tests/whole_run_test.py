@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.evaluation import text_scores
-from tests.parity import whole_run
-from tests.parity.whole_run import CHANGES, Results, Stored
+from tests.parity import whole_run, whole_run_inputs
+from tests.parity.whole_run import Results, Stored
+from tests.parity.whole_run_inputs import CHANGES, VARIANTS
 
 TOLERANCE = 1e-4  # of prompts; 1e-5 of losses. Both agree to 1e-6.
 
@@ -30,8 +31,8 @@ class Both:
 @pytest.fixture(scope='module')
 def both(tmp_path_factory) -> Both:
     folder, stored = tmp_path_factory.mktemp('whole'), whole_run.read()
-    config = whole_run.make_inputs(folder)
-    now = whole_run.digests(config)
+    config = whole_run_inputs.make_inputs(folder)
+    now = whole_run_inputs.digests(config)
     changed = [k for k, digest in stored.digests.items() if now[k] != digest]
     if changed:
         pytest.fail(
@@ -41,7 +42,7 @@ def both(tmp_path_factory) -> Both:
         )
     variants = {
         name: whole_run.ours(changed, folder, name)
-        for name, changed in whole_run.variants(config).items()
+        for name, changed in whole_run_inputs.variants(config).items()
     }
     ours = whole_run.ours(config, folder)
     return Both(ours, variants, stored.run, stored)
@@ -53,7 +54,7 @@ def test_the_prompt_of_every_round_is_pytorch_s(both):
     compare_prompts(both.ours.prompts, both.theirs.prompts, names)
 
 
-@pytest.mark.parametrize('name', whole_run.VARIANTS)
+@pytest.mark.parametrize('name', VARIANTS)
 def test_other_algorithms_prompts_are_pytorch_s(both, name):
     theirs = both.stored.variants[name]
     compare_prompts(both.variants[name].prompts, theirs, [*theirs])

@@ -27,7 +27,7 @@ from tests.parity import (
     table,
     text,
     versions,
-    whole_run_torch,
+    whole_run_rows,
 )
 from tests.parity.subjects import Subject
 
@@ -43,7 +43,7 @@ MODULES = {
 }
 GROUPS = [*MODULES, 'golden']
 # Comparisons that are of no model of the table, and have files of their own.
-OTHERS = {module.NAME: module for module in (peft_adapters, whole_run_torch)}
+OTHERS = {module.NAME: module for module in (peft_adapters, whole_run_rows)}
 _GROUPS = flags.DEFINE_list(
     'groups', GROUPS, f'The comparisons of each model: {", ".join(GROUPS)}.'
 )

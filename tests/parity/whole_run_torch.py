@@ -7,69 +7,31 @@ is taken from the project's functions of data as numbers of instances and
 clients alone, see whole_run_data.py; other tests hold the laws of these.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import dataclasses
-import importlib.metadata
-from pathlib import Path
 import re
-import string
-import tempfile
 from typing import Any
 
 from ml_collections import config_dict
 import numpy as np
-from rouge_score import rouge_scorer
 import torch
-import transformers
 
-from tests.parity import table, whole_run
-from tests.parity.whole_run import NAME, Results, Stored
-from tests.parity.whole_run_data import Batch, Data
+from tests.parity.whole_run import Results
+from tests.parity.whole_run_data import Batch
+from tests.parity.whole_run_model import Model, Prompt, Score, summary
 
-PACKAGES = ('torch', 'transformers', 'tokenizers', 'rouge-score', 'numpy')
 FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
     'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
 )  # fmt: skip
-MARGIN = 0.005  # of logits: the least by which a greedy choice is to win
-
-Prompt = torch.Tensor | None  # [P, D], or the bare model
-
-
-@dataclasses.dataclass
-class Score:
-    """What one prompt answers to one instance, in the words of the log."""
-
-    prediction: str
-    rouge_l: float
-    exact_match: float
-    loss: float
-    target_tokens: int
-    output_tokens: int
 
 
 class Run:
-    """One run; `results` computes all of it.
-
-    Attributes:
-      margins: of each greedy choice, the first logit above the second.
-    """
+    """One run; `results` computes all of it."""
 
     def __init__(self, config: config_dict.ConfigDict) -> None:
-        torch.set_num_threads(1)
-        transformers.utils.logging.disable_progress_bar()
-        self.config = config
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(
-            config.model.source,
-            dtype=torch.float32,
-            attn_implementation='eager',
-        ).eval()
-        self.model.requires_grad_(False)
-        self.embed = self.model.get_input_embeddings()
-        self.end = self.model.generation_config.eos_token_id
-        self.rouge = rouge_scorer.RougeScorer(['rougeL'], use_stemmer=True)
-        self.data = Data(config, self.end)
-        self.margins: list[float] = []
+        self.config, self.model = config, Model(config)
+        self.data = self.model.data
         self.rows: list[dict[str, str]] = []
         self.predictions: list[dict[str, Any]] = []
         self.metrics: list[dict[str, Any]] = []
@@ -91,73 +53,13 @@ class Run:
 
     def initial(self) -> torch.Tensor:
         """The prompt before any training."""
-        width = self.embed.weight.shape[1]
+        width = self.model.embed.weight.shape[1]
         return torch.tensor(self.data.initial_prompt(width))
 
     def keep(self, name: str, prompt: torch.Tensor) -> None:
         self.prompts[name] = prompt.numpy().copy()
 
-    # The model.
-
-    def logits(self, prompt: Prompt, tokens: Sequence[int]) -> torch.Tensor:
-        """[n, V] at each of n tokens."""
-        rows, length = self.embed(torch.tensor(tokens)), 0
-        if prompt is not None:
-            rows, length = torch.cat([prompt, rows]), len(prompt)
-        return self.model(inputs_embeds=rows[None]).logits[0, length:]
-
-    def loss(self, prompt: Prompt, i: int) -> torch.Tensor:
-        """The sum of -log p over the target of an instance (equation 1)."""
-        x = self.data.instances[i]
-        logits = self.logits(prompt, x.query + x.target[:-1])
-        return torch.nn.functional.cross_entropy(
-            logits[len(x.query) - 1 :],
-            torch.tensor(x.target),
-            reduction='sum',
-        )
-
-    def gradient(
-        self, prompt: torch.Tensor, batch: Batch
-    ) -> tuple[float, torch.Tensor]:
-        """The mean loss of a batch at a prompt, and its gradient."""
-        assert self.config.loss == 'sequence', self.config.loss
-        variable = prompt.detach().clone().requires_grad_()
-        losses = torch.stack([self.loss(variable, i) for i in batch])
-        (gradient,) = torch.autograd.grad(losses.mean(), variable)
-        return losses.mean().item(), gradient
-
-    def greedy(self, prompt: Prompt, query: list[int]) -> list[int]:
-        """The likeliest tokens one by one, without the end token."""
-        out: list[int] = []
-        while len(out) < self.config.evaluation.max_new_tokens:
-            last = self.logits(prompt, query + out)[-1]
-            first, second = last.topk(2).values.tolist()
-            self.margins.append(first - second)
-            token = int(last.argmax())
-            if token == self.end:
-                break
-            out.append(token)
-        return out
-
     # Scores.
-
-    @torch.no_grad()
-    def score(self, prompt: Prompt, i: int) -> Score:
-        """Text and scores of one instance."""
-        x = self.data.instances[i]
-        out = self.greedy(prompt, x.query)
-        text = self.data.tokenizer.decode(out, skip_special_tokens=True).strip()
-        return Score(
-            text,
-            max(
-                self.rouge.score(reference, text)['rougeL'].fmeasure
-                for reference in x.outputs
-            ),
-            float(any(normal(text) == normal(r) for r in x.outputs)),
-            self.loss(prompt, i).item(),
-            len(x.target),
-            len(out),
-        )
 
     def validate(self, prompt: torch.Tensor, round: int) -> tuple[float, float]:
         """Scores a prompt on the validation clients, each counted once.
@@ -166,7 +68,7 @@ class Run:
           ROUGE-L, and minus the loss, which decides among equals.
         """
         rows = [
-            summary([self.score(prompt, i) for i in own])
+            summary([self.model.score(prompt, i) for i in own])
             for own in self.data.validation.local
         ]
         means = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
@@ -208,7 +110,7 @@ class Run:
             for split, own in (('local', local), ('global', held_out.common)):
                 for i in own:
                     if (owner, i) not in scores:
-                        scores[owner, i] = self.score(prompt, i)
+                        scores[owner, i] = self.model.score(prompt, i)
                 row = labels | summary([scores[owner, i] for i in own])
                 row |= {'client': client, 'client_name': '', 'split': split}
                 row['n'] = len(own)
@@ -301,12 +203,12 @@ class Run:
         prompt = server.clone()
         optimizer = make_optimizer(self.config.client, prompt)
         log = self.local_steps(prompt, optimizer, batches)
-        _, first = self.gradient(server, batches[0])
+        _, first = self.model.gradient(server, batches[0])
         return server - prompt, first, *zip(*log, strict=True)
 
     def one_gradient(self, server: torch.Tensor, batch: Batch):
         """A client of FedSGD; the same, the gradient in place of x - y."""
-        loss, gradient = self.gradient(server, batch)
+        loss, gradient = self.model.gradient(server, batch)
         return gradient, gradient, [loss], [gradient.norm().item()]
 
     def local_steps(
@@ -323,7 +225,7 @@ class Run:
         """
         log = []
         for batch in batches:
-            loss, gradient = self.gradient(prompt, batch)
+            loss, gradient = self.model.gradient(prompt, batch)
             log.append((loss, gradient.norm().item()))
             if center is not None:  # (l2 / 2) |prompt - center|^2
                 l2 = self.config.personalization.l2
@@ -381,33 +283,14 @@ class Run:
         tokens = sum(len(x.query) + len(x.target) - 1 for x in read)
         tokens += self.config.prompt.length * sum(map(len, batches))
         targets = sum(len(x.target) for x in read)
-        layers = sum(p.numel() for p in self.model.model.layers.parameters())
-        head = self.model.lm_head.weight.numel()
-        return {
-            'tokens': tokens,
-            'flops': 4 * (tokens * layers + targets * head),
-        }
+        passed = tokens * self.model.layers + targets * self.model.head
+        return {'tokens': tokens, 'flops': 4 * passed}
 
 
 def weighted(weights: list[float], trees: list[torch.Tensor]) -> torch.Tensor:
     """The weighted sum."""
     pairs = zip(weights, trees, strict=True)
     return torch.stack([w * x for w, x in pairs]).sum(dim=0)
-
-
-def summary(scores: list[Score]) -> dict[str, float]:
-    """Means: percentages, and nats a target."""
-    return {
-        'rouge_l': 100 * float(np.mean([s.rouge_l for s in scores])),
-        'exact_match': 100 * float(np.mean([s.exact_match for s in scores])),
-        'loss': float(np.mean([s.loss for s in scores])),
-    }
-
-
-def normal(text: str) -> str:
-    """As SNI compares: lower-cased, without punctuation, single spaces."""
-    letters = [c for c in text.lower() if c not in string.punctuation]
-    return ' '.join(''.join(letters).split())
 
 
 def make_optimizer(
@@ -420,102 +303,3 @@ def make_optimizer(
     return torch.optim.Adam(
         [prompt], section.learning_rate, (k['b1'], k['b2']), k['eps']
     )
-
-
-def compute(config: config_dict.ConfigDict) -> Stored:
-    """What a golden file would hold, computed today.
-
-    Raises:
-      ValueError: greedy texts hang on differences of rounding.
-    """
-    run = Run(config)
-    results = run.results()
-    if min(run.margins) < MARGIN:
-        raise ValueError(
-            f'Of {len(run.margins)} greedy choices one is by {min(run.margins)}'
-            f' alone; choose another MODEL_SEED, for {MARGIN} and more.'
-        )
-    prompts = {}
-    for name, changed in whole_run.variants(config).items():
-        variant = Run(changed)
-        variant.train(variant.initial())
-        prompts[name] = variant.prompts
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return Stored(versions, whole_run.digests(config), results, prompts)
-
-
-def compare() -> Iterator[table.Row]:
-    """Ours and the stored results against PyTorch's of today."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = whole_run.make_inputs(folder)
-        today, stored = compute(config), whole_run.read()
-        yield from compare_runs('ours', whole_run.ours(config, folder), today)
-        for variant, changed in whole_run.variants(config).items():
-            got = whole_run.ours(changed, folder, variant).prompts
-            yield compare_prompts(variant, got, today.variants[variant])
-        config.simulation = 'vmap'
-        got = whole_run.ours(config, folder, 'vmap')
-        yield from compare_runs('ours, vmap', got, today)
-    yield table.differing(
-        NAME,
-        f'{NAME}: stored digests of the inputs',
-        [*stored.digests.items()],
-        [*today.digests.items()],
-    )
-    yield from compare_runs('stored', stored.run, today)
-    for variant, got in stored.variants.items():
-        what = f'stored {variant}'
-        yield compare_prompts(what, got, today.variants[variant])
-
-
-def compare_runs(who: str, got: Results, today: Stored) -> Iterator[table.Row]:
-    """The rows of one whole run."""
-    expected = today.run
-    yield table.differing(
-        NAME,
-        f'{NAME}: {who}, chosen round',
-        [got.chosen_round],
-        [expected.chosen_round],
-    )
-    yield table.differing(
-        NAME,
-        f'{NAME}: {who}, columns of tradeoff.csv',
-        [*got.rows[0]],
-        [*expected.rows[0]],
-    )
-    yield compare_prompts(who, got.prompts, expected.prompts)
-    for log in ('rows', 'predictions', 'metrics'):
-        lines = [getattr(results, log) for results in (got, expected)]
-        what = f'{NAME}: {who}, {log}'
-        labels = [whole_run.labels(x) for x in lines]
-        yield table.differing(NAME, f'{what}, labels and texts', *labels)
-        measured = [whole_run.numbers(x, whole_run.MEASURED) for x in lines]
-        together = [[np.concatenate(x)] for x in measured]
-        yield table.relative(NAME, f'{what}, losses', *together, 1e-5)
-        scores = [whole_run.numbers(x, whole_run.SCORES) for x in lines]
-        together = [[np.concatenate(x)] for x in scores]
-        yield table.max_abs(NAME, f'{what}, scores', *together, 1e-9)
-
-
-def compare_prompts(who: str, got, expected) -> table.Row:
-    """What all rounds and epochs changed."""
-    got, expected = whole_run.moves(got), whole_run.moves(expected)
-    names = sorted(expected)
-    return table.relative(
-        NAME,
-        f'{NAME}: {who}, all prompts',
-        [got[name] for name in names],
-        [expected[name] for name in names],
-        1e-4,
-    )
-
-
-def write_golden() -> None:
-    """Writes them for whole_run_test."""
-    with tempfile.TemporaryDirectory() as name:
-        config = whole_run.make_inputs(Path(name))
-        whole_run.write(compute(config))
-    files = [f for f in whole_run.FOLDER.rglob('*') if f.is_file()]
-    size = sum(f.stat().st_size for f in files) / 1024
-    print(f'{whole_run.FOLDER}: {size:.0f} KB')
