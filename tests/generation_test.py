@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fedprompt_jax.evaluation import generation
+from fedprompt_jax.evaluation import decoding, generation
 from fedprompt_jax.evaluation.generation import Generator, Query
 from tests import plain
 
@@ -105,6 +105,40 @@ def test_an_end_token_stops_its_own_row_and_is_left_out(
     assert expected[0] == [] and NEW in map(len, expected)
     assert len(expected[5]) == 2
     assert generate(bank, queries, ends) == expected
+
+
+class Counting:
+    """A model of one row, whose nth token is n; it counts its steps."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def logits(self, hidden):
+        return jax.nn.one_hot(hidden[:, 0].astype(int), 9)
+
+    def advance(self, step, last, written):
+        def count():
+            self.steps += 1
+
+        jax.debug.callback(count)
+        return jnp.full((1, 1, 1), step), jnp.zeros((1, 1, 1, 1, 1))
+
+
+def test_decoding_stops_when_all_have_ended():
+    """At any of the end tokens, of which chat models have several."""
+    model = Counting()
+    tokens = decoding.write(
+        model,
+        jnp.zeros((1, 1, 1)),
+        jnp.zeros(1, bool),
+        jnp.zeros((1, 1, 1, 1, 1)),
+        model.advance,
+        (8, 3),
+        7,
+    )
+    jax.effects_barrier()
+    assert tokens.tolist() == [[0, 1, 2, 3, 8, 8, 8]]
+    assert model.steps == 3
 
 
 def test_fewer_new_tokens_are_a_beginning(generate, naive, bank, queries):

@@ -126,6 +126,32 @@ def test_choices_with_the_same_words_are_told_apart(choices):
         assert score(right, [right], choices=choices) == 1
 
 
+def test_a_choice_in_another_script_decides():
+    """Else two instances of a task are compared in different units."""
+    task, record = {'output_language': ()}, {'outputs': ['yes']}
+    for choices, unit in (
+        (('yes', 'no'), units.WORDS),
+        (('yes', 'да'), units.CHARACTERS),
+        (('yes', '+'), units.CHARACTERS),
+    ):
+        chosen = record | {'choices': choices}
+        assert units.units(task, chosen, vocabulary('a')) == [unit]
+
+
+def test_each_reference_is_compared_in_its_unit():
+    references = ['one', '+']
+    used = [units.WORDS, units.CHARACTERS]
+    for order in (1, -1):
+        found = units.rouge_l(
+            '+', references[::order], used[::order], vocabulary('a')
+        )
+        assert found == 1
+
+
+def test_characters_by_hand():
+    assert text_scores.characters(' A b\u00a0\nÇ ') == ['a', 'b', 'ç']
+
+
 def test_exact_match_of_signs_is_to_the_letter():
     assert units.exact_match(' + ', ['+']) == 1
     assert units.exact_match('-', ['+']) == units.exact_match('', ['+']) == 0
