@@ -69,10 +69,18 @@ MUTATIONS = (
     Mutation(
         'outputs-placed-behind-the-padding',
         CAUSAL,
-        '_tokens(first + end + output),',
-        '_tokens(first + padded + output),',
+        '_tokens(first + end + step - 1)',
+        '_tokens(first + padded + jnp.zeros_like(end) + step - 1)',
         'Short queries of a batch are answered as if there were a gap.',
         (GREEDY,),
+    ),
+    Mutation(
+        'written-tokens-are-behind-the-padding',
+        CAUSAL,
+        '_tokens(first + end + output),',
+        '_tokens(first + padded + 0 * end + output),',
+        'A sliding window lets a short query see too little of its output.',
+        (PLAIN_CALL,),
     ),
     Mutation(
         'output-placed-one-too-far',
@@ -283,7 +291,7 @@ MUTATIONS = (
         'rows, lengths = len(own), [len(q.tokens) for q in queries]\n'
         '    tokens = np.zeros((rows, padded_length(lengths[-1])), np.int32)',
         'Mixed lengths do not fit in their batch.',
-        (GREEDY,),
+        ('tests/generation_test.py::test_the_batch_does_not_matter',),
     ),
     Mutation(
         'cheapest-batch-forgets-the-rest',
