@@ -470,15 +470,6 @@ MUTATIONS = (
         (SUMS,),
     ),
     Mutation(
-        'examples-weigh-by-their-number',
-        SCORING,
-        'self.packer.pack(examples, [1.0] * len(examples), isolate)',
-        'self.packer.pack(examples, [1 / len(examples)] * len(examples),'
-        ' isolate)',
-        'Losses are divided by the number of examples.',
-        (SUMS,),
-    ),
-    Mutation(
         'a-poisoned-row-is-not-scored-again',
         SCORING,
         'lambda n: None, isolate=True)',
