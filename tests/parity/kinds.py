@@ -21,7 +21,7 @@ from fedprompt_jax.peft.kind import Base, Kind, Start
 from fedprompt_jax.peft.lora import LoRA
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.tuned import TunedModel
-from tests.parity import readme, table
+from tests.parity import pytorch_page, table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject
 from tests.parity.theirs import TASKS, generate, mean_loss, to_torch
@@ -136,7 +136,7 @@ def overwrite(rows: torch.Tensor):
 def compare_one(
     subject, kind, params, theirs, name, folder
 ) -> Iterator[table.Row]:
-    """One adapter by both; a prefix also by README's function."""
+    """One adapter by both; a prefix also by pytorch.md's function."""
     examples = [e._replace(owner=0) for e in subject.case.examples]
     expected = mean_loss(theirs, examples, 'token').item()
     what = f'{subject.name}: {name}, our adapter'
@@ -158,9 +158,10 @@ def compare_one(
     if name == 'prefix':
         model = subject.theirs.model
         expected = [
-            readme.generate(name, model, folder, e.query) for e in examples
+            pytorch_page.generate(name, model, folder, e.query)
+            for e in examples
         ]
-        what += ", README's with_prefix"
+        what += ", pytorch.md's with_prefix"
         yield table.differing('kinds', what, texts, expected)
 
 
