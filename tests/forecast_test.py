@@ -125,10 +125,22 @@ def test_text_is_generated_while_nothing_trains():
 
 def test_a_last_batch_that_is_not_full_is_shared():
     config = fedavg_adam.get_config()
-    config.evaluation.batch_size = 4
+    config.evaluation.batch_size = config.mesh.data = 4
     found = forecast.generated(config, [5] * 9)
-    assert sum(rows * share for rows, _, share in found) == 9
-    assert all(rows <= 4 and 0 < share <= 1 for rows, _, share in found)
+    assert [(rows, share) for rows, _, share in found] == [
+        (4, 1), (4, 1), (4, 0.25)
+    ]  # fmt: skip
+
+
+def test_operations_of_a_forward_pass_by_hand(model):
+    """Three rows of five tokens, two of them targets."""
+    sizes = model.transformer.config
+    found = planning.forward(sizes, 3, 5, 2)
+    products = 15 * block_params(sizes) + 6 * target_params(sizes)
+    assert found.products == products
+    heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
+    assert found.attention == 2 * 15 * 5 * heads
+    assert found.flops == 2 * (found.products + found.attention)
 
 
 def test_bytes_of_keys_values_and_logits_by_hand(model):

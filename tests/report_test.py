@@ -211,6 +211,15 @@ def test_a_faulty_score_names_its_place(make, old, new, told):
     assert told in str(e.value)
 
 
+def test_an_empty_score_is_none(make):
+    path = make() / 'tradeoff.csv'
+    text = path.read_text()
+    assert ',local,1.0,0.5,' in text
+    path.write_text(text.replace(',local,1.0,0.5,', ',local,,0.5,', 1))
+    row = records.read_tradeoff(path.parent)[0]
+    assert math.isnan(row['rouge_l']) and row['exact_match'] == 0.5
+
+
 def test_a_line_cut_off_by_a_kill_is_left_out_and_no_other(make):
     path = make() / 'metrics.jsonl'
     whole = records.read_metrics(path.parent)
