@@ -22,10 +22,6 @@ WORDS = ('tests/config_test.py::test_a_rule_is_what_its_words_say',)
 ZERO = ('tests/config_test.py::test_what_may_be_zero',)
 BETWEEN = ('tests/config_test.py::test_faults_between_two_keys',)
 ALL_FAULTS = ('tests/config_test.py::test_all_faults_are_told_together',)
-OWN_PROMPT = (
-    'tests/prompt_scores_test.py::'
-    'test_every_client_is_scored_with_its_own_prompt',
-)
 HANDS_ON = ('tests/commands_test.py::test_main_hands_its_flags_on',)
 ENDS = ('tests/commands_test.py::test_how_a_command_ends',)
 

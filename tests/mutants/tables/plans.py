@@ -9,6 +9,10 @@ FORECAST = f'{EXPERIMENT}/forecast.py'
 CHIPS = f'{EXPERIMENT}/chips.py'
 PLAN = 'fedprompt_jax/plan.py'
 
+ASSUMED = (
+    'tests/forecast_test.py::'
+    'test_assumed_lengths_have_the_means_that_are_asked_for',
+)
 OF_DATA = (
     'tests/forecast_test.py::test_traffic_is_of_the_data_as_the_run_reads_it',
 )

@@ -10,6 +10,10 @@ PROCESSES = f'{EXPERIMENT}/processes.py'
 PREEMPTION = f'{EXPERIMENT}/preemption.py'
 COMPILATIONS = f'{EXPERIMENT}/compilations.py'
 
+OWN_PROMPT = (
+    'tests/prompt_scores_test.py::'
+    'test_every_client_is_scored_with_its_own_prompt',
+)
 LOCAL_GLOBAL = (
     'tests/prompt_scores_test.py::'
     'test_local_rows_are_of_the_client_s_instances_and_global_of_the_common',
@@ -34,10 +38,6 @@ KNOWS_CHANGES = (
     'tests/run_folder_test.py::test_a_complete_run_knows_every_change',
 )
 CUT_BACK = ('tests/run_folder_test.py::test_logs_are_cut_back_to_their_sizes',)
-ASSUMED = (
-    'tests/forecast_test.py::'
-    'test_assumed_lengths_have_the_means_that_are_asked_for',
-)
 ENDS = ('tests/commands_test.py::test_how_a_command_ends',)
 
 MUTATIONS = (
