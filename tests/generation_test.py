@@ -7,7 +7,11 @@ import pytest
 
 from fedprompt_jax.evaluation import decoding, generation
 from fedprompt_jax.evaluation.generation import Generator, Query
-from tests import plain
+from fedprompt_jax.models import source
+from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.peft.tuned import TunedModel
+from tests import plain, tiny_families
 
 OWNERS = 4
 NEW = 6
@@ -49,24 +53,21 @@ def generate(model, lm):
     return call
 
 
-@pytest.fixture(scope='module')
-def naive(model, lm, bank, queries):
-    """A whole forward pass for every token of every query."""
-
-    def next_token(query, tokens):
-        params = jax.tree.map(lambda x: x[query.owner], bank)
+def naively(model, base, bank, query, new):
+    """A whole forward pass for every token of a query's output."""
+    params = jax.tree.map(lambda x: x[query.owner], bank)
+    tokens = list(query.tokens)
+    for _ in range(new):
         padded = np.zeros(32, np.int32)  # behind a causal mask
         padded[: len(tokens)] = tokens
-        rows = plain.logits(model, lm.base, params, padded)
-        return int(jnp.argmax(rows[plain.P + len(tokens) - 1]))
+        rows = plain.logits(model, base, params, padded)
+        tokens.append(int(jnp.argmax(rows[plain.P + len(tokens) - 1])))
+    return tokens[len(query.tokens) :]
 
-    outputs = []
-    for query in queries:
-        tokens = list(query.tokens)
-        for _ in range(NEW):
-            tokens.append(next_token(query, tokens))
-        outputs.append(tokens[len(query.tokens) :])
-    return outputs
+
+@pytest.fixture(scope='module')
+def naive(model, lm, bank, queries):
+    return [naively(model, lm.base, bank, query, NEW) for query in queries]
 
 
 def test_cached_greedy_is_a_forward_pass_for_every_token(
@@ -74,6 +75,28 @@ def test_cached_greedy_is_a_forward_pass_for_every_token(
 ):
     assert len({tuple(o) for o in naive}) > len(naive) // 2  # they differ
     assert generate(bank, queries) == naive
+
+
+def test_a_window_ends_as_far_behind_an_output_in_any_batch(
+    bank, queries, tmp_path
+):
+    """Outputs are longer than the window, and the queries differ in length."""
+    folder = tiny_families.make_checkpoint(tmp_path, 'mistral')
+    lm = source.load(folder, jnp.float32)
+    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
+    new = tiny_families.WINDOW + 4
+    generator = Generator(
+        model,
+        lm.base,
+        eos_ids=NEVER,
+        max_new_tokens=new,
+        batch_size=3,
+        put=plain.same,
+    )
+    chosen = queries[:2] + queries[4:5]
+    for query, output in zip(chosen, generator(bank, chosen), strict=True):
+        expected = naively(model, lm.base, bank, query, new)
+        assert list(output) == expected
 
 
 @pytest.mark.parametrize('batch_size', [1, 9])

@@ -79,8 +79,11 @@ MUTATIONS = (
         CAUSAL,
         '_tokens(first + end + output),',
         '_tokens(first + padded + 0 * end + output),',
-        'A sliding window lets a short query see too little of its output.',
-        (PLAIN_CALL,),
+        'A short query sees more than a sliding window of its output.',
+        (
+            'tests/generation_test.py::test_a_window_ends_as_far_behind_'
+            'an_output_in_any_batch',
+        ),
     ),
     Mutation(
         'output-placed-one-too-far',
