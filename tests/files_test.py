@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fedprompt_jax import files
@@ -56,3 +57,23 @@ def test_what_the_killed_left_is_swept_and_no_other(tmp_path):
     with files.whole_folder(tmp_path / 'out'):
         pass
     assert names(tmp_path) == sorted([alive.name, elsewhere.name, 'out'])
+
+
+def test_a_fingerprint_is_of_names_contents_and_order(tmp_path):
+    a, b = tmp_path / 'a', tmp_path / 'b'
+    a.write_text('one')
+    b.write_text('two')
+    prints = [files.fingerprint(paths) for paths in ([a, b], [b, a], [a])]
+    a.write_text('two')
+    b.write_text('one')
+    prints.append(files.fingerprint([a, b]))
+    prints.append(files.fingerprint([b, a]))
+    assert len(set(prints)) == 5
+
+
+def test_visible_files_are_in_the_order_of_their_names(tmp_path):
+    """Not in that of the disk, which differs from machine to machine."""
+    for i in np.random.default_rng(0).permutation(40):
+        (tmp_path / f'{i:02d}.csv').touch()
+    found = [path.name for path in files.visible(tmp_path, '*.csv')]
+    assert found == [f'{i:02d}.csv' for i in range(40)]

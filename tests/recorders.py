@@ -39,9 +39,11 @@ class Simulation:
     Attributes:
       banks: that each call of local_train began with.
       steps: the examples of each call, step by step.
+      args: that it was made with.
     """
 
-    def __init__(self, *_) -> None:
+    def __init__(self, *args) -> None:
+        self.args = args
         self.banks: list[Any] = []
         self.steps: list[list[list[Example]]] = []
 
@@ -67,10 +69,11 @@ class Scorer:
     Attributes:
       store: tokens and texts.
       calls: (progress, bank, requests) of each call of score.
+      args: that it was made with.
     """
 
-    def __init__(self, store, *_) -> None:
-        self.store = store
+    def __init__(self, store, *args) -> None:
+        self.store, self.args = store, args
         self.calls: list[tuple[str, Any, Sequence[Request]]] = []
 
     def bare(self):
@@ -134,6 +137,30 @@ class NoCheckpoints:
         pass
 
 
+class Checkpoints(NoCheckpoints):
+    """Remembers what is saved, and restores what it is given.
+
+    Attributes:
+      saved: (step, tree, score) of each save.
+      state: what is restored; None before the first checkpoint.
+    """
+
+    def __init__(self, state: Any = None) -> None:
+        self.saved: list[tuple[int, Any, float | None]] = []
+        self.state = state
+
+    def restore(self, like):
+        return self.state
+
+    def save(self, step, tree, notes, score) -> None:
+        self.saved.append((step, tree, score))
+
+    @property
+    def steps(self) -> list[int]:
+        """The rounds or epochs after which there was a save."""
+        return [step for step, _, _ in self.saved]
+
+
 NEVER = types.SimpleNamespace(asked=lambda: False)  # a run is not stopped
 
 
@@ -143,7 +170,7 @@ def in_place(scorer: type[Scorer] = Scorer) -> Iterator[list[Simulation]]:
     made = []
 
     def simulation(*args):
-        made.append(Simulation())
+        made.append(Simulation(*args))
         return made[-1]
 
     with (
