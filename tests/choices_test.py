@@ -256,4 +256,4 @@ def test_the_examples_of_an_instance_are_all_that_is_scored(mixed):
     target, *rest = choices.examples(mixed, 1, i)
     assert target.owner == 1 and list(target.target) == list(mixed.target(i))
     assert [list(e.target) for e in rest] == [*map(list, mixed.choices(i))]
-    assert len(rest) == 4
+    assert len(rest) == 4 and {e.owner for e in rest} == {1}

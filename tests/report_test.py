@@ -19,7 +19,7 @@ NAN = math.nan
 EVIL = '<script>alert("x")</script>'
 
 
-def _rows(prompt, local, common, epoch=0, alpha=0.0):
+def rows_of(prompt, local, common, epoch=0, alpha=0.0):
     """A row a client x split; `common` is one score or one a client."""
     common = np.broadcast_to(common, len(local))
     return [
@@ -43,15 +43,15 @@ def _rows(prompt, local, common, epoch=0, alpha=0.0):
     ]
 
 
-def _scores():
+def all_scores():
     return [
-        *_rows('bare', [1, 2, 3], 5),
-        *_rows('initial', [2, 3, 4], 4),
-        *_rows('global', [10, 20, 30], 25),
-        *_rows('personalized', [11, 22, 33], [24, 24, 24], 1, 1.0),
-        *_rows('personalized', [14, NAN, 38], [20, NAN, 23], 2, 1.0),
-        *_rows('averaged', [13, NAN, 35], [22, NAN, 24], 2, 0.75),
-        *_rows('averaged', [12, NAN, 33], [23, NAN, 24], 2, 0.5),
+        *rows_of('bare', [1, 2, 3], 5),
+        *rows_of('initial', [2, 3, 4], 4),
+        *rows_of('global', [10, 20, 30], 25),
+        *rows_of('personalized', [11, 22, 33], [24, 24, 24], 1, 1.0),
+        *rows_of('personalized', [14, NAN, 38], [20, NAN, 23], 2, 1.0),
+        *rows_of('averaged', [13, NAN, 35], [22, NAN, 24], 2, 0.75),
+        *rows_of('averaged', [12, NAN, 33], [23, NAN, 24], 2, 0.5),
     ]
 
 
@@ -78,7 +78,7 @@ def _metrics(rounds=3):
     yield {'stage': 'score', 'prompt': 'bare', 'epoch': 0, 'seconds': 3.0}
 
 
-def _write_scores(folder, rows):
+def write_scores(folder, rows):
     with open(folder / 'tradeoff.csv', 'w', newline='') as file:
         writer = csv.DictWriter(file, run_folder.TRADEOFF_FIELDS)
         writer.writeheader()
@@ -89,7 +89,7 @@ def _write_scores(folder, rows):
 def make(tmp_path):
     """Makes a run folder; what is None is not written."""
 
-    def make_run(name='run', scores=_scores, rounds=3, **info):
+    def make_run(name='run', scores=all_scores, rounds=3, **info):
         folder = tmp_path / name
         folder.mkdir()
         config = {
@@ -104,7 +104,7 @@ def make(tmp_path):
         lines = (json.dumps(x) + '\n' for x in _metrics(rounds))
         (folder / 'metrics.jsonl').write_text(''.join(lines))
         if scores:
-            _write_scores(folder, scores())
+            write_scores(folder, scores())
         return folder
 
     return make_run
@@ -129,7 +129,7 @@ def test_a_mean_is_over_the_scores_there_are_and_counts_the_others():
 
 
 def test_the_table_has_the_anchors_and_the_last_epoch():
-    rows = _scores()
+    rows = all_scores()
     assert [r['label'] for r in summary.table(rows)] == [
         'bare model',
         'initial prompt',
@@ -146,21 +146,21 @@ def test_the_table_has_the_anchors_and_the_last_epoch():
 
 
 def test_one_score_of_a_shared_prompt_has_no_spread():
-    shared = _row(_scores(), 'global prompt')
+    shared = _row(all_scores(), 'global prompt')
     assert shared['global']['rouge_l'].mean == 25
     assert math.isnan(shared['global']['rouge_l'].se)
     assert shared['local']['rouge_l'].se == pytest.approx(10 / math.sqrt(3))
 
 
 def test_gains_are_paired_and_a_dropped_client_is_in_neither_side():
-    gain = summary.paired_gain(_scores(), 'local')
+    gain = summary.paired_gain(all_scores(), 'local')
     assert (gain.mean, gain.clients) == (6, 2)  # 14 - 10 and 38 - 30
     assert (gain.low, gain.high) == (4, 8)
-    assert gain == summary.paired_gain(_scores()[::-1], 'local')
+    assert gain == summary.paired_gain(all_scores()[::-1], 'local')
 
 
 def test_gains_without_spread_or_without_pairs_are_told_quietly():
-    same = _rows('global', [1, 2], 5) + _rows('personalized', [2, 3], 5, 1)
+    same = rows_of('global', [1, 2], 5) + rows_of('personalized', [2, 3], 5, 1)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert summary.paired_gain(same, 'local') == (1, 1, 1, 2)
@@ -171,7 +171,7 @@ def test_gains_without_spread_or_without_pairs_are_told_quietly():
 
 
 def test_the_printed_tables_say_the_same_in_80_columns():
-    rows = _scores()
+    rows = all_scores()
     text, markdown = summary.text_table(rows), summary.markdown_table(rows)
     assert max(map(len, text.splitlines())) <= 80
     for table in (text, markdown):
@@ -183,7 +183,7 @@ def test_the_printed_tables_say_the_same_in_80_columns():
 def test_scores_survive_the_disk(make):
     back = records.read_tradeoff(make())
     assert json.dumps(back) == json.dumps(
-        [{k: r[k] for k in back[0]} for r in _scores()]
+        [{k: r[k] for k in back[0]} for r in all_scores()]
     )
     assert set(back[0]) == set(run_folder.TRADEOFF_FIELDS)
 
@@ -202,6 +202,15 @@ def test_a_faulty_score_names_its_place(make, old, new, told):
     with pytest.raises(ValueError) as e:
         records.read_tradeoff(path.parent)
     assert told in str(e.value)
+
+
+def test_an_empty_score_is_none(make):
+    path = make() / 'tradeoff.csv'
+    text = path.read_text()
+    assert ',local,1.0,0.5,' in text
+    path.write_text(text.replace(',local,1.0,0.5,', ',local,,0.5,', 1))
+    row = records.read_tradeoff(path.parent)[0]
+    assert math.isnan(row['rouge_l']) and row['exact_match'] == 0.5
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out_and_no_other(make):
@@ -228,7 +237,9 @@ def test_the_starred_round_is_the_one_that_goes_on(make):
 
 def _of_choices():
     """Scores whose accuracy and ROUGE-L disagree."""
-    rows = _rows('global', [10, 20], 25) + _rows('personalized', [5, 9], 3, 1)
+    rows = rows_of('global', [10, 20], 25) + rows_of(
+        'personalized', [5, 9], 3, 1
+    )
     return [r | {'exact_match': 100 - r['rouge_l']} for r in rows]
 
 
@@ -299,11 +310,11 @@ def test_the_same_data_gives_the_same_pictures(make):
 
 def test_what_a_run_does_not_have_is_left_out(make):
     def one_client():
-        one = _rows('personalized', [2], 4, 3, 1.0)
-        return _rows('bare', [0], 1) + _rows('global', [1], 5) + one
+        one = rows_of('personalized', [2], 4, 3, 1.0)
+        return rows_of('bare', [0], 1) + rows_of('global', [1], 5) + one
 
     def anchors():
-        return _rows('bare', [0, 1], 1) + _rows('global', [1, 2], 5)
+        return rows_of('bare', [0, 1], 1) + rows_of('global', [1, 2], 5)
 
     cases = {
         'untrained': ({'rounds': 0}, ['tradeoff', 'clients']),
@@ -404,3 +415,45 @@ def test_it_starts_without_the_slow_imports():
         'sys.exit(bool({"jax", "matplotlib", "scipy"} & set(sys.modules)))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_seconds_of_one_of_several_starts_are_not_those_of_the_run(make):
+    """run.json has the seconds of the last start alone."""
+    for starts, rest in ((['a'], '34.0'), (['a', 'b'], '–')):
+        folder = make(f'{len(starts)}', scores=None, rounds=0, starts=starts)
+        text = page.write(folder).read_text('utf-8')
+        assert f'<td>rest: start, figures</td><td>{rest}</td>' in text
+
+
+def test_a_loss_is_in_the_unit_of_the_config(make):
+    folder = make()
+    for loss, unit in (
+        ('sequence', 'nats an example, summed over its target'),
+        ('example', 'nats a target token, mean over examples'),
+        ('token', 'nats a target token'),
+    ):
+        (folder / 'config.json').write_text(json.dumps({'loss': loss}))
+        assert records.loss_unit(folder) == unit
+
+
+def test_an_initial_prompt_is_never_the_starred_one(make):
+    folder = make()
+    lines = [
+        {'stage': 'validation', 'round': r, 'rouge_l': x, 'loss': y}
+        for r, x, y in ((0, 9.0, 1.0), (1, 8.0, 3.0), (2, 8.0, 2.0))
+    ]
+    assert records.chosen_validation(folder, lines)['round'] == 2
+
+
+def test_the_lost_prompts_of_the_last_epoch_are_told():
+    lines = [
+        {'stage': 'personalize', 'epoch': e, 'clients_dropped': n}
+        for e, n in ((1, 2), (2, 3))
+    ]
+    (told,) = costs.dropped(lines)
+    assert 'lost 3 client(s)' in told
+
+
+def test_the_global_gain_is_of_global_scores():
+    gain = summary.paired_gain(all_scores(), 'global')
+    assert (gain.mean, gain.clients) == (-3.5, 2)  # 20 - 25 and 23 - 25
