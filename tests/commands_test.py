@@ -17,7 +17,7 @@ from fedprompt_jax.experiment import run as part
 name = 'main'
 """
 SWEEP = """
-from fedprompt_jax import sweep as program
+from fedprompt_jax.sweep import __main__ as program
 part, name = program.runs, 'run_all'
 """
 # It imports once, and starts each case as a fork of itself.

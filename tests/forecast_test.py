@@ -18,9 +18,7 @@ from fedprompt_jax.models.sizes import (
 )
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
-from fedprompt_jax.planning import chips, forecast, plan
-from fedprompt_jax.planning import cost as planning
-from fedprompt_jax.planning import workload as traffic
+from fedprompt_jax.planning import chips, cost, forecast, plan, workload
 from tests import plain, tiny
 
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
@@ -41,7 +39,9 @@ def read(model):
     packer = model.packer(Shape(64, 48, (4,)))
     batches = [plain.random_examples(rng, (2, 2)) for _ in range(2)]
     scored = [plain.random_examples(rng, (1,) * 8)]
-    return traffic.Traffic(packer, packer, batches, batches, scored, 8, [5] * 8)
+    return workload.Workload(
+        packer, packer, batches, batches, scored, 8, [5] * 8
+    )
 
 
 def made(model, read, pooled=False, **changes) -> forecast.Forecast:
@@ -136,7 +136,7 @@ def test_a_last_batch_that_is_not_full_is_shared():
 def test_operations_of_a_forward_pass_by_hand(model):
     """Three rows of five tokens, two of them targets."""
     sizes = model.transformer.config
-    found = planning.forward(sizes, 3, 5, 2)
+    found = cost.forward(sizes, 3, 5, 2)
     products = 15 * block_params(sizes) + 6 * target_params(sizes)
     assert found.products == products
     heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
@@ -147,9 +147,9 @@ def test_operations_of_a_forward_pass_by_hand(model):
 def test_bytes_of_keys_values_and_logits_by_hand(model):
     sizes = model.transformer.config
     heads = sizes.num_layers * sizes.num_kv_heads * sizes.head_dim
-    found = planning.cache_bytes(sizes, 3, 7, 'bfloat16')
+    found = cost.cache_bytes(sizes, 3, 7, 'bfloat16')
     assert found == 2 * (3 * 7 * heads) * 2  # keys and values of two bytes
-    half = planning.logits_bytes(sizes, 8, 4, {'data': 2, 'model': 1})
+    half = cost.logits_bytes(sizes, 8, 4, {'data': 2, 'model': 1})
     assert half == 2 * (8 // 2 * 4 * sizes.vocab_size) * 4  # and a gradient
 
 
@@ -157,12 +157,12 @@ def test_decoding_reads_the_base_or_computes(model):
     sizes, one = model.transformer.config, {'data': 1, 'model': 1}
     base = base_leaves(sizes, 'float32', '')
     total = sum(leaf.size * 4 for leaf in base.values())
-    assert planning.base_bytes(base, one) == total
+    assert cost.base_bytes(base, one) == total
 
     def seconds(**changes):
         chip = CHIP._replace(**changes)
         args = sizes, base, 6, 5, chip, 'float32', one
-        return planning.decode_seconds(*args)
+        return cost.decode_seconds(*args)
 
     slow_memory = seconds(bandwidth=1.0)
     assert slow_memory == pytest.approx(5 * total)
@@ -204,7 +204,7 @@ def test_the_fastest_call_counts(monkeypatch):
 
 def test_assumed_lengths_have_the_means_that_are_asked_for(model):
     config = fedavg_adam.get_config()
-    found = traffic.assumed(config, model, 40, 8)
+    found = workload.assumed(config, model, 40, 8)
     examples = [e for batch in found.scored for e in batch]
     queries = [len(e.query) for e in examples]
     targets = [len(e.target) for e in examples]
@@ -215,7 +215,7 @@ def test_assumed_lengths_have_the_means_that_are_asked_for(model):
     assert len(found.cohorts[0]) == 4 * config.batch_size
     assert len(found.epochs[0]) == 4 * config.personalization.batch_size
     config.data.max_query, config.data.max_target = 30, 6
-    found = traffic.assumed(config, model, 40, 8)
+    found = workload.assumed(config, model, 40, 8)
     examples = [e for batch in found.scored for e in batch]
     assert max(len(e.query) for e in examples) == 30
     assert max(len(e.target) for e in examples) == 6
@@ -230,7 +230,7 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
             num_choices=np.array([0, 2, 0, 0]),
         ),
     )
-    monkeypatch.setattr(traffic.build, 'load_data', lambda *_: (None, data))
+    monkeypatch.setattr(workload.build, 'load_data', lambda *_: (None, data))
     fakes = {
         'evaluation_batches': lambda data: ([], np.array([3, 1, 0])),
         'of_training': lambda c, m, data, population: population,
@@ -238,11 +238,11 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
         'training_batches': lambda c, data, population: ([], [population]),
     }
     for name, fake in fakes.items():
-        monkeypatch.setattr(traffic.packers, name, fake)
+        monkeypatch.setattr(workload.packers, name, fake)
     for algorithm, clients in (('fedavg', 2), ('centralized', 1)):
         config = fedavg_adam.get_config()
         config.algorithm = algorithm
-        found = traffic.of_data(config, model, None)
+        found = workload.of_data(config, model, None)
         assert len(found.training) == len(found.epochs[0]) == clients
         assert found.queries == [8, 5] and found.requests == 3
 

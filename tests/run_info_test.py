@@ -28,10 +28,10 @@ def test_the_peak_of_memory_is_in_gigabytes():
 
 
 def test_seconds_of_a_bank_are_not_said_to_be_one_run_s():
-    member = types.SimpleNamespace(meeting=types.SimpleNamespace(size=3))
+    together = types.SimpleNamespace(size=3)
     compilations = types.SimpleNamespace(count=2, seconds=1.26)
-    assert run._used(compilations, member) == {'together': 3}
-    (warning,) = run._shared(member)
+    assert run._used(compilations, together) == {'together': 3}
+    (warning,) = run._shared(together)
     assert 'One of 3 runs' in warning
     alone = run._used(compilations, None)
     assert alone['compilations'] == {'count': 2, 'seconds': 1.3}

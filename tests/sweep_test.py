@@ -317,11 +317,11 @@ def test_runs_of_a_bank_share_all_that_one_call_of_the_model_reads():
 def test_every_run_of_a_bank_ends_by_itself(monkeypatch, tmp_path):
     """Each with its config and folder; what one raises is its own end."""
 
-    def execute(config, folder, cache_dir, kept, preemption, member):
+    def execute(config, folder, cache_dir, loaded, preemption, together):
         if config == 1:
             raise FloatingPointError('one')
-        assert folder.name == f'run {config}' and member.number == config
-        assert member.meeting.size == 3
+        assert (folder.name, together.number) == (f'run {config}', config)
+        assert together.size == 3
 
     monkeypatch.setattr(one_bank.run_lib, 'execute', execute)
     some = [points.Point(f'{i}', {}, i) for i in range(3)]
