@@ -1,4 +1,4 @@
-"""A folder appears whole or not at all, and nothing else stays."""
+"""A file or folder appears whole or not at all, and nothing else stays."""
 
 import os
 import socket
@@ -56,3 +56,49 @@ def test_what_the_killed_left_is_swept_and_no_other(tmp_path):
     with files.whole_folder(tmp_path / 'out'):
         pass
     assert names(tmp_path) == sorted([alive.name, elsewhere.name, 'out'])
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(monkeypatch, *names):
+    """Makes these functions of `os` the end of the process."""
+
+    def killed(*_):
+        raise Killed
+
+    for name in names:
+        monkeypatch.setattr(os, name, killed)
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@pytest.mark.parametrize('content', [b'\xff\r\n', 'α\r\n'])
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path, monkeypatch, content, shared
+):
+    path = tmp_path / 'log.csv'
+    path.write_text('old')
+    with monkeypatch.context() as patch:
+        kill_at(patch, 'replace')
+        with pytest.raises(Killed):
+            files.write_whole(path, content, shared=shared)
+    assert path.read_text() == 'old'
+    (left,) = set(names(tmp_path)) - {path.name}
+    assert left.startswith('.log.csv') and left.endswith('.new')
+    files.write_whole(path, content, shared=shared)
+    as_bytes = content if isinstance(content, bytes) else content.encode()
+    assert path.read_bytes() == as_bytes
+    # A shared file's leftover may be another process's, at work.
+    assert names(tmp_path) == sorted([left, path.name][not shared :])
+
+
+def test_a_synced_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path, monkeypatch
+):
+    kill_at(monkeypatch, 'fsync')
+    files.write_whole(tmp_path / 'a', b'')
+    with pytest.raises(Killed):
+        files.write_whole(tmp_path / 'b', b'x', sync=True)
+    assert names(tmp_path) == ['.b.new', 'a']
+    assert (tmp_path / '.b.new').read_bytes() == b'x'

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 import io
-import os
 from pathlib import Path
 import threading
 from typing import Any
+
+from fedprompt_jax import files
 
 # Okabe and Ito's palette: told apart by colour-blind readers.
 BLUE, ORANGE, GREEN, VERMILLION = '#0072B2', '#E69F00', '#009E73', '#D55E00'
@@ -53,12 +54,5 @@ def draw(
         figure.savefig(png, format='png', dpi=DPI, metadata={'Software': None})
     path = Path(folder) / 'figures' / f'{name}.png'
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, png.getvalue())
+    files.write_whole(path, png.getvalue())
     return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.new')
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

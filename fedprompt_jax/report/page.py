@@ -16,8 +16,9 @@ from pathlib import Path
 import re
 from typing import Any
 
+from fedprompt_jax import files
 from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
-from fedprompt_jax.report import canvas, costs, plots, records, summary
+from fedprompt_jax.report import costs, plots, records, summary
 from fedprompt_jax.report.records import Row
 
 CAPTIONS = {
@@ -81,7 +82,7 @@ def write(folder: str | Path) -> Path:
         )
     page = '\n'.join(_page(folder, plots.all_figures(folder)))
     path = folder / 'report.html'
-    canvas.write_whole(path, page.encode('utf-8'))
+    files.write_whole(path, page)
     return path
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment import run_folder
+from fedprompt_jax.files import write_whole
 from fedprompt_jax.report import records, summary
-from fedprompt_jax.report.canvas import write_whole
 from fedprompt_jax.sweep.points import Point, name_of
 
 FILE = 'sweep.csv'
@@ -105,7 +105,7 @@ def write(
     """Writes WORKDIR/sweep.csv, whole or not at all; returns the table."""
     found = rows(points, folders, told)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(workdir / FILE, as_csv(found).encode())
+    write_whole(workdir / FILE, as_csv(found))
     return text_table(points, found)
 
 
