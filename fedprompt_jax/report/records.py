@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
 
 Row = dict[str, Any]  # of tradeoff.csv, or a line of metrics.jsonl
@@ -17,12 +18,6 @@ PROMPTS = {
     'global': 'global prompt',
     'personalized': 'personalized prompt',
     'averaged': 'averaged',
-}
-
-_LOSS_UNITS = {  # config.loss -> what a loss is
-    'sequence': 'nats an example, summed over its target',
-    'example': 'nats a target token, mean over examples',
-    'token': 'nats a target token',
 }
 
 
@@ -91,7 +86,7 @@ def read_json(folder: str | Path, name: str) -> dict[str, Any]:
 def loss_unit(folder: str | Path) -> str:
     """What a loss of the run is, in words."""
     loss = read_json(folder, 'config.json').get('loss', '')
-    return _LOSS_UNITS.get(loss, 'nats')
+    return LOSSES[loss].unit if loss in LOSSES else 'nats'
 
 
 def selection(folder: str | Path) -> str:
