@@ -12,8 +12,18 @@ import warnings
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.report import costs, page, plots, points, records, summary
+from fedprompt_jax.report import (
+    __main__ as command,
+)
+from fedprompt_jax.report import (
+    costs,
+    drawing,
+    page,
+    points,
+    records,
+    summary,
+)
+from fedprompt_jax.report.run import Run
 
 NAN = math.nan
 EVIL = '<script>alert("x")</script>'
@@ -80,7 +90,7 @@ def _metrics(rounds=3):
 
 def _write_scores(folder, rows):
     with open(folder / 'tradeoff.csv', 'w', newline='') as file:
-        writer = csv.DictWriter(file, run_folder.TRADEOFF_FIELDS)
+        writer = csv.DictWriter(file, records.TRADEOFF_FIELDS)
         writer.writeheader()
         writer.writerows(rows)
 
@@ -185,7 +195,7 @@ def test_scores_survive_the_disk(make):
     assert json.dumps(back) == json.dumps(
         [{k: r[k] for k in back[0]} for r in _scores()]
     )
-    assert set(back[0]) == set(run_folder.TRADEOFF_FIELDS)
+    assert set(back[0]) == set(records.TRADEOFF_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +203,8 @@ def test_scores_survive_the_disk(make):
     [
         ('rouge_l', 'rouge', "lacks the column(s) ['rouge_l']"),
         ('bare,0', 'bare,x', ":2: seed='x' must be a number"),
-        ('r,bare', 'r,bear', "prompt='bear' must be one of bare, initial"),
+        ('local', 'locale', ":2: split='locale' must be one of local, global"),
+        ('r,bare', 'r,', ':2: prompt must not be empty'),
     ],
 )
 def test_a_faulty_score_names_its_place(make, old, new, told):
@@ -216,14 +227,9 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_no_other(make):
 
 
 def test_the_starred_round_is_the_one_that_goes_on(make):
-    folder = make()
-    lines = records.read_metrics(folder)
-    assert records.chosen_validation(folder, lines)['round'] == 2  # of equals
-    folder = make('told', chosen_round=3)
-    assert records.chosen_validation(folder, lines)['round'] == 3
-    assert (
-        records.chosen_validation(make('late', chosen_round=9), lines) is None
-    )
+    assert Run(make()).chosen_validation['round'] == 2  # of equals
+    assert Run(make('told', chosen_round=3)).chosen_validation['round'] == 3
+    assert Run(make('late', chosen_round=9)).chosen_validation is None
 
 
 def _of_choices():
@@ -267,9 +273,11 @@ def test_the_starred_round_of_choices_has_the_best_accuracy(make):
         {'stage': 'validation', 'round': r, 'rouge_l': x, 'exact_match': a}
         for r, x, a in scores
     ]
-    folder = make(selection='exact_match')
-    assert records.chosen_validation(folder, lines)['round'] == 2
-    assert records.chosen_validation(make('text'), lines)['round'] == 1
+    for metric, best in (('exact_match', 2), ('rouge_l', 1)):
+        folder = make(metric, selection=metric)
+        text = ''.join(json.dumps(line) + '\n' for line in lines)
+        (folder / 'metrics.jsonl').write_text(text)
+        assert Run(folder).chosen_validation['round'] == best
 
 
 def test_the_table_of_scores_can_break_its_lines(make):
@@ -284,15 +292,16 @@ def test_the_table_of_scores_can_break_its_lines(make):
 def test_the_same_data_gives_the_same_pictures(make):
     import matplotlib
 
-    first = plots.all_figures(make('a'))
+    first, failures = drawing.draw_all([Run(make('a'))])
     names = ['tradeoff', 'clients', 'training', 'norms']
-    assert [p.stem for p in first] == names
+    assert [d.name for d in first] == names and not failures
     folder = make('b')
     with matplotlib.rc_context({'figure.facecolor': 'red', 'font.size': 30}):
-        second = plots.all_figures(folder)
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes()
-        assert b'matplotlib' not in one.read_bytes()
+        page.write(folder)
+    for d in first:
+        written = folder / 'figures' / f'{d.name}.png'
+        assert d.png == written.read_bytes()
+        assert b'matplotlib' not in d.png
     written = sorted(p.name for p in (folder / 'figures').iterdir())
     assert written == sorted(f'{name}.png' for name in names)
 
@@ -380,7 +389,7 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(make):
 def test_the_command_writes_a_report_again(make, capsys):
     folder = make()
     (folder / 'report.html').write_text('old')
-    page.main([str(folder)])
+    command.main([str(folder)])
     assert capsys.readouterr().out.strip() == str(folder / 'report.html')
     assert (folder / 'report.html').read_text('utf-8').startswith('<!doctype')
 
@@ -393,14 +402,14 @@ def test_a_folder_of_something_else_ends_it_with_2(tmp_path, make, capsys):
         (broken, 'run.json holds no JSON object'),
     ):
         with pytest.raises(SystemExit) as e:
-            page.main([str(folder)])
+            command.main([str(folder)])
         assert e.value.code == 2
         assert told in capsys.readouterr().err
 
 
 def test_it_starts_without_the_slow_imports():
     code = (
-        'import sys, fedprompt_jax.report.page;'
+        'import sys, fedprompt_jax.report.__main__;'
         'sys.exit(bool({"jax", "matplotlib", "scipy"} & set(sys.modules)))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)

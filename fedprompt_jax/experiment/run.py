@@ -192,7 +192,7 @@ def execute(
             **_used(compilations, together),
         )
         run.update_info(finished=now())
-        page.write(run.path)
+        page.write(run.path, run.warn)
         run.complete()
     return True
 
@@ -292,10 +292,10 @@ def _tell_progress(stages) -> None:
 
 def _print_table(path: Path) -> None:
     from fedprompt_jax.report import records, summary
+    from fedprompt_jax.report.run import Run
 
-    rows = records.read_tradeoff(path)
-    unit, metric = records.loss_unit(path), records.selection(path)
-    print(summary.text_table(rows, unit, metric))
+    run, rows = Run(path), records.read_tradeoff(path)
+    print(summary.text_table(rows, run.loss_unit, run.selection))
 
 
 def _print_paths(path: Path) -> None:

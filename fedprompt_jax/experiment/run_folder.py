@@ -21,16 +21,15 @@ import weakref
 from fedprompt_jax import intact
 from fedprompt_jax.experiment import continuing, integrity, processes
 from fedprompt_jax.files import plain, write_json
+from fedprompt_jax.report.records import (
+    METRICS,
+    TRADEOFF,
+    TRADEOFF_FIELDS,
+    read_metrics,
+)
 
-METRICS = 'metrics.jsonl'
-TRADEOFF = 'tradeoff.csv'
 PREDICTIONS = 'predictions.jsonl'
 LOGS = (METRICS, TRADEOFF, PREDICTIONS)
-TRADEOFF_FIELDS = (
-    'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
-    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
-)  # fmt: skip
-
 # Keys that may differ between the processes of a run: what lies at a path is
 # known by its fingerprint.
 PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
@@ -156,10 +155,8 @@ class RunFolder:
         self._append(METRICS, json.dumps(plain(record)) + '\n')
 
     def metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl."""
-        path = self.path / METRICS
-        lines = path.read_text('utf-8').splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        """The lines of metrics.jsonl, null as NaN."""
+        return read_metrics(self.path)
 
     def add_scores(self, rows: Iterable[dict], predictions: Iterable[dict]):
         """Adds rows to tradeoff.csv and lines to predictions.jsonl."""
