@@ -35,7 +35,10 @@ def draw_all(runs: Sequence[Run]) -> tuple[list[Drawing], list[str]]:
     for name in figures.names():
         try:
             figure = figures.get(name)
-            caption = figure.CAPTION.format(score=score)
+            caption = figure.CAPTION
+            if len(runs) > 1:
+                caption = getattr(figure, 'CAPTION_OF_SEVERAL', caption)
+            caption = caption.format(score=score)
             png = canvas.png(figure.draw, runs)
         # A figure is anybody's code, and raises whatever it raises.
         except Exception as error:

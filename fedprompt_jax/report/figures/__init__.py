@@ -2,7 +2,8 @@
 
 A file has CAPTION, the text under the figure, in which {score} stands for the
 name of the score that chose the prompt; and draw(runs), which returns a
-matplotlib Figure, or None where the runs have no data for it.
+matplotlib Figure, or None where the runs have no data for it. It may have
+CAPTION_OF_SEVERAL, where what it draws of several runs needs other words.
 """
 
 import importlib

@@ -23,6 +23,11 @@ CAPTION = (
     'over clients with standard errors, epochs numbered; α weighs the '
     'personalized prompt against the global one.'
 )
+CAPTION_OF_SEVERAL = (
+    'Global against local {score} while the clients of each run train its '
+    'global prompt on their own examples: means over clients by epoch, with '
+    'standard errors.'
+)
 _MARKERS = {  # prompt -> marker, colour
     'bare': ('X', canvas.GREY),
     'initial': ('s', canvas.ORANGE),
@@ -59,15 +64,16 @@ def _draw_one(
     averaged = points.by_alpha(rows, metric)
     mixes = {a: points.spot(p) for a, p in averaged.items()}
     anchors = _anchors(rows, path, metric)
-    others = _others(rows, metric)
+    shared, trained = _others(rows, metric)
     figure = canvas.blank(11, 5.8)
     left, right = figure.subplots(1, 2)
     _paint_anchors(left, anchors, max(path))
+    _paint_others(left, shared, first=len(trained))
     _paint_clients(left, list(epochs.values()))
     for ax in (left, right):
         _paint_path(ax, path)
         _paint_mixes(ax, mixes, anchors)
-        _paint_others(ax, others)
+        _paint_others(ax, trained)
         ax.set(**points.axes(metric))
     shown = {k: v for k, v in anchors.items() if v in path.values()}
     _paint_anchors(right, shown, max(path))
@@ -94,14 +100,17 @@ def _draw_several(runs: dict[Run, dict[int, Points]], metric: str) -> 'Figure':
         _paint_path(ax, path, color, marker, name)
         if 0 in path:
             symbol, _ = _MARKERS['global']
-            style: canvas.Style = {
-                's': 90,
-                'marker': symbol,
-                'zorder': 4,
-                'linewidth': 1.5,
-            }
-            ends: canvas.Style = {'facecolor': 'white', 'edgecolor': color}
-            ax.scatter(path[0].x, path[0].y, label=label, **style, **ends)
+            ax.scatter(
+                path[0].x,
+                path[0].y,
+                s=90,
+                marker=symbol,
+                facecolor='white',
+                edgecolor=color,
+                linewidth=1.5,
+                label=label,
+                zorder=4,
+            )
             label = None  # one symbol in the legend stands for all
     ax.set(**points.axes(metric))
     ax.set_title('Personalization and robustness: means by epoch')
@@ -113,14 +122,22 @@ def _path(epochs: dict[int, Points]) -> dict[int, Spot]:
     return {epoch: points.spot(clients) for epoch, clients in epochs.items()}
 
 
-def _others(rows: list[Row], metric: str) -> dict[str, Spot]:
-    """The prompts that are not among PROMPTS, by their names."""
-    spots = {}
+def _others(
+    rows: list[Row], metric: str
+) -> tuple[dict[str, Spot], dict[str, Spot]]:
+    """The prompts that are not among PROMPTS, by their names.
+
+    Returns:
+      Those that all clients share, and those that each client has for itself.
+    """
+    shared: dict[str, Spot] = {}
+    trained: dict[str, Spot] = {}
     for (prompt, alpha), last in summary.final(rows).items():
         clients = points.points(last, prompt, metric)
         if prompt not in PROMPTS and clients:
-            spots[summary.label(prompt, alpha)] = points.spot(clients)
-    return spots
+            place = shared if summary.is_shared(prompt, last) else trained
+            place[summary.label(prompt, alpha)] = points.spot(clients)
+    return shared, trained
 
 
 def _anchors(
@@ -211,8 +228,9 @@ def _paint_mixes(
     )
 
 
-def _paint_others(ax: 'Axes', others: dict[str, Spot]) -> None:
-    for number, (name, spot) in enumerate(others.items()):
+def _paint_others(ax: 'Axes', others: dict[str, Spot], first: int = 0) -> None:
+    """Paints prompts in the styles of the numbers from `first` on."""
+    for number, (name, spot) in enumerate(others.items(), first):
         ax.errorbar(
             spot.x,
             spot.y,

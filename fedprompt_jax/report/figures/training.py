@@ -31,9 +31,10 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     if not trained:
         return None
     validated = any(run.stage('validation') for run in trained)
-    figure = canvas.blank(10 if validated else 5.4, 4)
+    several = len(runs) > 1
+    figure = canvas.blank(10 if validated else 5.4, 5 if several else 4)
     axes = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
-    if len(runs) > 1:
+    if several:
         _paint_runs(axes, trained)
         figure.legend(
             *axes[0].get_legend_handles_labels(),
@@ -65,16 +66,11 @@ def _paint_runs(axes: 'Sequence[Axes]', runs: Sequence[Run]) -> None:
             best = run.chosen_validation
             if best:
                 place = best['round'], best.get(metric, np.nan)
-                star: canvas.Style = {
-                    'marker': '*',
-                    's': 170,
-                    'color': color,
-                    'zorder': 3,
-                }
-                ax.scatter(*place, edgecolor='white', **star)
+                star: canvas.Style = {'marker': '*', 's': 170, 'color': color}
+                ax.scatter(*place, edgecolor='white', zorder=3, **star)
     units = {run.loss_unit for run in runs}
     unit = units.pop() if len(units) == 1 else 'of each run in its own unit'
-    axes[0].set(title='Training loss', ylabel=f'loss ({unit})')
+    axes[0].set(title='Training loss', ylabel=f'loss\n({unit})')
     for ax in axes[1:]:
         ax.set_title('Validation of the global prompt')
         ax.set_ylabel(f'{score_names(metric)[metric]} (x100)')
