@@ -16,7 +16,8 @@ QUICK := \
 # Mutations that `.ci/run` tries; it chooses others every day.
 SAMPLE := 20
 
-.PHONY: run test quick mutants mutants-sample parity parity-newest check install install-test install-parity
+.PHONY: run test quick mutants mutants-sample parity parity-newest check docs \
+	install install-test install-parity install-docs
 
 run: install
 	$(BIN)/python main.py --config=configs/fedavg_adam.py
@@ -47,9 +48,14 @@ check: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The API reference, from docstrings; fails where pdoc warns.
+docs: install-docs
+	$(BIN)/python docs/api.py site
+
 install: $(BIN)/.run
 install-test: $(BIN)/.test
 install-parity: $(BIN)/.parity
+install-docs: $(BIN)/.docs
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -67,4 +73,8 @@ $(BIN)/.test: $(BIN)/.run
 $(BIN)/.parity: $(BIN)/.run
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[parity]'
+	touch $@
+
+$(BIN)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@

@@ -30,9 +30,9 @@ ADAM = 'adam(b1=0.99, b2=0.999, eps=1e-8)'  # section 3, as printed
 def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     """The config at a scale."""
     c = config_dict.ConfigDict()
-    c.name = 'fedavg_adam'
-    c.scale = scale
-    c.seed = 0
+    c.name = 'fedavg_adam'  # of this config, also in the run folder's name
+    c.scale = scale  # see above
+    c.seed = 0  # of all randomness
 
     # The frozen language model.
     c.model = config_dict.ConfigDict()
@@ -41,8 +41,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # downloaded ('HuggingFaceTB/SmolLM2-135M', or with '@revision').
     c.model.source = 'smollm2-135m-instruct'
     c.model.dtype = 'float32'  # of parameters and activations; or 'bfloat16'
-    # Or 'int8': the kernels of all layers, with a scale for each output, in
-    # half the bytes of bfloat16 and a little less exact. All else is of dtype.
+    # '' or 'int8': kernels of all layers as integers with a scale for each
+    # output. Half the bytes of bfloat16, a little less exact.
     c.model.quantization = ''
     c.model.remat = False  # recompute layers in the backward pass: less memory
 
@@ -62,14 +62,14 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # name on the hub: 'NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT'.
     c.data.source = 'sni'
     c.data.path = 'embedded'
-    # Where the data call a column otherwise: ('text=sentence',), or make it
-    # of several: ('options=sol1+sol2',).
+    # Other names of columns: ('text=sentence',); or several columns that make
+    # one: ('options=sol1+sol2',).
     c.data.columns = ()
     # A folder of SNI task files (and lists of splits) whose categories,
     # domains and languages join natural_instructions or tfds by task name.
     c.data.metadata = ''
-    # Words of a classification set, class by class: ('terrible', 'great'), or
-    # by the labels' names: ('entailment=Yes', 'not_entailment=No').
+    # Label words of a classification set: by class, ('terrible', 'great'),
+    # or by the labels' names, ('entailment=Yes', 'not_entailment=No').
     c.data.labels = ()
     # What the answers of a multiple_choice or the labels of a classification
     # table are: 'text' (of an option, or a label's name), 'letter' (A, B ...),
@@ -78,18 +78,18 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # How task types become training, validation and test: 'paper' (its lists
     # where the data has those types), 'random' (a seeded tenth each), or the
     # name of a folder of official lists in <path>/splits/ (or <metadata>/).
-    # Or 'clients': all data are partitioned, and a seeded tenth of the
-    # clients, at least those asked for below, are validation, and test.
+    # Or 'clients': all data are partitioned; a seeded tenth of the clients is
+    # held out for validation and a tenth for test, or more if needed below.
     c.data.splits = 'random'
-    # Or 'medium', 'low', 'dirichlet'; or 'client', as the data say (jsonl).
+    # 'high', 'medium', 'low', 'dirichlet'; or 'client', as in the data (jsonl).
     c.data.partition = 'high'
     c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
-    c.data.client_size = 60  # instances a client; 'client' does not read it
-    # Of a query; also {definition}, {pair} (second text, context) and {mask}.
+    c.data.client_size = 60  # instances a client; unused for 'client'
+    # Text of a query. Also {definition}, {pair} (second text, context), {mask}.
     c.data.template = '{input}'
-    # Between query and target, never truncated; it may have {mask} too.
+    # Stands between query and target, never truncated; may have {mask} too.
     c.data.separator = '\n'
-    c.data.target = '{output}'  # of what follows it
+    c.data.target = '{output}'  # text of an answer
     c.data.max_query = 1024  # tokens, the separator included
     c.data.max_target = 128  # tokens, the end included
 
@@ -144,12 +144,14 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # The prompt with the best ROUGE-L on validation clients goes to stage 2;
     # where all answers are chosen, the one with the best accuracy.
     c.validation = config_dict.ConfigDict()
-    c.validation.every = 5  # rounds; 0: never, the last prompt goes on
+    c.validation.every = 5  # rounds; 0: never, and the last prompt is used
     c.validation.clients = 6
     c.validation.examples = 6  # a client
 
-    # Stage 2: each client of a held-out split trains the prompt on its own.
+    # Stage 2: each client of a held-out split trains the global prompt on its
+    # own examples.
     c.personalization = config_dict.ConfigDict()
+    c.personalization.method = 'fine_tune'  # a file in personalization/
     c.personalization.split = 'test'  # or 'validation', to choose settings
     c.personalization.clients = 4
     c.personalization.train_examples = 24  # a client
@@ -162,7 +164,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.l2 = 0.0  # lambda of (lambda / 2) |P_i - P_global|^2
     c.personalization.every = 3  # epochs between scores
     # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch;
-    # 0 and 1 are the global and the personalized prompt, scored anyway.
+    # 0 and 1 are the global and the personalized prompt, always scored.
     c.personalization.alphas = (0.5,)
 
     c.evaluation = config_dict.ConfigDict()
@@ -175,15 +177,15 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.evaluation.batch_size = 48
 
     c.packing = config_dict.ConfigDict()
-    # Most tokens in one call of the model; one row at least.
+    # Most tokens in one call of the model; at least one row.
     c.packing.max_tokens = 4096
 
     # Devices: rows of a batch over `data`, the base over `model`.
     c.mesh = config_dict.ConfigDict()
     c.mesh.data = 1
     c.mesh.model = 1
-    # The base over `data` too, each layer gathered where it is at work: less
-    # memory, more traffic. (What peft='full' trains stays whole.)
+    # The base over `data` too; each layer is gathered when it computes: less
+    # memory, more traffic. (With peft='full' the trained model stays whole.)
     c.mesh.fsdp = False
 
     c.checkpoint = config_dict.ConfigDict()

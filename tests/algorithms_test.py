@@ -8,10 +8,11 @@ import pytest
 
 from fedprompt_jax import algorithms
 from fedprompt_jax.algorithms import centralized, fedavg, fedsgd
+from fedprompt_jax.bank.owners import finite_owners, mean_of_finite
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import optimizers, server
-from fedprompt_jax.federated.algorithm import Ingredients
+from fedprompt_jax.federated.algorithm import Ingredients, isolating
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.packed import (
     PackedSimulation,
@@ -177,9 +178,7 @@ def test_fedsgd_of_several_batches_is_fedsgd_of_one_large_batch():
 
 
 def test_only_centralized_pools_its_clients():
-    pooled = {
-        n for n in algorithms.names() if hasattr(algorithms.get(n), 'POOLED')
-    }
+    pooled = {name for name in algorithms.names() if algorithms.pooled(name)}
     assert pooled == {'centralized'}
 
 
@@ -215,6 +214,7 @@ def test_clients_are_averaged_as_aggregation_says(
     assert float(metrics['predicted_change']) == -(gradient**2)
     state, metrics = run(fedavg, ingredients, start(), [cohort])
     assert scalar(state) == -displacement
+    assert float(metrics['prompt_norm']) == abs(displacement)
     assert float(metrics['predicted_change']) == gradient * -displacement
 
 
@@ -253,6 +253,52 @@ def test_a_client_of_weight_zero_changes_nothing(module):
     without = numbers(1, 5, sizes=[2, 3])
     expected, _ = run(module, ingredients, start(), [without])
     assert scalar(state) == pytest.approx(scalar(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('values', 'tries'),
+    [((1, 2), [False]), ((1, np.nan), [False, True]), ((np.inf,) * 2, [0, 1])],
+)
+def test_one_client_that_is_not_finite_is_enough_to_isolate(values, tries):
+    asked = []
+
+    def compute(isolate):
+        asked.append(isolate)
+        return {'prompt': jnp.array(values)[:, None]}, isolate
+
+    _, isolated = isolating(compute)
+    assert asked == tries
+    assert isolated == tries[-1]
+
+
+def test_every_leaf_of_an_owner_is_finite():
+    """Else a client that diverged in one layer would be averaged."""
+    bank = {
+        'first': jnp.array([[1.0], [jnp.nan], [3.0]]),
+        'second': jnp.array([[1.0], [2.0], [jnp.inf]]),
+    }
+    assert finite_owners(bank).tolist() == [True, False, False]
+    mean = server.mean_over_finite(bank, jnp.ones(3))
+    assert [float(x[0]) for x in jax.tree.leaves(mean)] == [1, 1]
+
+
+def test_a_mean_leaves_out_who_has_no_batch():
+    steps = np.array([[1.0, 2.0, 9.0], [3.0, np.nan, 9.0]])
+    finite = np.array([True, True, False])
+    assert mean_of_finite(steps, finite) == (1 + 2 + 3) / 3
+
+
+def test_the_loss_of_fedsgd_is_that_of_the_clients_in_the_mean():
+    class Given:
+        def gradients(self, bank, examples, isolate=False):
+            grads = jnp.array([[[1.0]], [[jnp.nan]]])
+            return jnp.array([2.0, 5.0]), {'prompt': grads}
+
+    ingredients = Ingredients(Given(), SGD, SGD, 'uniform')
+    state, metrics = run(fedsgd, ingredients, start(), [numbers(1, 2)])
+    assert scalar(state) == -1
+    assert metrics['loss'] == 2
+    assert metrics['client_grad_norm'] == 1
 
 
 def test_a_mean_over_no_finite_owner_is_nan():

@@ -6,8 +6,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors
+import transformers
 
-from fedprompt_jax.models import source
+from fedprompt_jax.models import export, families, source
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_families, tiny_tokenizers
 
@@ -104,6 +105,52 @@ def test_a_tied_table_twice_may_have_two_dtypes(tmp_path):
         load(folder)
 
 
+def test_layers_that_share_a_tensor_are_stored_once(tmp_path):
+    """Safetensors' save_model notes the other names of what it stores."""
+    folder = tiny.make_checkpoint(tmp_path)
+    tensors = safetensors.load_file(folder / FILE)
+    names = [f'model.layers.{i}.mlp.up_proj.weight' for i in (0, 1)]
+    tensors[names[1]] = tensors[names[0]].copy()
+    safetensors.save_file(tensors, folder / FILE)
+    expected = load(folder).base
+    del tensors[names[1]]
+    safetensors.save_file(tensors, folder / FILE, {names[1]: names[0]})
+    assert_same(load(folder).base, expected)
+
+
+def test_a_written_model_has_all_files_of_its_tokenizer(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'model')
+    lm = load(folder)
+    names = (
+        'added_tokens.json', 'config.json', 'generation_config.json',
+        'merges.txt', 'special_tokens_map.json', 'tokenizer.json',
+        'tokenizer.model', 'tokenizer_config.json', 'vocab.json',
+    )  # fmt: skip
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).write_text(name)
+    rules = families.names(lm.hf_config)
+    export.save(tmp_path / 'new', lm.base, rules, folder, 'float32')
+    for name in names:
+        copy = tmp_path / 'new' / name
+        assert copy.read_bytes() == (folder / name).read_bytes()
+    before, after = (
+        safetensors.load_file(f / FILE) for f in (folder, tmp_path / 'new')
+    )
+    assert_same(after, before)
+
+
+def test_a_written_model_has_the_dtype_asked_for(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path / 'model')
+    lm = load(folder)
+    rules = families.names(lm.hf_config)
+    export.save(tmp_path / 'new', lm.base, rules, folder, 'bfloat16')
+    for name, x in safetensors.load_file(tmp_path / 'new' / FILE).items():
+        expected = safetensors.load_file(folder / FILE)[name]
+        np.testing.assert_array_equal(x, expected.astype(ml_dtypes.bfloat16))
+        assert x.dtype == ml_dtypes.bfloat16
+
+
 def test_of_a_tensor_in_two_shards_the_index_s_is_read(tmp_path):
     folder = tiny.make_checkpoint(tmp_path, shards=2)
     expected = load(folder).base
@@ -154,6 +201,40 @@ def test_a_padding_token_beyond_the_table_is_in_no_text(where, tmp_path):
     assert lm.tokenizer.pad_id == lm.tokenizer.eos_id
     (row,) = lm.tokenizer.encode_batch(['a [PAD] b'], False)
     assert max(row) < 300
+
+
+def test_a_padding_token_that_another_file_adds_is_the_model_s(tmp_path):
+    """The table has a row for it, though tokenizer.json does not have it."""
+    folder = tiny.make_checkpoint(tmp_path)
+    tiny.edit_json(folder / 'config.json', vocab_size=320)
+    tiny.edit_json(folder / 'tokenizer_config.json', pad_token='[PAD]')
+    assert Tokenizer.from_folder(folder).pad_id == 2  # its end: no file has one
+    tiny.write_json(folder / 'added_tokens.json', {'[PAD]': 300})
+    assert Tokenizer.from_folder(folder).pad_id == 300
+
+
+def test_an_older_folder_names_its_special_tokens_in_their_map(tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    named = {f'{kind}_token': None for kind in ('bos', 'eos', 'pad')}
+    tiny.edit_json(folder / 'tokenizer_config.json', **named)
+    (folder / 'generation_config.json').unlink()
+    ids = {f'{kind}_token_id': None for kind in ('bos', 'eos', 'pad')}
+    tiny.edit_json(folder / 'config.json', **ids)
+    of_map = {'bos_token': tiny.BOS, 'eos_token': {'content': tiny.EOS}}
+    tiny.write_json(folder / 'special_tokens_map.json', of_map)
+    tokenizer = Tokenizer.from_folder(folder)
+    assert (tokenizer.bos_id, tokenizer.eos_ids) == (1, (2,))
+
+
+def test_a_model_type_with_a_class_of_its_own_is_read_by_it(tmp_path):
+    """Qwen 2's class composes accents, whatever tokenizer.json says."""
+    folder = tiny.make_checkpoint(tmp_path)
+    tiny.edit_json(folder / 'config.json', model_type='qwen2')
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = Tokenizer.from_folder(folder)
+    for text in ('e\u0301t\u0301', '1234', 'the river\n\nis'):
+        expected = theirs(text).input_ids
+        assert ours.encode_batch([text], True) == [expected]
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path):

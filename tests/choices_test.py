@@ -6,8 +6,8 @@ import pytest
 
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sni_task import Instance
-from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tables.tasks import bare
 from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.evaluation.generation import Generator
@@ -236,6 +236,19 @@ def test_right_is_to_the_letter(lm, model, bank, evaluator, tmp_path):
         )
         found = evaluator._replace(store=store).score(bank, [Request(0, 0)])
         assert found.exact_match[0] == (found.predictions[0] == right)
+
+
+def test_the_largest_token_may_be_in_a_choice(lm, tmp_path):
+    task = bare('quiz', [Instance('1', 'zq', ('zq',), ('zq', 'positive'))])
+    store = open_store(
+        Source('quiz', 'quiz', lambda: [task]),
+        lm.tokenizer,
+        Template('{input}', '\n', 64, 16),
+        tmp_path,
+    )
+    largest = max(store.choices(0)[1])
+    assert largest > max([*store.query(0), *store.target(0)])
+    assert store.largest_token == largest
 
 
 def test_the_examples_of_an_instance_are_all_that_is_scored(mixed):

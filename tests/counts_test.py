@@ -13,7 +13,7 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import peft
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.models import families, sizes
 
@@ -104,7 +104,7 @@ def trained(name: str, kind: str, **settings) -> tuple[int, int]:
     config[kind].update(settings)
     sizes_of = config_of(name)
     names = families.names(CONFIGS[name])
-    base = Base(sizes_of, names, sizes.param_shapes(sizes_of))
+    base = ModelInfo(sizes_of, names, sizes.param_shapes(sizes_of))
     made = peft.get(kind).make(config, base)
     width = sizes_of.embedding_width or sizes_of.width
     start = Start(np.random.default_rng(0), jnp.zeros((9, width)), lambda t: [])
@@ -165,3 +165,21 @@ def test_what_tokens_pass_is_all_there_is():
         if path.startswith('encoder/layers/')
     )
     assert sizes.block_params(t5) == encoder + crossed
+
+
+def test_what_a_target_passes_is_the_table_as_wide_as_it_is():
+    """OPT 350M's embeddings are half as wide as the model."""
+    narrow = {'hidden_size': 64, 'word_embed_proj_dim': 32, 'ffn_dim': 96}
+    few = {'num_hidden_layers': 1, 'num_attention_heads': 4, 'vocab_size': 90}
+    opt = families.model_config({'model_type': 'opt'} | narrow | few)
+    assert sizes.target_params(opt) == 90 * 32
+    untied = dataclasses.replace(opt, tied_embeddings=False)
+    assert sizes.target_params(untied) == 90 * 32
+
+
+def test_a_prefix_of_t5_is_of_its_encoder():
+    """As deep as the encoder, which differs here from the decoder."""
+    fields = CONFIGS['t5-v1_1-xxl'] | {'num_layers': 6, 'num_decoder_layers': 2}
+    config = families.model_config(fields)
+    assert config.reader.num_layers == 6 and not config.reader.causal
+    assert config.num_layers == 2 and config.causal

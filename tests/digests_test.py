@@ -118,3 +118,54 @@ def test_one_norm_alone_makes_another_model(tmp_path):
         safetensors.save_file(tensors | {name: tensors[name] * 1.5}, path)
         known.add(shards.checkpoint_fingerprint(folder))
     assert len(known) == 1 + len(norms)
+
+
+# All that a folder of transformers may hold beside its weights, and which
+# changes what a model computes or writes.
+SMALL_FILES = (
+    'added_tokens.json', 'config.json', 'generation_config.json', 'merges.txt',
+    'model.safetensors.index.json', 'special_tokens_map.json',
+    'tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'vocab.json',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('name', SMALL_FILES)
+def test_every_file_of_a_model_counts(name, tmp_path):
+    folder = tiny.make_checkpoint(tmp_path)
+    known = shards.checkpoint_fingerprint(folder)
+    path = folder / name
+    path.write_bytes(path.read_bytes() + b' ' if path.exists() else b'{}')
+    assert shards.checkpoint_fingerprint(folder) != known
+
+
+def test_two_files_of_one_name_are_both_remembered(
+    large, tmp_path, monkeypatch
+):
+    path, calls = large
+    other = tmp_path / 'other' / path.name
+    other.parent.mkdir()
+    other.write_bytes(b'b' * 100)
+    settle(monkeypatch)
+    for _ in range(2):
+        for file in (path, other):
+            found = digests.file_sha256(file, tmp_path / 'cache')
+            assert found == sha256(file)
+    assert len(calls) == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(
+    large, tmp_path, monkeypatch
+):
+    path, _ = large
+    settle(monkeypatch)
+    counted = digests._hash
+
+    def slow(path):
+        digest = counted(path)
+        path.write_bytes(b'b' * 100)
+        return digest
+
+    monkeypatch.setattr(digests, '_hash', slow)
+    digests.file_sha256(path, tmp_path / 'cache')
+    monkeypatch.setattr(digests, '_hash', counted)
+    assert digests.file_sha256(path, tmp_path / 'cache') == sha256(path)

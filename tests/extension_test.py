@@ -12,7 +12,7 @@ import optax
 from configs import fedavg_adam
 from fedprompt_jax import peft
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated.packed import PackedSimulation
@@ -41,7 +41,7 @@ def test_the_kind_trains_the_second_factor_alone(tmp_path):
     tiny_families.make_checkpoint(tmp_path, 'starcoder2')
     lm = source.load(tmp_path, jnp.float32)
     names, shapes = families.names(lm.hf_config), sizes.param_shapes(lm.config)
-    base = Base(lm.config, names, shapes)
+    base = ModelInfo(lm.config, names, shapes)
     ffa = peft.get('ffa_lora').make(config, base)
     whole = peft.get('lora').make(config, base)
     start = Start(np.random.default_rng(1), jnp.zeros((1, 1)), lambda t: [])

@@ -5,9 +5,10 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from fedprompt_jax import files
+from fedprompt_jax import digests, files
 
 
 def names(folder):
@@ -102,3 +103,23 @@ def test_a_synced_file_is_on_the_disk_before_it_has_its_name(
         files.write_whole(tmp_path / 'b', b'x', sync=True)
     assert names(tmp_path) == ['.b.new', 'a']
     assert (tmp_path / '.b.new').read_bytes() == b'x'
+
+
+def test_a_fingerprint_is_of_names_contents_and_order(tmp_path):
+    a, b = tmp_path / 'a', tmp_path / 'b'
+    a.write_text('one')
+    b.write_text('two')
+    prints = [digests.fingerprint(paths) for paths in ([a, b], [b, a], [a])]
+    a.write_text('two')
+    b.write_text('one')
+    prints.append(digests.fingerprint([a, b]))
+    prints.append(digests.fingerprint([b, a]))
+    assert len(set(prints)) == 5
+
+
+def test_visible_files_are_in_the_order_of_their_names(tmp_path):
+    """Not in that of the disk, which differs from machine to machine."""
+    for i in np.random.default_rng(0).permutation(40):
+        (tmp_path / f'{i:02d}.csv').touch()
+    found = [path.name for path in files.visible(tmp_path, '*.csv')]
+    assert found == [f'{i:02d}.csv' for i in range(40)]

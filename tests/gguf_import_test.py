@@ -223,6 +223,16 @@ def test_a_gguf_file_is_converted_once(tmp_path, monkeypatch):
     assert source.resolve(str(path), tmp_path / 'cache') == first
     monkeypatch.undo()
     tiny_gguf.write(path, tiny.make_checkpoint(tmp_path / 'other', seed=1))
+    other = source.resolve(str(path), tmp_path / 'cache')
+    assert other != first and (other / 'config.json').exists()
+
+
+def test_another_conversion_makes_another_folder(tmp_path, monkeypatch):
+    """A cache of an older version is not read."""
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    path = tiny_gguf.write(tmp_path / 'small.gguf', folder)
+    first = source.resolve(str(path), tmp_path / 'cache')
+    monkeypatch.setattr(source, '_CONVERSION', source._CONVERSION + 1)
     assert source.resolve(str(path), tmp_path / 'cache') != first
 
 

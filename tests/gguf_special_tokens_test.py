@@ -68,6 +68,19 @@ def test_a_word_that_is_not_in_use_is_no_token(checkpoint):
     assert tokenizer.pad_id == tokenizer.eos_id
 
 
+def test_a_text_does_not_end_with_a_word_that_is_not_in_use(checkpoint):
+    words = tiny.train_tokenizer().get_vocab_size()
+    types = [tiny_gguf.gguf.TokenType.NORMAL] * words
+    types[299] = tiny_gguf.gguf.TokenType.UNUSED
+    metadata = {
+        'tokenizer.ggml.token_type': [int(t) for t in types],
+        KEY.format('eos'): 299,
+        'tokenizer.ggml.merges': ['e r'],
+    }
+    path = _write(checkpoint, metadata)
+    _assert_refused(path, 'eos_token_id=299 is no token')
+
+
 @pytest.mark.parametrize('i', [None, *NO_TOKENS])
 def test_a_text_must_have_an_end(checkpoint, i):
     path = _write(checkpoint, {KEY.format('eos'): i})

@@ -80,13 +80,16 @@ def test_the_best_piece_is_made_first(checkpoint):
         ''.join(rng.choice(list('abcdefghij'), n))
         for n in rng.integers(3, 12, 400)
     ]
-    pieces = tiny_gguf.sentencepiece(' '.join(words[:200]), SIZE)
+    # Most files have the best piece first, a merged vocabulary has not.
+    items = list(tiny_gguf.sentencepiece(' '.join(words[:200]), SIZE).items())
+    order = FIRST + rng.permutation(len(items) - FIRST)
+    pieces = dict(items[:FIRST] + [items[i] for i in order])
     tokenizer = _convert(checkpoint, pieces=pieces)
     rows = tokenizer.encode_batch(words, False)
     expected = [_as_defined(word, pieces, True) for word in words]
     assert rows == expected
     # By age of the pieces, which is how other BPEs merge, some would differ.
-    age = {piece: i for i, piece in enumerate(pieces)}
+    age = {piece: -i for i, piece in enumerate(pieces)}
     assert expected != [_as_defined(word, age, True) for word in words]
 
 
@@ -210,6 +213,17 @@ def test_llama3_takes_words_of_the_vocabulary_whole(tmp_path):
 def test_the_end_of_a_turn_ends_a_text_as_well(tmp_path):
     folder = tiny.make_checkpoint(tmp_path / 'hf')
     assert _convert(folder, lambda w: w.add_eot_token_id(0)).eos_ids == (2, 0)
+
+
+def test_every_control_token_is_special(tmp_path):
+    """Also one that the file gives no role."""
+    folder = tiny.make_checkpoint(tmp_path / 'hf')
+    tokenizer = _convert(folder)
+    text = f'<|endoftext|>the{tiny.EOS}'
+    assert tokenizer.with_special_tokens(text) == [0, 'the', 2]
+    (row,) = tokenizer.encode_batch(['<|endoftext|>'], False)
+    assert 0 not in row
+    assert tokenizer.decode([0, *row, 2]) == '<|endoftext|>'
 
 
 def test_a_converted_tokenizer_is_split_as_its_file_says(tmp_path):

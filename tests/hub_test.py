@@ -4,6 +4,7 @@ A tiny server speaks the hub's protocol for one repository. The hub's package
 reads its settings when it is imported, so each case is a process of its own.
 """
 
+import fnmatch
 import hashlib
 from http import server
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 
+import huggingface_hub
 import pytest
 
 from fedprompt_jax.models import hub, source
@@ -76,6 +78,39 @@ def _fill_cache(tmp_path, **kwargs):
 )
 def test_names_are_told_from_paths(spec, name):
     assert hub.parse(spec) == name
+
+
+def test_a_revision_and_its_files_are_asked_for(monkeypatch, tmp_path):
+    asked = []
+
+    def snapshot_download(repository, *, revision, allow_patterns):
+        asked.append((repository, revision, allow_patterns))
+        return tmp_path
+
+    tiny.make_checkpoint(tmp_path)
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', snapshot_download)
+    assert hub.download(f'{NAME}@v2') == tmp_path
+    assert hub.download_config(NAME) == tmp_path
+    (whole, config) = asked
+    assert whole[:2] == (NAME, 'v2') and config[:2] == (NAME, None)
+
+    def wanted(name, patterns):
+        return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+    for name in (
+        'added_tokens.json', 'config.json', 'generation_config.json',
+        'merges.txt', 'model-00001-of-00002.safetensors',
+        'model.safetensors', 'model.safetensors.index.json',
+        'special_tokens_map.json', 'tokenizer.json', 'tokenizer.model',
+        'tokenizer_config.json', 'vocab.json',
+    ):  # fmt: skip
+        assert wanted(name, whole[2]), name
+        assert wanted(name, config[2]) == (name == 'config.json')
+    for name in (
+        'README.md', 'adapter_model.safetensors', 'flax_model.msgpack',
+        'model.gguf', 'onnx/model.onnx', 'pytorch_model.bin', 'tf_model.h5',
+    ):  # fmt: skip
+        assert not wanted(name, whole[2]), name
 
 
 def test_checking_a_name_asks_nobody(monkeypatch, tmp_path):

@@ -1,54 +1,23 @@
 """The order of the rooms: imports go down, never up and never in a circle."""
 
-import ast
-from pathlib import Path
 import subprocess
 import sys
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = 'fedprompt_jax'
+from docs.module_map import MODULES, PACKAGE, ROOT, imports
+
 ROOMS = (
-    'data', 'models', 'peft', 'federated', 'evaluation', 'algorithms',
-    'experiment',
+    'data', 'models', 'bank', 'peft', 'evaluation', 'federated', 'algorithms',
+    'personalization', 'report', 'experiment', 'planning', 'sweep',
 )  # fmt: skip
+ROOFS = ('planning', 'sweep')  # nothing in the package imports them
 # What every room may use.
-BELOW = ('fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact')
+BELOW = (
+    'fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact',
+    'fedprompt_jax.mesh',
+)  # fmt: skip
 SLOW = ('jax', 'flax', 'optax', 'transformers', 'rouge_score', 'datasets')
-FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
-
-
-def name_of(path):
-    parts = path.relative_to(ROOT).with_suffix('').parts
-    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
-
-
-MODULES = {name_of(path): path for path in FILES}
-
-
-def statements(tree, top_level):
-    """All nodes, or those that run (or are type-checked) on import."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        lazy = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-        if not (top_level and isinstance(node, lazy)):
-            todo.extend(ast.iter_child_nodes(node))
-
-
-def imports(module, top_level=False):
-    """Names of the modules that a module imports."""
-    tree = ast.parse(MODULES[module].read_text('utf-8'))
-    for node in statements(tree, top_level):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f'{module} has a relative import'
-            for alias in node.names:
-                whole = f'{node.module}.{alias.name}'
-                yield whole if whole in MODULES else node.module
 
 
 def room(module):
@@ -73,6 +42,18 @@ def test_no_room_imports_one_above_it(module):
         there = room(name)
         if None not in (here, there):
             assert there <= here, f'{module} imports {name}'
+
+
+@pytest.mark.parametrize('roof', ROOFS)
+def test_no_room_imports_a_roof(roof):
+    for module in MODULES:
+        if room(module) != ROOMS.index(roof):
+            for name in imports(module):
+                assert room(name) != ROOMS.index(roof), f'{module}: {name}'
+
+
+def test_evaluation_needs_nothing_of_federated():
+    assert ROOMS.index('evaluation') < ROOMS.index('federated')
 
 
 @pytest.mark.parametrize('module', [m for m in MODULES if room(m) == 0])

@@ -1,5 +1,7 @@
 """A prompt that starts as a text is read as that text, by every family."""
 
+import jax
+import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment.build import initial_params
 from fedprompt_jax.models import source
+from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, tiny, tiny_families, tiny_gguf
@@ -100,3 +103,15 @@ def test_a_text_without_a_token_is_refused(tmp_path):
     config = config_dict.ConfigDict({'seed': 0})
     with pytest.raises(ValueError, match=r"config\.prompt\.text='' has no"):
         initial_params(config, lm, Prompt(3, 'text', 1.0, ''))
+
+
+def test_rows_of_the_table_are_f32_and_end_with_it(lm):
+    rows = InputEmbeddings(Transformer(lm.config), lm.base)
+    assert rows.shape == (300, 32)
+    assert rows[np.array([299])].shape == (1, 32)
+    rounded = jax.tree.map(lambda x: x.astype(jnp.bfloat16), lm.base)
+    for base in (lm.base, rounded):
+        row = InputEmbeddings(Transformer(lm.config), base)[np.array([299])]
+        assert row.dtype == jnp.float32  # what is trained is never rounded
+    with pytest.raises(IndexError, match='300 of 300 tokens'):
+        rows[np.array([5, 300])]

@@ -10,12 +10,13 @@ import pytest
 from fedprompt_jax.bank import bare as none
 from fedprompt_jax.bank import modules
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft import ia3, lora, prefix
+from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain
 
@@ -75,11 +76,39 @@ def test_a_prefix_has_scale_as_its_standard_deviation():
         assert rows.std() == pytest.approx(0.02, rel=0.03)
 
 
+def test_an_mlp_starts_as_in_pytorch():
+    """torch.nn.Linear: weights and bias within 1 / sqrt(inputs)."""
+    kind = prefix.Prefix((8,) * 3, 2, 16, width=16, hidden=100)
+    params = kind.init(start_of())
+    assert params['embedding'].shape == (8, 16)
+    inputs = {'w1': 16, 'b1': 16, 'w2': 100, 'b2': 100}
+    shapes = {'w1': (16, 100), 'b1': (100,), 'w2': (100, 192), 'b2': (192,)}
+    assert params['mlp'].keys() == inputs.keys()
+    for name, x in params['mlp'].items():
+        bound = inputs[name] ** -0.5
+        assert x.shape == shapes[name]
+        assert 0.9 * bound < np.abs(x).max() <= bound
+        assert x.min() < -0.9 * bound
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [Prompt(3, 'normal'), Prompt(3, 'vocabulary'), Prompt(3, 'text'), Full()],
+    ids=str,
+)
+def test_what_is_trained_is_f32(kind):
+    """Also of a model in bfloat16, which would round small updates off."""
+    table = jnp.asarray(start_of().embedding, jnp.bfloat16)
+    start = start_of()._replace(embedding=table, base={'table': table})
+    for x in jax.tree.leaves(kind.init(start)):
+        assert x.dtype == jnp.float32
+
+
 @pytest.fixture(scope='module')
 def adapters(lm):
     """Kinds that start as the bare model, for a tiny one."""
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, sizes.param_shapes(lm.config))
+    base = ModelInfo(lm.config, names, sizes.param_shapes(lm.config))
     targets = modules.find(base, 'q_proj|v_proj|down_proj', '')
     return {
         'lora': lora.LoRA(targets, 3, 6.0),

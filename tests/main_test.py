@@ -5,6 +5,7 @@ import csv
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -153,6 +154,19 @@ def test_a_run_leaves_the_run_folder(whole):
     scored += [('personalized', 2), ('personalized', 4), ('averaged', 4)]
     expected = {(*s, split): 2 for s in scored for split in ('local', 'global')}
     assert counts == expected
+
+
+def test_every_file_and_field_of_a_run_is_documented(whole):
+    page = (ROOT / 'docs/run_folder.md').read_text()
+    documented = set(re.findall(r'`([^`\n]+)`', page))
+    names = {p.name + '/' * p.is_dir() for p in whole.iterdir()}
+    names |= {*json.loads((whole / 'run.json').read_text())}
+    with open(whole / 'tradeoff.csv') as file:
+        names |= {*csv.DictReader(file).fieldnames}
+    for log in ('metrics.jsonl', 'predictions.jsonl'):
+        for line in (whole / log).read_text().splitlines():
+            names |= {*json.loads(line)}
+    assert names - documented == set()
 
 
 def test_a_second_start_changes_nothing_and_says_so(project, whole):

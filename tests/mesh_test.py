@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
+import flax.traverse_util
 import jax
 import numpy as np
 import pytest
@@ -252,6 +253,115 @@ def test_a_mesh_of_other_devices_than_there_are_is_an_error():
     with pytest.raises(ValueError, match='number of devices') as e:
         mesh_lib.make_mesh(1, 2 * have)
     assert f'--config.mesh.data={have} --config.mesh.model=1' in str(e.value)
+
+
+def test_a_mesh_of_fewer_devices_is_an_error(monkeypatch):
+    from fedprompt_jax import mesh as mesh_lib
+
+    monkeypatch.setattr(jax, 'device_count', lambda: 8)
+    mesh_lib.check_devices(4, 2)
+    for data, model, other in ((2, 2, 4), (8, 2, 4), (1, 3, 8)):
+        with pytest.raises(ValueError, match='number of devices, 8') as e:
+            mesh_lib.check_devices(data, model)
+        assert f'--config.mesh.data={other} ' in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ('path', 'shape', 'alone', 'fsdp'),
+    [
+        # A leaf of a Llama, and its cuts over `model` and over both axes.
+        ('layers/attention/query/kernel', (2, 32, 16), '-M', 'DM'),
+        ('layers/attention/qkv/bias', (2, 48), 'M', 'M'),
+        ('layers/attention/output/kernel', (2, 16, 32), 'M-', 'MD'),
+        ('layers/mlp/gate/kernel', (2, 32, 64), '-M', 'DM'),
+        ('layers/mlp/up/kernel', (2, 32, 64), '-M', 'DM'),
+        ('layers/mlp/up/scale', (2, 64), 'M', 'M'),
+        ('layers/mlp/down/kernel', (2, 64, 32), 'M-', 'MD'),
+        ('layers/mlp/down/bias', (2, 32), '', ''),
+        ('embed/embedding', (300, 32), 'M-', 'MD'),
+        ('head/kernel', (32, 300), '-M', 'DM'),
+        ('final_norm/scale', (32,), '', ''),
+        # What an axis does not divide stays whole along it.
+        ('layers/mlp/up/kernel', (2, 30, 64), '-M', '-M'),
+        ('layers/mlp/up/kernel', (2, 32, 63), '--', 'D-'),
+        ('embed/embedding', (301, 32), '--', '-D'),
+    ],
+)
+def test_how_a_leaf_is_cut(path, shape, alone, fsdp):
+    from fedprompt_jax import mesh as mesh_lib
+
+    letters = {'data': 'D', 'model': 'M', None: '-'}
+    sizes = {'data': 4, 'model': 2}
+    for whole, expected in ((False, alone), (True, fsdp)):
+        spec = mesh_lib.cut(path, shape, sizes, whole)
+        if path.startswith('layers/') and len(spec):
+            layers, *spec = spec
+            assert layers is None  # each is at work on all devices
+        assert ''.join(letters[axis] for axis in spec) == expected
+
+
+def abstract_mesh():
+    return jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
+
+
+def cuts(function, shapes: dict) -> dict:
+    """Shape of each leaf that a function places -> how it is cut."""
+    leaves = flax.traverse_util.unflatten_dict(
+        {
+            path: jax.ShapeDtypeStruct(shape, np.float32)
+            for path, shape in shapes.items()
+        },
+        sep='/',
+    )
+    made = jax.make_jaxpr(function)(leaves)
+    return {
+        e.outvars[0].aval.shape: tuple(e.params['sharding'].spec)
+        for e in made.eqns
+    }
+
+
+def test_a_layer_at_work_is_cut_over_model_alone():
+    """FSDP brings its kernels together over `data`."""
+    from fedprompt_jax import mesh as mesh_lib
+
+    shapes = {'mlp/up/kernel': (32, 64), 'mlp/down/kernel': (64, 32)}
+    assert cuts(mesh_lib.Gather(abstract_mesh()), shapes) == {
+        (32, 64): (None, 'model'),
+        (64, 32): ('model', None),
+    }
+
+
+def test_tables_at_work_are_cut_over_model_alone():
+    """Layers stay as they are until each is at work."""
+    from fedprompt_jax import mesh as mesh_lib
+
+    shapes = {
+        'embed/embedding': (300, 32),
+        'head/kernel': (32, 300),
+        'layers/mlp/up/kernel': (2, 32, 64),
+    }
+    assert cuts(mesh_lib.Gather(abstract_mesh()).tables, shapes) == {
+        (300, 32): ('model', None),
+        (32, 300): (None, 'model'),
+    }
+
+
+def test_rows_are_spread_where_data_divides_them():
+    from fedprompt_jax import mesh as mesh_lib
+
+    specs = [
+        tuple(mesh_lib._row_sharding(abstract_mesh(), rows).spec)
+        for rows in (0, 2, 4, 6, 8)
+    ]
+    assert specs == [(), (), ('data',), (), ('data',)]
+
+
+def test_one_process_reads_all_rows():
+    from fedprompt_jax import mesh as mesh_lib
+
+    own = mesh_lib.own_rows(mesh_lib.make_mesh(jax.device_count(), 1))
+    assert own(5).tolist() == [True] * 5
+    assert own(8).tolist() == [True] * 8
 
 
 def main(folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import transformers
 
-from fedprompt_jax.models import sentencepiece_file, shards, source
+from fedprompt_jax.models import bpe_files, sentencepiece_file, shards, source
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers
 from tests.damage import PAGE, POINTER
@@ -136,6 +136,24 @@ def test_a_cut_vocabulary_or_list_of_merges_is_refused(tmp_path):
         (folder / name).write_bytes(raw)
 
 
+def test_a_vocabulary_is_what_its_merges_make(tmp_path):
+    def write(words, lines):
+        vocabulary = {word: i for i, word in enumerate(words)}
+        tiny.write_json(tmp_path / 'vocab.json', vocabulary)
+        (tmp_path / 'merges.txt').write_text('\n'.join(lines))
+
+    words, lines = ['<s>', 'a', 'b', 'ab', 'aab'], ['#version', 'a b', 'a ab']
+    write(words, lines)
+    bpe_files.require_whole(tmp_path)
+    for other in (words[:-1], [*words, 'abb']):
+        write(other, lines)
+        with pytest.raises(ValueError, match='does not belong to'):
+            bpe_files.require_whole(tmp_path)
+    write(words, [*lines, 'a a b'])
+    with pytest.raises(ValueError, match='does not belong to'):
+        bpe_files.require_whole(tmp_path)
+
+
 def test_a_cut_sentencepiece_model_is_refused(tmp_path):
     def field(number, content):
         return bytes([number << 3 | 2, len(content)]) + content
@@ -150,6 +168,15 @@ def test_a_cut_sentencepiece_model_is_refused(tmp_path):
         with pytest.raises(ValueError, match=r'tokenizer\.model is '):
             sentencepiece_file.require_whole(path)
     path.write_bytes(b'IQ== 0\nIg== 1\n')  # tiktoken's
+    sentencepiece_file.require_whole(path)
+
+
+def test_long_pieces_and_fields_are_whole(tmp_path):
+    """Lengths of more than seven bits take several bytes."""
+    piece = b'\n\xac\x02' + b'x' * 300  # 300 is 44 + 2 * 128
+    whole = piece + b'\x12\x02(\x02' + b'\x1a\x02\x18\x01'
+    path = tmp_path / 'tokenizer.model'
+    path.write_bytes(whole)
     sentencepiece_file.require_whole(path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from fedprompt_jax import peft
 from fedprompt_jax.bank import hf_adapter, modules
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Start
+from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
@@ -27,7 +27,7 @@ from tests.parity import cases
 P = 4
 
 
-def kinds(base: Base) -> dict:
+def kinds(base: ModelInfo) -> dict:
     """Every kind, and its variants, for a model."""
     c = base.config
     targets = modules.find(base, 'attention/(query|value|qkv)|mlp/down', '')
@@ -78,7 +78,9 @@ def case(request, tmp_path_factory):
 def kind_of(lm, name: str):
     """One of `kinds`, for a model that was loaded."""
     names = families.names(lm.hf_config)
-    return kinds(Base(lm.config, names, sizes.param_shapes(lm.config)))[name]
+    return kinds(ModelInfo(lm.config, names, sizes.param_shapes(lm.config)))[
+        name
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -217,7 +219,7 @@ def test_a_target_that_matches_nothing_names_what_there_is(tmp_path):
     folder = tiny.make_checkpoint(tmp_path)
     fields = tiny.read_json(folder / 'config.json')
     config = families.model_config(fields)
-    base = Base(config, families.names(fields), sizes.param_shapes(config))
+    base = ModelInfo(config, families.names(fields), sizes.param_shapes(config))
     assert [m.path[-1] for m in modules.find(base, 'q_proj|v_proj', '')] == [
         'query',
         'value',
@@ -233,6 +235,6 @@ def test_targets_in_some_layers_are_refused(targets, tmp_path):
     folder = tiny.make_checkpoint(tmp_path)
     fields = tiny.read_json(folder / 'config.json')
     config = families.model_config(fields)
-    base = Base(config, families.names(fields), sizes.param_shapes(config))
+    base = ModelInfo(config, families.names(fields), sizes.param_shapes(config))
     with pytest.raises(ValueError, match='and not all layers'):
         modules.find(base, targets, 'config.lora.targets')

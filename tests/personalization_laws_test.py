@@ -11,10 +11,10 @@ import pytest
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
-from fedprompt_jax.experiment.personalize import mix
-from fedprompt_jax.federated.optimizers import pull_toward
+from fedprompt_jax.federated.optimizers import pull_to_start
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.personalization.fine_tune import mix
 from tests import plain
 
 
@@ -24,8 +24,8 @@ def prompt(seed):
 
 
 def pulled(strength, params, center, grads):
-    tx = pull_toward(center, strength)
-    updates, _ = tx.update(grads, tx.init(params), params)
+    tx = pull_to_start(strength)
+    updates, _ = tx.update(grads, tx.init(center), params)
     return updates
 
 
@@ -52,8 +52,8 @@ def test_the_pull_goes_before_the_optimizer():
     """As in the penalised objective: Adam sees the sum of both gradients."""
     params, center, grads = prompt(1), prompt(2), prompt(3)
     adam = optax.adam(0.1)
-    tx = optax.chain(pull_toward(center, 0.5), adam)
-    updates, _ = tx.update(grads, tx.init(params), params)
+    tx = optax.chain(pull_to_start(0.5), adam)
+    updates, _ = tx.update(grads, tx.init(center), params)
     total = optax.tree.add(
         grads, optax.tree.scale(0.5, optax.tree.sub(params, center))
     )
@@ -74,7 +74,7 @@ def test_a_strong_pull_stays_at_the_global_prompt(model, lm):
     distances = []
     strengths = (1e2, 1e3, 1e4)
     for strength in strengths:
-        tx = optax.chain(pull_toward(center, strength), optax.sgd(1 / strength))
+        tx = optax.chain(pull_to_start(strength), optax.sgd(1 / strength))
         start = jax.vmap(tx.init)(bank)
         local = simulation.local_train(tx, bank, start, [examples] * 4)
         moved = optax.tree.sub(local.bank, bank)

@@ -1,5 +1,6 @@
 """Laws of what stage 2 hands to the simulation and to the scorer."""
 
+import dataclasses
 import types
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from configs import fedavg_adam
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.experiment import personalize
 from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.preemption import Preempted
 from tests import plain, recorders
 
 INITIAL = {'prompt': jnp.full((plain.P, 2), 4.0)}
@@ -27,11 +29,16 @@ SETTINGS = {
 
 
 class StageTwo:
-    """Stage 2 of two clients, run to its end on stand-ins."""
+    """Stage 2 of two clients on stand-ins.
 
-    def __init__(self, model, store, **changes) -> None:
+    Attributes:
+      end: the state that it ends with.
+    """
+
+    def __init__(self, model, store, *, saves=2, seed=0, **changes) -> None:
         config = fedavg_adam.get_config()
-        config.batch_size = 4
+        config.batch_size, config.seed = 4, seed
+        config.checkpoint.every = saves
         config.personalization.update(SETTINGS | changes)
         held_out = HeldOut(
             np.array([2, 5]),
@@ -42,7 +49,8 @@ class StageTwo:
         )
         self.simulation = recorders.Simulation()
         self.run = recorders.Run()
-        experiment = types.SimpleNamespace(
+        self.checkpoints = recorders.Checkpoints()
+        self.experiment = types.SimpleNamespace(
             config=config,
             data=types.SimpleNamespace(store=store, held_out=held_out),
             model=model,
@@ -51,14 +59,21 @@ class StageTwo:
             params=INITIAL,
             devices=recorders.Devices(),
         )
-        parts = (
-            experiment,
-            self.run,
-            recorders.NoCheckpoints(),
-            recorders.NEVER,
-        )
-        state = personalize.start(*parts, GLOBAL, 3)
+
+    def execute(self, state=None, stop=0) -> 'StageTwo':
+        """Runs it to its end.
+
+        Args:
+          state: that is resumed; None to start.
+          stop: how often it asks until it is to stop; 0 for never.
+        """
+        left = iter([False] * (stop - 1) + [True] * stop)
+        asked = types.SimpleNamespace(asked=lambda: next(left, False))
+        parts = self.experiment, self.run, self.checkpoints, asked
+        if state is None:
+            state = personalize.start(*parts, GLOBAL, 3)
         self.end = personalize.personalize(*parts, state)
+        return self
 
     def rouge_l(self, prompt: str, alpha: float) -> list[float]:
         """The local scores of both clients."""
@@ -72,6 +87,11 @@ class StageTwo:
 
 @pytest.fixture(scope='module')
 def start(model, store):
+    return lambda **changes: StageTwo(model, store, **changes).execute()
+
+
+@pytest.fixture(scope='module')
+def stage_two(model, store):
     return lambda **changes: StageTwo(model, store, **changes)
 
 
@@ -83,7 +103,9 @@ def test_every_client_starts_from_the_global_prompt(start):
     )
     # Three batches of client 2, two of client 5, with gradients 1 and 2.
     expected = [7 - 0.25 * 3 * 1, 7 - 0.25 * 2 * 2]
-    np.testing.assert_allclose(stage.end.bank['prompt'][:, 0, 0], expected)
+    np.testing.assert_allclose(
+        stage.end.clients.bank['prompt'][:, 0, 0], expected
+    )
     assert stage.rouge_l('personalized', 1.0) == pytest.approx(expected)
 
 
@@ -97,7 +119,9 @@ def test_l2_pulls_toward_the_global_prompt(start):
     """SGD of rate 1 / lambda rests at global - gradient / lambda."""
     stage = start(l2=8.0, learning_rate=1 / 8)
     np.testing.assert_allclose(
-        stage.end.bank['prompt'][:, 0, 0], [7 - 1 / 8, 7 - 2 / 8], rtol=1e-6
+        stage.end.clients.bank['prompt'][:, 0, 0],
+        [7 - 1 / 8, 7 - 2 / 8],
+        rtol=1e-6,
     )
 
 
@@ -118,7 +142,7 @@ def test_the_optimizer_steps_on_the_gradient_of_loss_and_penalty(
             updates, state = tx.update(total, state, prompt)
             prompt = optax.apply_updates(prompt, updates)
         np.testing.assert_allclose(
-            stage.end.bank['prompt'][owner], prompt, rtol=1e-6
+            stage.end.clients.bank['prompt'][owner], prompt, rtol=1e-6
         )
 
 
@@ -143,6 +167,121 @@ def test_every_epoch_shuffles_anew_and_sees_all_examples_once(start, store):
     expected = sorted(tuple(store.query(i)) for i in TRAIN[0])
     assert [sorted(queries) for queries in seen] == [expected] * 3
     assert len({tuple(queries) for queries in seen}) == 3
+
+
+def test_a_seed_decides_the_order_of_the_examples(start):
+    def order(seed):
+        stage = start(seed=seed)
+        (steps,) = stage.simulation.steps
+        return [tuple(e.query) for step in steps for e in plain.of(0, step)]
+
+    assert order(0) == order(0) != order(1)
+
+
+def test_rows_say_which_run_they_are_of(start):
+    stage = start(seed=4, l2=0.125, epochs=2, alphas=(0.0, 0.25, 1.0))
+    kinds = set()
+    for row in stage.run.rows:
+        assert (row['seed'], row['lambda']) == (4, 0.125)
+        assert row['run'] == 'fedavg_adam-quickstart'
+        kinds.add((row['prompt'], row['epoch'], row['alpha']))
+    assert kinds == {
+        ('bare', 0, 0.0),
+        ('initial', 0, 0.0),
+        ('global', 0, 0.0),
+        ('personalized', 1, 1.0),
+        ('personalized', 2, 1.0),
+        ('averaged', 2, 0.25),  # 0 and 1 are there already
+    }
+    assert {row['client'] for row in stage.run.rows} == {2, 5}
+
+
+class AsLogged(recorders.Checkpoints):
+    """Remembers the rows that there were at each save."""
+
+    def __init__(self, run) -> None:
+        super().__init__()
+        self.run, self.rows = run, []
+
+    def save(self, step, tree, notes, score) -> None:
+        super().save(step, tree, notes, score)
+        self.rows.append([row['prompt'] for row in self.run.rows])
+
+
+def test_the_checkpoint_before_the_first_epoch_has_the_anchors(stage_two):
+    """Else a run that is stopped soon would lose their rows."""
+    stage = stage_two()
+    stage.checkpoints = AsLogged(stage.run)
+    stage.execute()
+    assert set(stage.checkpoints.rows[0]) == {'bare', 'initial', 'global'}
+
+
+def test_every_few_epochs_are_saved_and_the_last_one(start):
+    stage = start(epochs=5)
+    assert stage.checkpoints.steps == [0, 2, 4, 5]
+    for step, state, _ in stage.checkpoints.saved:
+        assert int(state.epoch) == step
+        prompt = float(state.bank['prompt'][0, 0, 0])
+        assert prompt == pytest.approx(7 - 0.25 * 3 * step)
+
+
+@pytest.mark.parametrize('stop', [1, 2, 4])
+def test_a_stopped_stage_saves_its_epoch_and_resumes_after_it(stage_two, stop):
+    settings = {'epochs': 4, 'optimizer': 'adam', 'every': 3}
+    whole, first, then = (stage_two(**settings) for _ in range(3))
+    whole.execute()
+    with pytest.raises(Preempted, match=f'after epoch {stop - 1}, which is'):
+        first.execute(stop=stop)
+    step, state, _ = first.checkpoints.saved[-1]
+    assert step == int(state.epoch) == stop - 1
+    then.execute(state)
+    np.testing.assert_array_equal(
+        then.end.bank['prompt'], whole.end.bank['prompt']
+    )
+    assert first.run.rows + then.run.rows == whole.run.rows
+    epochs = [
+        [x['epoch'] for x in run.lines if x['stage'] == 'personalize']
+        for run in (first.run, then.run, whole.run)
+    ]
+    assert epochs[0] + epochs[1] == epochs[2] == [1, 2, 3, 4]
+
+
+class Poisonous(recorders.Simulation):
+    """Client 1 diverges, and takes along client 0, who shares its rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.isolated: list[bool] = []
+
+    def local_train(self, tx, bank, opt_state, steps, isolate=False):
+        self.isolated.append(isolate)
+        local = super().local_train(tx, bank, opt_state, steps)
+        before = np.isfinite(bank['prompt']).all(axis=(1, 2))
+        shared = bool(before[1]) and not isolate
+        lost = np.array([shared, True, False]).reshape(3, 1, 1)
+        prompt = jnp.where(lost, jnp.nan, local.bank['prompt'])
+        return local._replace(bank={'prompt': prompt})
+
+
+def test_a_client_that_diverges_is_lost_alone(stage_two):
+    """Once it is, the others need no second try."""
+    stage = stage_two(epochs=2)
+    stage.experiment.simulation = simulation = Poisonous()
+    one = [np.array([14, 15])]
+    held_out = stage.experiment.data.held_out
+    stage.experiment.data.held_out = dataclasses.replace(
+        held_out,
+        clients=np.array([2, 5, 6]),
+        names=[''] * 3,
+        train=[*held_out.train, *one],
+        local=[*held_out.local, *one],
+    )
+    stage.execute()
+    assert simulation.isolated == [False, True, False]
+    finite = np.isfinite(stage.end.bank['prompt']).all(axis=(1, 2))
+    assert finite.tolist() == [True, False, True]
+    lines = [x for x in stage.run.lines if x['stage'] == 'personalize']
+    assert [line['clients_dropped'] for line in lines] == [1, 1]
 
 
 def test_a_row_of_an_epoch_is_the_score_after_that_many_epochs(start):

@@ -80,10 +80,11 @@ def test_kernels_of_layers_are_near_their_integers_and_the_rest_is_itself(case):
 
 
 def test_a_channel_s_scale_is_its_own():
-    kernel = np.array([[1.0, 0.0, 3e-20], [-0.5, 0.0, 1e-20]], np.float32)
-    whole, scale = quantization.quantize(kernel)
-    np.testing.assert_array_equal(whole, [[127, 0, 127], [-64, 0, 42]])
-    np.testing.assert_allclose(scale * 127, [1.0, 0.0, 3e-20], rtol=1e-6)
+    rows = [[1.0, 0.0, 3e-20, 0.25], [-0.5, 0.0, 1e-20, -2.0]]
+    whole, scale = quantization.quantize(np.array(rows, np.float32))
+    expected = [[127, 0, 127, 16], [-64, 0, 42, -127]]
+    np.testing.assert_array_equal(whole, expected)
+    np.testing.assert_allclose(scale * 127, [1.0, 0.0, 3e-20, 2.0], rtol=1e-6)
 
 
 def test_it_computes_what_its_integers_mean(case):

@@ -40,11 +40,13 @@ class Simulation:
       banks: that each call of local_train began with.
       steps: the examples of each call, step by step.
       packer: the row shapes that it would use.
+      args: that it was made with.
     """
 
     packer: Any = None
 
-    def __init__(self, *_) -> None:
+    def __init__(self, *args) -> None:
+        self.args = args
         self.banks: list[Any] = []
         self.steps: list[list[list[Example]]] = []
 
@@ -70,10 +72,12 @@ class Scorer:
     Attributes:
       store: tokens and texts.
       calls: (progress, bank, requests) of each call of score.
+      args: that it was made with.
     """
 
-    def __init__(self, store, tokenizer=None, packer=None, *_) -> None:
-        self.store, self.packer = store, packer
+    def __init__(self, store, *args) -> None:
+        self.store, self.args = store, args
+        self.packer = args[1] if len(args) > 1 else None
         self.calls: list[tuple[str, Any, Sequence[Request]]] = []
 
     def bare(self):
@@ -144,6 +148,30 @@ class NoCheckpoints:
         pass
 
 
+class Checkpoints(NoCheckpoints):
+    """Remembers what is saved, and restores what it is given.
+
+    Attributes:
+      saved: (step, tree, score) of each save.
+      state: what is restored; None before the first checkpoint.
+    """
+
+    def __init__(self, state: Any = None) -> None:
+        self.saved: list[tuple[int, Any, float | None]] = []
+        self.state = state
+
+    def restore(self, like):
+        return self.state
+
+    def save(self, step, tree, notes, score) -> None:
+        self.saved.append((step, tree, score))
+
+    @property
+    def steps(self) -> list[int]:
+        """The rounds or epochs after which there was a save."""
+        return [step for step, _, _ in self.saved]
+
+
 NEVER = types.SimpleNamespace(asked=lambda: False)  # a run is not stopped
 
 
@@ -152,9 +180,9 @@ def in_place(scorer: type[Scorer] = Scorer) -> Iterator[list[Simulation]]:
     """Has build.build use these stand-ins; yields the simulations it made."""
     made = []
 
-    def simulation(model, base, packer, *_):
-        made.append(Simulation())
-        made[-1].packer = packer
+    def simulation(*args):
+        made.append(Simulation(*args))
+        made[-1].packer = args[2]
         return made[-1]
 
     with (

@@ -1,12 +1,14 @@
 """Laws of runs that are computed together: each gets what is its own."""
 
 import threading
+import time
 
 import jax
 import numpy as np
 import optax
 import pytest
 
+from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.sweep.merged import (
     MergedSimulation,
@@ -71,6 +73,21 @@ def test_nobody_waits_for_one_that_left():
     assert ends == [3, 3]
     rendezvous.leave(1)
     assert stays(2) == 2
+
+
+def test_one_that_leaves_wakes_those_that_wait():
+    rendezvous, answers = Rendezvous(2), []
+
+    def ask():
+        answers.append(rendezvous.ask(0, 'sum', lambda r: [sum(r)], 3))
+
+    waits = threading.Thread(target=ask, daemon=True)
+    waits.start()
+    while not rendezvous._asked:
+        time.sleep(0.001)
+    rendezvous.leave(1)
+    waits.join(timeout=3)
+    assert answers == [3]
 
 
 def test_what_a_call_raises_reaches_all_that_asked_for_it():
@@ -142,6 +159,34 @@ def test_training_together_is_training_alone(runs):
         plain.assert_owners_close(ends[number].bank, alone.bank, 1e-4)
 
 
+def test_a_run_that_isolates_is_isolated(poisonous):
+    """Also where another run, which does not, asks at the same time."""
+    model, base = poisonous
+    rng = np.random.default_rng(1)
+    bank = plain.random_bank(rng, 3)
+    examples = plain.random_examples(rng, (2, 2, 2))
+    bad = Example(1, np.array([299], np.int32), np.array([7], np.int32))
+    rendezvous = Rendezvous(2)
+
+    def gradients(number):
+        simulation = MergedSimulation(
+            PackedSimulation(model, base, PACKER, 'sequence', same),
+            Participant(rendezvous, number),
+        )
+        more = [bad] if number else []
+        result = simulation.gradients(bank, [*examples, *more], bool(number))
+        rendezvous.leave(number)
+        return result
+
+    (losses, _), (isolated, grads) = in_threads(
+        [lambda n=n: gradients(n) for n in range(2)]
+    )
+    assert np.isfinite(losses).all()
+    assert np.isfinite(isolated).tolist() == [True, False, True]
+    np.testing.assert_allclose(isolated[::2], losses[::2], rtol=1e-5)
+    assert np.isfinite(grads['prompt'][::2]).all()
+
+
 def test_banks_stand_side_by_side():
     banks = [{'x': np.full((n, 2), n)} for n in (3, 1, 2)]
     bank, starts = side_by_side(banks)
@@ -151,6 +196,11 @@ def test_banks_stand_side_by_side():
 
 def test_the_widest_packer_holds_what_each_holds(runs):
     packers = [simulation.packer for simulation, _, _ in runs]
+    *_, last = PACKER.shapes
+    many_targets = PACKER._replace(
+        shapes=(last._replace(targets=last.targets + 5),)
+    )
+    packers.append(many_targets)  # the longest has fewer
     last = widest(packers).shapes[-1]
     for packer in packers:
         assert last.length >= packer.shapes[-1].length

@@ -5,6 +5,7 @@ of them on whole runs; `DAMAGES=all pytest tests/run_folder_damage_test.py`
 tries them all.
 """
 
+import hashlib
 import os
 from pathlib import Path
 import random
@@ -230,3 +231,24 @@ def test_a_sealed_folder_is_what_sha256sum_checks(tmp_path):
     (tmp_path / 'c').unlink()
     (tmp_path / 'a').unlink()
     assert integrity.fault(tmp_path) == 'a is missing'
+    (tmp_path / 'a').write_text('b')
+    assert integrity.fault(tmp_path) == 'a was changed: its sha256 differs'
+    (tmp_path / 'a').write_text('a')
+    assert integrity.fault(tmp_path) == ''
+    lines = (tmp_path / integrity.SUMS).read_text().splitlines()
+    assert lines == [
+        f'{hashlib.sha256(name.encode()).hexdigest()}  {name}'
+        for name in ('a', 'deep/b')
+    ]
+    (tmp_path / integrity.SUMS).unlink()
+    assert 'was not saved completely' in integrity.fault(tmp_path)
+
+
+def test_the_digest_of_a_part_is_that_of_its_bytes(tmp_path):
+    content = random.Random(0).randbytes((1 << 20) + 100)
+    path = tmp_path / 'log'
+    path.write_bytes(content)
+    for size in (0, 1, 1 << 20, (1 << 20) + 7, len(content)):
+        expected = hashlib.sha256(content[:size]).hexdigest()
+        assert integrity.sha256(path, size) == expected
+    assert integrity.sha256(path) == hashlib.sha256(content).hexdigest()

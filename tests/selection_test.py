@@ -41,8 +41,8 @@ class Validation:
         return Scores([''] * n, *same, np.ones(n, int), np.ones(n, int))
 
 
-def first_stage() -> train.Stage:
-    return train.Stage(
+def first_stage() -> train.TrainState:
+    return train.TrainState(
         ServerState({'prompt': jnp.zeros((1, 2))}, (), jnp.int32(0)),
         {'prompt': jnp.zeros((1, 2))},
         jnp.float32(-1),

@@ -233,6 +233,23 @@ def test_chunks_of_targets_are_the_whole(chunk, monkeypatch, model, lm):
     plain.assert_close(chunked_grads, grads, 1e-5)
 
 
+@pytest.mark.parametrize('rows', [1, 3, 20])
+def test_no_more_logits_at_once_than_a_chunk_or_a_column(rows, monkeypatch):
+    monkeypatch.setattr(token_loss, 'CHUNK', 12)
+    seen = []
+
+    def logits_of(hidden):
+        seen.append(hidden.shape[:-1])
+        return jnp.zeros((*hidden.shape[:-1], 5))
+
+    label = jnp.zeros((rows, 10), int)
+    hidden = jnp.zeros((rows, 10, 2))
+    jax.eval_shape(
+        lambda h: token_loss.token_losses(logits_of, h, label), hidden
+    )
+    assert max(np.prod(shape) for shape in seen) <= max(12, rows)
+
+
 def test_the_base_stays_and_every_trained_leaf_moves(
     simulations, cohort, steps, lm
 ):

@@ -6,8 +6,8 @@ from tokenizers import processors
 import transformers
 
 from fedprompt_jax.data.sni_task import Instance
-from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tables.tasks import bare
 from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers
@@ -40,11 +40,38 @@ def test_data_never_spell_a_special_token(kind, both):
             assert ours.decode(row).strip() == text.strip()
 
 
-def test_a_unigram_text_with_a_special_token_gets_no_space(both):
+@pytest.mark.parametrize('text', ['yes</s>no', '東yes</s>no'])
+def test_a_unigram_text_with_a_special_token_gets_no_space(text, both):
+    """Also beside a letter that the vocabulary lacks."""
     ours, _ = both('t5')
-    (row,) = ours.encode_batch(['yes</s>no'], False)
+    (row,) = ours.encode_batch([text], False)
     pieces = ''.join(ours.backend.id_to_token(i) for i in row)
     assert pieces.count('▁') == 1  # before the text
+
+
+def test_an_added_word_of_a_unigram_vocabulary_stays_whole(tmp_path):
+    folder = tiny_tokenizers.make(tmp_path, 't5')
+    path = str(folder / 'tokenizer.json')
+    backend = tokenizers.Tokenizer.from_file(path)
+    backend.add_tokens(['<extra>'])
+    backend.save(path)
+    word = backend.token_to_id('<extra>')
+    ours = Tokenizer.from_folder(folder)
+    (row,) = ours.encode_batch(['yes <extra> no'], False)
+    assert word in row
+
+
+def test_a_mask_swallows_the_space_before_it_beside_spelled_ones(both):
+    """Where the data spell a mask too, a text is read in parts."""
+    ours, theirs = both('roberta')
+    plain = theirs('It was <mask> .', add_special_tokens=False).input_ids
+    (row,) = ours.encode([['It was ', ours.mask_id, ' .']], False)
+    assert row == plain
+    data = 'a <mask> b. It was'
+    (words,) = ours.encode_batch([data], False)
+    assert ours.mask_id not in words
+    (row,) = ours.encode([[data + ' ', ours.mask_id, ' .']], False)
+    assert row == [*words, *plain[plain.index(ours.mask_id) :]]
 
 
 @pytest.mark.parametrize('kind', ['byte_level', 'llama2', 'llama3', 'gemma'])

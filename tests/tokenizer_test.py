@@ -8,6 +8,7 @@ import pytest
 import tokenizers
 from tokenizers import processors
 
+from fedprompt_jax.models import tokenizer_files
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny
 
@@ -159,3 +160,53 @@ def test_tokenizer_is_read_without_jax_or_transformers(folder):
         [sys.executable, '-c', code], capture_output=True, check=True, text=True
     )
     assert done.stdout == '[]\n'
+
+
+def test_of_two_special_tokens_at_a_place_the_longer_is_meant(folder):
+    _store(folder, lambda b: b.add_special_tokens(['<|end', '<|end|>']))
+    tokenizer = Tokenizer.from_folder(folder)
+    short, long = (
+        tokenizer.backend.token_to_id(word) for word in ('<|end', '<|end|>')
+    )
+    text = 'a<|end|>b<|end c'
+    found = tokenizer.with_special_tokens(text)
+    assert found == ['a', long, 'b', short, ' c']
+
+
+def test_words_that_were_added_later_are_not_in_the_vocabulary_s_size(folder):
+    """They may lie beyond the model's table, and need not be special."""
+    _store(folder, lambda b: b.add_tokens(['<tool>']))
+    assert Tokenizer.from_folder(folder).vocab_size == tiny.VOCAB_SIZE
+
+
+def test_where_transformers_fails_tokenizer_json_is_used_and_it_is_said(
+    folder, monkeypatch, caplog
+):
+    def fail(folder):
+        raise KeyError('a file that no class reads')
+
+    expected = Tokenizer.from_folder(folder).fingerprint
+    name = {'tokenizer_class': 'GPT2TokenizerFast'}
+    tiny.edit_json(folder / 'tokenizer_config.json', **name)
+    monkeypatch.setattr(tokenizer_files, '_by_transformers', fail)
+    assert Tokenizer.from_folder(folder).fingerprint == expected
+    assert 'tokenizer.json is used as it is' in caplog.text
+
+
+def test_pieces_are_without_their_space_marks(folder):
+    tokenizer = Tokenizer.from_folder(folder)
+    pieces = tokenizer.pieces(' the river  is 東')
+    assert pieces[0] == 'the' and 'Ġ' not in ''.join(pieces)
+    assert '' not in pieces
+    assert ''.join(pieces[:-3]) == 'theriveris'  # the last are bytes
+
+
+def test_a_named_token_of_the_vocabulary_is_special(folder):
+    """Though tokenizer.json has it among its ordinary words."""
+    path = folder / 'tokenizer.json'
+    raw = tiny.read_json(path)
+    raw['added_tokens'] = raw['added_tokens'][:2]  # without end and padding
+    tiny.write_json(path, raw)
+    tokenizer = Tokenizer.from_folder(folder)
+    assert tokenizer.with_special_tokens(f'a{tiny.EOS}') == ['a', 2]
+    assert tokenizer.decode([67, 2, 3]) == tokenizer.decode([67])

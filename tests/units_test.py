@@ -8,8 +8,8 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from fedprompt_jax.data.sni_task import Instance
-from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tables.tasks import bare
 from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.evaluation import text_scores, units
 from fedprompt_jax.models.tokenizer import Tokenizer

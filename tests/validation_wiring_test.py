@@ -41,7 +41,7 @@ def validated(store):
         config=config, data=data, evaluator=scorer, devices=recorders.Devices()
     )
     server = ServerState(SERVER, (), jnp.int32(2))
-    stage = train.Stage(
+    stage = train.TrainState(
         server, BEST, jnp.float32(0.1), jnp.float32(9), jnp.int32(1)
     )
     stage = train.validate(experiment, run, stage)

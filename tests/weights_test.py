@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from fedprompt_jax.models import families, shards, sizes, weights
+from fedprompt_jax.models import families, shards, sizes, source, weights
 from fedprompt_jax.models.config import Rotary
 from tests import tiny
 
@@ -87,18 +87,52 @@ def test_shards_do_not_matter(tmp_path):
     _assert_equal(_load(one), _load(two))
 
 
+def test_layers_are_in_the_order_of_numbers(tmp_path):
+    """Not in that of their names, which have layer 10 behind layer 1."""
+    folder = tiny.make_checkpoint(tmp_path, num_layers=11, width=16)
+    found = _flat(_load(folder))['layers/mlp/up/kernel']
+    for i, kernel in enumerate(found):
+        expected = _tensors(folder)[f'model.layers.{i}.mlp.up_proj.weight'].T
+        np.testing.assert_array_equal(kernel, expected)
+
+
+def test_a_whole_file_comes_before_shards(tmp_path):
+    """As in transformers, where a folder holds both."""
+    folder = tiny.make_checkpoint(tmp_path, shards=2)
+    other = tiny.make_checkpoint(tmp_path / 'other', seed=1)
+    (other / 'model.safetensors').rename(folder / 'model.safetensors')
+    (other / 'model.safetensors').symlink_to(folder / 'model.safetensors')
+    _assert_equal(_load(folder), _load(other))
+
+
 def test_sharding_function_places_every_leaf(tmp_path):
     folder = tiny.make_checkpoint(tmp_path)
-    device, seen = jax.devices()[-1], []
+    mesh, seen = jax.make_mesh((1,), ('model',)), {}
 
     def sharding(path):
-        seen.append(path)
-        return jax.sharding.SingleDeviceSharding(device)
+        axis = 'model' if path.endswith('kernel') else None
+        spec = jax.sharding.PartitionSpec(axis)
+        seen[path] = jax.sharding.NamedSharding(mesh, spec)
+        return seen[path]
 
     params = _load(folder, sharding=sharding)
     _assert_equal(params, _load(folder))
-    assert sorted(seen) == sorted(_flat(params))
-    assert all(x.devices() == {device} for x in jax.tree.leaves(params))
+    assert {k: x.sharding for k, x in _flat(params).items()} == seen
+
+
+def test_a_loaded_model_lies_where_its_sharding_says(tmp_path):
+    """Also its integers and their scales."""
+    folder, seen = tiny.make_checkpoint(tmp_path), []
+
+    def sharding(path):
+        seen.append(path)
+        return jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+    lm = source.load(folder, jnp.bfloat16, sharding, 'int8')
+    leaves = sizes.base_leaves(lm.config, jnp.bfloat16, 'int8')
+    assert sorted(seen) == sorted(leaves)
+    found = {path: (x.shape, x.dtype) for path, x in _flat(lm.base).items()}
+    assert found == {path: (x.shape, x.dtype) for path, x in leaves.items()}
 
 
 @pytest.mark.parametrize('tied', [True, False])
@@ -202,6 +236,16 @@ def test_absent_and_broken_shards_are_named(tmp_path):
         _load(folder)
 
 
+def test_a_shard_is_as_long_as_its_header_says(tmp_path):
+    path = tiny.make_checkpoint(tmp_path) / 'model.safetensors'
+    content = path.read_bytes()
+    assert '__metadata__' not in shards.tensor_names(tmp_path)
+    for other in (content[:-1], content + b'\0'):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match='bytes and should have'):
+            shards.tensor_names(tmp_path)
+
+
 def test_fingerprint_follows_the_content_not_the_place(tmp_path):
     a = tiny.make_checkpoint(tmp_path / 'a')
     b = tiny.make_checkpoint(tmp_path / 'b')
@@ -224,7 +268,8 @@ def _hf(tmp_path, **changes):
     return {key: value for key, value in hf.items() if value is not ...}
 
 
-def test_config_defaults_are_those_of_hf(tmp_path):
+@pytest.mark.parametrize('absent', [..., None])
+def test_config_defaults_are_those_of_hf(absent, tmp_path):
     optional = (
         'num_key_value_heads',
         'head_dim',
@@ -235,7 +280,7 @@ def test_config_defaults_are_those_of_hf(tmp_path):
         'tie_word_embeddings',
     )
     config = families.model_config(
-        _hf(tmp_path, **dict.fromkeys(optional, ...))
+        _hf(tmp_path, **dict.fromkeys(optional, absent))
     )
     assert (config.num_kv_heads, config.head_dim) == (4, 8)
     assert (config.rotary, config.norm_eps) == (Rotary(10000.0), 1e-6)
@@ -250,6 +295,21 @@ def test_old_and_new_rope_keys_mean_the_same(tmp_path):
     assert families.model_config(new).rotary == Rotary(5e5)
 
 
+def test_llama_3_s_scaling_is_read_by_its_names(tmp_path):
+    rope = {
+        'rope_type': 'llama3',
+        'factor': 32.0,
+        'low_freq_factor': 1.5,
+        'high_freq_factor': 4.0,
+        'original_max_position_embeddings': 8192,
+    }
+    config = families.model_config(_hf(tmp_path, rope_scaling=rope))
+    assert config.rotary == Rotary(1e4, llama3=(32.0, 1.5, 4.0, 8192.0))
+    del rope['original_max_position_embeddings']  # then it is max_position_...
+    config = families.model_config(_hf(tmp_path, rope_scaling=rope))
+    assert config.rotary == Rotary(1e4, llama3=(32.0, 1.5, 4.0, 512.0))
+
+
 @pytest.mark.parametrize(
     'key, value',
     [
@@ -259,6 +319,7 @@ def test_old_and_new_rope_keys_mean_the_same(tmp_path):
         ('layer_types', ['full_attention', 'sliding_attention']),
         ('quantization_config', {'bits': 4}),
         ('rope_scaling', {'type': 'linear'}),
+        ('rope_scaling', {'type': 'linear', 'factor': 0}),
         ('rope_scaling', {'rope_type': 'llama3', 'factor': 8.0}),
         ('rope_parameters', {'rope_type': 'yarn', 'rope_theta': 1e4}),
         ('rope_parameters', {'partial_rotary_factor': 0.4}),
@@ -267,6 +328,7 @@ def test_old_and_new_rope_keys_mean_the_same(tmp_path):
         ('head_dim', 7),
         ('hidden_size', 30),
         ('vocab_size', None),
+        ('rms_norm_eps', float('nan')),
         ('num_hidden_layers', 0),
     ],
 )

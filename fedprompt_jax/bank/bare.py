@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from fedprompt_jax.bank.kind import Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, Params, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class Nothing(Plain):
+class Nothing(Kind):
     """A bank of nothing; it still has a leading axis of owners."""
 
     def init(self, start: Start | None) -> Params:

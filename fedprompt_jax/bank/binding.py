@@ -95,7 +95,7 @@ class TunedModel:
             shapes,
             kind.first_position,
             kind.one_owner,
-            self.transformer.config.reader.causal or not kind.reads,
+            self.transformer.config.reader.causal or not kind.attends_to_text,
         )
 
     def bind(self, base, bank) -> Bound:

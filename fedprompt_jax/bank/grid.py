@@ -39,12 +39,15 @@ def grid_gradients(model: TunedModel, base, bank, grid: Grid):
     num_owners = len(finite)
 
     def loss(bank):
+        # [R, K]: a token's share of its owner's loss.
         weighted = grid.target_weight * grid_losses(model, base, bank, grid)
         # Places without a target go to one owner more, who is dropped.
         owner = jnp.where(grid.target_owner < 0, num_owners, grid.target_owner)
+        # [C]: the sum over each owner's tokens, in whatever rows they are.
         losses = jnp.zeros(num_owners + 1).at[owner].add(weighted)[:-1]
         return losses.sum(), losses
 
+    # A non-finite owner reads as zero, since 0 * NaN is NaN in a mask's sum.
     safe = select(finite, bank, 0.0)
     (_, losses), grads = jax.value_and_grad(loss, has_aux=True)(safe)
     return select(finite, (losses, grads), jnp.nan)

@@ -1,7 +1,7 @@
 """What a kind of trained parameters is to the rest of the project."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Start(NamedTuple):
     base: Any = None
 
 
-class Base(NamedTuple):
+class ModelInfo(NamedTuple):
     """The frozen model as far as a kind has to know it.
 
     Attributes:
@@ -42,8 +42,25 @@ class Base(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
 
 
-class Plain:
-    """What most kinds are: no virtual tokens, and any owners in a row."""
+class Kind:
+    """A kind of trained parameters; hashable, so that jit keeps it static.
+
+    A subclass is a frozen dataclass. It overrides what differs from these
+    defaults, with an attribute or a property, and has all the methods.
+
+    Attributes:
+      slots: P, virtual tokens before an owner's examples in a row.
+      first_position: position of an example's first token.
+      attends_to_text: whether virtual tokens attend to the text around them,
+        as those of a prompt do; a prefix's keys and values do not depend on
+        any text.
+      one_owner: whether a row must not have tokens of several owners.
+      is_full_model: whether it is a whole model, of which a bank has one.
+    """
+
+    attends_to_text = False
+    one_owner = False
+    is_full_model = False
 
     @property
     def slots(self) -> int:
@@ -53,49 +70,9 @@ class Plain:
     def first_position(self) -> int:
         return 0
 
-    @property
-    def reads(self) -> bool:
-        return False
-
-    @property
-    def one_owner(self) -> bool:
-        return False
-
-    @property
-    def whole(self) -> bool:
-        return False
-
-
-class Kind(Protocol):
-    """A kind of trained parameters; hashable, so that jit keeps it static.
-
-    Attributes:
-      slots: P, virtual tokens before an owner's examples in a row.
-      first_position: position of an example's first token.
-      reads: whether virtual tokens read the text around them, as those of a
-        prompt do; a prefix's keys and values are the same before any text.
-      one_owner: whether all of a row must belong to one owner.
-      whole: whether it is a whole model, of which a bank holds but one.
-    """
-
-    @property
-    def slots(self) -> int: ...
-
-    @property
-    def first_position(self) -> int: ...
-
-    @property
-    def reads(self) -> bool: ...
-
-    @property
-    def one_owner(self) -> bool: ...
-
-    @property
-    def whole(self) -> bool: ...
-
     def init(self, start: Start) -> Params:
         """The parameters before any training."""
-        ...
+        raise NotImplementedError
 
     def expand(self, params: Params) -> dict[str, Any]:
         """What the model reads, from one owner's parameters.
@@ -104,12 +81,20 @@ class Kind(Protocol):
         model's tree; what remains is the Flax collection 'peft' of the model,
         leaves [layers, ...].
         """
-        ...
+        raise NotImplementedError
 
     def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
-        """adapter_config.json and tensors by name, as HF PEFT saves them."""
-        ...
+        """adapter_config.json and tensors by name, as HF PEFT saves them.
+
+        Raises:
+          ValueError: PEFT has no such adapter.
+        """
+        raise NotImplementedError
 
     def from_hf(self, config: dict[str, Any], tensors) -> Params:
-        """The parameters of such an adapter; ValueError if of another kind."""
-        ...
+        """The parameters of such an adapter.
+
+        Raises:
+          ValueError: the adapter is of another kind.
+        """
+        raise NotImplementedError

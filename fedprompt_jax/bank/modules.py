@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import re
 from typing import NamedTuple
 
-from fedprompt_jax.bank.kind import Base
+from fedprompt_jax.bank.kind import ModelInfo
 
 
 class Module(NamedTuple):
@@ -25,11 +25,11 @@ class Module(NamedTuple):
     outputs: int
 
 
-def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
+def find(info: ModelInfo, targets: str, key: str) -> tuple[Module, ...]:
     """The linear layers whose last names match, in the tree's order.
 
     Args:
-      base: the model.
+      info: of the model.
       targets: a regex of the last parts of HF's names, such as
         'q_proj|v_proj', or of the names here: 'attention/(query|value)'.
       key: of the config that says so, for the error.
@@ -38,7 +38,7 @@ def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
       ValueError: nothing matches, and the names there are, are listed; or
         some layers match and others do not.
     """
-    every = [_module(base, rule.path) for rule in _kernels(base)]
+    every = [_module(info, rule.path) for rule in _kernels(info)]
     pattern = re.compile(rf'(?:.*[./])?(?:{targets})')
     found = []
     for m in every:
@@ -59,19 +59,19 @@ def find(base: Base, targets: str, key: str) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def _kernels(base: Base):
+def _kernels(info: ModelInfo):
     return [
         rule
-        for rule in base.names
-        if rule.path in base.shapes
+        for rule in info.names
+        if rule.path in info.shapes
         and 'layers/' in rule.path
         and rule.path.endswith('/kernel')
     ]
 
 
-def _module(base: Base, path: str) -> Module:
-    layers, inputs, outputs = base.shapes[path]
-    rule = next(r for r in base.names if r.path == path)
+def _module(info: ModelInfo, path: str) -> Module:
+    layers, inputs, outputs = info.shapes[path]
+    rule = next(r for r in info.names if r.path == path)
     names = tuple(
         rule.example(i).removesuffix('.weight') for i in range(layers)
     )
@@ -85,10 +85,10 @@ def for_peft(modules: Iterable[Module]) -> str:
     return '|'.join(m.pattern for m in modules)
 
 
-def is_conv1d(base: Base, m: Module) -> bool:
+def is_conv1d(info: ModelInfo, m: Module) -> bool:
     """Whether HF stores the kernel as (in, out), like GPT-2's Conv1D."""
     path = '/'.join((*m.path, 'kernel'))
-    return not next(r for r in base.names if r.path == path).transpose
+    return not next(r for r in info.names if r.path == path).transpose
 
 
 def pattern_faults(targets: str, key: str) -> list[str]:

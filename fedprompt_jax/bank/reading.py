@@ -13,30 +13,65 @@ def target_states(bound: Bound, grid: Grid) -> jax.Array:
     """The hidden states [R, K, E] that a grid's targets are predicted from.
 
     Places without a target hold nonsense.
+
+    Args:
+      bound: the model under a bank of C owners.
+      grid: R rows of L tokens, K places for targets a row.
+
+    A model whose hidden states are its input embeddings shows which column
+    each target is predicted from. Here token t has the embedding [t, t]:
+
+        >>> import numpy as np
+        >>> from fedprompt_jax.data.examples import Example
+        >>> from fedprompt_jax.data.packing import Packer, Shape
+        >>> example = Example(0, np.array([5, 6]), np.array([7, 8]))
+        >>> packer = Packer(1, (Shape(length=5, targets=3, rows=(1,)),))
+        >>> (grid,) = packer.pack([example], [1.0])
+        >>> print(grid.tokens[0], grid.target_index[0])
+        [0 5 6 7 0] [2 3 0]
+        >>> hidden = jnp.asarray(grid.tokens)[..., None] * jnp.ones(2)
+        >>> print(states_at(hidden, grid.target_index)[0, :2])
+        [[6. 6.]
+         [7. 7.]]
     """
     at = (grid.position, grid.owner, grid.slot)
     places, tokens = Places(*map(jnp.asarray, at)), jnp.asarray(grid.tokens)
     config = bound.transformer.config
-    mask = attention_mask(grid, config.reader.causal)
+    mask = attention_mask(grid, config.reader.causal)  # [R, L, L]
     if config.encoder is not None:
-        encoded = bound.encode(tokens, places, mask)
+        encoded = bound.encode(tokens, places, mask)  # [R, L, D]
         return _decoded(bound, grid, encoded)
-    hidden, _ = bound.hidden_states(tokens, places, mask)
-    return jnp.take_along_axis(hidden, grid.target_index[..., None], axis=1)
+    hidden, _ = bound.hidden_states(tokens, places, mask)  # [R, L, E]
+    return states_at(hidden, grid.target_index)  # [R, K, E]
+
+
+def states_at(hidden: jax.Array, columns) -> jax.Array:
+    """The states [R, K, E] in columns int [R, K] of hidden [R, L, E]."""
+    return jnp.take_along_axis(hidden, columns[..., None], axis=1)
 
 
 def attention_mask(grid: Grid, causal: bool = True) -> jax.Array:
-    """bool [R, L, L]: who reads whom (see data/packing.py)."""
+    """bool [R, L, L]: whether row r's token q attends to its token k.
+
+    See data/packing.py for the rule and an example.
+
+    Args:
+      grid: R rows of L tokens.
+      causal: whether a token attends only to itself and earlier ones.
+    """
+    # A prompt that stands once for all of an owner's examples: [R, 1, L].
     shared = ((grid.slot >= 0) & (grid.segment == 0))[:, None, :]
-    near = _same(grid.owner) & (_same(grid.segment) | shared)
+    near = _same(grid.owner) & (_same(grid.segment) | shared)  # [R, L, L]
     return near & _not_later(grid.tokens.shape[1]) if causal else near
 
 
 def _same(x) -> jax.Array:
+    """bool [R, L, L]: which tokens of a row have equal numbers [R, L]."""
     return x[:, :, None] == x[:, None, :]
 
 
 def _not_later(length: int) -> jax.Array:
+    """bool [L, L]: k <= q."""
     return jnp.tril(jnp.ones((length, length), bool))
 
 
@@ -47,14 +82,18 @@ def _decoded(bound: Bound, grid: Grid, encoded: jax.Array) -> jax.Array:
     from it; each reads the query and the prompt of its own example.
     """
     example, label = jnp.asarray(grid.target_example), grid.target_label
+    # 1. Where an example's targets begin, and each target's number: [R, K].
     before = jnp.pad(example, ((0, 0), (1, 0)), constant_values=-2)[:, :-1]
     first = example != before
     place = jnp.arange(example.shape[1])
     began = jax.lax.cummax(jnp.where(first, place, 0), axis=1)
+    # 2. What the decoder reads: the start token, then the targets: [R, K].
     start = bound.transformer.config.start_token
     tokens = jnp.where(first, start, jnp.roll(label, 1, axis=1))
     nothing = jnp.full_like(example, -1)
     places = Places(place - began, jnp.asarray(grid.target_owner), nothing)
+    # 3. Which targets it reads [R, K, K], and which of the encoder's
+    # states [R, K, L]: those of its own example's segment.
     mask = _not_later(example.shape[1]) & _same(example)
     segment = jnp.take_along_axis(grid.segment, grid.target_index, axis=1)
     mine = segment[:, :, None] == grid.segment[:, None, :]

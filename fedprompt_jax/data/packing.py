@@ -14,6 +14,32 @@ the text there, stands before every example: it belongs to its segment.
 
 Which example lies in which row follows from lengths alone. With several
 processes each knows all of that, and reads the tokens of its own rows.
+
+Two owners, a prompt of 2 tokens, and three examples in one row of 10 tokens:
+
+    >>> examples = [
+    ...     Example(0, np.array([11, 12]), np.array([13])),
+    ...     Example(0, np.array([14]), np.array([15, 16])),
+    ...     Example(1, np.array([17]), np.array([18])),
+    ... ]
+    >>> packer = Packer(2, (Shape(length=10, targets=5, rows=(1,)),))
+    >>> (grid,) = packer.pack(examples, [0.5, 0.5, 1.0])
+    >>> for name in ('tokens', 'owner', 'slot', 'segment', 'position'):
+    ...     print(f'{name:8}', *(f'{n:2}' for n in getattr(grid, name)[0]))
+    tokens    0  0 11 12 14 15  0  0 17  0
+    owner     0  0  0  0  0  0  1  1  1 -1
+    slot      0  1 -1 -1 -1 -1  0  1 -1 -1
+    segment   0  0  1  1  2  2  0  0  3  0
+    position  0  1  2  3  2  3  0  1  2  0
+
+Token 14 (column 4) reads columns 0, 1 and 4: its owner's prompt and itself, but
+not the other example of the same owner. What the loss needs stands beside it:
+the label of each target and the column that predicts it.
+
+    >>> print(grid.target_label[0], grid.target_index[0])
+    [13 15 16 18  0] [3 4 5 8 0]
+    >>> print(grid.target_owner[0], grid.target_weight[0])
+    [ 0  0  0  1 -1] [0.5 0.5 0.5 1.  0. ]
 """
 
 from collections.abc import Callable, Sequence
@@ -169,6 +195,7 @@ class Packer(NamedTuple):
         Only the latest OPEN rows are tried, so that time is linear.
         """
         isolate = isolate or self.one_owner
+        # Owner by owner, so that the rows of an owner are neighbours.
         order = sorted(
             indices,
             key=lambda i: (examples[i].owner, -examples[i].num_tokens, i),
@@ -179,10 +206,12 @@ class Packer(NamedTuple):
         owner = None
         for i in order:
             e = examples[i]
-            if e.owner != owner:
+            if e.owner != owner:  # no row has the next owner's prompt yet
                 owner, mine[:] = e.owner, False
             tried = slice(max(0, len(rows) - OPEN), len(rows))
+            # [rows]: tokens that the prompt would take in each of them.
             prompt = np.where(mine[tried] & self.shared, 0, self.prompt_length)
+            # [rows, 2]: tokens and targets that would be left.
             after = room[tried] - [e.num_tokens, len(e.target)]
             after[:, 0] -= prompt
             fits = (after >= 0).all(1) & (mine[tried] if isolate else True)
@@ -191,7 +220,7 @@ class Packer(NamedTuple):
                 loss = after[:, 0] + 2 * prompt
                 best = int(np.argmin(np.where(fits, loss, np.iinfo(int).max)))
                 row, left = tried.start + best, after[best]
-            else:
+            else:  # a new row, which begins with the prompt
                 row = len(rows)
                 rows.append([])
                 used = [self.prompt_length + e.num_tokens, len(e.target)]
@@ -217,6 +246,7 @@ class Packer(NamedTuple):
         first = self.prompt_length if first is None else first
         for segment, i in enumerate(row, start=1):
             e = examples[i]
+            # 1. The prompt, once for an owner or before every example.
             if e.owner != owner or not self.shared:
                 owner, end = e.owner, at + self.prompt_length
                 grid.owner[r, at:end] = owner
@@ -224,11 +254,13 @@ class Packer(NamedTuple):
                 grid.segment[r, at:end] = 0 if self.shared else segment
                 grid.position[r, at:end] = np.arange(self.prompt_length)
                 at = end
+            # 2. The example's tokens; its positions restart behind the prompt.
             end, t = at + e.num_tokens, len(e.target)
             grid.tokens[r, at:end] = e.tokens
             grid.owner[r, at:end] = owner
             grid.segment[r, at:end] = segment
             grid.position[r, at:end] = first + np.arange(end - at)
+            # 3. Its targets: the columns that predict them, their weights.
             where = slice(done, done + t)
             grid.target_index[r, where] = at + e.target_index
             grid.target_label[r, where] = e.target

@@ -86,6 +86,17 @@ def partition(
     Raises:
       ValueError: an unknown kind, alpha not above 0, or a client_size that is
         not positive or leaves no client.
+
+    Eight instances of two types and three tasks, clients of two instances:
+
+        >>> task_of = np.array([0, 1, 0, 1, 2, 2, 2, 2])
+        >>> type_of = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+        >>> for kind in ('high', 'medium', 'low'):
+        ...     clients = partition(kind, task_of, type_of, 2, seed=0)
+        ...     print(f'{kind:7}', *(clients[i] for i in range(len(clients))))
+        high    [0 2] [1 3] [4 5] [6 7]
+        medium  [2 3] [0 1] [4 6] [7 5]
+        low     [1 5] [0 4] [6 3] [2 7]
     """
     if kind not in KINDS:
         raise ValueError(

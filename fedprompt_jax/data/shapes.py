@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,46 @@ GAIN = 0.95  # a second row length must save this much: it is compiled too
 CLOSE = 1.2  # two numbers of rows nearer than this become the larger one
 ROOM = (1.2, 1.6, 2.0, 2.6)  # places for targets, of what rows hold on average
 SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
+
+
+class Cost(NamedTuple):
+    """What a grid costs, in units of one token passing the layers.
+
+    Attributes:
+      attention_scale: row length at which attention costs as much as all the
+        rest of a layer.
+      target: cost of one target's logits.
+    """
+
+    attention_scale: float
+    target: float
+
+    def row(self, shape: Shape) -> float:
+        """Cost of one row: its tokens, attention between them, its logits."""
+        attention = shape.length / self.attention_scale
+        return shape.length * (1 + attention) + shape.targets * self.target
+
+    def batch(self, shapes: Sequence[Shape], counts: Sequence[int]) -> float:
+        """Cost of a batch that needs counts[i] rows of shapes[i]."""
+        return sum(
+            sum(shape.grids(count)) * self.row(shape)
+            for shape, count in zip(shapes, counts, strict=True)
+        )
+
+
+class RowCounts(NamedTuple):
+    """Which numbers of rows a grid may have.
+
+    Attributes:
+      shares: quantiles of the rows that a batch of the sample needs; and half
+        the first one where that is more than 1, to fill what others leave.
+      max_tokens: most tokens in one grid.
+      multiple: rows are a multiple of it (the data axis of the mesh).
+    """
+
+    shares: Sequence[float]
+    max_tokens: int
+    multiple: int
 
 
 def choose_shapes(
@@ -39,66 +80,106 @@ def choose_shapes(
       batches: a sample of what will be packed together.
       longest: most tokens, and most targets, of any example of the run.
       packer: one without shapes.
-      attention_scale: row length at which attention costs as much as all the
-        rest of a layer.
-      target_cost: cost of one target's logits, in units of one token.
-      max_tokens: most tokens in one grid.
-      row_multiple: rows of a grid are a multiple of it (the data axis of the
-        device mesh).
-      shares: the numbers of rows to compile for are these quantiles of the
-        rows that a batch of the sample needs; and half the first one where
-        that is more than 1, to fill what the others leave.
+      attention_scale: see Cost.
+      target_cost: see Cost.
+      max_tokens: see RowCounts.
+      row_multiple: see RowCounts.
+      shares: see RowCounts.
+
+    Most examples have 20 tokens and one of 60 has 300: two row lengths pay.
+
+        >>> short = Example(0, np.zeros(19), np.zeros(2))
+        >>> long = Example(0, np.zeros(297), np.zeros(4))
+        >>> packer = choose_shapes(
+        ...     [[short] * 60 + [long]] * 4,
+        ...     longest=(300, 4),
+        ...     packer=Packer(prompt_length=10, shapes=()),
+        ...     attention_scale=500.0,
+        ...     target_cost=0.2,
+        ...     max_tokens=4096,
+        ... )
+        >>> for shape in packer.shapes:
+        ...     print(shape)
+        Shape(length=96, targets=16, rows=(8, 15))
+        Shape(length=320, targets=16, rows=(1,))
     """
-    prompt_length = packer.prompt_length
-    sizes = np.array(
-        [(e.num_tokens, len(e.target)) for b in batches for e in b]
-    )
-    need = _up(prompt_length + longest[0])
+    cost = Cost(attention_scale, target_cost)
+    counts = RowCounts(shares, max_tokens, row_multiple)
+    examples = [e for batch in batches for e in batch]
+    sizes = np.array([(e.num_tokens, len(e.target)) for e in examples])
+
+    def candidate(
+        lengths: tuple[int, ...], room: float = ROOM[0]
+    ) -> tuple[float, Packer]:
+        """Cost of all batches, and the packer, with rows of these lengths."""
+        shapes = _with_targets(
+            lengths, room, sizes, packer.prompt_length, longest
+        )
+        made, needed = _with_rows(packer, shapes, batches, counts)
+        return sum(cost.batch(made.shapes, n) for n in needed), made
+
+    # 1. The row lengths, with little room for targets; two only if they save.
+    costs = {
+        lengths: candidate(lengths)[0]
+        for lengths in tqdm(
+            _row_lengths(sizes, packer.prompt_length + longest[0], packer),
+            'choosing row shapes',
+            leave=False,
+            disable=None,
+        )
+    }
+    best = min((n for n in costs if len(n) == 1), key=costs.__getitem__)
+    pairs = (n for n in costs if len(n) == 2)
+    pair = min(pairs, key=costs.__getitem__, default=best)
+    if costs[pair] < GAIN * costs[best]:
+        best = pair
+    # 2. The room for targets.
+    return min((candidate(best, room) for room in ROOM), key=lambda c: c[0])[1]
+
+
+def _row_lengths(
+    sizes: np.ndarray, longest: int, packer: Packer
+) -> list[tuple[int, ...]]:
+    """The row lengths to try: one, or a short and a long one.
+
+    Args:
+      sizes: int [n, 2], tokens and targets of the examples of the sample.
+      longest: tokens of the longest example of the run with its prompt.
+      packer: one without shapes.
+    """
+    need = _up(longest)
     longs = [m * need for m in (1, 2, 3, 4, 6, 8) if m * need <= LONG]
-    typical = prompt_length + np.median(sizes[:, 0])
-
-    def candidate(lengths, room: float = ROOM[0]) -> tuple[float, Packer]:
-        shapes = _with_targets(lengths, room, sizes, prompt_length, longest)
-        made = packer._replace(shapes=shapes)
-        counts = [_rows(made, b) for b in batches]
-        shapes = tuple(
-            shape._replace(
-                rows=_row_sizes(
-                    [c[i] for c in counts],
-                    shares,
-                    max_tokens // shape.length,
-                    row_multiple,
-                )
-            )
-            for i, shape in enumerate(shapes)
-        )
-        cost = sum(
-            sum(shape.grids(c[i]))
-            * (
-                shape.length * (1 + shape.length / attention_scale)
-                + shape.targets * target_cost
-            )
-            for c in counts
-            for i, shape in enumerate(shapes)
-        )
-        return cost, packer._replace(shapes=shapes)
-
-    pairs_of = [
+    longs = longs or [need]
+    typical = packer.prompt_length + np.median(sizes[:, 0])
+    alone: list[tuple[int, ...]] = [(n,) for n in longs]
+    return alone + [
         (short, long)
-        for short, long in itertools.product(SHORT, longs or [need])
+        for short, long in itertools.product(SHORT, longs)
         if typical <= short < need <= long
     ]
-    lengths = [(n,) for n in longs or [need]] + pairs_of
-    found = {
-        n: candidate(n)[0]
-        for n in tqdm(lengths, 'choosing row shapes', leave=False, disable=None)
-    }
-    cost_of = found.__getitem__
-    best = min((n for n in found if len(n) == 1), key=cost_of)
-    pair = min((n for n in found if len(n) == 2), key=cost_of, default=best)
-    if found[pair] < GAIN * found[best]:
-        best = pair
-    return min((candidate(best, room) for room in ROOM), key=lambda c: c[0])[1]
+
+
+def _with_rows(
+    packer: Packer,
+    shapes: tuple[Shape, ...],
+    batches: Sequence[Sequence[Example]],
+    counts: RowCounts,
+) -> tuple[Packer, list[list[int]]]:
+    """The packer with numbers of rows, and the rows that batches need."""
+    made = packer._replace(shapes=shapes)
+    needed = [_rows(made, batch) for batch in batches]  # [batches, shapes]
+    shapes = tuple(
+        shape._replace(
+            rows=_row_sizes(
+                [n[i] for n in needed],
+                counts.shares,
+                counts.max_tokens // shape.length,
+                counts.multiple,
+            )
+        )
+        for i, shape in enumerate(shapes)
+    )
+    return packer._replace(shapes=shapes), needed
 
 
 def _rows(packer: Packer, examples: Sequence[Example]) -> list[int]:

@@ -112,7 +112,7 @@ class Generator:
         fixed = self.eos_ids, self.max_new_tokens
 
         def of(owner):
-            if model.kind.whole:  # its only owner is everybody's
+            if model.kind.is_full_model:  # its only owner is everybody's
                 return bank
             return jax.tree.map(lambda x: x[owner], bank)
 

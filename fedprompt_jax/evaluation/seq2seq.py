@@ -61,7 +61,7 @@ def greedy(
         padded_tokens = jnp.pad(tokens, ((0, 0), (slots, 0)))
         hidden = bound.encode(padded_tokens, places, mask)
         # A prompt is part of the text; a prefix has no hidden states.
-        seen = there & (~is_slot | model.kind.reads)
+        seen = there & (~is_slot | model.kind.attends_to_text)
         return Memory(hidden, owner, seen[:, None])
 
     def at(position) -> Places:

@@ -11,7 +11,7 @@ from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Kind, Params, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import (
     Cohort,
@@ -285,7 +285,7 @@ def make_algorithm(
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
     """What is trained, as config.peft says; no weights are read."""
     sizes = source.read_config(folder)
-    base = Base(sizes, source.read_names(folder), param_shapes(sizes))
+    base = ModelInfo(sizes, source.read_names(folder), param_shapes(sizes))
     return peft.get(config.peft).make(config, base)
 
 

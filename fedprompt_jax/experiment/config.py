@@ -8,10 +8,10 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax import algorithms, peft
+from fedprompt_jax import algorithms, peft, personalization
 from fedprompt_jax.data import partitions, sources, splits, template
 from fedprompt_jax.data.examples import LOSSES
-from fedprompt_jax.data.sources import answers
+from fedprompt_jax.data.tables import answers
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
@@ -93,6 +93,7 @@ CHOICES = {
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'aggregation': ('uniform', 'examples'),
+    'personalization.method': tuple(personalization.names()),
     'personalization.split': ('test', 'validation'),
     'evaluation.choices': tuple(choices.RULES),
 }
@@ -148,6 +149,8 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
     yield from _not_among('peft', c.peft, peft.names())
     if c.peft in peft.names():
         yield from peft.get(c.peft).faults(c)
+    if c.personalization.method in personalization.names():
+        yield from personalization.faults(c)
     yield from template.faults(c.data.template, c.data.target)
     for key in ('client', 'server', 'personalization'):
         try:
@@ -168,12 +171,6 @@ def _not_among(key: str, value: Any, words) -> Iterator[str]:
 def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
     """Faults that lie between two keys."""
     p = c.personalization
-    if not _are_alphas(p.alphas):
-        yield (
-            f'config.personalization.alphas={p.alphas!r} must lie between 0 '
-            '(the global prompt) and 1 (the personalized one), all different, '
-            "such as '(0.25, 0.5)'."
-        )
     most = p.clients * p.eval_examples
     if not p.clients <= p.global_examples <= most:
         yield (
@@ -203,13 +200,6 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
         )
     if c.data.partition == partitions.BY_CLIENT:
         yield from _by_client_faults(c.data)
-
-
-def _are_alphas(alphas: Any) -> bool:
-    numbers = isinstance(alphas, (tuple, list)) and all(
-        isinstance(a, (int, float)) and 0 <= a <= 1 for a in alphas
-    )
-    return numbers and len(set(alphas)) == len(alphas)
 
 
 def _by_client_faults(data: config_dict.ConfigDict) -> Iterator[str]:

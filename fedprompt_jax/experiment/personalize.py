@@ -1,50 +1,65 @@
-"""Stage 2: every held-out client trains the global prompt on its own data."""
+"""Stage 2: every held-out client makes the global prompt its own."""
 
+from collections.abc import Iterable
+import dataclasses
+import functools
 import time
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
-from tqdm import tqdm
 
-from fedprompt_jax.bank.owners import finite_owners, mean_of_finite, replicate
+from fedprompt_jax import personalization
+from fedprompt_jax.bank.owners import (
+    finite_owners,
+    mean_of_finite,
+    replicate,
+)
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import score_prompts
-from fedprompt_jax.federated import ledger, optimizers
+from fedprompt_jax.experiment.stage import Stage, repeat
+from fedprompt_jax.federated import ledger
+from fedprompt_jax.personalization import Answer, Method, Setup
 
 
 @flax.struct.dataclass
-class Personal:
+class PersonalizationState:
     """What stage 2 carries from epoch to epoch, and a checkpoint holds.
 
     Attributes:
-      bank: the clients' prompts, leaves [C, ...].
-      opt_state: each client's optimizer state, leaves [C, ...].
+      clients: the state of the personalization method; `clients.bank` has the
+        clients' prompts, leaves [C, ...].
       epoch: int32 scalar, epochs done.
       shared: the global prompt that they start from.
-      rounds: int32 scalar, rounds that it had.
+      rounds: int32 scalar, rounds of training that it had.
     """
 
-    bank: Any
-    opt_state: Any
+    clients: Any
     epoch: jax.Array
     shared: Any
     rounds: jax.Array
 
 
+def method(experiment: Experiment) -> Method:
+    """The config's personalization method for the held-out clients."""
+    config = experiment.config
+    module = personalization.get(config.personalization.method)
+    clients = len(experiment.data.held_out.clients)
+    return module.make(Setup(config, experiment.simulation, clients))
+
+
 def restore(
     experiment: Experiment, checkpoints: Checkpoints
-) -> Personal | None:
+) -> PersonalizationState | None:
     """The state at the latest checkpoint; None before the first."""
     if checkpoints.step is None:
         return None
-    return checkpoints.restore(_initial(experiment, experiment.params, 0))
+    return checkpoints.restore(initial(experiment, experiment.params, 0))
 
 
 def start(
@@ -54,7 +69,7 @@ def start(
     preemption: Preemption,
     params,
     rounds: int,
-) -> Personal:
+) -> PersonalizationState:
     """Scores the anchors; returns the state before the first epoch, saved.
 
     Args:
@@ -63,14 +78,14 @@ def start(
       checkpoints: of this stage, none yet.
       preemption: whether to stop.
       params: the global prompt.
-      rounds: that it had.
+      rounds: of training that it had.
 
     Raises:
       Preempted: stopped before the first epoch; the scores are saved.
     """
-    state = _initial(experiment, params, rounds)
-    score_anchors(experiment, run, params)
-    _save(checkpoints, run, state)
+    state = initial(experiment, params, rounds)
+    score_all(experiment, run, anchors(experiment, params), 0)
+    save(checkpoints, run, state)
     if preemption.asked():
         raise stopped('epoch', 0)
     return state
@@ -81,8 +96,8 @@ def personalize(
     run: RunFolder,
     checkpoints: Checkpoints,
     preemption: Preemption,
-    state: Personal,
-) -> Personal:
+    state: PersonalizationState,
+) -> PersonalizationState:
     """Runs the epochs that are left; returns the clients' prompts.
 
     Args:
@@ -95,57 +110,76 @@ def personalize(
     Raises:
       Preempted: stopped after an epoch, which is saved.
     """
-    c = experiment.config.personalization
-    tx = _optimizer(experiment, state.shared)
+    c, how = experiment.config.personalization, method(experiment)
+
+    def after(state: PersonalizationState) -> PersonalizationState:
+        epoch = int(state.epoch)
+        if epoch % c.every == 0:
+            answers = how.answers(state.clients, state.shared)
+            score_all(experiment, run, answers, epoch)
+        return state
+
     first = int(state.epoch)
-    bar = tqdm(
+    state = repeat(
+        Stage(
+            'epoch',
+            'personalization epochs',
+            c.epochs,
+            experiment.config.checkpoint.every,
+            functools.partial(train_epoch, experiment, run, how),
+            after,
+            functools.partial(save, checkpoints, run),
+        ),
+        state,
+        first,
         range(first, c.epochs),
-        desc='personalization epochs',
-        initial=first,
-        total=c.epochs,
-        disable=not run.shows,
+        run,
+        preemption,
     )
-    for number in bar:
-        state, loss = train_epoch(experiment, run, tx, state)
-        bar.set_postfix(loss=f'{loss:.3f}')
-        # What is saved does not depend on the number of epochs, so that a run
-        # of more can go on from it: scores at the end come after it.
-        if (number + 1) % c.every == 0:
-            score_personal(experiment, run, state.bank, number + 1)
-        last, stop = number + 1 == c.epochs, preemption.asked()
-        every = experiment.config.checkpoint.every
-        if last or stop or (number + 1) % every == 0:
-            _save(checkpoints, run, state)
-        if stop:
-            raise stopped('epoch', number + 1)
+    # Scores that only the end of the run has come after its last checkpoint.
     if c.epochs % c.every:
-        score_personal(experiment, run, state.bank, c.epochs)
+        answers = how.answers(state.clients, state.shared)
+        score_all(experiment, run, answers, c.epochs)
     if c.epochs:
-        score_averages(experiment, run, state.shared, state.bank)
+        answers = how.last_answers(state.clients, state.shared)
+        score_all(experiment, run, answers, c.epochs)
     return state
 
 
-def _optimizer(experiment: Experiment, shared) -> optax.GradientTransformation:
-    c = experiment.config.personalization
-    return optax.chain(
-        optimizers.pull_toward(shared, c.l2) if c.l2 else optax.identity(),
-        optimizers.make(c.optimizer, c.learning_rate),
-    )
+def initial(
+    experiment: Experiment, params, rounds: int
+) -> PersonalizationState:
+    """The state before the first epoch.
 
-
-def _initial(experiment: Experiment, shared, rounds: int) -> Personal:
-    bank = replicate(shared, len(experiment.data.held_out.clients))
-    opt_state = jax.vmap(_optimizer(experiment, shared).init)(bank)
+    Args:
+      experiment: its parts.
+      params: the global prompt.
+      rounds: of training that it had.
+    """
+    clients = method(experiment).init(params)
     return experiment.devices.replicate(
-        Personal(bank, opt_state, jnp.int32(0), shared, jnp.int32(rounds))
+        PersonalizationState(clients, jnp.int32(0), params, jnp.int32(rounds))
     )
 
 
 def train_epoch(
-    experiment: Experiment, run: RunFolder, tx, state: Personal
-) -> tuple[Personal, float]:
-    """One epoch of all clients at once, and its mean loss."""
-    began = time.perf_counter()
+    experiment: Experiment,
+    run: RunFolder,
+    how: Method,
+    state: PersonalizationState,
+    number: int,
+    began: float,
+) -> tuple[PersonalizationState, float]:
+    """One epoch of all clients, logged; returns the state and the mean loss.
+
+    Args:
+      experiment: its parts.
+      run: where the line goes.
+      how: the personalization method.
+      state: before the epoch.
+      number: of the epoch, from 0.
+      began: perf_counter's seconds at its beginning.
+    """
     held_out, config = experiment.data.held_out, experiment.config
     steps = list(
         epoch_steps(
@@ -154,106 +188,84 @@ def train_epoch(
             held_out.clients,
             batch_size=config.personalization.batch_size,
             seed=config.seed,
-            epoch=int(state.epoch),
+            epoch=number,
         )
     )
-    local = experiment.simulation.local_train(
-        tx, state.bank, state.opt_state, steps
-    )
-    finite = finite_owners(local.bank)
+    clients, local = how.epoch(state.clients, steps)
+    finite = finite_owners(clients.bank)
     loss = mean_of_finite(local.losses, finite)
     run.log(
         stage='personalize',
-        epoch=int(state.epoch) + 1,
+        epoch=number + 1,
         loss=loss,
         client_grad_norm=mean_of_finite(local.grad_norms, finite),
         clients_dropped=int((~finite).sum()),
         **ledger.compute(experiment.model, steps),
         seconds=time.perf_counter() - began,
     )
-    state = Personal(
-        local.bank, local.opt_state, state.epoch + 1, state.shared, state.rounds
-    )
+    state = dataclasses.replace(state, clients=clients, epoch=state.epoch + 1)
     return experiment.devices.replicate(state), loss
 
 
-def score_anchors(experiment: Experiment, run: RunFolder, params) -> None:
-    """Scores bare model, initial and global prompt: one prompt for all."""
-    bare, nothing = experiment.evaluator.bare()
-    nothing = experiment.devices.replicate(nothing)
-    _score(experiment, run, nothing, 'bare', 0, 0.0, True, bare)
-    for prompt, tree in (('initial', experiment.params), ('global', params)):
-        _score(experiment, run, tree, prompt, 0, 0.0, True)
+def anchors(experiment: Experiment, params) -> list[Answer]:
+    """The bare model, the initial and the global prompt."""
+    return [
+        Answer('bare', None, alpha=0.0, shared=True, bare=True),
+        Answer('initial', experiment.params, alpha=0.0, shared=True),
+        Answer('global', params, alpha=0.0, shared=True),
+    ]
 
 
-def score_personal(
-    experiment: Experiment, run: RunFolder, bank, epoch: int
+def score_all(
+    experiment: Experiment,
+    run: RunFolder,
+    answers: Iterable[Answer],
+    epoch: int,
 ) -> None:
-    """Scores each client's own prompt."""
-    _score(experiment, run, bank, 'personalized', epoch, 1.0, False)
+    """Scores answers and adds them to the run's records."""
+    for answer in answers:
+        score(experiment, run, answer, epoch)
 
 
-def score_averages(
-    experiment: Experiment, run: RunFolder, params, bank
+def score(
+    experiment: Experiment, run: RunFolder, answer: Answer, epoch: int
 ) -> None:
-    """Scores alpha * personalized + (1 - alpha) * global (Profit, obs. 4).
-
-    alpha = 0 and 1 are the global and the personalized prompt, whose scores
-    are there already.
-    """
-    c = experiment.config.personalization
-    for alpha in c.alphas:
-        if alpha in (0, 1):
-            continue
-        mixed = mix(alpha, bank, params)
-        _score(experiment, run, mixed, 'averaged', c.epochs, alpha, False)
-
-
-def mix(alpha: float, personal, shared):
-    """alpha * personal + (1 - alpha) * shared, for each owner of a bank.
-
-    Args:
-      alpha: between 0 and 1.
-      personal: leaves [C, ...].
-      shared: params of one owner.
-    """
-    return jax.tree.map(
-        lambda p, g: alpha * p + (1 - alpha) * g, personal, shared
-    )
-
-
-def _score(
-    experiment, run, trained, prompt, epoch, alpha, shared, evaluator=None
-) -> None:
-    """Scores a bank, or one tree that all clients share."""
+    """Scores one answer of all held-out clients after so many epochs."""
     began = time.perf_counter()
     config, held_out = experiment.config, experiment.data.held_out
-    if shared:  # as many copies as clients: one program serves all
-        trained = replicate(trained, len(held_out.clients))
+    evaluator, prompts = experiment.evaluator, answer.prompts
+    if answer.bare:
+        evaluator, prompts = evaluator.bare()
+        prompts = experiment.devices.replicate(prompts)
+    if answer.shared:  # as many copies as clients: one program serves all
+        prompts = replicate(prompts, len(held_out.clients))
     rows, predictions = score_prompts(
-        evaluator or experiment.evaluator,
+        evaluator,
         held_out,
-        trained,
-        shared,
+        prompts,
+        answer.shared,
         config.loss,
         {
             'run': f'{config.name}-{config.scale}',
-            'prompt': prompt,
+            'prompt': answer.label,
             'seed': config.seed,
             'epoch': epoch,
-            'alpha': alpha,
+            'alpha': answer.alpha,
             'lambda': config.personalization.l2,
         },
     )
     run.add_scores(rows, predictions)
     run.log(
         stage='score',
-        prompt=prompt,
+        prompt=answer.label,
         epoch=epoch,
-        alpha=alpha,
+        alpha=answer.alpha,
         seconds=time.perf_counter() - began,
     )
 
 
-def _save(checkpoints: Checkpoints, run: RunFolder, state: Personal) -> None:
+def save(
+    checkpoints: Checkpoints, run: RunFolder, state: PersonalizationState
+) -> None:
+    """Saves the state, and how long the logs are that belong to it."""
     checkpoints.save(int(state.epoch), state, run.notes(), None)

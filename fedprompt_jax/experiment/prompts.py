@@ -41,7 +41,7 @@ def save_prompts(
     base_model = str(experiment.lm.folder.absolute())
 
     def save(name, tree):
-        if experiment.model.kind.whole:
+        if experiment.model.kind.is_full_model:
             dtype = experiment.config.model.dtype
             names = source.read_names(experiment.lm.folder)
             path = folder / name
@@ -60,7 +60,7 @@ def save_prompts(
                 _LOG.info('%s: params.safetensors instead. %s', folder, error)
             hf_adapter.save_plain(folder / name, tree, str(error))
 
-    if not experiment.model.kind.whole:  # that is the base itself
+    if not experiment.model.kind.is_full_model:  # that is the base itself
         save('initial', initial)
     save('global', params)
     finite = finite_owners(bank)

@@ -183,7 +183,9 @@ def execute(
         checkpoints.close()
     # 4. What the run leaves.
     prompts = run.path / 'prompts'
-    save_prompts(experiment, prompts, personal.shared, personal.bank, first)
+    save_prompts(
+        experiment, prompts, personal.shared, personal.clients.bank, first
+    )
     if first:
         run.update_info(
             chosen_round=int(personal.rounds),

@@ -1,5 +1,7 @@
 """Stage 1: a global prompt, trained round by round."""
 
+import dataclasses
+import functools
 import logging
 import time
 from typing import Any
@@ -8,24 +10,25 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from fedprompt_jax.bank.owners import replicate
+from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
 from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
-from fedprompt_jax.experiment.preemption import Preemption, stopped
+from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import leading_metric, summary
+from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.federated import ledger
 
 _LOG = logging.getLogger(__name__)
 
 
 @flax.struct.dataclass
-class Stage:
+class TrainState:
     """What stage 1 carries from round to round, and a checkpoint holds.
 
     Attributes:
@@ -51,7 +54,7 @@ def train(
     run: RunFolder,
     checkpoints: Checkpoints,
     preemption: Preemption,
-) -> Stage:
+) -> TrainState:
     """Runs the rounds that are left; returns the state after the last.
 
     Args:
@@ -65,9 +68,41 @@ def train(
       FloatingPointError: the server's state would turn non-finite. The last
         good checkpoint is intact.
     """
+    state = checkpoints.restore(initial(experiment))
+    if state is None:
+        state = validate(experiment, run, initial(experiment))
+        save(checkpoints, run, state)
     config = experiment.config
-    start = experiment.devices.replicate(
+    first = int(state.server.round)
+    rounds = range(first, config.rounds)
+    every = config.validation.every
+
+    def after(state: TrainState) -> TrainState:
+        due = every and int(state.server.round) % every == 0
+        return validate(experiment, run, state) if due else state
+
+    return repeat(
         Stage(
+            'round',
+            'training rounds',
+            config.rounds,
+            config.checkpoint.every,
+            functools.partial(train_round, experiment, run),
+            after,
+            functools.partial(save, checkpoints, run),
+        ),
+        state,
+        first,
+        (cohort for _, cohort in prefetched(experiment.cohort, rounds)),
+        run,
+        preemption,
+    )
+
+
+def initial(experiment: Experiment) -> TrainState:
+    """The state before the first round."""
+    return experiment.devices.replicate(
+        TrainState(
             experiment.algorithm.init(experiment.params),
             experiment.params,
             jnp.float32(-1),
@@ -75,109 +110,98 @@ def train(
             jnp.int32(0),
         )
     )
-    stage: Any = checkpoints.restore(start)
-    if stage is None:
-        stage = validate(experiment, run, start)
-        save(checkpoints, run, stage)
-    first = int(stage.server.round)
-    rounds = range(first, config.rounds)
-    bar = tqdm(
-        prefetched(experiment.cohort, rounds),
-        desc='training rounds',
-        initial=first,
-        total=config.rounds,
-        disable=not run.shows,
+
+
+def train_round(
+    experiment: Experiment,
+    run: RunFolder,
+    state: TrainState,
+    cohort: Cohort,
+    began: float,
+) -> tuple[TrainState, float]:
+    """One round, logged; returns the next state and the clients' mean loss.
+
+    Args:
+      experiment: its parts.
+      run: where the line goes.
+      state: before the round.
+      cohort: clients and batches of the round.
+      began: perf_counter's seconds when the wait for the cohort began.
+
+    Raises:
+      FloatingPointError: the server's state would turn non-finite.
+    """
+    server, metrics = experiment.algorithm.round(state.server, cohort)
+    metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
+    number = int(state.server.round) + 1
+    _require_finite(server, number, run)
+    run.log(
+        stage='train',
+        round=number,
+        **metrics,
+        **ledger.traffic(server.params, len(cohort.clients), experiment.pooled),
+        **ledger.compute(experiment.model, cohort.steps),
+        seconds=time.perf_counter() - began,
     )
-    began = time.perf_counter()  # of a round: with the wait for its cohort
-    for number, cohort in bar:
-        # 1. The round.
-        server, metrics = experiment.algorithm.round(stage.server, cohort)
-        metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
-        _require_finite(server, number, run)
-        stage = stage.replace(server=server)
-        # 2. The log.
-        run.log(
-            stage='train',
-            round=number + 1,
-            **metrics,
-            **ledger.traffic(
-                server.params, len(cohort.clients), experiment.pooled
-            ),
-            **ledger.compute(experiment.model, cohort.steps),
-            seconds=time.perf_counter() - began,
-        )
-        bar.set_postfix(loss=f'{metrics["loss"]:.3f}')
-        if (
-            run.writes
-            and number + 1 == guard.ROUNDS
-            and (warning := guard.prompt_moves(run.metrics()))
-        ):
-            _LOG.warning(warning)
-            run.warn(warning)
-        # 3. Validation, and the checkpoint. What is saved does not depend on
-        # the number of rounds, so that a run of more can go on from it.
-        last = number + 1 == config.rounds
-        every = config.validation.every
-        if every and (number + 1) % every == 0:
-            stage = validate(experiment, run, stage)
-        stop = preemption.asked()
-        if last or stop or (number + 1) % config.checkpoint.every == 0:
-            save(checkpoints, run, stage)
-        if stop:
-            raise stopped('round', number + 1)
-        began = time.perf_counter()
-    return stage
+    if (
+        run.writes
+        and number == guard.ROUNDS
+        and (warning := guard.prompt_moves(run.metrics()))
+    ):
+        _LOG.warning(warning)
+        run.warn(warning)
+    return dataclasses.replace(state, server=server), metrics['loss']
 
 
 def choose(
-    experiment: Experiment, run: RunFolder, stage: Stage
+    experiment: Experiment, run: RunFolder, state: TrainState
 ) -> tuple[Any, int]:
     """The prompt that goes to stage 2, and the rounds it had; see chosen.
 
     The last prompt is validated here where validation.every left it out. A
     run that goes on with other settings of the evaluation keeps its choice.
     """
-    every, rounds = experiment.config.validation.every, int(stage.server.round)
-    validated = stage
+    every, rounds = experiment.config.validation.every, int(state.server.round)
+    validated = state
     if every and rounds % every:
-        validated = validate(experiment, run, stage)
+        validated = validate(experiment, run, state)
     kept = run.info.get('kept_choice')
     if kept is None:
         return chosen(validated)
     if kept == rounds:
-        return stage.server.params, rounds
-    if kept == int(stage.best_round):
-        return stage.best, kept
+        return state.server.params, rounds
+    if kept == int(state.best_round):
+        return state.best, kept
     raise ValueError(
         f"{run.path / 'run.json'}: 'kept_choice' is {kept!r}, but the prompts "
-        f'of this run are those after round {int(stage.best_round)} and '
+        f'of this run are those after round {int(state.best_round)} and '
         f'{rounds}; restore the file from a copy, or start in another '
         '--workdir.'
     )
 
 
-def chosen(stage: Stage) -> tuple[Any, int]:
+def chosen(state: TrainState) -> tuple[Any, int]:
     """The prompt that goes to stage 2, and the rounds it had.
 
     The best by validation; the last where there was no validation.
     """
-    if float(stage.best_score) < 0:
-        return stage.server.params, int(stage.server.round)
-    return stage.best, int(stage.best_round)
+    if float(state.best_score) < 0:
+        return state.server.params, int(state.server.round)
+    return state.best, int(state.best_round)
 
 
-def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
+def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     """Scores the server's prompt on the validation clients, keeps the best.
 
     The initial prompt is scored and never chosen: stage 2 is about training.
     """
     if not experiment.config.validation.every:
-        return stage
+        return state
     began = time.perf_counter()
     clients = experiment.data.validation.local
     # As many copies as stage 2 has clients: one program serves both.
     copies = len(experiment.data.held_out.clients)
-    bank = replicate(stage.server.params, copies)
+    bank = replicate(state.server.params, copies)
     requests = [Request(0, int(i)) for own in clients for i in own]
     scores = experiment.evaluator.score(bank, requests, 'validation')
     ends = np.cumsum([len(own) for own in clients])
@@ -192,7 +216,7 @@ def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
     error = spread / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
     run.log(
         stage='validation',
-        round=int(stage.server.round),
+        round=int(state.server.round),
         **means,
         **{f'{metric}_se': error},
         clients=len(rows),
@@ -200,30 +224,30 @@ def validate(experiment: Experiment, run: RunFolder, stage: Any) -> Stage:
     )
     # Compared in f32, as they are kept; of equals the earliest stays.
     score, loss = np.float32(means[metric]), np.float32(means['loss'])
-    best = (float(stage.best_score), -float(stage.best_loss))
-    if int(stage.server.round) and (float(score), -float(loss)) > best:
-        stage = stage.replace(
-            best=stage.server.params,
+    best = (float(state.best_score), -float(state.best_loss))
+    if int(state.server.round) and (float(score), -float(loss)) > best:
+        state = state.replace(
+            best=state.server.params,
             best_score=jnp.float32(score),
             best_loss=jnp.float32(loss),
-            best_round=stage.server.round,
+            best_round=state.server.round,
         )
-    return experiment.devices.replicate(stage)
+    return experiment.devices.replicate(state)
 
 
-def save(checkpoints: Checkpoints, run: RunFolder, stage: Stage) -> None:
+def save(checkpoints: Checkpoints, run: RunFolder, state: TrainState) -> None:
     """Saves the state, and how long the logs are that belong to it."""
-    number = int(stage.server.round)
-    here = number == int(stage.best_round)
-    score = float(stage.best_score) if here else None
-    checkpoints.save(number, stage, run.notes(), score)
+    number = int(state.server.round)
+    here = number == int(state.best_round)
+    score = float(state.best_score) if here else None
+    checkpoints.save(number, state, run.notes(), score)
 
 
 def _require_finite(server, number: int, run: RunFolder) -> None:
     leaves = jax.tree.leaves(server)
     if not all(bool(jnp.isfinite(x).all()) for x in leaves):
         raise FloatingPointError(
-            f'Round {number + 1} would make the global prompt or the server '
+            f'Round {number} would make the global prompt or the server '
             'optimizer non-finite; stopped. The checkpoint before it is '
             f'intact in {run.path / "checkpoints"}. Smaller values of '
             'config.client.learning_rate and config.server.learning_rate are '

@@ -56,6 +56,6 @@ def compute(
         targets += sum(len(e.target) for e in examples)
     passes = 1
     if training:  # backward, and the gradient of weights where they train
-        passes = 3 if model.kind.whole else 2
+        passes = 3 if model.kind.is_full_model else 2
     work = tokens * block_params(config) + targets * target_params(config)
     return {'tokens': tokens, 'flops': 2 * passes * work}

@@ -95,21 +95,21 @@ def make(spec: str, learning_rate: float) -> optax.GradientTransformation:
     return getattr(optax, name)(learning_rate, **kwargs)
 
 
-def pull_toward(center, strength: float) -> optax.GradientTransformation:
-    """Adds the gradient of (strength / 2) * |params - center|^2.
+def pull_to_start(strength: float) -> optax.GradientTransformation:
+    """Adds the gradient of (strength / 2) * |params - start|^2.
 
-    Profit's l2 heuristic with the global prompt as center (2310.04627,
-    observation 4), FedProx's proximal term, and Ditto's personal objective.
+    The start is where `init` was called: the global prompt in Profit's l2
+    heuristic (2310.04627, observation 4), in FedProx's proximal term and in
+    Ditto's personal objective. It is state, one of each owner in a bank.
 
     Args:
-      center: a tree like the params of one owner.
       strength: lambda, 0 or more.
     """
 
-    def update(grads, state, params=None):
+    def update(grads, start, params=None):
         pulled = jax.tree.map(
-            lambda g, p, c: g + strength * (p - c), grads, params, center
+            lambda g, p, s: g + strength * (p - s), grads, params, start
         )
-        return pulled, state
+        return pulled, start
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda params: params, update)

@@ -14,6 +14,7 @@ from fedprompt_jax.models.names import Name
 
 # What belongs to a model besides its weights.
 _KEPT = (
+    'added_tokens.json',
     'config.json',
     'generation_config.json',
     'tokenizer*',

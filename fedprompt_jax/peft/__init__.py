@@ -4,20 +4,17 @@ import importlib
 import pkgutil
 import types
 
-# What the kinds share; and what is trained in the bare model.
-_SUPPORT = ('hf_adapter', 'kind', 'modules', 'none', 'reading', 'tuned')
-
 
 def names() -> list[str]:
-    """The kinds there are."""
-    found = (m.name for m in pkgutil.iter_modules(__path__))
-    return sorted(set(found) - set(_SUPPORT))
+    """The names of all kinds."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def get(name: str) -> types.ModuleType:
     """The module of a kind.
 
-    It has make(config, base) -> Kind; faults(config), sentences; and
-    positions(config), how many positions its virtual tokens take.
+    It has make(config, info) -> Kind, where `info` is a ModelInfo (see
+    bank/kind.py); faults(config), sentences about the config; and
+    positions(config), the number of positions that virtual tokens take.
     """
     return importlib.import_module(f'{__name__}.{name}')

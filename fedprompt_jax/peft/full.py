@@ -12,16 +12,14 @@ import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class Full(Plain):
+class Full(Kind):
     """The base's own tree; see kind.Kind."""
 
-    @property
-    def whole(self) -> bool:
-        return True
+    is_full_model = True
 
     def init(self, start: Start) -> Params:
         """The model as it is."""
@@ -37,9 +35,9 @@ class Full(Plain):
         raise ValueError('An adapter is no whole model: load it as one.')
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> Full:
-    """It has no settings."""
-    del config, base
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> Full:
+    """Full fine-tuning, which has no settings."""
+    del config, info
     return Full()
 
 

@@ -13,11 +13,11 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.bank import modules
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class IA3(Plain):
+class IA3(Kind):
     """{'layers': {'attention': {'key': {'ia3_out': [layers, out]}}, ...
 
     Attributes:
@@ -82,12 +82,12 @@ class IA3(Plain):
             yield (*m.path, 'ia3_in'), m, m.inputs
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> IA3:
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> IA3:
     """What config.ia3 says."""
     c = config.ia3
-    outputs = modules.find(base, c.outputs, 'config.ia3.outputs')
-    inputs = modules.find(base, c.inputs, 'config.ia3.inputs')
-    return IA3(outputs, inputs, modules.is_conv1d(base, outputs[0]))
+    outputs = modules.find(info, c.outputs, 'config.ia3.outputs')
+    inputs = modules.find(info, c.inputs, 'config.ia3.inputs')
+    return IA3(outputs, inputs, modules.is_conv1d(info, outputs[0]))
 
 
 def positions(config: config_dict.ConfigDict) -> int:

@@ -13,11 +13,11 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.bank import modules
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 
 @dataclasses.dataclass(frozen=True)
-class LoRA(Plain):
+class LoRA(Kind):
     """{'layers': {'attention': {'query': {'lora_a': [layers, in, r], ...
 
     Attributes:
@@ -32,9 +32,7 @@ class LoRA(Plain):
     alpha: float
     conv1d: bool = False
 
-    @property
-    def one_owner(self) -> bool:
-        return True
+    one_owner = True
 
     def init(self, start: Start) -> Params:
         """a from U(-1 / sqrt(in), 1 / sqrt(in)) as in PEFT; b is zero."""
@@ -103,11 +101,11 @@ def _zeros() -> Start:
     return Start(np.random.default_rng(0), jnp.zeros((1, 1)), lambda text: [0])
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> LoRA:
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> LoRA:
     """What config.lora says."""
     c = config.lora
-    targets = modules.find(base, c.targets, 'config.lora.targets')
-    return LoRA(targets, c.rank, c.alpha, modules.is_conv1d(base, targets[0]))
+    targets = modules.find(info, c.targets, 'config.lora.targets')
+    return LoRA(targets, c.rank, c.alpha, modules.is_conv1d(info, targets[0]))
 
 
 def positions(config: config_dict.ConfigDict) -> int:

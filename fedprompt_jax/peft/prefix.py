@@ -14,14 +14,14 @@ import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 POSITIONS = ('shifted', 'kept')
 _KEY = 'prompt_embeddings'
 
 
 @dataclasses.dataclass(frozen=True)
-class Prefix(Plain):
+class Prefix(Kind):
     """{'prefix': {'00': [P_0, 2, K, h], '01': ...}}; see kind.Kind.
 
     The second axis is key, value; a layer of length 0 has no entry. With an
@@ -156,9 +156,9 @@ class Prefix(Plain):
         return {'prefix': {f'{i:02d}': x for i, x in enumerate(layers)}}
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> Prefix:
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prefix:
     """What config.prefix says."""
-    c, sizes = config.prefix, base.config.reader
+    c, sizes = config.prefix, info.config.reader
     chosen = set(c.layers) or set(range(sizes.num_layers))
     strange = sorted(chosen - set(range(sizes.num_layers)))
     if strange:
@@ -174,7 +174,7 @@ def make(config: config_dict.ConfigDict, base: Base) -> Prefix:
         c.scale,
         sizes.width,
         c.mlp,
-        ('encoder', 'layers') if base.config.encoder else ('layers',),
+        ('encoder', 'layers') if info.config.encoder else ('layers',),
     )
 
 

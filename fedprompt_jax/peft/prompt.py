@@ -11,15 +11,15 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 INITS = ('normal', 'uniform', 'vocabulary', 'text')
 _KEY = 'prompt_embeddings'
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompt(Plain):
-    """{'prompt': f32 [P, E]}; see kind.Kind.
+class Prompt(Kind):
+    """{'prompt': f32 [P, E]}; see bank/kind.py.
 
     Attributes:
       length: P.
@@ -33,9 +33,7 @@ class Prompt(Plain):
     scale: float = 0.5
     text: str = ''
 
-    @property
-    def reads(self) -> bool:
-        return True
+    attends_to_text = True
 
     @property
     def slots(self) -> int:
@@ -100,9 +98,9 @@ class Prompt(Plain):
         return {'prompt': jnp.asarray(tensors[_KEY], jnp.float32)}
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> Prompt:
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prompt:
     """What config.prompt says."""
-    del base
+    del info
     c = config.prompt
     return Prompt(c.length, c.init, c.scale, c.text)
 

@@ -60,7 +60,7 @@ def forecast(
     """
     sizes, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
-    remat, whole = config.model.remat, model.kind.whole
+    remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(sizes, mesh)
 
     def gradients(batch) -> cost.Work:
@@ -174,7 +174,7 @@ def _memory(
 ) -> dict[str, float]:
     """Part -> bytes on one chip, at the moment of the largest grid."""
     sizes, dtype = model.transformer.config, config.model.dtype
-    remat, whole = config.model.remat, model.kind.whole
+    remat, whole = config.model.remat, model.kind.is_full_model
     base = _base(config, model)
     shapes = [
         (rows, s.length, s.targets)

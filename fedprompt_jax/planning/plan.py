@@ -168,12 +168,12 @@ def _model(config, sizes, names):
 
     from fedprompt_jax import peft
     from fedprompt_jax.bank.binding import TunedModel
-    from fedprompt_jax.bank.kind import Base, Start
+    from fedprompt_jax.bank.kind import ModelInfo, Start
     from fedprompt_jax.models.sizes import base_leaves, param_shapes
     from fedprompt_jax.models.transformer import Transformer
 
     shapes = param_shapes(sizes)
-    kind = peft.get(config.peft).make(config, Base(sizes, names, shapes))
+    kind = peft.get(config.peft).make(config, ModelInfo(sizes, names, shapes))
     settings = config.model
     leaves = base_leaves(sizes, settings.dtype, settings.quantization)
     base = flax.traverse_util.unflatten_dict(leaves, sep='/')

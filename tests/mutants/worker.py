@@ -30,7 +30,8 @@ PATIENCE = 240  # seconds; tests that do not end did not pass
 OPTIONS = (
     '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-o', 'addopts=',
 )  # fmt: skip
-ANSWER, OUTPUT = Path('answer.txt'), Path('output.txt')
+# Whole paths: a test may change the folder that it works in.
+ANSWER, OUTPUT = Path('answer.txt').absolute(), Path('output.txt').absolute()
 
 
 class Outcome(NamedTuple):

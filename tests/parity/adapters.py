@@ -13,7 +13,7 @@ import numpy as np
 from configs import fedavg_adam
 from fedprompt_jax import peft
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Kind, Params
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Shape
@@ -62,7 +62,7 @@ def make_kind(name: str, lm: source.LanguageModel) -> Kind:
     kind, settings = CONFIGS[name]
     config[kind].update(settings)
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, param_shapes(lm.config))
+    base = ModelInfo(lm.config, names, param_shapes(lm.config))
     return peft.get(kind).make(config, base)
 
 

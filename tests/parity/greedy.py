@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 
 from fedprompt_jax.data.examples import Example
-from tests.parity import readme, table
+from tests.parity import pytorch_page, table
 from tests.parity.cases import corpus_examples
 from tests.parity.subjects import GGUF, Subject
 
@@ -28,18 +28,18 @@ def compare(subject: Subject) -> Iterator[table.Row]:
         expected = theirs.greedy(bank, examples)
         yield table.differing('greedy', what, texts, expected)
         if bank.shape[1]:
-            expected = by_readme(subject, examples)
-            what += ", README's with_prompt"
+            expected = by_page(subject, examples)
+            what += ", pytorch.md's with_prompt"
             yield table.differing('greedy', what, texts, expected)
 
 
-def by_readme(subject: Subject, examples: list[Example]) -> list[np.ndarray]:
+def by_page(subject: Subject, examples: list[Example]) -> list[np.ndarray]:
     """Texts by generate() of the bare model, without PEFT."""
     with tempfile.TemporaryDirectory() as name:
         folders = save(subject, Path(name))
         model = subject.theirs.model
         return [
-            readme.generate('prompt', model, folders[e.owner], e.query)
+            pytorch_page.generate('prompt', model, folders[e.owner], e.query)
             for e in examples
         ]
 
@@ -50,11 +50,11 @@ def compare_logits(subject: Subject) -> table.Row:
     with tempfile.TemporaryDirectory() as name:
         folders = save(subject, Path(name))
         expected = [
-            readme.logits(theirs.model, folders[e.owner], e.query)[e.at]
+            pytorch_page.logits(theirs.model, folders[e.owner], e.query)[e.at]
             for e in case.examples
         ]
     got = ours.packed_logits(case.bank, case.examples)
-    what = f"{subject.name}: logits at masks, README's with_prompt"
+    what = f"{subject.name}: logits at masks, pytorch.md's with_prompt"
     return table.max_abs('logits', what, got, expected, tolerance)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from fedprompt_jax.bank import hf_adapter, modules
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.kind import Base, Kind, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.federated.packed import PackedSimulation
@@ -21,7 +21,7 @@ from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.peft.ia3 import IA3
 from fedprompt_jax.peft.lora import LoRA
 from fedprompt_jax.peft.prefix import Prefix
-from tests.parity import readme, table
+from tests.parity import pytorch_page, table
 from tests.parity.cases import MAX_NEW_TOKENS
 from tests.parity.subjects import Subject
 from tests.parity.theirs import TASKS, generate, mean_loss, to_torch
@@ -34,7 +34,7 @@ def make_kinds(subject: Subject) -> dict[str, Kind]:
     """The kinds that PEFT has too, for a model."""
     lm = subject.ours.lm
     names = families.names(lm.hf_config)
-    base = Base(lm.config, names, param_shapes(lm.config))
+    base = ModelInfo(lm.config, names, param_shapes(lm.config))
     c = lm.config
     targets = modules.find(base, 'attention/(query|value|qkv)|mlp/down', '')
     keys = modules.find(base, 'attention/(key|value|qkv)', '')
@@ -136,7 +136,7 @@ def overwrite(rows: torch.Tensor):
 def compare_one(
     subject, kind, params, theirs, name, folder
 ) -> Iterator[table.Row]:
-    """One adapter by both; a prefix also by README's function."""
+    """One adapter by both; a prefix also by pytorch.md's function."""
     examples = [e._replace(owner=0) for e in subject.case.examples]
     expected = mean_loss(theirs, examples, 'token').item()
     what = f'{subject.name}: {name}, our adapter'
@@ -158,9 +158,10 @@ def compare_one(
     if name == 'prefix':
         model = subject.theirs.model
         expected = [
-            readme.generate(name, model, folder, e.query) for e in examples
+            pytorch_page.generate(name, model, folder, e.query)
+            for e in examples
         ]
-        what += ", README's with_prefix"
+        what += ", pytorch.md's with_prefix"
         yield table.differing('kinds', what, texts, expected)
 
 

@@ -4,7 +4,7 @@
 
 The releases come from the package index into temporary environments on top of
 this one, which stays as it is. In each, `python -m tests.parity` compares
-generate() and README's functions with ours. Where the newest release of a
+generate() and pytorch.md's functions with ours. Where the newest release of a
 package fails, releases are tried by bisection, beside the newest tested
 release of the other package. Exits with
 

@@ -8,8 +8,8 @@ import numpy as np
 import transformers
 
 from fedprompt_jax.data.sni_task import Instance
-from fedprompt_jax.data.sources.tasks import bare
 from fedprompt_jax.data.store import TokenStore, open_store
+from fedprompt_jax.data.tables.tasks import bare
 from fedprompt_jax.data.tokenizing import Source, Template
 from fedprompt_jax.models.tokenizer import Tokenizer
 from tests import tiny, tiny_tokenizers

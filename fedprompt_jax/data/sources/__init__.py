@@ -4,16 +4,10 @@ import importlib
 import pkgutil
 import types
 
-# What the sources share.
-_SUPPORT = (
-    'answers', 'arrow', 'cells', 'parts', 'table', 'tasks', 'text_files'
-)  # fmt: skip
-
 
 def names() -> list[str]:
-    """The sources there are."""
-    found = (m.name for m in pkgutil.iter_modules(__path__))
-    return sorted(set(found) - set(_SUPPORT))
+    """The names of all sources."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def get(name: str) -> types.ModuleType:

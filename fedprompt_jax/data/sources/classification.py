@@ -18,8 +18,8 @@ from typing import Any
 from ml_collections import config_dict
 
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import answers, cells, table, tasks
-from fedprompt_jax.data.sources.answers import Answer
+from fedprompt_jax.data.tables import answers, cells, table, tasks
+from fedprompt_jax.data.tables.answers import Answer
 from fedprompt_jax.data.tokenizing import Source
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from ml_collections import config_dict
 from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import table, tasks, text_files
+from fedprompt_jax.data.tables import table, tasks, text_files
 from fedprompt_jax.data.tokenizing import Source
 
 CLIENTS = True

@@ -17,7 +17,7 @@ from ml_collections import config_dict
 
 from fedprompt_jax.data import sni
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import cells, table, tasks
+from fedprompt_jax.data.tables import cells, table, tasks
 from fedprompt_jax.data.tokenizing import Source
 
 COLUMNS = ('task_name', 'id', 'definition', 'inputs', 'targets')

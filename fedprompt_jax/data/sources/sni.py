@@ -6,7 +6,7 @@ from pathlib import Path
 from ml_collections import config_dict
 
 from fedprompt_jax.data import sni, splits
-from fedprompt_jax.data.sources import tasks
+from fedprompt_jax.data.tables import tasks
 from fedprompt_jax.data.tokenizing import Source
 
 EMBEDDED = 'embedded'

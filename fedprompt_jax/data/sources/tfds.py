@@ -16,7 +16,8 @@ from ml_collections import config_dict
 from fedprompt_jax import digests, files
 from fedprompt_jax.data import sni
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.sources import natural_instructions, tasks
+from fedprompt_jax.data.sources import natural_instructions
+from fedprompt_jax.data.tables import tasks
 from fedprompt_jax.data.tokenizing import Source
 
 NAME = 'natural_instructions'

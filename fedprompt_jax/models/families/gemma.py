@@ -73,6 +73,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
     rotary, local_rotary = _rotaries(hf, kind, head_dim)
     scalar = hf.get('query_pre_attn_scalar', 256)
     caps = 0.0 if kind != 'gemma2' else 1.0
+    longest = 131072 if kind == 'gemma3_text' else 8192
     config = ModelConfig(
         vocab_size=hf.size('vocab_size'),
         width=width,
@@ -83,7 +84,7 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         mlp_width=hf.size('intermediate_size'),
         norm_eps=hf.real('rms_norm_eps', 1e-6),
         tied_embeddings=bool(hf.get('tie_word_embeddings', True)),
-        max_positions=hf.size('max_position_embeddings', 8192),
+        max_positions=hf.size('max_position_embeddings', longest),
         rotary=rotary,
         local_rotary=local_rotary,
         embedding_scale=width**0.5,

@@ -16,6 +16,8 @@ from fedprompt_jax.models.names import Name, in_layers, linear
 
 MODEL_TYPES = ('llama', 'mistral', 'qwen2', 'qwen3')
 
+_WINDOW = 4096  # HF's default
+
 # The prefix 'model.' is absent where the headless model was saved.
 NAMES = (
     Name(r'(?:model\.)?embed_tokens\.weight', 'embed/embedding'),
@@ -89,7 +91,8 @@ def _window(
     uses = kind == 'mistral' or (
         kind != 'llama' and hf.get('use_sliding_window', False)
     )
-    if not uses or hf.get('sliding_window') is None:
+    # Where the file is silent, HF has a window; null switches it off.
+    if not uses or hf.fields.get('sliding_window', _WINDOW) is None:
         if 'sliding_attention' in (hf.get('layer_types') or ()):
             hf.faults.append(
                 'layer_types has sliding_attention, but there is no '
@@ -105,4 +108,5 @@ def _window(
     else:  # the first max_window_layers read everything
         first = hf.get('max_window_layers', 28)
         local = tuple(i >= first for i in range(num_layers))
-    return (local, hf.size('sliding_window')) if any(local) else ((), 0)
+    window = hf.size('sliding_window', _WINDOW)
+    return (local, window) if any(local) else ((), 0)

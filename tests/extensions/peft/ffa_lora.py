@@ -12,12 +12,12 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.bank.kind import Base, Params, Plain, Start
+from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 from fedprompt_jax.peft import lora
 
 
 @dataclasses.dataclass(frozen=True)
-class FFALoRA(Plain):
+class FFALoRA(Kind):
     """{'layers': {'attention': {'query': {'lora_b': [layers, r, out]}, ...
 
     Attributes:
@@ -28,9 +28,7 @@ class FFALoRA(Plain):
     whole_lora: lora.LoRA
     seed: int = 0
 
-    @property
-    def one_owner(self) -> bool:
-        return True
+    one_owner = True
 
     def init(self, start: Start) -> Params:
         flat = flax.traverse_util.flatten_dict(self.whole_lora.init(start))
@@ -56,9 +54,9 @@ class FFALoRA(Plain):
         return flax.traverse_util.unflatten_dict(frozen | trained)
 
 
-def make(config: config_dict.ConfigDict, base: Base) -> FFALoRA:
+def make(config: config_dict.ConfigDict, info: ModelInfo) -> FFALoRA:
     """What config.lora says."""
-    return FFALoRA(lora.make(config, base), config.seed)
+    return FFALoRA(lora.make(config, info), config.seed)
 
 
 positions, faults = lora.positions, lora.faults

@@ -1,4 +1,4 @@
-"""The functions that README gives for generation without PEFT, as they stand.
+"""The functions that docs/pytorch.md gives for generation without PEFT.
 
 They return arguments of the bare model: of generate(), and of a call.
 """
@@ -12,21 +12,21 @@ import torch
 
 from tests.parity.theirs import GREEDY, new_tokens, pad
 
-README = Path(__file__).parents[2] / 'README.md'
+PAGE = Path(__file__).parents[2] / 'docs' / 'pytorch.md'
 
 
 def functions() -> dict[str, Any]:
-    """`with_prompt` and `with_prefix`, out of README's Python code.
+    """`with_prompt` and `with_prefix`, out of the page's Python code.
 
     Raises:
-      ValueError: README no longer defines one of them.
+      ValueError: the page no longer defines one of them.
     """
-    text = README.read_text('utf-8')
+    text = PAGE.read_text('utf-8')
     blocks = re.findall(r'^```python\n(.*?)^```', text, re.M | re.S)
     names: dict[str, Any] = {}
     exec('\n'.join(b for b in blocks if 'def with_' in b), names)
     if lost := {'with_prompt', 'with_prefix'} - names.keys():
-        raise ValueError(f'{README} has no Python code of {sorted(lost)}.')
+        raise ValueError(f'{PAGE} has no Python code of {sorted(lost)}.')
     return names
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fedprompt_jax.data import sni_task
-from fedprompt_jax.data.sources.cells import Number
+from fedprompt_jax.data.tables.cells import Number
 
 Row = dict[str, Any]
 

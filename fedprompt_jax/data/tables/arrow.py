@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedprompt_jax.data.sources.cells import Class, Number
+from fedprompt_jax.data.tables.cells import Class, Number
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fedprompt_jax.data.sources import arrow, text_files
+from fedprompt_jax.data.tables import arrow, text_files
 
 Columns = Mapping[str, Sequence[str]]  # of the source -> those of the data
 

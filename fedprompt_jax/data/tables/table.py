@@ -19,8 +19,8 @@ from ml_collections import config_dict
 
 from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data.sni_task import Task
-from fedprompt_jax.data.sources import parts, tasks
-from fedprompt_jax.data.sources.parts import Part
+from fedprompt_jax.data.tables import parts, tasks
+from fedprompt_jax.data.tables.parts import Part
 
 _KINDS = ('.parquet', '.jsonl', '.json', '.csv', '.tsv')
 _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')

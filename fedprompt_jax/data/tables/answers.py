@@ -21,8 +21,8 @@ import re
 import string
 from typing import Any
 
-from fedprompt_jax.data.sources import cells
-from fedprompt_jax.data.sources.cells import Class, Number
+from fedprompt_jax.data.tables import cells
+from fedprompt_jax.data.tables.cells import Class, Number
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,247 @@
+"""What a config says of a kind reaches it; and its files say what it is."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors as safetensors_lib
+from safetensors import numpy as safetensors
+
+from configs import centralized, fedavg_adam
+from fedprompt_jax import peft
+from fedprompt_jax.bank import hf_adapter, modules
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.kind import ModelInfo, Start
+from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.models import families, sizes
+from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.full import Full
+from fedprompt_jax.peft.prefix import Prefix
+from fedprompt_jax.peft.prompt import Prompt
+from tests import tiny_families
+
+IDS = {'vocab_size': 300, 'bos_token_id': 1, 'eos_token_id': 2}
+
+
+def base_of(family: str) -> ModelInfo:
+    """A tiny model's sizes and names; llama has 2 key heads of 4."""
+    fields = tiny_families.CONFIGS[family] | IDS | {'pad_token_id': 3}
+    config = families.model_config(fields)
+    return ModelInfo(config, families.names(fields), sizes.param_shapes(config))
+
+
+def config_of(kind: str, **settings):
+    config = fedavg_adam.get_config()
+    config.peft = kind
+    if settings:
+        config[kind].update(settings)
+    return config
+
+
+def made(kind: str, family: str = 'llama_linear', **settings):
+    config = config_of(kind, **settings)
+    return peft.get(kind).make(config, base_of(family))
+
+
+def faults(config) -> list[str]:
+    return list(peft.get(config.peft).faults(config))
+
+
+def test_a_prompt_is_what_the_config_says():
+    kind = made('prompt', length=7, init='text', scale=0.3, text='the river')
+    assert kind == Prompt(7, 'text', 0.3, 'the river')
+
+
+def test_a_prefix_is_what_the_config_says():
+    kind = made('prefix', length=5, layers=(0, 2), scale=0.1)
+    assert kind.lengths == (5, 0, 5)
+    assert (kind.heads, kind.head_dim) == (2, 8)
+    assert (kind.scale, kind.hidden, kind.width) == (0.1, 0, 32)
+    assert kind.shifted and kind.first_position == kind.slots == 5
+    kept = made('prefix', length=5, positions='kept', mlp=6)
+    assert kept.lengths == (5,) * 3
+    assert not kept.shifted and kept.hidden == 6
+
+
+def test_a_prefix_of_layers_there_are_not():
+    with pytest.raises(ValueError, match=r'has \[3\], but .* layers 0 to 2'):
+        made('prefix', layers=(2, 3))
+
+
+@pytest.mark.parametrize('family', ['t5_v1_1', 'llama_linear'])
+def test_a_prefix_is_in_the_encoder_of_two_stacks(family):
+    kind = made('prefix', family, length=2)
+    params = kind.init(Start(np.random.default_rng(0), None, None))
+    (stack,) = kind.expand(params)
+    assert stack == ('encoder' if family == 't5_v1_1' else 'layers')
+
+
+def test_lora_is_what_the_config_says():
+    settings = {'rank': 2, 'alpha': 7.0, 'targets': 'q_proj|down_proj'}
+    kind = made('lora', **settings)
+    assert (kind.rank, kind.alpha, kind.conv1d) == (2, 7.0, False)
+    assert [m.path[-1] for m in kind.targets] == ['query', 'down']
+    assert made('lora', 'gpt2', targets='c_attn').conv1d
+
+
+def test_ia3_is_what_the_config_says():
+    kind = made('ia3', outputs='v_proj', inputs='up_proj|down_proj')
+    assert [m.path[-1] for m in kind.outputs] == ['value']
+    assert [m.path[-1] for m in kind.inputs] == ['up', 'down']
+    assert not kind.conv1d
+    assert made('ia3', 'gpt2', outputs='c_attn', inputs='c_fc').conv1d
+
+
+def test_positions_are_those_of_virtual_tokens():
+    expected = {
+        'prompt': 10, 'prefix': 10, 'lora': 0, 'ia3': 0, 'full': 0,
+    }  # fmt: skip
+    for kind, count in expected.items():
+        assert peft.get(kind).positions(config_of(kind)) == count
+    kept = config_of('prefix', positions='kept')
+    assert peft.get('prefix').positions(kept) == 0
+
+
+def test_a_target_is_a_whole_name():
+    for target in ('q_pro', 'q', 'quer', '_proj'):
+        with pytest.raises(ValueError, match='matches none of the linear'):
+            modules.find(base_of('llama_linear'), target, 'config.lora.targets')
+
+
+def test_faults_of_a_kind():
+    for kind in ('prompt', 'prefix', 'lora', 'ia3', 'full'):
+        config = centralized.get_config()
+        config.peft, config.personalization.clients = kind, 1
+        assert not faults(config)
+    (line,) = faults(config_of('prefix', mlp=4, layers=(1,)))
+    assert 'config.prefix.layers=(1,) must be ().' in line
+    (line,) = faults(config_of('lora', targets='q('))
+    assert "config.lora.targets='q(' is no regular expression" in line
+    lines = faults(config_of('ia3', outputs='*', inputs='['))
+    assert [line.split('=')[0] for line in lines] == [
+        'config.ia3.outputs', 'config.ia3.inputs'
+    ]  # fmt: skip
+    config = config_of('full')
+    config.model.quantization, config.personalization.clients = 'int8', 1
+    lines = faults(config)
+    assert [line.split('=')[0] for line in lines] == [
+        'config.model.quantization', 'config.clients_per_round'
+    ]  # fmt: skip
+
+
+def test_what_reads_the_text_is_not_shared():
+    """A prompt before a text that is read both ways has a copy a text."""
+    for family, shared in (('roberta', False), ('llama_linear', True)):
+        transformer = Transformer(base_of(family).config)
+        for kind, alike in (
+            (Prompt(2), shared),
+            (Prefix((2,) * 3, 2, 8), True),
+        ):
+            packer = TunedModel(transformer, kind).packer(Shape(8, 2, (1,)))
+            assert packer.shared == alike
+
+
+def test_a_whole_model_computes_in_its_dtype():
+    """It is trained in f32, and read in that of the model."""
+    model = TunedModel(Transformer(base_of('llama_linear').config), Full())
+    base = {'x': jnp.ones(2, jnp.bfloat16), 'scale': jnp.ones(2, jnp.float32)}
+    bank = jax.tree.map(lambda x: 2 * x[None].astype(jnp.float32), base)
+    params = model.bind(base, bank).variables['params']
+    for name, x in params.items():
+        assert x.dtype == base[name].dtype
+        assert x.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ('family', 'task'),
+    [
+        ('llama_linear', 'CAUSAL_LM'),
+        ('t5_v1_1', 'SEQ_2_SEQ_LM'),
+        ('roberta', 'FEATURE_EXTRACTION'),
+    ],
+)
+def test_a_saved_adapter_names_its_task(family, task, tmp_path):
+    config, params = base_of(family).config, {'prompt': jnp.ones((3, 32))}
+    hf_adapter.save(tmp_path, Prompt(3), params, 'the base', config)
+    saved = tiny_families.tiny.read_json(tmp_path / 'adapter_config.json')
+    expected = {
+        'peft_type': 'PROMPT_TUNING',
+        'task_type': task,
+        'base_model_name_or_path': 'the base',
+        'num_virtual_tokens': 3,
+        'token_dim': 32,
+        'num_layers': config.num_layers,
+        'num_attention_heads': 4,
+    }
+    assert expected.items() <= saved.items()
+    path = str(tmp_path / 'adapter_model.safetensors')
+    with safetensors_lib.safe_open(path, 'numpy') as file:
+        assert file.metadata() == {'format': 'pt'}
+
+
+def start() -> Start:
+    return Start(np.random.default_rng(0), jnp.zeros((9, 32)), lambda text: [1])
+
+
+RAGGED = Prefix((2, 0, 3), 2, 8)
+NOT_IN_PEFT = {
+    'ragged': RAGGED,
+    'kept': Prefix((2, 2), 2, 8, shifted=False),
+    'of an encoder': Prefix((2, 2), 2, 8, stack=('encoder', 'layers')),
+}
+
+
+@pytest.mark.parametrize('name', NOT_IN_PEFT)
+def test_a_prefix_that_peft_has_not_is_refused(name):
+    kind = NOT_IN_PEFT[name]
+    with pytest.raises(ValueError, match='cannot be written for it'):
+        kind.to_hf(kind.init(start()))
+
+
+def test_a_saved_prefix_has_no_mlp(tmp_path):
+    """PEFT saves what the MLP makes, which no MLP can be loaded from."""
+    config = dataclasses.replace(base_of('llama_linear').config, num_layers=2)
+    kind = Prefix((2, 2), 2, 8, width=4, hidden=5)
+    params = kind.init(start())
+    hf_adapter.save(tmp_path, kind, params, 'base', config)
+    with pytest.raises(ValueError, match=r'config\.prefix\.mlp=0'):
+        hf_adapter.load(tmp_path, kind)
+    plain = dataclasses.replace(kind, hidden=0)
+    rows = plain.expand(hf_adapter.load(tmp_path, plain))
+    jax.tree.map(np.testing.assert_array_equal, rows, kind.expand(params))
+
+
+def test_what_peft_lacks_is_saved_by_its_paths(tmp_path):
+    params = RAGGED.init(start()) | {'mlp': {'w1': jnp.ones(2)}}
+    params['prefix']['w1'] = jnp.zeros(3)
+    hf_adapter.save_plain(tmp_path / 'new', params, 'PEFT has none')
+    path = tmp_path / 'new' / 'params.safetensors'
+    saved = safetensors.load_file(path)
+    assert {name: x.shape for name, x in saved.items()} == {
+        'prefix/00': (2, 2, 2, 8),
+        'prefix/02': (3, 2, 2, 8),
+        'prefix/w1': (3,),
+        'mlp/w1': (2,),
+    }
+    np.testing.assert_array_equal(saved['prefix/02'], params['prefix']['02'])
+    with safetensors_lib.safe_open(str(path), 'numpy') as file:
+        assert file.metadata() == {'why': 'PEFT has none'}
+
+
+def test_lora_of_another_scale_is_refused():
+    kind = made('lora', rank=2, alpha=4.0)
+    saved = kind.to_hf(kind.init(start()))
+    kind.from_hf(*saved)
+    for other in ({'rank': 2, 'alpha': 8.0}, {'rank': 3, 'alpha': 4.0}):
+        with pytest.raises(ValueError, match=r'r=2 and lora_alpha=4\.0; set'):
+            made('lora', **other).from_hf(*saved)
+
+
+def test_an_adapter_of_another_kind_is_refused(tmp_path):
+    config = base_of('llama_linear').config
+    kind = made('ia3')
+    hf_adapter.save(tmp_path, kind, kind.init(start()), 'base', config)
+    with pytest.raises(ValueError, match='IA3 adapter .* not one of Prompt'):
+        hf_adapter.load(tmp_path, Prompt(3))
