@@ -1,144 +1,213 @@
-"""What the figures of a run show: each number where its axis says."""
+"""The contract of every figure of the report, whoever adds it.
 
+A file in fedprompt_jax/report/figures is tested here unasked.
+"""
+
+import html
 import json
-import math
-from pathlib import Path
+import re
+import sys
+import warnings
 
 import numpy as np
 import pytest
 
-from fedprompt_jax.report import canvas, plots
-from tests import report_test
+from fedprompt_jax.experiment import run as run_lib
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.report import canvas, figures, page
+from fedprompt_jax.report.figures import tradeoff
+from fedprompt_jax.report.run import Run
+from tests.tiny_report import make_run, metrics, rows_of, scores
 
-# Rounds, validation score and its standard error.
-VALIDATED = ((0, 4.0, 0.5), (1, 6.0, 0.25), (2, 9.0, 1.0), (3, 8.0, 2.0))
-TRAINED = {
-    'loss': [4.0, 3.0, 2.0],
-    'loss_first_step': [5.0, 4.0, 3.0],
-    'loss_last_step': [3.5, 2.5, 1.5],
-    'prompt_norm': [40.0, 41.0, 42.0],
-    'client_grad_norm': [0.5, None, 0.25],
-    'update_norm': [1.0, 0.5, 0.0],
-}
+NEW = ('chosen by example', 'mean of neighbours')
+
+
+def with_new_labels():
+    return [
+        *scores(),
+        *rows_of(NEW[0], [15, 20, 25], [23, 24, 25], 1, 1.0),
+        *rows_of(NEW[1], [9, 8, 7], 6),
+    ]
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    """Two runs, one of which has labels that the package does not know."""
+    place = tmp_path_factory.mktemp('runs')
+    make_run(place / 'plain')
+    make_run(place / 'new', with_new_labels, selection='exact_match')
+    (place / 'nothing').mkdir()
+    return place
+
+
+def of(folders, *names: str) -> list[Run]:
+    return [Run(folders / name) for name in names]
+
+
+@pytest.fixture(params=figures.names())
+def figure(request):
+    return figures.get(request.param)
+
+
+def test_its_captions_are_text_that_names_the_score(figure):
+    captions = [figure.CAPTION, getattr(figure, 'CAPTION_OF_SEVERAL', 'x')]
+    for caption in captions:
+        assert isinstance(caption, str)
+        assert caption.format(score='ROUGE-L').strip()
+
+
+def test_without_data_there_is_no_figure(figure, folders):
+    for names in ((), ('nothing',), ('nothing', 'nothing')):
+        assert figure.draw(of(folders, *names)) is None
+
+
+@pytest.mark.parametrize('names', [('plain',), ('new',), ('plain', 'new')])
+def test_it_draws_the_same_bytes_again_and_raises_nothing(
+    figure, folders, names
+):
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    drawn = []
+
+    def draw(runs):
+        drawn.append(figure.draw(runs))
+        return drawn[-1]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        first = canvas.png(draw, of(folders, *names))
+        with matplotlib.rc_context({'font.size': 30}):
+            assert canvas.png(draw, of(folders, *names)) == first
+    assert all(isinstance(x, Figure) for x in drawn) == (first is not None)
+    assert all(x is None for x in drawn) == (first is None)
+
+
+def test_a_run_without_data_changes_nothing_but_the_form(figure, folders):
+    """It is neither a line nor a name in the legend."""
+    with_it = figure.draw(of(folders, 'nothing', 'plain'))
+    if with_it is not None:
+        texts = {t.get_text() for box in with_it.legends for t in box.texts}
+        assert not any('nothing' in text for text in texts)
+        assert any('plain' in text for text in texts)
+
+
+def test_two_runs_are_told_apart_by_name_colour_and_marker(folders):
+    runs = [Run(folders / 'plain', name) for name in ('a', 'b', 'c')]
+    for name in ('tradeoff', 'training'):
+        drawing = figures.get(name).draw(runs)
+        handles, labels = drawing.axes[0].get_legend_handles_labels()
+        styles = {
+            label[0]: style_of(handle)
+            for handle, label in zip(handles, labels, strict=True)
+            if label[0] in 'abc'
+        }
+        assert len(set(styles.values())) == 3, name
+
+
+def test_56_runs_have_56_styles():
+    assert len({canvas.style_of(n) for n in range(56)}) == 56
+
+
+def style_of(handle) -> tuple[str, str]:
+    line = getattr(handle, 'lines', [handle])[0]
+    return line.get_color(), line.get_marker()
+
+
+def test_a_new_label_is_drawn_in_a_style_of_its_own(folders):
+    (run,) = of(folders, 'new')
+    drawing = tradeoff.draw([run])
+    left, right = (ax.get_legend_handles_labels() for ax in drawing.axes)
+    both = [left[0][left[1].index(label)] for label in NEW]
+    assert len({style_of(handle) for handle in both}) == 2
+    known = {marker for marker, _ in tradeoff._MARKERS.values()}
+    assert not known & {style_of(handle)[1] for handle in both}
+    x, y = both[0].lines[0].get_xydata()[0]
+    assert (x, y) == (10, 12)  # exact match, the half of ROUGE-L
+    shown = {text.get_text() for text in drawing.legends[0].get_texts()}
+    assert shown >= set(NEW)
+    # A shared prompt may be far away from those that clients train.
+    assert NEW[0] in right[1] and NEW[1] not in right[1]
+
+
+def test_the_line_of_a_run_is_its_training_loss(folders):
+    drawing = figures.get('training').draw(of(folders, 'plain', 'new'))
+    left, right = drawing.axes
+    expected = [x['loss'] for x in metrics() if x['stage'] == 'train']
+    for line in left.lines:
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert len(left.lines) == len(right.lines) == 2
 
 
 @pytest.fixture
-def figures(tmp_path, monkeypatch):
-    """The axes of each figure of a run, by the figure's name."""
-    found = {}
+def add(tmp_path, monkeypatch):
+    """Adds files to the figures."""
+    place = tmp_path / 'added'
+    place.mkdir()
+    monkeypatch.setattr(figures, '__path__', [*figures.__path__, str(place)])
 
-    def draw(folder, name, inches, paint):
-        from matplotlib.figure import Figure
+    def add_file(name: str, text: str) -> None:
+        (place / f'{name}.py').write_text(text)
+        module = f'{figures.__name__}.{name}'
+        monkeypatch.setitem(sys.modules, module, None)
+        del sys.modules[module]  # at the end of the test once more
 
-        figure = Figure(figsize=inches, layout='constrained')
-        paint(figure)
-        found[name] = figure.axes
-        return Path(folder) / name
-
-    monkeypatch.setattr(canvas, 'draw', draw)
-    report_test.write_scores(tmp_path, report_test.all_scores())
-    lines = [
-        {'stage': 'train', 'round': r + 1}
-        | {key: values[r] for key, values in TRAINED.items()}
-        for r in range(3)
-    ]
-    lines += [
-        {'stage': 'validation', 'round': r, 'rouge_l': x, 'rouge_l_se': se}
-        for r, x, se in VALIDATED
-    ]
-    text = ''.join(json.dumps(line) + '\n' for line in lines)
-    (tmp_path / 'metrics.jsonl').write_text(text)
-    plots.all_figures(tmp_path)
-    return found
+    return add_file
 
 
-def line(ax, label):
-    """The points of the line with this label, [n, 2]."""
-    (found,) = [x for x in ax.lines if x.get_label().startswith(label)]
-    return np.column_stack([found.get_xdata(), found.get_ydata()])
+RAISES = "CAPTION = ''\n\n\ndef draw(runs):\n    raise KeyError('loss')\n"
+DRAWS = """CAPTION = 'Of {score}.'
+
+from fedprompt_jax.report import canvas
+
+def draw(runs):
+    return canvas.blank(1, 1)
+"""
 
 
-def dots(ax, label):
-    (found,) = [x for x in ax.collections if x.get_label().startswith(label)]
-    return np.asarray(found.get_offsets())
+def test_a_new_file_is_on_the_page_behind_the_others(add, folders):
+    add('a_new_one', DRAWS)
+    text = page.write(folders / 'plain').read_text('utf-8')
+    *_, last = re.findall(r'alt="([^"]*)"><figcaption>([^<]*)<', text)
+    assert last == ('a_new_one', 'Of ROUGE-L.')
+    assert (folders / 'plain' / 'figures' / 'a_new_one.png').is_file()
 
 
-def test_local_scores_lie_across_and_global_ones_up(figures):
-    """From the global prompt (20, 25) to the last epoch (26, 21.5)."""
-    for ax in figures['tradeoff']:
-        assert ax.get_xlabel().startswith('local ')
-        assert ax.get_ylabel().startswith('global ')
-        (bars,) = ax.containers
-        path = np.column_stack([bars.lines[0].get_data()]).T
-        np.testing.assert_allclose(path, [(20, 25), (22, 24), (26, 21.5)])
-        averaged = line(ax, 'averaged')
-        expected = [(20, 25), (22.5, 23.5), (24, 23), (26, 21.5)]
-        np.testing.assert_allclose(averaged, expected)
-    across, up = bars.lines[2]
-    halves = [abs(b - a)[0] / 2 for a, b in across.get_segments()]
-    assert halves[0] == pytest.approx(10 / math.sqrt(3))  # of 10, 20 and 30
-    halves = [abs(b - a)[1] / 2 for a, b in up.get_segments()]
-    assert halves[2] == pytest.approx(1.5)  # of 20 and 23
+@pytest.mark.parametrize(
+    ('text', 'error'),
+    [
+        (RAISES, "KeyError: 'loss'"),
+        (DRAWS.replace('CAPTION', 'TEXT'), 'AttributeError: '),
+        (DRAWS.replace('score', 'sco'), "KeyError: 'sco'"),
+        ('import nothing_like_it\n', 'ModuleNotFoundError: '),
+    ],
+)
+def test_a_faulty_figure_is_reported_and_the_run_is_complete(
+    add, tmp_path, text, error
+):
+    add('faulty', text)
+    run = RunFolder(tmp_path / 'run', {}, {})
+    run.update_info(fingerprints={})
+    run_lib.finish(run)
+    assert run.finished
+    run.check_complete()
+    (warning,) = run.info['warnings']
+    assert warning.startswith(f'The figure faulty could not be drawn: {error}')
+    written = (tmp_path / 'run' / 'report.html').read_text('utf-8')
+    assert f'<p class="warning">{html.escape(warning)}</p>' in written
 
 
-def test_the_anchors_are_where_their_prompts_score(figures):
-    left, _ = figures['tradeoff']
-    for label, spot in (
-        ('bare model', (2, 5)),
-        ('initial prompt', (3, 4)),
-        ('global prompt', (20, 25)),
-        ('personalized prompt, epoch 2', (26, 21.5)),
-    ):
-        np.testing.assert_allclose(dots(left, label), [spot])
-    first = line(left, 'each client')
-    np.testing.assert_allclose(first, [(10, 25), (11, 24), (14, 20)])
-
-
-def test_arrows_go_from_the_global_to_the_own_prompt(figures):
-    """Of clients that have both; one was dropped."""
-    left, _ = figures['clients']
-    arrows = [(t.xyann, t.xy) for t in left.texts]
-    assert arrows == [((10, 25), (14, 20)), ((30, 25), (38, 23))]
-    np.testing.assert_allclose(
-        dots(left, 'global prompt'), [(10, 25), (30, 25)]
-    )
-    np.testing.assert_allclose(dots(left, 'own'), [(14, 20), (38, 23)])
-
-
-def test_percentiles_are_over_clients(figures):
-    _, right = figures['clients']
-    for label, before in (('90th', 28), ('50th', 20), ('10th', 12)):
-        np.testing.assert_allclose(line(right, label)[0], (before, 25))
-    np.testing.assert_allclose(line(right, '50th')[2], (26, 21.5))
-
-
-def test_losses_and_validation_by_round(figures):
-    losses, validation = figures['training']
-    for label, key in (
-        ('all local steps', 'loss'),
-        ('first step', 'loss_first_step'),
-        ('last step', 'loss_last_step'),
-    ):
-        expected = list(enumerate(TRAINED[key], start=1))
-        np.testing.assert_allclose(line(losses, label), expected)
-    mean = line(validation, 'mean over clients')
-    np.testing.assert_allclose(mean, [v[:2] for v in VALIDATED])
-    np.testing.assert_allclose(dots(validation, 'goes to'), [(2, 9)])
-    (band,) = [x for x in validation.collections if '±' in x.get_label()]
-    corners = band.get_paths()[0].vertices
-    for r, x, se in VALIDATED:
-        heights = corners[corners[:, 0] == r][:, 1]
-        assert (heights.min(), heights.max()) == (x - se, x + se)
-
-
-def test_norms_by_round_on_a_log_axis(figures):
-    (ax,) = figures['norms']
-    assert ax.get_yscale() == 'log'
-    nan = math.nan
-    for label, values in (
-        ('‖P‖', [40, 41, 42]),
-        ('‖g‖', [0.5, nan, 0.25]),
-        ('‖ΔP‖', [1, 0.5, nan]),
-    ):
-        expected = list(enumerate(values, start=1))
-        np.testing.assert_allclose(line(ax, label), expected)
+def test_a_page_reports_the_failures_of_its_own_drawing(add, folders):
+    """Others are drawn; and a figure that is repaired is not reported."""
+    add('faulty', RAISES)
+    reported = []
+    text = page.write(folders / 'plain', reported.append).read_text('utf-8')
+    assert len(reported) == 1 and text.count('<img') == 4
+    assert text.count('could not be drawn') == 1
+    info = json.loads((folders / 'plain' / 'run.json').read_text())
+    make_run(folders / 'later', **info, warnings=['Other.', *reported])
+    add('faulty', DRAWS)
+    text = page.write(folders / 'later').read_text('utf-8')
+    shown = re.findall(r'<p class="warning">([^<]*)<', text)
+    assert shown[0] == 'Other.' and text.count('<img') == 5
+    assert not any('could not be drawn' in x for x in shown)

@@ -267,6 +267,19 @@ def test_weights_do_not_depend_on_other_owners(loss):
         assert [weights[i] for i in own] == alone
 
 
+@pytest.mark.parametrize('loss', LOSSES)
+def test_the_mean_of_a_loss_is_the_sum_of_its_weighted_token_losses(loss):
+    mine = [e for e in random_examples(4) if e.owner == 2]
+    assert len(mine) > 1
+    rng = np.random.default_rng(0)
+    losses = [rng.uniform(0, 9, len(e.target)) for e in mine]
+    weights = token_weights(mine, loss)
+    expected = sum(w * x.sum() for w, x in zip(weights, losses, strict=True))
+    totals = np.array([x.sum() for x in losses])
+    tokens = np.array([len(x) for x in losses])
+    assert LOSSES[loss].mean(totals, tokens) == pytest.approx(expected)
+
+
 def chosen(batches, longest, multiple=1, max_tokens=1024, scale=256.0):
     return choose_shapes(
         batches,

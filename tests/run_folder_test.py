@@ -9,7 +9,8 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax.experiment import continuing, processes, run_folder
-from fedprompt_jax.experiment.run_folder import RunFolder, write_json
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.files import write_json
 from fedprompt_jax.report.records import read_metrics, read_tradeoff
 
 CONFIG = {'rounds': 3, 'seed': 0, 'mesh': {'data': 1}, 'alphas': (0.5, 1)}

@@ -22,7 +22,7 @@ from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.report import page
 from fedprompt_jax.sweep import commands, one_bank, points, table
 from fedprompt_jax.sweep import runs as sweep_runs
-from tests import main_test, report_test, tiny_run
+from tests import main_test, tiny_report, tiny_run
 from tests.tiny_run import Runs, results
 
 ROOT = Path(__file__).parents[1]
@@ -372,7 +372,7 @@ def test_the_first_end_that_is_no_divergence_is_raised(monkeypatch, tmp_path):
 
 def test_the_scores_of_a_run_by_their_names(tmp_path):
     """Of the validation that chose, and means over test clients."""
-    report_test.write_scores(tmp_path, report_test.all_scores())
+    tiny_report.write_scores(tmp_path, tiny_report.scores())
     lines = [
         {'stage': 'validation', 'round': r, 'rouge_l': x, 'exact_match': x / 2}
         | {'loss': 9.0 - r}
