@@ -2,29 +2,36 @@
 
 from tests.mutants.mutation import Mutation
 
-EXPERIMENT = 'fedprompt_jax/experiment'
-CANVAS = f'{EXPERIMENT}/report/canvas.py'
-CLIENT_PLOTS = f'{EXPERIMENT}/report/client_plots.py'
-COSTS = f'{EXPERIMENT}/report/costs.py'
-PAGE = f'{EXPERIMENT}/report/page.py'
-PLOTS = f'{EXPERIMENT}/report/plots.py'
-POINTS = f'{EXPERIMENT}/report/points.py'
-RECORDS = f'{EXPERIMENT}/report/records.py'
-SUMMARY = f'{EXPERIMENT}/report/summary.py'
-TRADEOFF_PLOTS = f'{EXPERIMENT}/report/tradeoff_plots.py'
+ROOM = 'fedprompt_jax/report'
+CANVAS = f'{ROOM}/canvas.py'
+CLIENT_PLOTS = f'{ROOM}/figures/clients.py'
+COSTS = f'{ROOM}/costs.py'
+PAGE = f'{ROOM}/page.py'
+PLOTS = f'{ROOM}/figures/training.py'
+NORMS_FIGURE = f'{ROOM}/figures/norms.py'
+MARKUP = f'{ROOM}/markup.py'
+ROUNDS = f'{ROOM}/rounds.py'
+RUN = f'{ROOM}/run.py'
+DRAWING = f'{ROOM}/drawing.py'
+COMPARISON = f'{ROOM}/comparison.py'
+FIGURES = f'{ROOM}/figures/__init__.py'
+POINTS = f'{ROOM}/points.py'
+RECORDS = f'{ROOM}/records.py'
+SUMMARY = f'{ROOM}/summary.py'
+TRADEOFF_PLOTS = f'{ROOM}/figures/tradeoff.py'
 
 COSTS_BY_HAND = ('tests/report_test.py::test_costs_by_hand',)
 ACROSS = (
-    'tests/figures_test.py::test_local_scores_lie_across_and_global_ones_up',
+    'tests/drawn_test.py::test_local_scores_lie_across_and_global_ones_up',
 )
 ANCHORS = (
-    'tests/figures_test.py::test_the_anchors_are_where_their_prompts_score',
+    'tests/drawn_test.py::test_the_anchors_are_where_their_prompts_score',
 )
 ARROWS = (
-    'tests/figures_test.py::test_arrows_go_from_the_global_to_the_own_prompt',
+    'tests/drawn_test.py::test_arrows_go_from_the_global_to_the_own_prompt',
 )
-BY_ROUND = ('tests/figures_test.py::test_losses_and_validation_by_round',)
-NORMS = ('tests/figures_test.py::test_norms_by_round_on_a_log_axis',)
+BY_ROUND = ('tests/drawn_test.py::test_losses_and_validation_by_round',)
+NORMS = ('tests/drawn_test.py::test_norms_by_round_on_a_log_axis',)
 MEANS = (
     'tests/report_test.py::'
     'test_a_mean_is_over_the_scores_there_are_and_counts_the_others',
@@ -41,6 +48,32 @@ STARRED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        'a-figure-is-not-listed',
+        FIGURES,
+        'there = sorted(m.name for m in pkgutil.iter_modules(__path__))',
+        'there = [m.name for m in pkgutil.iter_modules(__path__)][:-1]',
+        'A figure of the report is missing.',
+        ('tests/drawn_test.py',),
+    ),
+    Mutation(
+        'a-figure-that-fails-ends-the-run',
+        DRAWING,
+        'except Exception as error:',
+        'except KeyError as error:',
+        'A run is never complete for the fault of a picture.',
+        (
+            'tests/figures_test.py::test_a_faulty_figure_is_reported_and_the_run_is_complete',
+        ),
+    ),
+    Mutation(
+        'the-report-of-several-runs-replaces-that-of-one',
+        COMPARISON,
+        'if is_run(output):',
+        'if not output:',
+        'The report of a run is lost.',
+        ('tests/report_test.py',),
+    ),
     Mutation(
         'figures-of-the-reader-s-style',
         CANVAS,
@@ -71,7 +104,7 @@ MUTATIONS = (
         'np.percentile(list(points.values()), q, axis=0)',
         'np.percentile(list(points.values()), q, axis=1)[:2]',
         'Figure 18.',
-        ('tests/figures_test.py::test_percentiles_are_over_clients',),
+        ('tests/drawn_test.py::test_percentiles_are_over_clients',),
     ),
     Mutation(
         'worst-and-best-percentiles-swapped',
@@ -79,7 +112,7 @@ MUTATIONS = (
         "90: ('90th', '--'), 50: ('50th', '-'), 10: ('10th', ':')",
         "90: ('10th', '--'), 50: ('50th', '-'), 10: ('90th', ':')",
         'Figure 18.',
-        ('tests/figures_test.py::test_percentiles_are_over_clients',),
+        ('tests/drawn_test.py::test_percentiles_are_over_clients',),
     ),
     Mutation(
         'directions-swapped',
@@ -121,13 +154,13 @@ MUTATIONS = (
         'A warning counts too few clients.',
         (
             'tests/report_test.py::'
-            'test_the_lost_prompts_of_the_last_epoch_are_told',
+            'test_the_lost_prompts_of_the_last_epoch_are_reported',
         ),
     ),
     Mutation(
         'seconds-of-the-last-start-for-the-run',
         PAGE,
-        "once = len(run.get('starts') or ()) <= 1",
+        "once = len(run.info.get('starts') or ()) <= 1",
         'once = True',
         'A resumed run seems to cost what its last start did.',
         (
@@ -137,7 +170,7 @@ MUTATIONS = (
     ),
     Mutation(
         'text-of-the-data-is-html',
-        PAGE,
+        MARKUP,
         'return html.escape(str(value))',
         'return str(value)',
         'A report runs what stands in a config.',
@@ -167,7 +200,7 @@ MUTATIONS = (
     ),
     Mutation(
         'norm-of-the-update-as-the-prompt-s',
-        PLOTS,
+        NORMS_FIGURE,
         "'prompt_norm': ('‖P‖",
         "'update_norm': ('‖P‖",
         'Figure 3, right.',
@@ -183,7 +216,7 @@ MUTATIONS = (
     ),
     Mutation(
         'lines-for-rounds',
-        PLOTS,
+        ROUNDS,
         "return np.array([x['round'] for x in lines], float), values",
         'return np.arange(len(lines), dtype=float), values',
         'Figures of sparse validation.',
@@ -192,8 +225,8 @@ MUTATIONS = (
     Mutation(
         'the-star-is-the-last-validation',
         PLOTS,
-        'best = records.chosen_validation(folder, lines)',
-        'best = scores[-1] if scores else None',
+        '_paint_validation(axes[1], scores, run.chosen_validation, run.selection)',
+        '_paint_validation(axes[1], scores, scores[-1], run.selection)',
         'training.png stars another prompt than goes to stage 2.',
         BY_ROUND,
     ),
@@ -208,8 +241,8 @@ MUTATIONS = (
     Mutation(
         'epoch-zero-is-the-initial-prompt',
         POINTS,
-        "found = {0: points(rows, 'global', metric)}",
-        "found = {0: points(rows, 'initial', metric)}",
+        "epochs = {0: points(rows, 'global', metric)}",
+        "epochs = {0: points(rows, 'initial', metric)}",
         'Personalization seems to begin without stage 1.',
         ACROSS,
     ),
@@ -247,7 +280,7 @@ MUTATIONS = (
     ),
     Mutation(
         'the-initial-prompt-may-be-starred',
-        RECORDS,
+        RUN,
         "scored = [x for x in scored if x['round']]",
         'scored = list(scored)',
         'The report stars a prompt that stage 2 never takes.',
@@ -258,7 +291,7 @@ MUTATIONS = (
     ),
     Mutation(
         'the-higher-loss-of-equals',
-        RECORDS,
+        RUN,
         "return x[metric], -x.get('loss', math.inf)",
         "return x[metric], x.get('loss', math.inf)",
         'The report stars another prompt than goes to stage 2.',
@@ -269,33 +302,33 @@ MUTATIONS = (
     ),
     Mutation(
         'what-run-json-says-is-not-asked',
-        RECORDS,
-        'if chosen is not None:\n        scored',
-        'if chosen is None:\n        scored',
+        RUN,
+        'if chosen is not None:\n            scored',
+        'if chosen is None:\n            scored',
         'The report stars another prompt than goes to stage 2.',
         STARRED,
     ),
     Mutation(
         'units-of-losses-swapped',
-        RECORDS,
-        "'example': 'nats a target token, mean over examples',",
-        "'example': 'nats a target token',",
+        'fedprompt_jax/data/examples.py',
+        "'nats a target token, mean over examples',",
+        "'nats a target token ',",
         'The unit of a loss in the report.',
         ('tests/report_test.py::test_a_loss_is_in_the_unit_of_the_config',),
     ),
     Mutation(
         'table-s-error-with-ddof-0',
         SUMMARY,
-        'kept.std(ddof=1) / math.sqrt(kept.size)',
-        'kept.std(ddof=0) / math.sqrt(kept.size)',
+        'numbers.std(ddof=1) / math.sqrt(numbers.size)',
+        'numbers.std(ddof=0) / math.sqrt(numbers.size)',
         'Error bars are too short.',
         MEANS,
     ),
     Mutation(
         'standard-deviation-for-standard-error',
         SUMMARY,
-        'kept.std(ddof=1) / math.sqrt(kept.size)',
-        'kept.std(ddof=1)',
+        'numbers.std(ddof=1) / math.sqrt(numbers.size)',
+        'numbers.std(ddof=1)',
         'Error bars are too long.',
         MEANS,
     ),
@@ -356,8 +389,8 @@ MUTATIONS = (
     Mutation(
         'averages-of-all-alphas-are-one-row',
         SUMMARY,
-        "alpha = r['alpha'] if r['prompt'] == 'averaged' else None",
-        'alpha = None',
+        'groups[prompt, alpha] = by_alpha[alpha]',
+        'groups[prompt, None] = by_alpha[alpha]',
         'Rows of different alphas are mixed.',
         LAST_EPOCH,
     ),
@@ -391,9 +424,9 @@ MUTATIONS = (
     Mutation(
         'bare-and-initial-prompt-swapped',
         TRADEOFF_PLOTS,
-        'found = {p: points.points(rows, p, metric) for p in '
+        'shared = {p: points.points(rows, p, metric) for p in '
         "('bare', 'initial')}",
-        'found = {p: points.points(rows, q, metric) for p, q in '
+        'shared = {p: points.points(rows, q, metric) for p, q in '
         "(('bare', 'initial'), ('initial', 'bare'))}",
         'Anchors of tradeoff.png.',
         ANCHORS,

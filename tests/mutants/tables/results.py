@@ -263,7 +263,7 @@ MUTATIONS = (
     ),
     Mutation(
         'not-a-number-in-json',
-        RUN_FOLDER,
+        'fedprompt_jax/files.py',
         'if isinstance(value, float) and not math.isfinite(value):',
         'if isinstance(value, float) and math.isinf(value):',
         'metrics.jsonl is no JSON.',
@@ -274,8 +274,8 @@ MUTATIONS = (
     ),
     Mutation(
         'json-is-written-in-place',
-        RUN_FOLDER,
-        "temporary = path.with_name(f'.{path.name}.new')",
+        'fedprompt_jax/files.py',
+        "temporary = path.with_name(f'.{path.name}{unique}.new')",
         'temporary = path',
         'A killed run leaves half a run.json.',
         (

@@ -421,7 +421,7 @@ MUTATIONS = (
     Mutation(
         'a-table-s-fingerprint-is-its-path',
         TABLE,
-        'return files.fingerprint(_files(path))',
+        'return digests.fingerprint(_files(path))',
         'return path',
         'Rows of the file that was there before are trained on.',
         ('tests/tables_test.py::test_a_file_replaced_by_another_is_read_anew',),

@@ -190,8 +190,8 @@ MUTATIONS = (
     Mutation(
         'scores-of-the-last-validation',
         TABLE,
-        'chosen = records.chosen_validation(folder, lines)',
-        "chosen = [x for x in lines if x['stage'] == 'validation'][-1]",
+        'chosen = Run(folder).chosen_validation',
+        "chosen = Run(folder).stage('validation')[-1]",
         'sweep.csv compares prompts that stage 2 did not get.',
         BY_NAME,
     ),
