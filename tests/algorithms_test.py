@@ -12,7 +12,7 @@ from fedprompt_jax.bank.owners import finite_owners, mean_of_finite
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import optimizers, server
-from fedprompt_jax.federated.algorithm import Ingredients, isolating
+from fedprompt_jax.federated.algorithm import Ingredients
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.packed import (
     PackedSimulation,
@@ -255,22 +255,6 @@ def test_a_client_of_weight_zero_changes_nothing(module):
     assert scalar(state) == pytest.approx(scalar(expected), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ('values', 'tries'),
-    [((1, 2), [False]), ((1, np.nan), [False, True]), ((np.inf,) * 2, [0, 1])],
-)
-def test_one_client_that_is_not_finite_is_enough_to_isolate(values, tries):
-    asked = []
-
-    def compute(isolate):
-        asked.append(isolate)
-        return {'prompt': jnp.array(values)[:, None]}, isolate
-
-    _, isolated = isolating(compute)
-    assert asked == tries
-    assert isolated == tries[-1]
-
-
 def test_every_leaf_of_an_owner_is_finite():
     """Else a client that diverged in one layer would be averaged."""
     bank = {
@@ -290,7 +274,7 @@ def test_a_mean_leaves_out_who_has_no_batch():
 
 def test_the_loss_of_fedsgd_is_that_of_the_clients_in_the_mean():
     class Given:
-        def gradients(self, bank, examples, isolate=False):
+        def gradients(self, bank, examples):
             grads = jnp.array([[[1.0]], [[jnp.nan]]])
             return jnp.array([2.0, 5.0]), {'prompt': grads}
 

@@ -359,7 +359,7 @@ def test_rows_are_spread_where_data_divides_them():
 def test_one_process_reads_all_rows():
     from fedprompt_jax import mesh as mesh_lib
 
-    own = mesh_lib.own_rows(mesh_lib.make_mesh(jax.device_count(), 1))
+    own = mesh_lib.Devices(mesh_lib.make_mesh(jax.device_count(), 1)).my_rows
     assert own(5).tolist() == [True] * 5
     assert own(8).tolist() == [True] * 8
 

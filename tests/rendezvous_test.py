@@ -178,7 +178,8 @@ def test_a_run_that_isolates_is_isolated(poisonous):
             Participant(rendezvous, number),
         )
         more = [bad] if number else []
-        result = simulation.gradients(bank, [*examples, *more], bool(number))
+        asked = bool(number)
+        result = simulation.gradients_once(bank, [*examples, *more], asked)
         rendezvous.leave(number)
         return result
 

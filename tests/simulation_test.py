@@ -307,6 +307,39 @@ def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
         plain.assert_close(ours, theirs, 1e-5)
 
 
+class Tries(PackedSimulation):
+    """Records how it is asked to compute; its gradients are given."""
+
+    def __init__(self, grads) -> None:
+        self.grads, self.tries = {'prompt': jnp.array(grads)[:, None]}, []
+
+    def gradients_once(self, bank, examples, isolate=False):
+        self.tries.append(isolate)
+        return jnp.zeros(len(self.grads['prompt'])), self.grads
+
+
+@pytest.mark.parametrize(
+    ('start', 'grads', 'tries'),
+    [
+        ((0.0, 0.0), (1.0, 2.0), [False]),
+        ((0.0, 0.0), (1.0, np.nan), [False, True]),
+        ((0.0, 0.0), (np.inf, np.inf), [False, True]),
+        # It was lost before, and is computed with zeros.
+        ((0.0, np.nan), (1.0, np.nan), [False]),
+    ],
+)
+def test_one_lost_client_is_enough_for_rows_of_one_owner(start, grads, tries):
+    bank = {'prompt': jnp.array(start)[:, None]}
+    simulation = Tries(grads)
+    simulation.gradients(bank, [])
+    assert simulation.tries == tries
+    simulation = Tries(grads)
+    examples = [Example(c, np.array([1]), np.array([1])) for c in (0, 1)]
+    sgd = optax.sgd(1.0)
+    simulation.local_train(sgd, bank, jax.vmap(sgd.init)(bank), [examples] * 2)
+    assert simulation.tries == [t for t in tries for _ in range(2)]
+
+
 def test_no_example_at_all_is_an_error(simulations, cohort):
     with pytest.raises(ValueError, match='no example'):
         simulations['sequence'][0].gradients(cohort[0], [])

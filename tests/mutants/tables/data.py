@@ -365,8 +365,8 @@ MUTATIONS = (
     Mutation(
         'a-mean-over-the-cohort',
         EXAMPLES,
-        'weight(count[e.owner], len(e.target), tokens[e.owner]) for e in examples',
-        'weight(len(examples), len(e.target), tokens[e.owner]) for e in examples',
+        'weight(count[e.owner], len(e.target), tokens[e.owner])',
+        'weight(len(examples), len(e.target), tokens[e.owner])',
         'Every gradient is C times too small.',
         ('tests/packing_test.py::test_weights_by_hand',),
     ),

@@ -225,8 +225,8 @@ MUTATIONS = (
     Mutation(
         'the-star-is-the-last-validation',
         PLOTS,
-        '_paint_validation(axes[1], scores, run.chosen_validation, run.selection)',
-        '_paint_validation(axes[1], scores, scores[-1], run.selection)',
+        'axes[1], scores, run.chosen_validation, run.selection',
+        'axes[1], scores, scores[-1], run.selection',
         'training.png stars another prompt than goes to stage 2.',
         BY_ROUND,
     ),

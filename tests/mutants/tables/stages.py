@@ -10,8 +10,11 @@ _RESUME = 'fedprompt_jax/experiment/resume.py'
 _CONTINUING = 'fedprompt_jax/experiment/continuing.py'
 _CHECKPOINT = 'fedprompt_jax/experiment/checkpoint.py'
 _INTEGRITY = 'fedprompt_jax/experiment/integrity.py'
+_STAGE = 'fedprompt_jax/experiment/stage.py'
+_FINE_TUNE = 'fedprompt_jax/personalization/fine_tune.py'
+_METHODS = 'fedprompt_jax/personalization/__init__.py'
 _GUARD = 'fedprompt_jax/experiment/guard.py'
-_KEPT = 'fedprompt_jax/experiment/last_loaded.py'
+_LAST_LOADED = 'fedprompt_jax/experiment/last_loaded.py'
 _PREFETCH = 'fedprompt_jax/experiment/prefetch.py'
 
 _ROUNDS = 'tests/rounds_wiring_test.py::'
@@ -30,8 +33,8 @@ MUTATIONS = (
     Mutation(
         'validation-scores-the-best-prompt-so-far',
         _TRAIN,
-        'bank = replicate(stage.server.params, copies)',
-        'bank = replicate(stage.best, copies)',
+        'bank = replicate(state.server.params, copies)',
+        'bank = replicate(state.best, copies)',
         'The chosen round is wrong, and so is the validation curve.',
         (
             _VALIDATION + 'test_the_server_s_prompt_is_scored_on_the_validation'
@@ -91,7 +94,7 @@ MUTATIONS = (
     Mutation(
         'the-untrained-prompt-may-be-chosen',
         _TRAIN,
-        'if int(stage.server.round) and (float(score), -float(loss)) > best:',
+        'if int(state.server.round) and (float(score), -float(loss)) > best:',
         'if (float(score), -float(loss)) > best:',
         'Stage 2 starts where no stage 1 was.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
@@ -107,8 +110,8 @@ MUTATIONS = (
     Mutation(
         'of-equal-scores-the-loss-does-not-decide',
         _TRAIN,
-        'best = (float(stage.best_score), -float(stage.best_loss))',
-        'best = (float(stage.best_score), -np.inf)',
+        'best = (float(state.best_score), -float(state.best_loss))',
+        'best = (float(state.best_score), -np.inf)',
         'Where all score zero, the choice is that of the last validation.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
@@ -123,8 +126,8 @@ MUTATIONS = (
     Mutation(
         'a-score-of-zero-is-no-validation',
         _TRAIN,
-        'if float(stage.best_score) < 0:',
-        'if float(stage.best_score) <= 0:',
+        'if float(state.best_score) < 0:',
+        'if float(state.best_score) <= 0:',
         'Where all score zero, the last prompt is taken, not the best loss.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
@@ -154,8 +157,8 @@ MUTATIONS = (
     Mutation(
         'validation-comes-a-round-late',
         _TRAIN,
-        'if every and (number + 1) % every == 0:',
-        'if every and number % every == 0:',
+        'due = every and int(state.server.round) % every == 0',
+        'due = every and int(state.server.round) % every == 1',
         'config.validation.every=5 validates after rounds 1, 6, 11.',
         (
             _ROUNDS + 'test_the_initial_prompt_is_validated_and_then_every_few'
@@ -165,8 +168,8 @@ MUTATIONS = (
     Mutation(
         'rounds-are-logged-from-zero',
         _TRAIN,
-        'round=number + 1,\n            **metrics,',
-        'round=number,\n            **metrics,',
+        '        round=number,\n        **metrics,',
+        '        round=number - 1,\n        **metrics,',
         'Curves and the chosen round are shifted against each other.',
         (
             _ROUNDS
@@ -184,10 +187,10 @@ MUTATIONS = (
     Mutation(
         'the-cohort-of-a-round-is-that-of-the-first',
         _TRAIN,
-        'server, metrics = experiment.algorithm.round(stage.server, cohort)',
-        'cohort = experiment.cohort(first)\n'
-        '        '
-        'server, metrics = experiment.algorithm.round(stage.server, cohort)',
+        'server, metrics = experiment.algorithm.round(state.server, cohort)',
+        'cohort = experiment.cohort(0)\n'
+        '    server, metrics = '
+        'experiment.algorithm.round(state.server, cohort)',
         'Only the clients of the first cohort are trained on.',
         (
             _ROUNDS
@@ -220,40 +223,40 @@ MUTATIONS = (
     Mutation(
         'a-non-finite-prompt-is-logged-and-saved',
         _TRAIN,
-        '        _require_finite(server, number, run)\n',
+        '    _require_finite(server, number, run)\n',
         '',
         'A diverged run trains NaN to its end, and no checkpoint is good.',
         (_ROUNDS + 'test_a_round_that_diverges_is_neither_logged_nor_saved',),
     ),
     Mutation(
         'the-last-round-is-not-saved',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if stop or (number + 1) % config.checkpoint.every == 0:',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if stop or number % stage.save_every == 0:',
         'A run that is continued computes its last rounds again.',
         (_ROUNDS + 'test_every_few_rounds_are_saved_and_the_last_one',),
     ),
     Mutation(
         'a-round-that-was-asked-to-stop-is-not-saved',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if last or (number + 1) % config.checkpoint.every == 0:',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if last or number % stage.save_every == 0:',
         'SIGTERM costs up to config.checkpoint.every rounds.',
         (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
     ),
     Mutation(
         'checkpoints-come-a-round-late',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if last or stop or number % config.checkpoint.every == 0:',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if last or stop or number % stage.save_every == 1:',
         'config.checkpoint.every=3 saves after rounds 1, 4, 7.',
         (_ROUNDS + 'test_every_few_rounds_are_saved_and_the_last_one',),
     ),
     Mutation(
         'every-checkpoint-has-the-best-score',
         _TRAIN,
-        'score = float(stage.best_score) if here else None',
-        'score = float(stage.best_score)',
+        'score = float(state.best_score) if here else None',
+        'score = float(state.best_score)',
         'The checkpoint that stays as the best holds another prompt.',
         (
             _ROUNDS + 'test_a_checkpoint_has_a_score_where_its_prompt_is_the'
@@ -263,16 +266,16 @@ MUTATIONS = (
     Mutation(
         'every-process-warns-of-a-prompt-that-does-not-move',
         _TRAIN,
-        '            run.writes\n            and number + 1 ==',
-        '            number + 1 ==',
+        '        run.writes\n        and number ==',
+        '        number ==',
         'Processes without logs fail in the third round.',
         (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
     Mutation(
         'the-guard-looks-a-round-too-late',
         _TRAIN,
-        'and number + 1 == guard.ROUNDS',
         'and number == guard.ROUNDS',
+        'and number - 1 == guard.ROUNDS',
         'A run of three rounds that learns nothing says nothing.',
         (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
@@ -280,29 +283,28 @@ MUTATIONS = (
     Mutation(
         'stage-2-starts-from-the-initial-prompt',
         _PERSONALIZE,
-        'bank = replicate(shared, len(experiment.data.held_out.clients))',
-        'bank = replicate(\n'
-        '        experiment.params, len(experiment.data.held_out.clients)\n'
-        '    )',
+        'clients = method(experiment).init(params)',
+        'clients = method(experiment).init(experiment.params)',
         'Stage 1 has no effect on any personalized score.',
         (_EPOCHS + 'test_every_client_starts_from_the_global_prompt',),
     ),
     Mutation(
-        'l2-pulls-to-the-initial-prompt',
-        _PERSONALIZE,
-        'tx = _optimizer(experiment, state.shared)',
-        'tx = _optimizer(experiment, experiment.params)',
+        'l2-pulls-to-zero',
+        _FINE_TUNE,
+        'return State(bank, jax.vmap(tx.init)(bank))',
+        'start = jax.tree.map(lambda x: 0 * x, bank)\n'
+        '        return State(bank, jax.vmap(tx.init)(start))',
         "Profit's fourth observation is about the global prompt.",
         (_EPOCHS + 'test_l2_pulls_toward_the_global_prompt',),
     ),
     Mutation(
         'the-pull-comes-behind-the-optimizer',
-        _PERSONALIZE,
-        '        optimizers.pull_toward(shared, c.l2) if c.l2 else '
+        _FINE_TUNE,
+        '        optimizers.pull_to_start(c.l2) if c.l2 else '
         'optax.identity(),\n'
         '        optimizers.make(c.optimizer, c.learning_rate),\n',
         '        optimizers.make(c.optimizer, c.learning_rate),\n'
-        '        optimizers.pull_toward(shared, c.l2) if c.l2 else '
+        '        optimizers.pull_to_start(c.l2) if c.l2 else '
         'optax.identity(),\n',
         'The objective is not the documented one.',
         (
@@ -312,11 +314,9 @@ MUTATIONS = (
     ),
     Mutation(
         'stage-2-has-the-optimizer-of-the-clients',
-        _PERSONALIZE,
+        _FINE_TUNE,
         'optimizers.make(c.optimizer, c.learning_rate),',
-        'optimizers.make(\n'
-        '            experiment.config.client.optimizer, c.learning_rate\n'
-        '        ),',
+        'optimizers.make(setup.config.client.optimizer, c.learning_rate),',
         'config.personalization.optimizer has no effect.',
         (
             _EPOCHS + 'test_the_optimizer_steps_on_the_gradient_of_loss_and'
@@ -325,9 +325,9 @@ MUTATIONS = (
     ),
     Mutation(
         'alpha-is-the-share-of-the-global-prompt',
-        _PERSONALIZE,
-        'mixed = mix(alpha, bank, params)',
-        'mixed = mix(1 - alpha, bank, params)',
+        _FINE_TUNE,
+        "Answer('averaged', mix(alpha, state.bank, params), alpha)",
+        "Answer('averaged', mix(1 - alpha, state.bank, params), alpha)",
         'The trade-off curve is mirrored.',
         (
             _EPOCHS + 'test_an_average_of_alpha_is_that_much_of_the_personal'
@@ -336,9 +336,9 @@ MUTATIONS = (
     ),
     Mutation(
         'personal-and-shared-are-swapped-in-the-mix',
-        _PERSONALIZE,
-        'lambda p, g: alpha * p + (1 - alpha) * g, personal, shared',
-        'lambda p, g: alpha * g + (1 - alpha) * p, personal, shared',
+        _FINE_TUNE,
+        'lambda p, g: alpha * p + (1 - alpha) * g, bank, params',
+        'lambda p, g: alpha * g + (1 - alpha) * p, bank, params',
         'The trade-off curve is mirrored.',
         (
             'tests/personalization_laws_test.py'
@@ -347,17 +347,17 @@ MUTATIONS = (
     ),
     Mutation(
         'the-ends-of-the-trade-off-are-scored-again',
-        _PERSONALIZE,
-        'if alpha in (0, 1):',
-        'if alpha in (0,):',
+        _FINE_TUNE,
+        'if alpha not in (0, 1)',
+        'if alpha not in (0,)',
         'The personalized prompt has two rows, of which means are taken.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
     ),
     Mutation(
-        'initial-and-global-prompt-are-swapped',
+        'the-initial-row-is-of-the-global-prompt',
         _PERSONALIZE,
-        "(('initial', experiment.params), ('global', params))",
-        "(('global', experiment.params), ('initial', params))",
+        "Answer('initial', experiment.params, alpha=0.0, shared=True)",
+        "Answer('initial', params, alpha=0.0, shared=True)",
         'Two rows of every table are wrong, and every gain.',
         (_EPOCHS + 'test_anchors_are_the_initial_and_the_global_prompt',),
     ),
@@ -372,8 +372,8 @@ MUTATIONS = (
     Mutation(
         'every-epoch-is-the-first-one',
         _PERSONALIZE,
-        'epoch=int(state.epoch),\n        )',
-        'epoch=0,\n        )',
+        '            epoch=number,\n        )',
+        '            epoch=0,\n        )',
         'Batches repeat, and prompts overfit sooner.',
         (
             _EPOCHS
@@ -401,9 +401,9 @@ MUTATIONS = (
     ),
     Mutation(
         'the-optimizer-of-a-client-restarts-every-epoch',
-        _PERSONALIZE,
-        'local.bank, local.opt_state, state.epoch + 1,',
-        'local.bank, state.opt_state, state.epoch + 1,',
+        _FINE_TUNE,
+        'return State(local.bank, local.opt_state), local',
+        'return State(local.bank, state.opt_state), local',
         "Adam's momentum is lost after every epoch.",
         (
             _EPOCHS + 'test_the_optimizer_steps_on_the_gradient_of_loss_and'
@@ -411,26 +411,10 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'a-client-that-diverges-takes-others-along',
-        _PERSONALIZE,
-        'if bool(lost.any()):',
-        'if bool(lost.all()):',
-        'Clients that share a row with it have no score.',
-        (_EPOCHS + 'test_a_client_that_diverges_is_lost_alone',),
-    ),
-    Mutation(
-        'a-lost-client-has-every-epoch-computed-twice',
-        _PERSONALIZE,
-        'lost = finite_owners(state.bank) & ~finite_owners(local.bank)',
-        'lost = ~finite_owners(local.bank)',
-        'Stage 2 takes twice the time once a client has diverged.',
-        (_EPOCHS + 'test_a_client_that_diverges_is_lost_alone',),
-    ),
-    Mutation(
         'epochs-are-scored-one-too-late',
         _PERSONALIZE,
-        'if (number + 1) % c.every == 0:',
-        'if number % c.every == 0:',
+        'if epoch % c.every == 0:',
+        'if epoch % c.every == 1:',
         'Rows of epoch 2 are of epoch 1, and the last one is missing.',
         (
             _EPOCHS + 'test_a_row_of_an_epoch_is_the_score_after_that_many'
@@ -461,17 +445,17 @@ MUTATIONS = (
     ),
     Mutation(
         'the-last-epoch-is-not-saved',
-        _PERSONALIZE,
-        'if last or stop or (number + 1) % every == 0:',
-        'if stop or (number + 1) % every == 0:',
+        _STAGE,
+        'last, stop = number == stage.total, preemption.asked()',
+        'last, stop = number > stage.total, preemption.asked()',
         'A run that is continued computes its last epochs again.',
         (_EPOCHS + 'test_every_few_epochs_are_saved_and_the_last_one',),
     ),
     Mutation(
-        'an-epoch-that-was-asked-to-stop-is-not-saved',
-        _PERSONALIZE,
-        'if last or stop or (number + 1) % every == 0:',
-        'if last or (number + 1) % every == 0:',
+        'a-stage-says-that-it-stopped-a-step-before',
+        _STAGE,
+        '        if stop:\n            raise stopped(stage.unit, number)',
+        '        if stop:\n            raise stopped(stage.unit, number - 1)',
         'SIGTERM costs up to config.checkpoint.every epochs.',
         (
             _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_resumes_after'
@@ -481,10 +465,12 @@ MUTATIONS = (
     Mutation(
         'scores-of-the-anchors-are-not-saved',
         _PERSONALIZE,
-        '    score_anchors(experiment, run, params)\n'
-        '    _save(checkpoints, run, state)\n',
-        '    _save(checkpoints, run, state)\n'
-        '    score_anchors(experiment, run, params)\n',
+        '    score_all(experiment, run, anchors(experiment, '
+        'params), 0)\n'
+        '    save(checkpoints, run, state)\n',
+        '    save(checkpoints, run, state)\n'
+        '    score_all(experiment, run, anchors(experiment, '
+        'params), 0)\n',
         'A run that is stopped in its first epoch loses three rows.',
         (
             _EPOCHS + 'test_the_checkpoint_before_the_first_epoch_has_the'
@@ -502,8 +488,10 @@ MUTATIONS = (
     Mutation(
         'averages-are-rows-of-the-first-epoch',
         _PERSONALIZE,
-        "_score(experiment, run, mixed, 'averaged', c.epochs, alpha, False)",
-        "_score(experiment, run, mixed, 'averaged', 1, alpha, False)",
+        'answers = how.last_answers(state.clients, state.shared)\n'
+        '        score_all(experiment, run, answers, c.epochs)',
+        'answers = how.last_answers(state.clients, state.shared)\n'
+        '        score_all(experiment, run, answers, 1)',
         'The trade-off is drawn for prompts of another epoch.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
     ),
@@ -581,8 +569,10 @@ MUTATIONS = (
     Mutation(
         'config-loss-does-not-reach-the-simulation',
         _BUILD,
-        'model, lm.base, packer, config.loss, put_rows',
-        "model, lm.base, packer, 'sequence', put_rows",
+        'return PackedSimulation(model, lm.base, packer, '
+        'config.loss, devices.rows)',
+        'return PackedSimulation(model, lm.base, packer, '
+        "'sequence', devices.rows)",
         'config.loss has no effect on training.',
         (
             _WIRING + 'test_both_simulations_have_the_loss_and_the_model_of_the'
@@ -603,16 +593,16 @@ MUTATIONS = (
     Mutation(
         'a-model-is-cached-without-its-quantization',
         _BUILD,
-        '(folder, dtype, quantization, mesh, config.mesh.fsdp)',
-        '(folder, dtype, mesh, config.mesh.fsdp)',
+        '(folder, dtype, quantization, mesh, fsdp),',
+        '(folder, dtype, mesh, fsdp),',
         'A sweep over quantizations runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
     Mutation(
         'a-model-is-cached-without-its-dtype',
         _BUILD,
-        '(folder, dtype, quantization, mesh, config.mesh.fsdp)',
-        '(folder, quantization, mesh, config.mesh.fsdp)',
+        '(folder, dtype, quantization, mesh, fsdp),',
+        '(folder, quantization, mesh, fsdp),',
         'A sweep over dtypes runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
@@ -643,8 +633,8 @@ MUTATIONS = (
     Mutation(
         'answers-are-chosen-by-the-default-rule',
         _BUILD,
-        'rule = config.evaluation.choices',
-        "rule = 'sum'",
+        '        config.evaluation.choices,\n',
+        "        'sum',\n",
         'config.evaluation.choices has no effect.',
         (_WIRING + 'test_a_scorer_has_the_limits_and_the_rule_of_the_config',),
     ),
@@ -1052,21 +1042,21 @@ MUTATIONS = (
     # --- What runs of one process share ----------------------------------
     Mutation(
         'a-thing-of-another-key-is-taken',
-        _KEPT,
-        'if have is None or have[0] != key:',
-        'if have is None:',
+        _LAST_LOADED,
+        'if found is None or found[0] != key:',
+        'if found is None:',
         'The second run of a sweep has the model and data of the first.',
-        ('tests/kept_test.py::test_a_thing_is_made_once_for_a_key',),
+        ('tests/last_loaded_test.py::test_a_thing_is_made_once_for_a_key',),
     ),
     Mutation(
         'two-models-are-held-at-once',
-        _KEPT,
-        '                self._things.pop(name, None)  '
-        '# before the next is made\n',
+        _LAST_LOADED,
+        '                self._objects.pop(name, None)  # before '
+        'the next is made\n',
         '',
         'A sweep over models is out of memory.',
         (
-            'tests/kept_test.py'
+            'tests/last_loaded_test.py'
             '::test_the_last_one_is_gone_before_the_next_is_made',
         ),
     ),
@@ -1094,5 +1084,51 @@ MUTATIONS = (
             'tests/prefetch_test.py'
             '::test_things_come_in_order_with_one_made_ahead',
         ),
+    ),
+    Mutation(
+        'a-method-is-made-for-the-clients-of-a-round',
+        _PERSONALIZE,
+        'clients = len(experiment.data.held_out.clients)',
+        'clients = config.clients_per_round',
+        'Another number of clients is personalized than is scored.',
+        (_EPOCHS + 'test_every_client_starts_from_the_global_prompt',),
+    ),
+    Mutation(
+        'what-a-method-finds-wrong-is-not-asked',
+        _METHODS,
+        "check = getattr(get(config.personalization.method), 'faults', None)",
+        'check = None',
+        'A wrong alpha ends a run after hours of training.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'all-steps-of-a-stage-have-the-same-state',
+        _STAGE,
+        'state, loss = stage.step(state, item, began)',
+        '_, loss = stage.step(state, item, began)',
+        'Nothing is trained.',
+        (
+            _ROUNDS
+            + 'test_a_round_is_logged_under_its_number_with_what_it_cost',
+        ),
+    ),
+    Mutation(
+        'scores-of-a-step-are-of-the-state-before',
+        _STAGE,
+        'state = stage.after(state)',
+        'stage.after(state)',
+        'The best prompt is never remembered.',
+        (
+            _ROUNDS
+            + 'test_a_checkpoint_has_a_score_where_its_prompt_is_the_best',
+        ),
+    ),
+    Mutation(
+        'steps-are-numbered-from-the-start-of-the-process',
+        _STAGE,
+        'for number, item in enumerate(bar, first + 1):',
+        'for number, item in enumerate(bar, 1):',
+        'A resumed run is saved at other steps than an uninterrupted one.',
+        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
     ),
 )
