@@ -181,6 +181,7 @@ def test_a_new_file_is_on_the_page_behind_the_others(add, folders):
         (DRAWS.replace('score', 'sco'), "KeyError: 'sco'"),
         ('import nothing_like_it\n', 'ModuleNotFoundError: '),
     ],
+    ids=['raises', 'no caption', 'another brace', 'an import'],
 )
 def test_a_faulty_figure_is_reported_and_the_run_is_complete(
     add, tmp_path, text, error

@@ -10,6 +10,9 @@ from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.report import records
 from fedprompt_jax.report.records import Row
 
+# A run folder has at least one of them.
+_FILES = (records.CONFIG, records.METRICS, records.TRADEOFF)
+
 
 class Run:
     """What a run left in its folder; what it has not written yet is empty.
@@ -91,6 +94,11 @@ class Run:
         return max(scored, key=rank, default=None)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder has any of the files that a run writes first."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
 def open_run(folder: str | Path, name: str = '') -> Run:
     """The run of a folder, all of whose files can be read.
 
@@ -128,14 +136,6 @@ def open_runs(folders: Sequence[str | Path]) -> list[Run]:
         open_run(folder, name)
         for folder, name in zip(folders, names, strict=True)
     ]
-
-
-_FILES = (records.CONFIG, records.METRICS, records.TRADEOFF)
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder has any of the files that a run writes first."""
-    return any((folder / name).is_file() for name in _FILES)
 
 
 def leading_metric(runs: Sequence[Run]) -> str:
