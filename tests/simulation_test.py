@@ -285,6 +285,10 @@ def test_a_non_finite_owner_does_not_touch_its_neighbours(
         np.testing.assert_array_equal(
             got_grads['prompt'][rest], grads['prompt'][rest]
         )
+    # And at once, not by a second try.
+    packed, _ = simulations['sequence']
+    _, once = packed.gradients_once(broken, examples)
+    assert np.isfinite(once['prompt'][rest]).all()
 
 
 def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
