@@ -576,7 +576,7 @@ MUTATIONS = (
     Mutation(
         'max-tokens-is-ignored',
         SHAPES,
-        'max_tokens // shape.length',
+        'counts.max_tokens // shape.length',
         '10**6',
         'config.packing.max_tokens does not limit memory.',
         (
