@@ -16,25 +16,29 @@ from fedprompt_jax.experiment import command_line
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'The run folder; runs/<config>-<scale> where not given.'
+    'workdir', None, 'The run folder; the default is runs/<config>-<scale>.'
 )
 _CACHE_DIR = command_line.define_cache_dir()
 _DISTRIBUTED = flags.DEFINE_bool(
     'distributed',
     False,
-    'One of several processes, which the cluster knows: Cloud TPU, GKE, SLURM.',
+    'Take the processes of the run from Cloud TPU, GKE or SLURM.',
 )
 _COORDINATOR = flags.DEFINE_string(
-    'coordinator', None, 'One of several processes: host:port of the first.'
+    'coordinator',
+    None,
+    'host:port of the first process, where a run has several.',
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-    'num_processes', None, 'How many they are.'
+    'num_processes', None, 'The number of processes of the run.'
 )
-_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Which it is, from 0.')
+_PROCESS_ID = flags.DEFINE_integer(
+    'process_id', None, 'The number of this process, from 0.'
+)
 
 TOGETHER = (
     'The processes of a run end together: this one ends the others, or they '
-    'ended it. Start all of them again; they go on after the last checkpoint.'
+    'ended it. Start all of them again; they resume from the last checkpoint.'
 )
 
 
@@ -67,7 +71,7 @@ def main(argv: list[str]) -> None:
     except (OSError, ValueError, FloatingPointError) as error:
         _fail(f'error: {error}', several)
     except KeyboardInterrupt:
-        text = '\ninterrupted; the same command goes on where it stopped.'
+        text = '\ninterrupted; run the same command to resume.'
         _fail(text, several)
     except Exception:  # a fault of ours: the others must not wait for it
         if several is None:

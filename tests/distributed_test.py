@@ -150,8 +150,8 @@ def test_sigterm_to_one_process_saves_the_round_and_stops_all(stopped, last):
         found = re.search(r'after (round|epoch) (\d), which is saved', text)
         told.add(found.groups())
     ((unit, number),) = told
-    assert 'Goes on after round' in stopped[1][0][2]
-    assert re.search(f'Goes on after {unit}.* {number}\\.', last.stderr)
+    assert 'Resumes after round' in stopped[1][0][2]
+    assert re.search(f'Resumes after {unit}.* {number}\\.', last.stderr)
 
 
 def test_two_processes_end_as_one_does(project, last, one):

@@ -238,7 +238,7 @@ def test_a_run_goes_on_on_another_mesh(project, whole):
         devices=4,
     )
     assert done.returncode == 0, done.stderr
-    assert 'Goes on after round' in done.stderr
+    assert 'Resumes after round' in done.stderr
     pairs = list(zip(metrics(whole), metrics(moved), strict=True))
     assert 0 < before < len(pairs)
     for one, other in pairs:

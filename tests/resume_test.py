@@ -238,4 +238,4 @@ def test_a_complete_run_without_checkpoints_cannot_be_continued(complete):
     for stage in ('train', 'personalize'):
         for folder in (complete.root / stage).iterdir():
             folder.rmdir()
-    complete.refuses('has no checkpoint from which it can go on', rounds=6)
+    complete.refuses('has no checkpoint from which it can continue', rounds=6)

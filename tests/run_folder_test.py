@@ -280,7 +280,7 @@ def test_a_warning_is_kept_once(tmp_path):
 
 def test_a_folder_in_use_is_refused_until_it_is_not(tmp_path):
     first = RunFolder(tmp_path, {}, {})
-    with pytest.raises(ValueError, match='Another process is at work'):
+    with pytest.raises(ValueError, match='Another process is using'):
         RunFolder(tmp_path, {}, {})
     del first
     RunFolder(tmp_path, {}, {})

@@ -12,7 +12,9 @@ from ml_collections import config_flags
 def define_config():
     """Defines --config and, for it, --config.<key>; returns the holder."""
     holder = config_flags.DEFINE_config_file(
-        'config', None, 'The experiment: configs/<name>.py:<scale>.'
+        'config',
+        None,
+        'The config of the experiment: configs/<name>.py:<scale>.',
     )
     flags.register_validator(
         'config',
@@ -27,7 +29,7 @@ def define_cache_dir():
     return flags.DEFINE_string(
         'cache_dir',
         (os.environ.get('XDG_CACHE_HOME') or '~/.cache') + '/fedprompt_jax',
-        'Converted models, tokenised data and compiled programs.',
+        'A folder for converted models, tokenised data and compiled programs.',
     )
 
 

@@ -1,7 +1,7 @@
 """Keys that may change between two starts of a run, and what follows.
 
 A checkpoint holds nothing that depends on where a run ends, so that a run
-that goes on to more rounds or epochs ends as one that was asked for them from
+that continues to more rounds or epochs ends as one that was asked for them from
 the start: with the same bits, or up to rounding where so many local steps are
 packed into rows of another shape (packers.LONG), of which a warning tells.
 """
@@ -53,11 +53,11 @@ def restarts_stage_2(changes: Changes) -> bool:
 
 
 def describe(changes: Changes) -> str:
-    """'was a run of rounds=2; it now goes on to rounds=4: ...'."""
+    """'was a run of rounds=2; it now continues to rounds=4: ...'."""
     old = ', '.join(f'{key}={pair[0]!r}' for key, pair in changes.items())
     new = ', '.join(f'{key}={pair[1]!r}' for key, pair in changes.items())
     words = _WORDS[start(changes)]
-    return f'was a run of {old}; it now goes on to {new}: {words}'
+    return f'was a run of {old}; it now continues to {new}: {words}'
 
 
 def fewer(changes: Changes, rounds: int, epochs: int) -> list[str]:

@@ -1,7 +1,7 @@
 """SIGTERM, as clusters send it before they take a machine away.
 
 The round (or epoch) at work is finished and saved, then the run ends; the
-same command goes on from there.
+same command resumes it.
 """
 
 import logging
@@ -45,5 +45,5 @@ def stopped(unit: str, number: int) -> Preempted:
     """What to raise once `number` rounds or epochs are saved."""
     return Preempted(
         f'stopped by SIGTERM after {unit} {number}, which is saved; the same '
-        'command goes on from there.'
+        'command resumes it.'
     )

@@ -43,7 +43,7 @@ def prepare(run: RunFolder) -> None:
 
     Raises:
       ValueError: there are checkpoints and all of them are damaged; or a log
-        was changed; or the run cannot go on. Nothing in the folder was changed.
+        was changed; or the run cannot continue. The folder was not changed.
     """
     if run.finished:
         run.check_complete()
@@ -54,7 +54,7 @@ def prepare(run: RunFolder) -> None:
         _refuse_damage(root, damages)
         if run.finished:
             raise ValueError(
-                f'{run.path} has no checkpoint from which it can go on with '
+                f'{run.path} has no checkpoint from which it can continue with '
                 'the changed config; give --workdir another folder.'
             )
     if point is not None:

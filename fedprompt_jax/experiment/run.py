@@ -260,11 +260,11 @@ def _tell_start(run, experiment, identity, together: 'Together | None') -> None:
 
 
 def _reshaped(before: str | None, packing: str) -> list[str]:
-    """Says where a run goes on with other row shapes than it began with."""
+    """A warning if the row shapes differ from those that the run began with."""
     if before in (None, packing):
         return []
     return [
-        f'The run was begun with other row shapes ({before}): results agree '
+        f'The run began with other row shapes ({before}): results agree '
         'with those of an uninterrupted run up to rounding, and not to the '
         'bit.'
     ]
@@ -294,12 +294,12 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
 
 
 def _tell_progress(stages) -> None:
-    """Says where a run that was stopped goes on."""
+    """Logs after which round or epoch a stopped run resumes."""
     from fedprompt_jax.experiment.resume import UNITS
 
     for name, unit in reversed(UNITS.items()):
         if stages[name].step is not None:
-            _LOG.info('Goes on after %s %d.', unit, stages[name].step)
+            _LOG.info('Resumes after %s %d.', unit, stages[name].step)
             return
 
 

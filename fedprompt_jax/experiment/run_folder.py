@@ -51,7 +51,7 @@ class RunFolder:
       shows: whether it shows the run's progress.
       config: that of this start, as nested dicts.
       changes: keys that differ from the last start's config, from which the
-        run can go on: key -> (before, now).
+        run can continue: key -> (before, now).
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RunFolder:
         Raises:
           ValueError: the folder belongs to a run with another config or
             other data or weights; the differences are listed. Or a process
-            is at work in it, or its JSON files are damaged.
+            is using it, or its JSON files are damaged.
         """
         self.path, self.writes, self.shows = path, writes, writes
         self.config = plain(config)
@@ -135,7 +135,7 @@ class RunFolder:
             )
 
     def accept_changes(self) -> None:
-        """Writes the config of this start, with which the run goes on."""
+        """Writes the config of this start, with which the run continues."""
         if self.writes:
             write_json(self.path / 'config.json', self.config)
         self.changes = {}
@@ -299,7 +299,7 @@ def _lock(folder: Path) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise ValueError(
-            f'Another process is at work in {folder}; wait for it, or give '
+            f'Another process is using {folder}; wait for it, or give '
             '--workdir another folder.'
         ) from None
     except OSError:  # a file system without locks
@@ -345,14 +345,14 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
     fewer = continuing.fewer(changes, *_done(path))
     if fewer:
         raise ValueError(
-            f'{path} cannot go on: {"; ".join(fewer)}, or give --workdir '
+            f'{path} cannot continue: {"; ".join(fewer)}, or give --workdir '
             'another folder. Nothing was changed.'
         )
     return changes
 
 
 def _changes(before: dict, now: dict) -> continuing.Changes:
-    """Keys that differ, from which a run can go on: key -> (before, now)."""
+    """Keys that differ, from which a run can continue: key -> (before, now)."""
     old, new = _flat(plain(before)), _flat(plain(now))
     return {
         key: (old.get(key), new.get(key))
@@ -395,7 +395,7 @@ def _explained(lines: list[str]) -> str:
 
 
 def other_config(path: Path, config: dict) -> list[str]:
-    """Why a run cannot go on with this config, a line a key; [] where it can.
+    """Why a run cannot continue with this config, a line a key; [] if it can.
 
     Args:
       path: RUN, which holds a config.json.
@@ -410,7 +410,7 @@ def other_config(path: Path, config: dict) -> list[str]:
 
 
 def goes_on(path: Path, config: dict) -> str:
-    """How a run goes on with this config, where that differs; else ''.
+    """How a run continues with this config, where that differs; else ''.
 
     Args:
       path: RUN, of which other_config finds nothing.

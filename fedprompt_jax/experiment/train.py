@@ -35,7 +35,7 @@ class TrainState:
       server: the algorithm's ServerState.
       best: params with the best score so far, of validations that
         validation.every asks for: that after the last round of a run is no
-        part of a state from which a longer run may go on.
+        part of a state from which a longer run may continue.
       best_score: f32 scalar, that score, the leading_metric; -1 before the
         first.
       best_loss: f32 scalar, its validation loss, which decides among equals.
@@ -159,7 +159,7 @@ def choose(
     """The prompt that goes to stage 2, and the rounds it had; see chosen.
 
     The last prompt is validated here where validation.every left it out. A
-    run that goes on with other settings of the evaluation keeps its choice.
+    run that continues with other settings of the evaluation keeps its choice.
     """
     every, rounds = experiment.config.validation.every, int(state.server.round)
     validated = state

@@ -8,8 +8,8 @@
 
 The runs follow each other, and share the loaded model, the tokens and what is
 compiled; with --together=N, N of them are computed as one bank. Each leaves a
-run folder in --workdir; the table and sweep.csv gather them. The same command
-goes on where it stopped; --table shows what other machines have run.
+run folder in --workdir; the table and sweep.csv gather them. Run the same
+command to resume; --table shows the runs of other machines.
 """
 
 import logging
@@ -25,22 +25,32 @@ from fedprompt_jax.experiment import command_line, preemption
 from fedprompt_jax.sweep import commands, points, runs, table
 
 _SWEEP = flags.DEFINE_string(
-    'sweep', None, 'A file with points(), such as configs/sweeps/seeds.py.'
+    'sweep',
+    None,
+    'The sweep: a file with points(), such as configs/sweeps/seeds.py.',
 )
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Holds the run folders; sweeps/<sweep>-<config>-<scale>.'
+    'workdir',
+    None,
+    'The folder of the runs; the default is sweeps/<sweep>-<config>-<scale>.',
 )
 _CACHE_DIR = command_line.define_cache_dir()
 _TOGETHER = flags.DEFINE_integer(
-    'together', 1, 'Runs that are computed as one bank.', lower_bound=1
+    'together',
+    1,
+    'The number of runs that are computed as one bank.',
+    lower_bound=1,
 )
 _COMMANDS = flags.DEFINE_enum(
-    'commands', None, commands.KINDS, 'Print these and run nothing.'
+    'commands',
+    None,
+    commands.KINDS,
+    'Print the commands of the runs instead of running them.',
 )
 
 _TABLE = flags.DEFINE_bool(
-    'table', False, 'Show the runs that are complete, and run nothing.'
+    'table', False, 'Show the table of complete runs instead of running any.'
 )
 
 OWN = ('sweep', 'workdir', 'together', 'commands', 'table', 'notable')
@@ -62,7 +72,7 @@ def main(argv: list[str]) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        text = '\ninterrupted; the same command goes on where it stopped.'
+        text = '\ninterrupted; run the same command to resume.'
         print(text, file=sys.stderr, flush=True)
         os._exit(1)  # the threads of a bank are still at work
 

@@ -4,7 +4,7 @@ Every run does what it would do alone, writes its own folder and has its own
 optimizers; gradients and scores come from one call of the model for all.
 Rows are packed from all runs' examples, so that results agree with those of
 runs alone up to rounding, and not to the bit; so do those of a bank that was
-stopped, whose runs may go on from other rounds.
+stopped, whose runs may resume from other rounds.
 """
 
 from collections.abc import Iterator, Sequence
