@@ -21,7 +21,7 @@ from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
-from fedprompt_jax.experiment.scores import score_prompts
+from fedprompt_jax.experiment.scores import means, score_prompts
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.personalization import Answer, Method, Setup
@@ -260,6 +260,7 @@ def score(
         prompt=answer.label,
         epoch=epoch,
         alpha=answer.alpha,
+        **means(rows),
         seconds=time.perf_counter() - began,
     )
 

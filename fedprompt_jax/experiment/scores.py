@@ -12,6 +12,8 @@ from fedprompt_jax.evaluation.scoring import (
     mean_loss,
 )
 from fedprompt_jax.experiment.data import FederatedData, HeldOut
+from fedprompt_jax.report.records import SPLITS
+from fedprompt_jax.report.summary import SCORES, mean_of
 
 
 def score_prompts(
@@ -72,6 +74,21 @@ def score_prompts(
         for request, i in place.items()
     ]
     return rows, predictions
+
+
+def means(rows: Sequence[dict]) -> dict[str, float]:
+    """The final table's means over clients, as 'local_rouge_l'.
+
+    Args:
+      rows: of score_prompts.
+    """
+    return {
+        f'{split}_{name}': mean_of(
+            row[name] for row in rows if row['split'] == split
+        ).mean
+        for split in SPLITS
+        for name in SCORES
+    }
 
 
 def _whose_prompt(held_out: HeldOut, owner: int | None) -> dict[str, Any]:

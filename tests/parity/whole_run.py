@@ -29,9 +29,13 @@ FOLDER = golden.FOLDER / 'whole_run'
 # does not. Of a line of a log all else has to be equal.
 MEASURED = {
     'loss', 'loss_first_step', 'loss_last_step', 'client_grad_norm',
-    'prompt_norm', 'update_norm', 'predicted_change',
+    'prompt_norm', 'update_norm', 'predicted_change', 'local_loss',
+    'global_loss',
 }  # fmt: skip
-SCORES = {'rouge_l', 'exact_match', 'rouge_l_se'}
+SCORES = {
+    'rouge_l', 'exact_match', 'rouge_l_se', 'local_rouge_l',
+    'local_exact_match', 'global_rouge_l', 'global_exact_match',
+}  # fmt: skip
 
 
 @dataclasses.dataclass

@@ -7,6 +7,7 @@ is taken from the project's functions of data as numbers of instances and
 clients alone, see whole_run_data.py; other tests hold the laws of these.
 """
 
+import collections
 from collections.abc import Sequence
 import dataclasses
 import re
@@ -103,6 +104,7 @@ class Run:
             'lambda': c.personalization.l2,
         }
         scores: dict[tuple[int | None, int], Score] = {}
+        columns: dict[str, list[float]] = collections.defaultdict(list)
         for client, prompt, local in zip(
             held_out.clients, prompts, held_out.local, strict=True
         ):
@@ -111,7 +113,10 @@ class Run:
                 for i in own:
                     if (owner, i) not in scores:
                         scores[owner, i] = self.model.score(prompt, i)
-                row = labels | summary([scores[owner, i] for i in own])
+                values = summary([scores[owner, i] for i in own])
+                for key, value in values.items():
+                    columns[f'{split}_{key}'].append(value)
+                row = labels | values
                 row |= {'client': client, 'client_name': '', 'split': split}
                 row['n'] = len(own)
                 self.rows.append({key: str(row[key]) for key in FIELDS})
@@ -130,6 +135,7 @@ class Run:
             )
         self.metrics.append(
             {'stage': 'score', 'prompt': name, 'epoch': epoch, 'alpha': alpha}
+            | {key: float(np.mean(column)) for key, column in columns.items()}
         )
 
     # Stage 1.
