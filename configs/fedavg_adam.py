@@ -192,6 +192,12 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.checkpoint.every = 1  # rounds, and epochs of personalization
     c.checkpoint.keep = 2  # latest ones (2 at least), besides the best
 
+    # What a run logs is always in metrics.jsonl; where it is shown besides.
+    # Each key needs the extra of its name, see docs/log.md.
+    c.log = config_dict.ConfigDict()
+    c.log.tensorboard = False  # writes RUN/tensorboard
+    c.log.wandb = ''  # project of Weights & Biases; '' for none
+
     {'quickstart': _quickstart, 'sni': _sni}.get(scale, _paper)(c)
     return c
 

@@ -65,10 +65,12 @@ def test_keys_that_change_no_result_may_differ(key, tmp_path):
     opened(tmp_path, {part: {name: 2}})
 
 
-# Where things are, how they are cut over devices, and what is saved of them.
+# Where things are, how they are cut over devices, what is saved of them, and
+# who shows what is logged.
 NO_RESULT = {
     'data.path', 'data.metadata', 'model.source', 'mesh.data', 'mesh.model',
-    'mesh.fsdp', 'checkpoint.keep', 'checkpoint.every',
+    'mesh.fsdp', 'checkpoint.keep', 'checkpoint.every', 'log.tensorboard',
+    'log.wandb',
 }  # fmt: skip
 
 

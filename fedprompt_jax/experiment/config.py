@@ -13,6 +13,7 @@ from fedprompt_jax.data import partitions, sources, splits, template
 from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.data.tables import answers
 from fedprompt_jax.evaluation import choices
+from fedprompt_jax.experiment import trackers
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.models import source
 from fedprompt_jax.peft.prefix import POSITIONS
@@ -104,7 +105,8 @@ def check(config: config_dict.ConfigDict, *, files: bool = True) -> None:
 
     Args:
       config: as configs/fedavg_adam.py makes it.
-      files: also check that the data and the model are there.
+      files: also check that the data, the model and the packages of
+        trackers are there.
     """
     faults = list(_faults(config))
     if files:
@@ -114,6 +116,7 @@ def check(config: config_dict.ConfigDict, *, files: bool = True) -> None:
         ]
         if config.data.source in sources.names():
             faults += sources.get(config.data.source).faults(config)
+        faults += trackers.faults(config)
     raise_all(faults)
 
 

@@ -108,6 +108,7 @@ def execute(
         personalize,
         resume,
         scores,
+        trackers,
         train,
     )
     from fedprompt_jax.experiment.checkpoint import Checkpoints
@@ -162,7 +163,7 @@ def execute(
     if preemption is not None:
         signals = contextlib.nullcontext(preemption)
     try:
-        with signals as asked:
+        with signals as asked, trackers.following(run, config):
             own = stages['personalize']
             personal = personalize.restore(experiment, own)
             if personal is None:

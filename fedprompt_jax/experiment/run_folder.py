@@ -6,7 +6,7 @@ is written again, the same. Once a run is complete, run.json has the digests of
 what it left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import csv
 import datetime
 import fcntl
@@ -33,11 +33,13 @@ LOGS = (METRICS, TRADEOFF, PREDICTIONS)
 # Keys that may differ between the processes of a run: what lies at a path is
 # known by its fingerprint.
 PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
+# Who else gets the lines of metrics.jsonl changes no result.
+LOG_KEYS = ('log.tensorboard', 'log.wandb')
 # Keys that may differ between two starts of a run. Another mesh changes the
 # order of sums, so that results agree up to rounding and not to the bit.
 FREE_KEYS = (
     'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep',
-    'checkpoint.every', *PATH_KEYS,
+    'checkpoint.every', *LOG_KEYS, *PATH_KEYS,
 )  # fmt: skip
 
 
@@ -52,6 +54,7 @@ class RunFolder:
       config: that of this start, as nested dicts.
       changes: keys that differ from the last start's config, from which the
         run can continue: key -> (before, now).
+      followers: get every line of metrics.jsonl when it has been written.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class RunFolder:
         self.path, self.writes, self.shows = path, writes, writes
         self.config = plain(config)
         self.changes: continuing.Changes = {}
+        self.followers: list[Callable[[dict], None]] = []
         path.mkdir(parents=True, exist_ok=True)
         if writes:
             weakref.finalize(self, os.close, _lock(path))
@@ -152,7 +156,10 @@ class RunFolder:
 
     def log(self, **record: Any) -> None:
         """Adds a line to metrics.jsonl."""
-        self._append(METRICS, json.dumps(plain(record)) + '\n')
+        line = plain(record)
+        self._append(METRICS, json.dumps(line) + '\n')
+        for follow in self.followers:
+            follow(line)
 
     def metrics(self) -> list[dict]:
         """The lines of metrics.jsonl, null as NaN."""
@@ -323,7 +330,8 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
     first, *others = processes.texts(json.dumps(now))
     for number, text in enumerate(others, start=1):
         both = json.loads(first), json.loads(text)
-        lines = _differences(*both, PATH_KEYS, ('in the first', 'there'))
+        free = (*PATH_KEYS, *LOG_KEYS)
+        lines = _differences(*both, free, ('in the first', 'there'))
         if lines:
             told = ''.join(f'\n  {line}' for line in lines)
             raise ValueError(
