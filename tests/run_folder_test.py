@@ -107,7 +107,7 @@ def test_no_fewer_rounds_than_are_done(tmp_path):
 
 
 def test_processes_of_two_runs_are_told_apart(monkeypatch):
-    """But for paths, which may differ from host to host."""
+    """But for paths and trackers, which may differ from host to host."""
     config = {'seed': 0, 'data': {'path': '/a'}, 'mesh': {'data': 1}}
 
     def refused(other):
@@ -117,7 +117,7 @@ def test_processes_of_two_runs_are_told_apart(monkeypatch):
         )
         run_folder.refuse_other_processes(config, {})
 
-    refused(config | {'data': {'path': '/b'}})
+    refused(config | {'data': {'path': '/b'}, 'log': {'wandb': 'p'}})
     with pytest.raises(ValueError, match='Process 2 is of another run.*') as e:
         refused(config | {'seed': 1})
     assert 'config.seed: 0 in the first, 1 there' in str(e.value)
