@@ -173,7 +173,7 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
         eos_ids=(299,),
         max_new_tokens=3,
         batch_size=2,
-        put=plain.same,
+        place_rows=plain.same,
     )
     examples = random_examples(model, 2, (1, 1, 2))
     queries = [Query(e.owner, e.query) for e in examples]

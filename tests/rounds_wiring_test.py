@@ -72,7 +72,7 @@ class StageOne:
             pooled=False,
             evaluator=recorders.Scorer(store),
             params=INITIAL,
-            put=plain.same,
+            place_rows=plain.same,
         )
 
     def cohort(self, round: int) -> Cohort:
