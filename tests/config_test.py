@@ -191,6 +191,7 @@ def test_every_choice_refuses_another_word(key):
     [
         ({'personalization.alphas': (0.5, 1.5)}, 'must lie between 0'),
         ({'personalization.alphas': (-1.0, 2.0)}, 'must lie between 0'),
+        ({'personalization.alphas': (0.5, 0.5)}, 'all different'),
         (
             {'personalization.global_examples': 41},
             'clients * eval_examples=40',

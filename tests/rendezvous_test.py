@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -9,8 +10,11 @@ import optax
 import pytest
 
 from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.evaluation.scoring import Request, Scores
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.sweep.merged import (
+    MergedEvaluator,
     MergedSimulation,
     Participant,
     side_by_side,
@@ -174,7 +178,7 @@ def test_a_run_that_isolates_is_isolated(poisonous):
             Participant(rendezvous, number),
         )
         more = [bad] if number else []
-        result = simulation.gradients(bank, [*examples, *more], bool(number))
+        result = simulation.gradients(bank, [*examples, *more])
         rendezvous.leave(number)
         return result
 
@@ -185,6 +189,58 @@ def test_a_run_that_isolates_is_isolated(poisonous):
     assert np.isfinite(isolated).tolist() == [True, False, True]
     np.testing.assert_allclose(isolated[::2], losses[::2], rtol=1e-5)
     assert np.isfinite(grads['prompt'][::2]).all()
+
+
+class ByNumber(NamedTuple):
+    """An evaluator that answers with the prompt's number and the instance."""
+
+    packer: Packer
+    store: Any = None
+    calls: Any = None
+
+    def bare(self):
+        return self._replace(packer=self.packer), {'nothing': np.zeros((1, 1))}
+
+    def score(self, bank, requests, progress=''):
+        (leaf,) = jax.tree.leaves(bank)
+        self.calls.append((len(leaf), len(requests)))
+        numbers = np.asarray(leaf).reshape(len(leaf), -1)[:, 0]
+        values = np.array([numbers[r.owner] for r in requests])
+        instances = np.array([r.instance for r in requests])
+        texts = [f'{v} {i}' for v, i in zip(values, instances, strict=True)]
+        return Scores(
+            texts, values, *[instances] * 4, [np.zeros(0)] * len(texts)
+        )
+
+
+def test_scores_together_are_scores_alone():
+    """Each run has owners and instances of its own; one is at the bare model.
+
+    Its bank has other leaves, so that it is scored in another call.
+    """
+    calls: list[tuple[int, int]] = []
+    rendezvous, evaluator = Rendezvous(3), ByNumber(PACKER, calls=calls)
+    banks = [{'prompt': np.array([[10.0 * n], [10.0 * n + 1]])} for n in (1, 2)]
+    asked = [
+        [Request(0, 5), Request(1, 6), Request(1, 7)],
+        [Request(1, 8), Request(0, 9)],
+        [Request(0, 3)],
+    ]
+
+    def score(number):
+        merged = MergedEvaluator(evaluator, Participant(rendezvous, number))
+        if number == 2:
+            merged, bank = merged.bare()
+        else:
+            bank = banks[number]
+        scores = merged.score(bank, asked[number])
+        rendezvous.leave(number)
+        return scores
+
+    ends = in_threads([lambda n=n: score(n) for n in range(3)])
+    assert sorted(calls) == [(1, 1), (4, 5)]
+    texts = [['10.0 5', '11.0 6', '11.0 7'], ['21.0 8', '20.0 9'], ['0.0 3']]
+    assert [end.predictions for end in ends] == texts
 
 
 def test_banks_stand_side_by_side():

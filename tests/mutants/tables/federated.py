@@ -5,7 +5,9 @@ from tests.mutants.mutation import Mutation
 _ALGORITHM = 'fedprompt_jax/federated/algorithm.py'
 _CLIENT = 'fedprompt_jax/federated/client.py'
 _LEDGER = 'fedprompt_jax/federated/ledger.py'
-_MEETING = 'fedprompt_jax/sweep/rendezvous.py'
+_GRID = 'fedprompt_jax/bank/grid.py'
+_OWNERS = 'fedprompt_jax/bank/owners.py'
+_RENDEZVOUS = 'fedprompt_jax/sweep/rendezvous.py'
 _MERGED = 'fedprompt_jax/sweep/merged.py'
 _MESH = 'fedprompt_jax/mesh.py'
 _OPTIMIZERS = 'fedprompt_jax/federated/optimizers.py'
@@ -30,9 +32,9 @@ MUTATIONS = (
     ),
     Mutation(
         'one-finite-client-is-enough-to-share-rows',
-        _ALGORITHM,
-        'if bool(finite_owners(bank).all()):',
-        'if bool(finite_owners(bank).any()):',
+        _PACKED,
+        '& ~finite_owners(after)).any())',
+        '& ~finite_owners(after)).all())',
         'A diverging client makes those that share its rows drop out, too.',
         (
             'tests/algorithms_test.py'
@@ -41,13 +43,35 @@ MUTATIONS = (
     ),
     Mutation(
         'the-second-try-is-not-isolated',
-        _ALGORITHM,
-        'return compute(True)',
-        'return compute(False)',
+        _PACKED,
+        'return self.gradients_once(bank, examples, isolate=True)',
+        'return self.gradients_once(bank, examples)',
         'A diverging client makes those that share its rows drop out, too.',
         (
             'tests/algorithms_test.py'
             '::test_a_non_finite_client_is_dropped_and_counted',
+        ),
+    ),
+    Mutation(
+        'the-second-training-is-not-isolated',
+        _PACKED,
+        'return self._train_once(tx, bank, opt_state, steps, True)',
+        'return self._train_once(tx, bank, opt_state, steps, False)',
+        'Clients that share a row with one that diverges have no score.',
+        (
+            'tests/algorithms_test.py::test_a_non_finite_client_is_dropped_'
+            'and_counted',
+        ),
+    ),
+    Mutation(
+        'a-lost-client-has-every-epoch-computed-twice',
+        _PACKED,
+        'return bool((finite_owners(before) & ~finite_owners(after)).any())',
+        'return bool((~finite_owners(after)).any())',
+        'Stage 2 takes twice the time once a client has diverged.',
+        (
+            'tests/algorithms_test.py::test_who_was_lost_before_needs_no_se'
+            'cond_try',
         ),
     ),
     Mutation(
@@ -79,7 +103,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-client-is-finite-if-one-of-its-leaves-is',
-        _CLIENT,
+        _OWNERS,
         'jax.tree.leaves(bank)]).all(axis=0)',
         'jax.tree.leaves(bank)]).any(axis=0)',
         'A client whose LoRA or prefix has diverged in one layer is averaged.',
@@ -87,7 +111,7 @@ MUTATIONS = (
     ),
     Mutation(
         'infinity-is-finite',
-        _CLIENT,
+        _OWNERS,
         'jnp.isfinite(x)',
         '~jnp.isnan(x)',
         'A client that has overflowed is averaged into the global prompt.',
@@ -163,7 +187,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-mean-loss-counts-clients-that-diverged',
-        _CLIENT,
+        _OWNERS,
         'counted = to_host(values)[..., to_host(finite)]',
         'counted = to_host(values)',
         'The training curve holds losses of clients that are in no mean.',
@@ -173,7 +197,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-mean-loss-counts-clients-without-a-batch',
-        _CLIENT,
+        _OWNERS,
         'counted = counted[~np.isnan(counted)]',
         'counted = np.nan_to_num(counted)',
         'The loss of an epoch shrinks with every client that is done early.',
@@ -181,7 +205,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-mean-loss-is-a-sum',
-        _CLIENT,
+        _OWNERS,
         'return float(counted.mean())',
         'return float(counted.sum())',
         'The loss grows with the cohort.',
@@ -189,7 +213,7 @@ MUTATIONS = (
     ),
     Mutation(
         'no-finite-client-is-a-loss-of-zero',
-        _CLIENT,
+        _OWNERS,
         "if counted.size else float('nan')",
         'if counted.size else 0.0',
         'The round in which every client diverged looks like the best one.',
@@ -200,7 +224,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-norm-is-its-square',
-        _CLIENT,
+        _OWNERS,
         'return jax.vmap(optax.tree.norm)(bank)',
         'return jax.vmap(lambda x: optax.tree.norm(x, squared=True))(bank)',
         'The logged norms of gradients are squares.',
@@ -312,8 +336,8 @@ MUTATIONS = (
     Mutation(
         'local-training-ignores-isolate',
         _PACKED,
-        'loss, grads = self.gradients(bank, examples, isolate)',
-        'loss, grads = self.gradients(bank, examples)',
+        'loss, grads = self.gradients_once(bank, examples, isolate)',
+        'loss, grads = self.gradients_once(bank, examples)',
         'A diverging client makes those that share its rows drop out, too.',
         (
             'tests/algorithms_test.py'
@@ -342,7 +366,7 @@ MUTATIONS = (
     ),
     Mutation(
         'targets-without-weights',
-        _PACKED,
+        _GRID,
         'weighted = grid.target_weight * grid_losses(model, base, bank, grid)',
         'weighted = grid_losses(model, base, bank, grid)',
         'Padding is trained on, and every client has a gradient of sums.',
@@ -353,7 +377,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-loss-is-that-of-the-last-target',
-        _PACKED,
+        _GRID,
         '.at[owner].add(weighted)[:-1]',
         '.at[owner].set(weighted)[:-1]',
         'The gradient of a client is that of one token.',
@@ -364,7 +388,7 @@ MUTATIONS = (
     ),
     Mutation(
         'non-finite-owners-are-computed-with',
-        _PACKED,
+        _GRID,
         'safe = select(finite, bank, 0.0)',
         'safe = bank',
         'A client that has diverged takes its neighbours along.',
@@ -375,7 +399,7 @@ MUTATIONS = (
     ),
     Mutation(
         'non-finite-owners-come-back-to-life',
-        _PACKED,
+        _GRID,
         'return select(finite, (losses, grads), jnp.nan)',
         'return losses, grads',
         'A client that has diverged reports the loss of a prompt of zeros.',
@@ -388,8 +412,8 @@ MUTATIONS = (
     Mutation(
         'the-displacement-of-fedavg-points-away',
         _FEDAVG,
-        'jax.tree.map(jnp.subtract, start, local.bank), local',
-        'jax.tree.map(jnp.subtract, local.bank, start), local',
+        'jax.tree.map(jnp.subtract, start, local.bank)',
+        'jax.tree.map(jnp.subtract, local.bank, start)',
         'The server climbs the loss.',
         (
             'tests/algorithms_test.py'
@@ -478,8 +502,8 @@ MUTATIONS = (
     Mutation(
         'l2-pushes-away',
         _OPTIMIZERS,
-        'g + strength * (p - c)',
-        'g - strength * (p - c)',
+        'g + strength * (p - s)',
+        'g - strength * (p - s)',
         'The more a prompt is to stay near the global one, the less it does.',
         (
             'tests/personalization_laws_test.py'
@@ -489,12 +513,34 @@ MUTATIONS = (
     Mutation(
         'l2-is-half-as-strong',
         _OPTIMIZERS,
-        'g + strength * (p - c)',
-        'g + strength / 2 * (p - c)',
+        'g + strength * (p - s)',
+        'g + strength / 2 * (p - s)',
         'lambda is not the lambda of the paper.',
         (
             'tests/personalization_laws_test.py'
             '::test_the_pull_is_the_gradient_of_the_penalty',
+        ),
+    ),
+    Mutation(
+        'l2-pulls-to-zero',
+        _OPTIMIZERS,
+        'GradientTransformation(lambda params: params, update)',
+        'GradientTransformation(optax.tree.zeros_like, update)',
+        "Profit's fourth observation is about the global prompt.",
+        (
+            'tests/personalize_wiring_test.py::test_l2_pulls_toward_the_glo'
+            'bal_prompt',
+        ),
+    ),
+    Mutation(
+        'l2-pulls-to-the-prompt-of-the-step-before',
+        _OPTIMIZERS,
+        'return pulled, start\n',
+        'return pulled, params\n',
+        'Nothing holds a prompt near the global one for more than a step.',
+        (
+            'tests/personalize_wiring_test.py::test_the_optimizer_steps_on_'
+            'the_gradient_of_loss_and_penalty',
         ),
     ),
     Mutation(
@@ -564,7 +610,7 @@ MUTATIONS = (
     Mutation(
         'a-frozen-model-has-gradients-of-weights',
         _LEDGER,
-        'passes = 3 if model.kind.whole else 2',
+        'passes = 3 if model.kind.is_full_model else 2',
         'passes = 3',
         'Operations, and with them the utilization, are 1.5 times too many.',
         (
@@ -608,33 +654,36 @@ MUTATIONS = (
     # --- Runs as one bank ------------------------------------------------
     Mutation(
         'requests-of-all-kinds-in-one-call',
-        _MEETING,
-        'groups.setdefault(self._asked[member].key, [])',
+        _RENDEZVOUS,
+        'groups.setdefault(key, [])',
         "groups.setdefault('', [])",
         'A run is given what another asked for.',
         (
-            'tests/meeting_test.py'
+            'tests/rendezvous_test.py'
             '::test_one_call_answers_all_that_ask_for_the_same',
         ),
     ),
     Mutation(
         'an-error-reaches-one-run-alone',
-        _MEETING,
-        'answers = [error] * len(members)',
-        'answers = [error, *[None] * (len(members) - 1)]',
+        _RENDEZVOUS,
+        'answers = [error] * len(participants)',
+        'answers = [error, *[None] * (len(participants) - 1)]',
         'Runs go on with None for their gradients.',
         (
-            'tests/meeting_test.py'
+            'tests/rendezvous_test.py'
             '::test_what_a_call_raises_reaches_all_that_asked_for_it',
         ),
     ),
     Mutation(
         'who-leaves-does-not-wake-the-others',
-        _MEETING,
-        'self._present.discard(member)\n            self._answer_if_all_wait()',
-        'self._present.discard(member)',
+        _RENDEZVOUS,
+        'self._present.discard(participant)\n'
+        '            self._answer_if_all_wait()',
+        'self._present.discard(participant)',
         'A sweep stands still when the first of its runs is done.',
-        ('tests/meeting_test.py::test_one_that_leaves_wakes_those_that_wait',),
+        (
+            'tests/rendezvous_test.py::test_one_that_leaves_wakes_those_that_wait',
+        ),
     ),
     Mutation(
         'all-runs-train-the-first-one-s-prompts',
@@ -642,7 +691,7 @@ MUTATIONS = (
         'e._replace(owner=e.owner + start)',
         'e._replace(owner=e.owner)',
         'The runs of a sweep are not those that they are apart.',
-        ('tests/meeting_test.py::test_training_together_is_training_alone',),
+        ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
     ),
     Mutation(
         'a-bank-begins-behind-the-one-before-alone',
@@ -650,7 +699,7 @@ MUTATIONS = (
         'starts.append(starts[-1] + num_owners(bank))',
         'starts.append(num_owners(bank))',
         'Of three runs, the third trains the prompts of the second.',
-        ('tests/meeting_test.py::test_banks_stand_side_by_side',),
+        ('tests/rendezvous_test.py::test_banks_stand_side_by_side',),
     ),
     Mutation(
         'the-widest-packer-has-the-longest-one-s-targets',
@@ -659,17 +708,49 @@ MUTATIONS = (
         'targets = longest.shapes[-1].targets',
         'A run with long answers and short queries fails in a sweep.',
         (
-            'tests/meeting_test.py'
+            'tests/rendezvous_test.py'
             '::test_the_widest_packer_holds_what_each_holds',
         ),
     ),
     Mutation(
         'a-run-that-isolates-shares-rows-with-others',
         _MERGED,
-        "self._member.ask(('gradients', isolate), _gradients, request)",
-        "self._member.ask('gradients', _gradients, request)",
+        "key = f'gradients, isolate={isolate}'",
+        "key = 'gradients'",
         'A diverging client of one run drops clients of the others.',
-        ('tests/meeting_test.py::test_a_run_that_isolates_is_isolated',),
+        ('tests/rendezvous_test.py::test_a_run_that_isolates_is_isolated',),
+    ),
+    Mutation(
+        'the-bare-model-is-scored-with-prompts',
+        _MERGED,
+        "key = f'scores, bare={self._is_bare}'",
+        "key = 'scores'",
+        'Runs of a bank fail where one is at its first row and others are not.',
+        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
+    ),
+    Mutation(
+        'scores-go-to-the-run-before',
+        _MERGED,
+        'values: Any = (x[end - len(a.requests) : end] for x in scores)',
+        'values: Any = (x[: len(a.requests)] for x in scores)',
+        'Every run of a bank has the scores of the first one.',
+        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
+    ),
+    Mutation(
+        'all-runs-are-scored-with-the-first-one-s-prompts',
+        _MERGED,
+        'r._replace(owner=r.owner + start)',
+        'r._replace(owner=r.owner)',
+        'The scores of a sweep are those of its first run.',
+        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
+    ),
+    Mutation(
+        'gradients-go-to-the-run-behind',
+        _MERGED,
+        'ends = [*starts[1:], num_owners(bank)]',
+        'ends = [num_owners(bank)] * len(starts)',
+        'A run takes gradients of clients that are not its own.',
+        ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
     ),
     # --- Devices ---------------------------------------------------------
     Mutation(

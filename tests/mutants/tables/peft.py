@@ -177,7 +177,7 @@ MUTATIONS = (
     Mutation(
         'a-prefix-of-an-encoder-goes-nowhere',
         _PREFIX,
-        "('encoder', 'layers') if base.config.encoder else ('layers',),",
+        "('encoder', 'layers') if info.config.encoder else ('layers',),",
         "('layers',),",
         'A prefix of T5 is trained and never read.',
         ('tests/kinds_test.py::test_a_prefix_is_in_the_encoder_of_two_stacks',),
@@ -302,8 +302,8 @@ MUTATIONS = (
     Mutation(
         'owners-of-lora-share-rows',
         _LORA,
-        'def one_owner(self) -> bool:\n        return True',
-        'def one_owner(self) -> bool:\n        return False',
+        'one_owner = True',
+        'one_owner = False',
         "Clients train with each other's adapters.",
         (_PLAIN + '[gpt2: lora]',),
     ),
@@ -390,8 +390,8 @@ MUTATIONS = (
     Mutation(
         'outputs-are-multiplied-where-inputs-are-asked',
         _IA3,
-        "modules.find(base, c.inputs, 'config.ia3.inputs')",
-        "modules.find(base, c.outputs, 'config.ia3.inputs')",
+        "modules.find(info, c.inputs, 'config.ia3.inputs')",
+        "modules.find(info, c.outputs, 'config.ia3.inputs')",
         'config.ia3.inputs has no effect.',
         ('tests/kinds_test.py::test_ia3_is_what_the_config_says',),
     ),
@@ -418,8 +418,8 @@ MUTATIONS = (
     Mutation(
         'a-whole-model-is-said-to-be-frozen',
         _FULL,
-        'return True',
-        'return False',
+        'is_full_model = True',
+        'is_full_model = False',
         'Gradients of weights are not counted among the operations.',
         (
             'tests/ledger_test.py'
@@ -456,19 +456,17 @@ MUTATIONS = (
     Mutation(
         'tokens-begin-at-position-one',
         _KIND,
-        'def first_position(self) -> int:\n        return 0\n\n    @property\n'
-        '    def reads(self) -> bool:\n        return False',
-        'def first_position(self) -> int:\n        return 1\n\n    @property\n'
-        '    def reads(self) -> bool:\n        return False',
+        'def first_position(self) -> int:\n        return 0',
+        'def first_position(self) -> int:\n        return 1',
         'The model behind LoRA reads every text one place further right.',
         (_PLAIN + '[gpt2: lora]',),
     ),
     Mutation(
-        'a-part-of-the-code-is-offered-as-a-kind',
+        'kinds-are-looked-for-among-what-they-share',
         'fedprompt_jax/peft/__init__.py',
-        'return sorted(set(found) - set(_SUPPORT))',
-        'return sorted(found)',
-        "config.peft='modules' passes the check.",
+        "f'{__name__}.{name}'",
+        "f'fedprompt_jax.bank.{name}'",
+        'No kind is found, and no run starts.',
         ('tests/peft_test.py::test_every_file_is_a_kind_with_its_contract',),
     ),
     # --- Linear layers by name -------------------------------------------
@@ -510,8 +508,8 @@ MUTATIONS = (
     Mutation(
         'inputs-and-outputs-of-a-kernel-are-swapped',
         _MODULES,
-        'layers, inputs, outputs = base.shapes[path]',
-        'layers, outputs, inputs = base.shapes[path]',
+        'layers, inputs, outputs = info.shapes[path]',
+        'layers, outputs, inputs = info.shapes[path]',
         'An adapter does not fit any layer that is not square.',
         (
             'tests/initial_params_test.py'
@@ -665,7 +663,7 @@ MUTATIONS = (
     Mutation(
         'a-prefix-of-an-encoder-is-copied-for-every-example',
         _TUNED,
-        'self.transformer.config.reader.causal or not kind.reads,',
+        'self.transformer.config.reader.causal or not kind.attends_to_text,',
         'self.transformer.config.reader.causal,',
         'Rows of T5 and RoBERTa hold copies of the prefix, and fewer texts.',
         ('tests/kinds_test.py::test_what_reads_the_text_is_not_shared',),

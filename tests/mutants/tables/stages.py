@@ -11,7 +11,10 @@ _CONTINUING = 'fedprompt_jax/experiment/continuing.py'
 _CHECKPOINT = 'fedprompt_jax/experiment/checkpoint.py'
 _INTEGRITY = 'fedprompt_jax/experiment/integrity.py'
 _GUARD = 'fedprompt_jax/experiment/guard.py'
-_KEPT = 'fedprompt_jax/experiment/last_loaded.py'
+_LAST_LOADED = 'fedprompt_jax/experiment/last_loaded.py'
+_STAGE = 'fedprompt_jax/experiment/stage.py'
+_METHODS = 'fedprompt_jax/personalization/__init__.py'
+_FINE_TUNE = 'fedprompt_jax/personalization/fine_tune.py'
 _PREFETCH = 'fedprompt_jax/experiment/prefetch.py'
 
 _ROUNDS = 'tests/rounds_wiring_test.py::'
@@ -23,6 +26,7 @@ _LEFT = 'tests/prompts_test.py::'
 _RESUMED = 'tests/resume_test.py::'
 _CHANGES = 'tests/changes_test.py::'
 _SAVED = 'tests/checkpoints_test.py::'
+_REPEATED = 'tests/stage_test.py::'
 _SEALED = 'tests/run_folder_damage_test.py::'
 
 MUTATIONS = (
@@ -30,8 +34,8 @@ MUTATIONS = (
     Mutation(
         'validation-scores-the-best-prompt-so-far',
         _TRAIN,
-        'bank = replicate(stage.server.params, copies)',
-        'bank = replicate(stage.best, copies)',
+        'bank = replicate(state.server.params, copies)',
+        'bank = replicate(state.best, copies)',
         'The chosen round is wrong, and so is the validation curve.',
         (
             _VALIDATION + 'test_the_server_s_prompt_is_scored_on_the_validation'
@@ -91,7 +95,7 @@ MUTATIONS = (
     Mutation(
         'the-untrained-prompt-may-be-chosen',
         _TRAIN,
-        'if int(stage.server.round) and (float(score), -float(loss)) > best:',
+        'if int(state.server.round) and (float(score), -float(loss)) > best:',
         'if (float(score), -float(loss)) > best:',
         'Stage 2 starts where no stage 1 was.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
@@ -107,8 +111,8 @@ MUTATIONS = (
     Mutation(
         'of-equal-scores-the-loss-does-not-decide',
         _TRAIN,
-        'best = (float(stage.best_score), -float(stage.best_loss))',
-        'best = (float(stage.best_score), -np.inf)',
+        'best = (float(state.best_score), -float(state.best_loss))',
+        'best = (float(state.best_score), -np.inf)',
         'Where all score zero, the choice is that of the last validation.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
@@ -123,8 +127,8 @@ MUTATIONS = (
     Mutation(
         'a-score-of-zero-is-no-validation',
         _TRAIN,
-        'if float(stage.best_score) < 0:',
-        'if float(stage.best_score) <= 0:',
+        'if float(state.best_score) < 0:',
+        'if float(state.best_score) <= 0:',
         'Where all score zero, the last prompt is taken, not the best loss.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
@@ -154,8 +158,8 @@ MUTATIONS = (
     Mutation(
         'validation-comes-a-round-late',
         _TRAIN,
-        'if every and (number + 1) % every == 0:',
-        'if every and number % every == 0:',
+        'due = every and int(state.server.round) % every == 0',
+        'due = every and int(state.server.round - 1) % every == 0',
         'config.validation.every=5 validates after rounds 1, 6, 11.',
         (
             _ROUNDS + 'test_the_initial_prompt_is_validated_and_then_every_few'
@@ -165,8 +169,8 @@ MUTATIONS = (
     Mutation(
         'rounds-are-logged-from-zero',
         _TRAIN,
-        'round=number + 1,\n            **metrics,',
-        'round=number,\n            **metrics,',
+        'round=number,\n        **metrics,',
+        'round=number - 1,\n        **metrics,',
         'Curves and the chosen round are shifted against each other.',
         (
             _ROUNDS
@@ -184,10 +188,10 @@ MUTATIONS = (
     Mutation(
         'the-cohort-of-a-round-is-that-of-the-first',
         _TRAIN,
-        'server, metrics = experiment.algorithm.round(stage.server, cohort)',
-        'cohort = experiment.cohort(first)\n'
-        '        '
-        'server, metrics = experiment.algorithm.round(stage.server, cohort)',
+        'server, metrics = experiment.algorithm.round(state.server, cohort)',
+        'cohort = experiment.cohort(0)\n'
+        '    server, metrics = '
+        'experiment.algorithm.round(state.server, cohort)',
         'Only the clients of the first cohort are trained on.',
         (
             _ROUNDS
@@ -220,40 +224,130 @@ MUTATIONS = (
     Mutation(
         'a-non-finite-prompt-is-logged-and-saved',
         _TRAIN,
-        '        _require_finite(server, number, run)\n',
+        '    _require_finite(server, number, run)\n',
         '',
         'A diverged run trains NaN to its end, and no checkpoint is good.',
         (_ROUNDS + 'test_a_round_that_diverges_is_neither_logged_nor_saved',),
     ),
     Mutation(
-        'the-last-round-is-not-saved',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if stop or (number + 1) % config.checkpoint.every == 0:',
-        'A run that is continued computes its last rounds again.',
-        (_ROUNDS + 'test_every_few_rounds_are_saved_and_the_last_one',),
+        'the-last-step-is-not-saved',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if stop or number % stage.save_every == 0:',
+        'A run that is continued computes its last rounds or epochs again.',
+        (
+            'tests/rounds_wiring_test.py::test_every_few_rounds_are_saved_a'
+            'nd_the_last_one',
+            'tests/personalize_wiring_test.py::test_every_few_epochs_are_sa'
+            'ved_and_the_last_one',
+        ),
     ),
     Mutation(
-        'a-round-that-was-asked-to-stop-is-not-saved',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if last or (number + 1) % config.checkpoint.every == 0:',
+        'a-step-that-was-asked-to-stop-is-not-saved',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if last or number % stage.save_every == 0:',
         'SIGTERM costs up to config.checkpoint.every rounds.',
-        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
+        (
+            'tests/rounds_wiring_test.py::test_a_stopped_run_saves_its_roun'
+            'd_and_resumes_after_it',
+            'tests/personalize_wiring_test.py::test_a_stopped_stage_saves_i'
+            'ts_epoch_and_resumes_after_it',
+        ),
     ),
     Mutation(
         'checkpoints-come-a-round-late',
-        _TRAIN,
-        'if last or stop or (number + 1) % config.checkpoint.every == 0:',
-        'if last or stop or number % config.checkpoint.every == 0:',
+        _STAGE,
+        'if last or stop or number % stage.save_every == 0:',
+        'if last or stop or (number - 1) % stage.save_every == 0:',
         'config.checkpoint.every=3 saves after rounds 1, 4, 7.',
         (_ROUNDS + 'test_every_few_rounds_are_saved_and_the_last_one',),
     ),
     Mutation(
+        'processes-without-a-terminal-show-the-bar',
+        _STAGE,
+        'disable=not run.shows,',
+        'disable=run.shows,',
+        'Every process but the first one writes a bar.',
+        (_REPEATED + 'test_a_process_that_shows_nothing_has_no_bar',),
+    ),
+    Mutation(
+        'the-bar-of-a-resumed-stage-begins-at-zero',
+        _STAGE,
+        '        initial=first,\n',
+        '',
+        'The bar never gets to its end, and its estimate is wrong.',
+        (_REPEATED + 'test_the_bar_of_a_resumed_stage_ends_at_its_total',),
+    ),
+    Mutation(
+        'seconds-of-a-step-are-those-of-the-stage',
+        _STAGE,
+        '        began = time.perf_counter()\n    return state',
+        '    return state',
+        'Every logged round seems slower than the one before.',
+        (_REPEATED + 'test_a_step_is_timed_from_the_end_of_the_one_before',),
+    ),
+    Mutation(
+        'a-stop-is-reported-for-the-step-behind',
+        _STAGE,
+        'raise stopped(stage.unit, number)',
+        'raise stopped(stage.unit, number + 1)',
+        'The message says that a round is saved that was never run.',
+        (_REPEATED + 'test_it_stops_after_the_step_in_which_it_is_asked',),
+    ),
+    Mutation(
+        'a-stage-that-was-asked-to-stop-goes-on',
+        _STAGE,
+        '        if stop:\n',
+        '        if stop and last:\n',
+        'SIGTERM has no effect, and the machine is taken away.',
+        (_REPEATED + 'test_it_stops_after_the_step_in_which_it_is_asked',),
+    ),
+    Mutation(
+        'a-stage-starts-over-at-every-step',
+        _STAGE,
+        '        state, loss = stage.step(state, item, began)\n',
+        '        _, loss = stage.step(state, item, began)\n',
+        'Nothing is trained for more than a round.',
+        (_REPEATED + 'test_a_state_goes_from_step_to_step',),
+    ),
+    Mutation(
+        'what-a-score-adds-to-the-state-is-dropped',
+        _STAGE,
+        '        state = stage.after(state)\n',
+        '        stage.after(state)\n',
+        'The best prompt is never remembered, and the last one is taken.',
+        (_REPEATED + 'test_a_state_goes_from_step_to_step',),
+    ),
+    Mutation(
+        'a-checkpoint-comes-before-the-scores-of-its-step',
+        _STAGE,
+        '        state = stage.after(state)\n'
+        '        last, stop = number == stage.total, '
+        'preemption.asked()\n'
+        '        if last or stop or number % stage.save_every == 0:\n'
+        '            stage.save(state)\n',
+        '        last, stop = number == stage.total, '
+        'preemption.asked()\n'
+        '        if last or stop or number % stage.save_every == 0:\n'
+        '            stage.save(state)\n'
+        '        state = stage.after(state)\n',
+        'A resumed run has forgotten which prompt was the best.',
+        (_REPEATED + 'test_a_checkpoint_has_the_scores_of_its_step',),
+    ),
+    Mutation(
+        'a-resumed-stage-counts-its-steps-from-one',
+        _STAGE,
+        'enumerate(bar, first + 1)',
+        'enumerate(bar, 1)',
+        'Checkpoints of a resumed run come at other rounds, its last never.',
+        (_REPEATED + 'test_a_resumed_stage_saves_at_the_same_steps',),
+    ),
+    Mutation(
         'every-checkpoint-has-the-best-score',
         _TRAIN,
-        'score = float(stage.best_score) if here else None',
-        'score = float(stage.best_score)',
+        'score = float(state.best_score) if here else None',
+        'score = float(state.best_score)',
         'The checkpoint that stays as the best holds another prompt.',
         (
             _ROUNDS + 'test_a_checkpoint_has_a_score_where_its_prompt_is_the'
@@ -263,16 +357,16 @@ MUTATIONS = (
     Mutation(
         'every-process-warns-of-a-prompt-that-does-not-move',
         _TRAIN,
-        '            run.writes\n            and number + 1 ==',
-        '            number + 1 ==',
+        '        run.writes\n        and number ==',
+        '        number ==',
         'Processes without logs fail in the third round.',
         (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
     Mutation(
         'the-guard-looks-a-round-too-late',
         _TRAIN,
-        'and number + 1 == guard.ROUNDS',
         'and number == guard.ROUNDS',
+        'and number - 1 == guard.ROUNDS',
         'A run of three rounds that learns nothing says nothing.',
         (_ROUNDS + 'test_a_prompt_that_learns_nothing_is_reported_once',),
     ),
@@ -280,29 +374,19 @@ MUTATIONS = (
     Mutation(
         'stage-2-starts-from-the-initial-prompt',
         _PERSONALIZE,
-        'bank = replicate(shared, len(experiment.data.held_out.clients))',
-        'bank = replicate(\n'
-        '        experiment.params, len(experiment.data.held_out.clients)\n'
-        '    )',
+        'clients = method(experiment).init(params)',
+        'clients = method(experiment).init(experiment.params)',
         'Stage 1 has no effect on any personalized score.',
         (_EPOCHS + 'test_every_client_starts_from_the_global_prompt',),
     ),
     Mutation(
-        'l2-pulls-to-the-initial-prompt',
-        _PERSONALIZE,
-        'tx = _optimizer(experiment, state.shared)',
-        'tx = _optimizer(experiment, experiment.params)',
-        "Profit's fourth observation is about the global prompt.",
-        (_EPOCHS + 'test_l2_pulls_toward_the_global_prompt',),
-    ),
-    Mutation(
         'the-pull-comes-behind-the-optimizer',
-        _PERSONALIZE,
-        '        optimizers.pull_toward(shared, c.l2) if c.l2 else '
+        _FINE_TUNE,
+        '        optimizers.pull_to_start(c.l2) if c.l2 else '
         'optax.identity(),\n'
         '        optimizers.make(c.optimizer, c.learning_rate),\n',
         '        optimizers.make(c.optimizer, c.learning_rate),\n'
-        '        optimizers.pull_toward(shared, c.l2) if c.l2 else '
+        '        optimizers.pull_to_start(c.l2) if c.l2 else '
         'optax.identity(),\n',
         'The objective is not the documented one.',
         (
@@ -312,11 +396,9 @@ MUTATIONS = (
     ),
     Mutation(
         'stage-2-has-the-optimizer-of-the-clients',
-        _PERSONALIZE,
+        _FINE_TUNE,
         'optimizers.make(c.optimizer, c.learning_rate),',
-        'optimizers.make(\n'
-        '            experiment.config.client.optimizer, c.learning_rate\n'
-        '        ),',
+        'optimizers.make(setup.config.client.optimizer, c.learning_rate),',
         'config.personalization.optimizer has no effect.',
         (
             _EPOCHS + 'test_the_optimizer_steps_on_the_gradient_of_loss_and'
@@ -325,9 +407,9 @@ MUTATIONS = (
     ),
     Mutation(
         'alpha-is-the-share-of-the-global-prompt',
-        _PERSONALIZE,
-        'mixed = mix(alpha, bank, params)',
-        'mixed = mix(1 - alpha, bank, params)',
+        _FINE_TUNE,
+        'mix(alpha, state.bank, params), alpha)',
+        'mix(1 - alpha, state.bank, params), alpha)',
         'The trade-off curve is mirrored.',
         (
             _EPOCHS + 'test_an_average_of_alpha_is_that_much_of_the_personal'
@@ -336,9 +418,9 @@ MUTATIONS = (
     ),
     Mutation(
         'personal-and-shared-are-swapped-in-the-mix',
-        _PERSONALIZE,
-        'lambda p, g: alpha * p + (1 - alpha) * g, personal, shared',
-        'lambda p, g: alpha * g + (1 - alpha) * p, personal, shared',
+        _FINE_TUNE,
+        'lambda p, g: alpha * p + (1 - alpha) * g, bank, params',
+        'lambda p, g: alpha * g + (1 - alpha) * p, bank, params',
         'The trade-off curve is mirrored.',
         (
             'tests/personalization_laws_test.py'
@@ -347,17 +429,21 @@ MUTATIONS = (
     ),
     Mutation(
         'the-ends-of-the-trade-off-are-scored-again',
-        _PERSONALIZE,
-        'if alpha in (0, 1):',
-        'if alpha in (0,):',
+        _FINE_TUNE,
+        'if alpha not in (0, 1)',
+        'if alpha not in (0,)',
         'The personalized prompt has two rows, of which means are taken.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
     ),
     Mutation(
         'initial-and-global-prompt-are-swapped',
         _PERSONALIZE,
-        "(('initial', experiment.params), ('global', params))",
-        "(('global', experiment.params), ('initial', params))",
+        "        Answer('initial', experiment.params, alpha=0.0, "
+        'shared=True),\n'
+        "        Answer('global', params, alpha=0.0, shared=True),\n",
+        "        Answer('initial', params, alpha=0.0, shared=True),\n"
+        "        Answer('global', experiment.params, alpha=0.0, "
+        'shared=True),\n',
         'Two rows of every table are wrong, and every gain.',
         (_EPOCHS + 'test_anchors_are_the_initial_and_the_global_prompt',),
     ),
@@ -372,8 +458,8 @@ MUTATIONS = (
     Mutation(
         'every-epoch-is-the-first-one',
         _PERSONALIZE,
-        'epoch=int(state.epoch),\n        )',
-        'epoch=0,\n        )',
+        '            epoch=number,\n',
+        '            epoch=0,\n',
         'Batches repeat, and prompts overfit sooner.',
         (
             _EPOCHS
@@ -401,9 +487,9 @@ MUTATIONS = (
     ),
     Mutation(
         'the-optimizer-of-a-client-restarts-every-epoch',
-        _PERSONALIZE,
-        'local.bank, local.opt_state, state.epoch + 1,',
-        'local.bank, state.opt_state, state.epoch + 1,',
+        _FINE_TUNE,
+        'State(local.bank, local.opt_state), local',
+        'State(local.bank, state.opt_state), local',
         "Adam's momentum is lost after every epoch.",
         (
             _EPOCHS + 'test_the_optimizer_steps_on_the_gradient_of_loss_and'
@@ -411,26 +497,18 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'a-client-that-diverges-takes-others-along',
+        'a-client-that-diverges-is-counted-an-epoch-late',
         _PERSONALIZE,
-        'if bool(lost.any()):',
-        'if bool(lost.all()):',
-        'Clients that share a row with it have no score.',
-        (_EPOCHS + 'test_a_client_that_diverges_is_lost_alone',),
-    ),
-    Mutation(
-        'a-lost-client-has-every-epoch-computed-twice',
-        _PERSONALIZE,
-        'lost = finite_owners(state.bank) & ~finite_owners(local.bank)',
-        'lost = ~finite_owners(local.bank)',
-        'Stage 2 takes twice the time once a client has diverged.',
+        'finite = finite_owners(clients.bank)',
+        'finite = finite_owners(state.clients.bank)',
+        'The epoch in which clients are lost is logged with a loss of NaN.',
         (_EPOCHS + 'test_a_client_that_diverges_is_lost_alone',),
     ),
     Mutation(
         'epochs-are-scored-one-too-late',
         _PERSONALIZE,
-        'if (number + 1) % c.every == 0:',
-        'if number % c.every == 0:',
+        'if epoch % c.every == 0:',
+        'if (epoch - 1) % c.every == 0:',
         'Rows of epoch 2 are of epoch 1, and the last one is missing.',
         (
             _EPOCHS + 'test_a_row_of_an_epoch_is_the_score_after_that_many'
@@ -460,19 +538,19 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'the-last-epoch-is-not-saved',
+        'epochs-are-saved-where-they-are-scored',
         _PERSONALIZE,
-        'if last or stop or (number + 1) % every == 0:',
-        'if stop or (number + 1) % every == 0:',
-        'A run that is continued computes its last epochs again.',
+        'experiment.config.checkpoint.every,',
+        'c.every,',
+        'config.checkpoint.every has no effect on stage 2.',
         (_EPOCHS + 'test_every_few_epochs_are_saved_and_the_last_one',),
     ),
     Mutation(
-        'an-epoch-that-was-asked-to-stop-is-not-saved',
+        'a-stop-before-the-first-epoch-is-ignored',
         _PERSONALIZE,
-        'if last or stop or (number + 1) % every == 0:',
-        'if last or (number + 1) % every == 0:',
-        'SIGTERM costs up to config.checkpoint.every epochs.',
+        "    if preemption.asked():\n        raise stopped('epoch', 0)\n",
+        '',
+        'SIGTERM while the anchors are scored costs an epoch more.',
         (
             _EPOCHS + 'test_a_stopped_stage_saves_its_epoch_and_resumes_after'
             '_it',
@@ -481,10 +559,12 @@ MUTATIONS = (
     Mutation(
         'scores-of-the-anchors-are-not-saved',
         _PERSONALIZE,
-        '    score_anchors(experiment, run, params)\n'
-        '    _save(checkpoints, run, state)\n',
-        '    _save(checkpoints, run, state)\n'
-        '    score_anchors(experiment, run, params)\n',
+        '    score_all(experiment, run, anchors(experiment, params), '
+        '0)\n'
+        '    save(checkpoints, run, state)\n',
+        '    save(checkpoints, run, state)\n'
+        '    score_all(experiment, run, anchors(experiment, params), '
+        '0)\n',
         'A run that is stopped in its first epoch loses three rows.',
         (
             _EPOCHS + 'test_the_checkpoint_before_the_first_epoch_has_the'
@@ -495,17 +575,88 @@ MUTATIONS = (
         'rows-have-alpha-for-lambda',
         _PERSONALIZE,
         "'lambda': config.personalization.l2,",
-        "'lambda': alpha,",
+        "'lambda': answer.alpha,",
         'Runs of several lambdas cannot be told apart in the table.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
     ),
     Mutation(
         'averages-are-rows-of-the-first-epoch',
         _PERSONALIZE,
-        "_score(experiment, run, mixed, 'averaged', c.epochs, alpha, False)",
-        "_score(experiment, run, mixed, 'averaged', 1, alpha, False)",
+        'how.last_answers(state.clients, state.shared)\n'
+        '        score_all(experiment, run, answers, c.epochs)',
+        'how.last_answers(state.clients, state.shared)\n'
+        '        score_all(experiment, run, answers, 1)',
         'The trade-off is drawn for prompts of another epoch.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
+    ),
+    Mutation(
+        'no-method-is-asked-for-its-faults',
+        _METHODS,
+        'if check is not None:',
+        'if check is None:',
+        'A run with alphas of 2 fails or misleads, hours later.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'an-alpha-twice-is-no-fault',
+        _FINE_TUNE,
+        'if not numbers or len(set(alphas)) < len(alphas):',
+        'if not numbers:',
+        'An average has two rows, of which means are taken.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'an-alpha-above-one-is-no-fault',
+        _FINE_TUNE,
+        'isinstance(a, (int, float)) and 0 <= a <= 1 for a',
+        'isinstance(a, (int, float)) and 0 <= a for a',
+        'Averages lie beyond the personalized prompt.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'a-personalized-prompt-has-alpha-zero',
+        _FINE_TUNE,
+        'state.bank, alpha=1.0)',
+        'state.bank, alpha=0.0)',
+        'The trade-off curve begins where it should end.',
+        (
+            'tests/personalize_wiring_test.py::test_rows_say_which_run_they'
+            '_are_of',
+        ),
+    ),
+    Mutation(
+        'the-personalized-prompt-is-scored-as-the-global-one',
+        _FINE_TUNE,
+        "Answer('personalized', state.bank, alpha=1.0)",
+        "Answer('personalized', replicate(params, setup.num_clients), "
+        'alpha=1.0)',
+        'Personalization seems to have no effect.',
+        (
+            'tests/personalize_wiring_test.py::test_every_client_starts_fro'
+            'm_the_global_prompt',
+        ),
+    ),
+    Mutation(
+        'config-l2-is-ignored',
+        _FINE_TUNE,
+        'optimizers.pull_to_start(c.l2) if c.l2 else optax.identity(),',
+        'optax.identity(),',
+        'Runs of several lambdas are one run.',
+        (
+            'tests/personalize_wiring_test.py::test_l2_pulls_toward_the_glo'
+            'bal_prompt',
+        ),
+    ),
+    Mutation(
+        'clients-lose-what-they-train',
+        _FINE_TUNE,
+        'State(local.bank, local.opt_state), local',
+        'State(state.bank, local.opt_state), local',
+        'Personalized scores are those of the global prompt.',
+        (
+            'tests/personalize_wiring_test.py::test_every_client_starts_fro'
+            'm_the_global_prompt',
+        ),
     ),
     # --- What a config names ---------------------------------------------
     Mutation(
@@ -581,8 +732,8 @@ MUTATIONS = (
     Mutation(
         'config-loss-does-not-reach-the-simulation',
         _BUILD,
-        'model, lm.base, packer, config.loss, put_rows',
-        "model, lm.base, packer, 'sequence', put_rows",
+        'PackedSimulation(model, lm.base, packer, config.loss, devices.rows)',
+        "PackedSimulation(model, lm.base, packer, 'sequence', devices.rows)",
         'config.loss has no effect on training.',
         (
             _WIRING + 'test_both_simulations_have_the_loss_and_the_model_of_the'
@@ -603,16 +754,16 @@ MUTATIONS = (
     Mutation(
         'a-model-is-cached-without-its-quantization',
         _BUILD,
-        '(folder, dtype, quantization, mesh, config.mesh.fsdp)',
-        '(folder, dtype, mesh, config.mesh.fsdp)',
+        '(folder, dtype, quantization, mesh, fsdp)',
+        '(folder, dtype, mesh, fsdp)',
         'A sweep over quantizations runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
     Mutation(
         'a-model-is-cached-without-its-dtype',
         _BUILD,
-        '(folder, dtype, quantization, mesh, config.mesh.fsdp)',
-        '(folder, quantization, mesh, config.mesh.fsdp)',
+        '(folder, dtype, quantization, mesh, fsdp)',
+        '(folder, quantization, mesh, fsdp)',
         'A sweep over dtypes runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
@@ -643,8 +794,8 @@ MUTATIONS = (
     Mutation(
         'answers-are-chosen-by-the-default-rule',
         _BUILD,
-        'rule = config.evaluation.choices',
-        "rule = 'sum'",
+        '        config.evaluation.choices,\n',
+        "        'sum',\n",
         'config.evaluation.choices has no effect.',
         (_WIRING + 'test_a_scorer_has_the_limits_and_the_rule_of_the_config',),
     ),
@@ -1052,21 +1203,21 @@ MUTATIONS = (
     # --- What runs of one process share ----------------------------------
     Mutation(
         'a-thing-of-another-key-is-taken',
-        _KEPT,
-        'if have is None or have[0] != key:',
-        'if have is None:',
+        _LAST_LOADED,
+        'if found is None or found[0] != key:',
+        'if found is None:',
         'The second run of a sweep has the model and data of the first.',
-        ('tests/kept_test.py::test_a_thing_is_made_once_for_a_key',),
+        ('tests/last_loaded_test.py::test_a_thing_is_made_once_for_a_key',),
     ),
     Mutation(
         'two-models-are-held-at-once',
-        _KEPT,
-        '                self._things.pop(name, None)  '
-        '# before the next is made\n',
+        _LAST_LOADED,
+        '                self._objects.pop(name, None)  # before the '
+        'next is made\n',
         '',
         'A sweep over models is out of memory.',
         (
-            'tests/kept_test.py'
+            'tests/last_loaded_test.py'
             '::test_the_last_one_is_gone_before_the_next_is_made',
         ),
     ),
