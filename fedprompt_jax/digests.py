@@ -7,12 +7,13 @@ change time that the file had. The last of them is the kernel's: copying with
 the change time never.
 """
 
+from collections.abc import Iterable
 import hashlib
 import json
-import os
 from pathlib import Path
 import time
-import uuid
+
+from fedprompt_jax import files
 
 LARGE = 1 << 24  # bytes from which on a hash is worth remembering
 # A file that changed so shortly ago may change again within the same tick.
@@ -38,6 +39,14 @@ def file_sha256(path: Path, cache_dir: Path | None = None) -> str:
     if _state(path) == before and age > SETTLED:
         _write(place, {'state': before, 'sha256': digest})
     return digest
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """The sha256 (hex) of the files' names and contents, in their order."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(f'{path.name} {file_sha256(path)}\n'.encode())
+    return total.hexdigest()
 
 
 def _hash(path: Path) -> str:
@@ -74,6 +83,4 @@ def _read(place: Path) -> dict | None:
 
 def _write(place: Path, known: dict) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_name(f'.{place.name}-{uuid.uuid4().hex}')
-    temporary.write_text(json.dumps(known), 'utf-8')
-    os.replace(temporary, place)
+    files.write_whole(place, json.dumps(known), shared=True)

@@ -1,18 +1,71 @@
-"""Folders that appear whole or not at all; files of data and their hashes."""
+"""Files and folders that appear whole or not at all; which files are data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
-import hashlib
+import json
+import math
 import os
 from pathlib import Path
 import shutil
 import socket
+from typing import Any
 import uuid
-
-from fedprompt_jax import digests
 
 # Folders that archivers add, whose files are no data.
 _NO_DATA = ('__MACOSX',)
+
+
+def write_whole(
+    path: Path,
+    content: bytes | str,
+    *,
+    sync: bool = False,
+    shared: bool = False,
+) -> None:
+    """Writes a file whole or not at all, in the place of an older one.
+
+    A killed process leaves at most the hidden file .NAME.new beside it, which
+    the next one writes over.
+
+    Args:
+      path: the file to write; its folder exists.
+      content: its bytes, or its text, which is written as UTF-8.
+      sync: whether the content is on the disk before the file has its name,
+        so that a machine that loses power leaves no empty file either.
+      shared: whether several processes may write the file at the same time;
+        the hidden file then has a name of its own for each of them.
+    """
+    unique = f'-{uuid.uuid4().hex}' if shared else ''
+    temporary = path.with_name(f'.{path.name}{unique}.new')
+    with temporary.open('wb') as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file whole or not at all, of anything `plain` takes."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    write_whole(path, text + '\n')
+
+
+def plain(value: Any) -> Any:
+    """Returns a value for JSON.
+
+    Arrays of one number become numbers, what is not finite null, and tuples
+    lists.
+    """
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if hasattr(value, 'item'):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 @contextlib.contextmanager
@@ -55,14 +108,6 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def fingerprint(paths: Iterable[Path]) -> str:
-    """The sha256 (hex) of the files' names and contents, in their order."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(f'{path.name} {digests.file_sha256(path)}\n'.encode())
-    return total.hexdigest()
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:

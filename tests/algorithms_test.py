@@ -255,63 +255,6 @@ def test_a_client_of_weight_zero_changes_nothing(module):
     assert scalar(state) == pytest.approx(scalar(expected), rel=1e-6)
 
 
-class Given(PackedSimulation):
-    """Has these gradients; of owners that share rows, and of each by itself.
-
-    Attributes:
-      tries: whether it was asked to isolate, call by call.
-    """
-
-    def __init__(self, together, apart) -> None:
-        self.values, self.tries = {False: together, True: apart}, []
-
-    def gradients_once(self, bank, examples, isolate=False):
-        self.tries.append(bool(isolate))
-        values = jnp.array(self.values[isolate], jnp.float32)
-        return values, {'prompt': values.reshape(-1, 1, 1)}
-
-    def train(self, bank):
-        """The owners' numbers after one step of SGD of rate 1."""
-        opt_state = jax.vmap(SGD.init)(bank)
-        steps = [[number(owner, 1) for owner in range(len(bank['prompt']))]]
-        local = self.local_train(SGD, bank, opt_state, steps)
-        return local.bank['prompt'].ravel().tolist()
-
-
-NAN = np.nan
-
-
-@pytest.mark.parametrize(
-    ('together', 'tries'),
-    [
-        ((1, 2, 4), [False]),
-        ((1, 2, NAN), [False, True]),
-        ((np.inf,) * 3, [False, True]),
-    ],
-)
-def test_one_client_that_is_not_finite_is_enough_to_isolate(together, tries):
-    """What the simulation returns is then that of the second try."""
-    bank, apart = {'prompt': jnp.zeros((3, 1, 1))}, (8, 16, 32)
-    expected = apart if len(tries) > 1 else together
-    simulation = Given(together, apart)
-    losses, grads = simulation.gradients(bank, [])
-    assert simulation.tries == tries
-    assert losses.tolist() == grads['prompt'].ravel().tolist() == [*expected]
-    simulation = Given(together, apart)
-    assert simulation.train(bank) == [-x for x in expected]
-    assert simulation.tries == tries
-
-
-def test_who_was_lost_before_needs_no_second_try():
-    """Else stage 2 takes twice the time once a client has diverged."""
-    bank = {'prompt': jnp.array([0, NAN, 0]).reshape(3, 1, 1)}
-    simulation = Given((1, NAN, 4), (8, 16, 32))
-    simulation.gradients(bank, [])
-    prompts = simulation.train(bank)
-    assert simulation.tries == [False, False]
-    assert prompts[::2] == [-1, -4]
-
-
 def test_every_leaf_of_an_owner_is_finite():
     """Else a client that diverged in one layer would be averaged."""
     bank = {
@@ -330,12 +273,12 @@ def test_a_mean_leaves_out_who_has_no_batch():
 
 
 def test_the_loss_of_fedsgd_is_that_of_the_clients_in_the_mean():
-    class Fixed:
+    class Given:
         def gradients(self, bank, examples):
             grads = jnp.array([[[1.0]], [[jnp.nan]]])
             return jnp.array([2.0, 5.0]), {'prompt': grads}
 
-    ingredients = Ingredients(Fixed(), SGD, SGD, 'uniform')
+    ingredients = Ingredients(Given(), SGD, SGD, 'uniform')
     state, metrics = run(fedsgd, ingredients, start(), [numbers(1, 2)])
     assert scalar(state) == -1
     assert metrics['loss'] == 2

@@ -159,6 +159,13 @@ def test_options_are_a_list_without_gaps(tmp_path):
             choose([(['x', gap], 0)], tmp_path)
 
 
+def test_options_that_differ_by_spaces_alone_are_two(tmp_path):
+    options = [' pear', 'pear ', 'fig']
+    assert choose([(options, 'pear ')], tmp_path) == ['pear ']
+    with pytest.raises(ValueError, match='row 1: answer: found text "pear"'):
+        choose([(options, 'pear')], tmp_path)
+
+
 STARS = ('1', '2', '3', '4', '5')
 
 

@@ -238,9 +238,22 @@ def test_right_is_to_the_letter(lm, model, bank, evaluator, tmp_path):
         assert found.exact_match[0] == (found.predictions[0] == right)
 
 
+def test_the_largest_token_may_be_in_a_choice(lm, tmp_path):
+    task = bare('quiz', [Instance('1', 'zq', ('zq',), ('zq', 'positive'))])
+    store = open_store(
+        Source('quiz', 'quiz', lambda: [task]),
+        lm.tokenizer,
+        Template('{input}', '\n', 64, 16),
+        tmp_path,
+    )
+    largest = max(store.choices(0)[1])
+    assert largest > max([*store.query(0), *store.target(0)])
+    assert store.largest_token == largest
+
+
 def test_the_examples_of_an_instance_are_all_that_is_scored(mixed):
     (i,) = [i for i in range(len(mixed)) if mixed.record(i)['id'] == 'q2']
     target, *rest = choices.examples(mixed, 1, i)
     assert target.owner == 1 and list(target.target) == list(mixed.target(i))
     assert [list(e.target) for e in rest] == [*map(list, mixed.choices(i))]
-    assert len(rest) == 4
+    assert len(rest) == 4 and {e.owner for e in rest} == {1}

@@ -108,6 +108,19 @@ def test_the_order_of_lines_and_files_changes_no_draw(partition, lm, tmp_path):
     assert all(one == seen[0] for one in seen)
 
 
+def test_equal_examples_of_two_clients_are_told_apart(lm, tmp_path):
+    rows = [
+        {'client': f'{c}', 'task': 't', 'input': f'says {i}', 'output': 'a'}
+        for c in range(12)
+        for i in range(6)
+    ]
+    seen = [
+        drawn(load(lm, write(tmp_path / str(k), those), partition='low'))
+        for k, those in enumerate((rows, rows[::-1]))
+    ]
+    assert seen[0] == seen[1]
+
+
 @pytest.mark.parametrize('source', ['classification', 'multiple_choice'])
 def test_the_order_of_a_table_changes_no_draw(source, lm, tmp_path):
     options = ['the river', 'a passage', 'name']

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from configs import fedavg_adam
+from fedprompt_jax.experiment import command_line
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated import optimizers
 
@@ -116,9 +117,35 @@ def test_the_paper_scales_carry_the_paper_s_figures(name):
     assert (p.global_examples, p.epochs) == (2048, 100)
 
 
+# Rounds, clients, local steps, examples a step, rounds between validations.
+SIZES = {
+    'fedavg_adam': (300, 32, 16, 32, 25),
+    'fedavg_sgd': (300, 32, 16, 32, 25),
+    'fedsgd': (4800, 32, 1, 32, 400),
+    'fedsgd_lb': (300, 32, 1, 512, 25),
+    'centralized': (4800, 1, 1, 1024, 400),
+}
+
+
+@pytest.mark.parametrize('name', TABLES)
+def test_the_paper_scales_carry_the_paper_s_sizes(name):
+    c = get(name, 'paper')
+    sizes = c.rounds, c.clients_per_round, c.local_steps, c.batch_size
+    assert (*sizes, c.validation.every) == SIZES[name]
+    assert c.data.client_size == 1200 and c.data.splits == 'paper'
+    assert (c.peft, c.aggregation) == ('prompt', 'uniform')
+    p = c.personalization
+    assert (p.batch_size, p.every, p.l2, p.split) == (32, 4, 0, 'test')
+    # The ends, 0 and 1, are scored anyway.
+    assert p.alphas == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    algorithm = name.split('_')[0]
+    assert c.algorithm == algorithm
+
+
 def test_the_client_optimizers_of_the_paper():
     adam = get('fedavg_adam', 'paper').client.optimizer
-    assert optimizers.parse(adam)[0] == 'adam'
+    expected = ('adam', {'b1': 0.99, 'b2': 0.999, 'eps': 1e-8})
+    assert optimizers.parse(adam) == expected
     assert get('fedavg_sgd', 'paper').client.optimizer == 'sgd'
 
 
@@ -176,6 +203,28 @@ def test_every_rule_refuses_what_is_below_it(key):
     assert any(line.startswith(f'config.{key}=-1') for line in lines)
 
 
+MAY_BE_ZERO = {
+    'seed', 'prefix.mlp', 'rounds', 'validation.every',
+    'personalization.epochs', 'personalization.l2',
+}  # fmt: skip
+
+
+def test_what_may_be_zero():
+    found = {k for k, rule in config_lib.RULES.items() if rule.holds(0)}
+    assert found == MAY_BE_ZERO
+
+
+@pytest.mark.parametrize('key', config_lib.RULES)
+def test_a_rule_is_what_its_words_say(key):
+    rule = config_lib.RULES[key]
+    word, least = rule.words.split()[-2:]
+    least = float(least)
+    assert word in ('above', 'least')
+    assert rule.holds(least) == (word == 'least')
+    assert rule.holds(least + 1e-9) and not rule.holds(least - 1e-9)
+    assert not rule.holds(float('inf')) and not rule.holds(float('nan'))
+
+
 @pytest.mark.parametrize('key', config_lib.CHOICES)
 def test_every_choice_refuses_another_word(key):
     config = fedavg_adam.get_config()
@@ -195,6 +244,11 @@ def test_every_choice_refuses_another_word(key):
         (
             {'personalization.global_examples': 41},
             'clients * eval_examples=40',
+        ),
+        ({'personalization.global_examples': 3}, 'between clients=4'),
+        (
+            {'personalization.optimizer': 'adamm'},
+            "config.personalization.optimizer='adamm'",
         ),
         ({'prompt.init': 'text'}, "must not be empty for prompt.init='text'"),
         ({'data.splits': 'default'}, "use 'paper' or 'random'"),
@@ -245,3 +299,43 @@ def test_a_config_that_cannot_be_loaded_is_a_sentence(config, told):
     )
     assert done.returncode == 1 and told in done.stderr
     assert 'Traceback' not in done.stderr and done.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('flags', 'told'),
+    [
+        ([], 'give one, such as --config=configs/fedavg_adam.py'),
+        (
+            ['--config=configs/fedavg_adam.py', '--config.rouns=3'],
+            'the config has no such key: ',
+        ),
+    ],
+)
+def test_flags_without_a_config_or_with_another_key_are_a_sentence(flags, told):
+    done = subprocess.run(
+        [sys.executable, 'main.py', *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and told in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('home', 'folder'),
+    [
+        ('/caches', '/caches/fedprompt_jax'),
+        ('', '~/.cache/fedprompt_jax'),
+        (None, '~/.cache/fedprompt_jax'),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(home, folder, monkeypatch):
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    if home is not None:
+        monkeypatch.setenv('XDG_CACHE_HOME', home)
+    monkeypatch.setattr(
+        command_line.flags, 'DEFINE_string', lambda name, default, _: default
+    )
+    assert command_line.define_cache_dir() == folder

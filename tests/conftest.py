@@ -25,7 +25,13 @@ jax.config.update('jax_disable_most_optimizations', True)
 gc.set_threshold(20_000, 20, 20)
 
 # They come first, so that no process waits for one of them at the end.
-LONGEST = ('main_test', 'sweep_test', 'peft_test', 'distributed_test')
+LONGEST = (
+    'main_test',
+    'sweep_test',
+    'peft_test',
+    'distributed_test',
+    'whole_run_test',
+)
 
 
 def pytest_collection_modifyitems(items):

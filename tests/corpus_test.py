@@ -2,6 +2,7 @@
 
 from collections import Counter
 import hashlib
+import importlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from fedprompt_jax.data import corpus
 from fedprompt_jax.data.corpus import english, numerals, registry
+from fedprompt_jax.data.corpus.tasks import FAMILIES
 from fedprompt_jax.data.corpus.words import (
     adjectives,
     misspellings,
@@ -104,6 +106,35 @@ def test_examples_are_not_instances(name):
     inputs = {x['input'] for x in task['Instances']}
     assert inputs.isdisjoint(x['input'] for x in shown)
     assert len({x['input'] for x in shown}) == len(shown)
+
+
+def test_every_family_has_tasks_in_its_order():
+    """A task's number follows from it, and ids from the number."""
+    for i, name in enumerate(TASKS, start=1):
+        assert name.startswith(f'task{i:03d}_')
+    names = [name.split('_', 1)[1] for name in TASKS]
+    families = [
+        importlib.import_module(f'{corpus.__name__}.tasks.{family}')
+        for family in FAMILIES
+    ]
+    assert names == [
+        task.name for module in families for task in registry.tasks_of(module)
+    ]
+
+
+def test_a_task_draws_by_its_own_name():
+    """Else a new task changes the instances of the others."""
+    drawn = []
+    for name in ('one', 'another', 'one'):
+
+        def pairs(rng):
+            while True:
+                yield f'{rng.random()}', ['x']
+
+        pairs.__name__ = name
+        task = registry.task('Misc.', 'Do.', 'So.', ('x', 'y', 'z'))(pairs)
+        drawn.append(registry.distinct_pairs(task))
+    assert drawn[0] == drawn[2] != drawn[1]
 
 
 def test_no_two_tasks_share_an_input():
@@ -245,3 +276,77 @@ def test_every_action_has_a_verb_and_an_object_with_a_determiner():
         assert verb in VERBS
         first, rest = thing.split(' ', 1)
         assert first in ('the', 'some', english.article(rest))
+
+
+# What the rules of English and of numbers give, by hand.
+
+
+@pytest.mark.parametrize(
+    ('n', 'figures', 'words'),
+    [
+        (1, '1st', 'first'),
+        (2, '2nd', 'second'),
+        (3, '3rd', 'third'),
+        (11, '11th', 'eleventh'),
+        (12, '12th', 'twelfth'),
+        (20, '20th', 'twentieth'),
+        (23, '23rd', 'twenty-third'),
+        (100, '100th', 'one hundredth'),
+        (111, '111th', 'one hundred and eleventh'),
+        (121, '121st', 'one hundred and twenty-first'),
+        (213, '213th', 'two hundred and thirteenth'),
+    ],
+)
+def test_ordinals_by_hand(n, figures, words):
+    assert numerals.ordinal_figures(n) == figures
+    assert numerals.ordinal_words(n) == words
+
+
+@pytest.mark.parametrize(
+    ('n', 'roman'),
+    [(4, 'IV'), (9, 'IX'), (44, 'XLIV'), (99, 'XCIX'), (1949, 'MCMXLIX')],
+)
+def test_roman_numerals_by_hand(n, roman):
+    assert numerals.roman(n) == roman
+
+
+def test_clock_times_by_hand():
+    words = numerals.clock_words
+    assert words(9, 0) == ["nine o'clock"]
+    assert words(9, 15)[0] == 'quarter past nine'
+    assert words(9, 20) == ['twenty past nine']
+    assert words(9, 30)[0] == 'half past nine'
+    assert words(9, 45)[0] == 'quarter to ten'
+    assert words(12, 55) == ['five to one']
+    twelve = {
+        (0, 5): '12:05 AM', (1, 0): '1:00 AM', (11, 59): '11:59 AM',
+        (12, 0): '12:00 PM', (13, 7): '1:07 PM', (23, 30): '11:30 PM',
+    }  # fmt: skip
+    for (hour, minute), text in twelve.items():
+        assert numerals.twelve_hour(hour, minute)[0] == text
+        dotted = text.replace('AM', 'a.m.').replace('PM', 'p.m.')
+        assert numerals.twelve_hour(hour, minute)[1] == dotted
+
+
+def test_english_by_hand():
+    nouns = (
+        'hour',
+        'unicorn',
+        'uninvited guest',
+        'apple',
+        'lamp',
+        'honest man',
+    )
+    articles = [english.article(noun) for noun in nouns]
+    assert articles == ['an', 'a', 'an', 'an', 'a', 'an']
+    forms = {'day': 'days', 'city': 'cities', 'box': 'boxes', 'dish': 'dishes'}
+    assert {word: english.add_s(word) for word in forms} == forms
+    pasts = {'play': 'played', 'cry': 'cried', 'bake': 'baked', 'ask': 'asked'}
+    assert {verb: english.add_ed(verb, False) for verb in pasts} == pasts
+    assert english.add_ed('stop', True) == 'stopped'
+    forms = {'bake': 'baking', 'die': 'dying', 'see': 'seeing', 'ask': 'asking'}
+    assert {verb: english.add_ing(verb, False) for verb in forms} == forms
+    assert english.add_ing('run', True) == 'running'
+    assert english.title_case('the end of a day') == 'The End of a Day'
+    assert english.the('some apples') == 'the apples'
+    assert english.is_plural('some apples') and not english.is_plural('a lamp')

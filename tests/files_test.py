@@ -1,4 +1,4 @@
-"""A folder appears whole or not at all, and nothing else stays."""
+"""A file or folder appears whole or not at all, and nothing else stays."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from fedprompt_jax import files
+from fedprompt_jax import digests, files
 
 
 def names(folder):
@@ -59,15 +59,61 @@ def test_what_the_killed_left_is_swept_and_no_other(tmp_path):
     assert names(tmp_path) == sorted([alive.name, elsewhere.name, 'out'])
 
 
+class Killed(BaseException):
+    pass
+
+
+def kill_at(monkeypatch, *names):
+    """Makes these functions of `os` the end of the process."""
+
+    def killed(*_):
+        raise Killed
+
+    for name in names:
+        monkeypatch.setattr(os, name, killed)
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@pytest.mark.parametrize('content', [b'\xff\r\n', 'α\r\n'])
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path, monkeypatch, content, shared
+):
+    path = tmp_path / 'log.csv'
+    path.write_text('old')
+    with monkeypatch.context() as patch:
+        kill_at(patch, 'replace')
+        with pytest.raises(Killed):
+            files.write_whole(path, content, shared=shared)
+    assert path.read_text() == 'old'
+    (left,) = set(names(tmp_path)) - {path.name}
+    assert left.startswith('.log.csv') and left.endswith('.new')
+    files.write_whole(path, content, shared=shared)
+    as_bytes = content if isinstance(content, bytes) else content.encode()
+    assert path.read_bytes() == as_bytes
+    # A shared file's leftover may be another process's, at work.
+    assert names(tmp_path) == sorted([left, path.name][not shared :])
+
+
+def test_a_synced_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path, monkeypatch
+):
+    kill_at(monkeypatch, 'fsync')
+    files.write_whole(tmp_path / 'a', b'')
+    with pytest.raises(Killed):
+        files.write_whole(tmp_path / 'b', b'x', sync=True)
+    assert names(tmp_path) == ['.b.new', 'a']
+    assert (tmp_path / '.b.new').read_bytes() == b'x'
+
+
 def test_a_fingerprint_is_of_names_contents_and_order(tmp_path):
     a, b = tmp_path / 'a', tmp_path / 'b'
     a.write_text('one')
     b.write_text('two')
-    prints = [files.fingerprint(paths) for paths in ([a, b], [b, a], [a])]
+    prints = [digests.fingerprint(paths) for paths in ([a, b], [b, a], [a])]
     a.write_text('two')
     b.write_text('one')
-    prints.append(files.fingerprint([a, b]))
-    prints.append(files.fingerprint([b, a]))
+    prints.append(digests.fingerprint([a, b]))
+    prints.append(digests.fingerprint([b, a]))
     assert len(set(prints)) == 5
 
 

@@ -5,9 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fedprompt_jax.evaluation import generation
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.evaluation import decoding, generation
 from fedprompt_jax.evaluation.generation import Generator, Query
-from tests import plain
+from fedprompt_jax.models import source
+from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.prompt import Prompt
+from tests import plain, tiny_families
 
 OWNERS = 4
 NEW = 6
@@ -49,24 +53,21 @@ def generate(model, lm):
     return call
 
 
-@pytest.fixture(scope='module')
-def naive(model, lm, bank, queries):
-    """A whole forward pass for every token of every query."""
-
-    def next_token(query, tokens):
-        params = jax.tree.map(lambda x: x[query.owner], bank)
+def naively(model, base, bank, query, new):
+    """A whole forward pass for every token of a query's output."""
+    params = jax.tree.map(lambda x: x[query.owner], bank)
+    tokens = list(query.tokens)
+    for _ in range(new):
         padded = np.zeros(32, np.int32)  # behind a causal mask
         padded[: len(tokens)] = tokens
-        rows = plain.logits(model, lm.base, params, padded)
-        return int(jnp.argmax(rows[plain.P + len(tokens) - 1]))
+        rows = plain.logits(model, base, params, padded)
+        tokens.append(int(jnp.argmax(rows[plain.P + len(tokens) - 1])))
+    return tokens[len(query.tokens) :]
 
-    outputs = []
-    for query in queries:
-        tokens = list(query.tokens)
-        for _ in range(NEW):
-            tokens.append(next_token(query, tokens))
-        outputs.append(tokens[len(query.tokens) :])
-    return outputs
+
+@pytest.fixture(scope='module')
+def naive(model, lm, bank, queries):
+    return [naively(model, lm.base, bank, query, NEW) for query in queries]
 
 
 def test_cached_greedy_is_a_forward_pass_for_every_token(
@@ -74,6 +75,28 @@ def test_cached_greedy_is_a_forward_pass_for_every_token(
 ):
     assert len({tuple(o) for o in naive}) > len(naive) // 2  # they differ
     assert generate(bank, queries) == naive
+
+
+def test_a_window_ends_as_far_behind_an_output_in_any_batch(
+    bank, queries, tmp_path
+):
+    """Outputs are longer than the window, and the queries differ in length."""
+    folder = tiny_families.make_checkpoint(tmp_path, 'mistral')
+    lm = source.load(folder, jnp.float32)
+    model = TunedModel(Transformer(lm.config), Prompt(plain.P))
+    new = tiny_families.WINDOW + 4
+    generator = Generator(
+        model,
+        lm.base,
+        eos_ids=NEVER,
+        max_new_tokens=new,
+        batch_size=3,
+        put=plain.same,
+    )
+    chosen = queries[:2] + queries[4:5]
+    for query, output in zip(chosen, generator(bank, chosen), strict=True):
+        expected = naively(model, lm.base, bank, query, new)
+        assert list(output) == expected
 
 
 @pytest.mark.parametrize('batch_size', [1, 9])
@@ -105,6 +128,40 @@ def test_an_end_token_stops_its_own_row_and_is_left_out(
     assert expected[0] == [] and NEW in map(len, expected)
     assert len(expected[5]) == 2
     assert generate(bank, queries, ends) == expected
+
+
+class Counting:
+    """A model of one row, whose nth token is n; it counts its steps."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def logits(self, hidden):
+        return jax.nn.one_hot(hidden[:, 0].astype(int), 9)
+
+    def advance(self, step, last, written):
+        def count():
+            self.steps += 1
+
+        jax.debug.callback(count)
+        return jnp.full((1, 1, 1), step), jnp.zeros((1, 1, 1, 1, 1))
+
+
+def test_decoding_stops_when_all_have_ended():
+    """At any of the end tokens, of which chat models have several."""
+    model = Counting()
+    tokens = decoding.write(
+        model,
+        jnp.zeros((1, 1, 1)),
+        jnp.zeros(1, bool),
+        jnp.zeros((1, 1, 1, 1, 1)),
+        model.advance,
+        (8, 3),
+        7,
+    )
+    jax.effects_barrier()
+    assert tokens.tolist() == [[0, 1, 2, 3, 8, 8, 8]]
+    assert model.steps == 3
 
 
 def test_fewer_new_tokens_are_a_beginning(generate, naive, bank, queries):

@@ -48,6 +48,17 @@ def test_a_seed_decides():
     assert drawn(0) == drawn(0) != drawn(1)
 
 
+def test_a_seed_decides_who_is_drawn_and_what_is_scored():
+    few, all_ = (
+        [held_out(POPULATION, seed, n, 20, 10, n) for seed in range(6)]
+        for n in (3, 8)
+    )
+    assert len({tuple(cut.clients) for cut in few}) > 1
+    for parts in ('train', 'local'):
+        orders = {tuple(getattr(cut, parts)[0]) for cut in all_}
+        assert len(orders) == 6
+
+
 def test_a_client_keeps_its_cut_whoever_else_is_drawn():
     few, all_ = (held_out(POPULATION, 0, n, 20, 10, n) for n in (3, 8))
     for i, client in enumerate(few.clients):

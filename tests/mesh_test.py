@@ -359,9 +359,9 @@ def test_rows_are_spread_where_data_divides_them():
 def test_one_process_reads_all_rows():
     from fedprompt_jax import mesh as mesh_lib
 
-    devices = mesh_lib.Devices(mesh_lib.make_mesh(jax.device_count(), 1))
-    assert devices.my_rows(5).tolist() == [True] * 5
-    assert devices.my_rows(8).tolist() == [True] * 8
+    own = mesh_lib.Devices(mesh_lib.make_mesh(jax.device_count(), 1)).my_rows
+    assert own(5).tolist() == [True] * 5
+    assert own(8).tolist() == [True] * 8
 
 
 def main(folder: Path) -> None:

@@ -79,6 +79,17 @@ def test_a_decoder_predicts_from_the_end_of_the_query(tokenizer, tmp_path):
         np.testing.assert_array_equal(e.tokens, e.query)
 
 
+@pytest.mark.parametrize('objective', ['causal_lm', 'masked_lm', 'seq2seq_lm'])
+def test_a_row_is_as_long_as_what_its_model_reads(
+    tokenizer, tmp_path, objective
+):
+    store = build(tokenizer, tmp_path, objective)
+    instances = np.arange(len(store))
+    lengths = store.row_lengths(instances, store.target_lengths)
+    read = [store.example(0, i).num_tokens for i in instances]
+    np.testing.assert_array_equal(lengths, read)
+
+
 def test_objectives_do_not_share_a_store(tokenizer, tmp_path):
     prints = {
         build(tokenizer, tmp_path, objective, separator=' {mask}').fingerprint

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.bank.reading import attention_mask
+from fedprompt_jax.data import packing
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import NOBODY, Packer, Shape
 from fedprompt_jax.data.shapes import choose_shapes
@@ -134,6 +135,43 @@ def test_a_prompt_stands_once_a_row_and_owner(packed):
                 assert list(own) == list(range(prompt))
 
 
+@pytest.mark.parametrize('first', [None, 0, 5])
+def test_examples_begin_at_the_first_position_that_is_asked_for(first):
+    """A prefix that takes no positions asks for 0, which is not None."""
+    examples = random_examples(2)
+    packer = Packer(3, SHAPES, first_position=first)
+    for grid in packer.pack(examples, [1.0] * len(examples)):
+        for row, segment in zip(grid.position, grid.segment, strict=True):
+            for i in set(segment) - {0}:
+                own = row[segment == i]
+                expected = (3 if first is None else first) + np.arange(len(own))
+                np.testing.assert_array_equal(own, expected)
+
+
+def test_a_packer_for_single_owners_isolates_them_always():
+    examples = random_examples(2)
+    packer = Packer(0, SHAPES, one_owner=True)
+    for _, rows in packer.rows(examples):
+        for row in rows:
+            assert len({examples[i].owner for i in row}) == 1
+
+
+def test_more_rows_than_are_tried_are_rows_all_the_same(monkeypatch):
+    """Only the latest rows are tried; each holds what it has room for."""
+    monkeypatch.setattr(packing, 'OPEN', 2)
+    examples = random_examples(1, longest=9)
+    packed = []
+    for shape, rows in Packer(3, SHAPES).rows(examples):
+        assert len(rows) > 3
+        for row in rows:
+            own = [examples[i] for i in row]
+            prompts = 3 * len({e.owner for e in own})
+            assert prompts + sum(e.num_tokens for e in own) <= shape.length
+            assert sum(len(e.target) for e in own) <= shape.targets
+            packed += row
+    assert sorted(packed) == list(range(len(examples)))
+
+
 def test_rows_hold_what_their_shape_says_and_padding_is_empty(packed):
     _, isolate, *_, grids = packed
     sizes = {(n, s.length, s.targets) for s in SHAPES for n in s.rows}
@@ -164,6 +202,12 @@ def test_a_row_holds_no_more_targets_than_it_has_places():
     examples = [Example(0, np.arange(1, 2), np.arange(1, 6))] * 2
     (grid,) = Packer(3, (Shape(24, 8, (2,)),)).pack(examples, [1.0] * 2)
     assert (np.sum(grid.target_example >= 0, axis=1) == 5).all()
+
+
+def test_an_example_that_fills_a_row_fits():
+    example = Example(0, np.arange(1, 5), np.arange(1, 5))  # 7 tokens
+    (grid,) = Packer(3, (Shape(10, 4, (1,)),)).pack([example], [1.0])
+    assert (grid.owner == 0).all() and (grid.target_owner == 0).all()
 
 
 @pytest.mark.parametrize('room', [(24, 2), (6, 20)])
@@ -223,12 +267,25 @@ def test_weights_do_not_depend_on_other_owners(loss):
         assert [weights[i] for i in own] == alone
 
 
-def chosen(batches, longest, multiple=1, max_tokens=1024):
+@pytest.mark.parametrize('loss', LOSSES)
+def test_the_mean_of_a_loss_is_the_sum_of_its_weighted_token_losses(loss):
+    mine = [e for e in random_examples(4) if e.owner == 2]
+    assert len(mine) > 1
+    rng = np.random.default_rng(0)
+    losses = [rng.uniform(0, 9, len(e.target)) for e in mine]
+    weights = token_weights(mine, loss)
+    expected = sum(w * x.sum() for w, x in zip(weights, losses, strict=True))
+    totals = np.array([x.sum() for x in losses])
+    tokens = np.array([len(x) for x in losses])
+    assert LOSSES[loss].mean(totals, tokens) == pytest.approx(expected)
+
+
+def chosen(batches, longest, multiple=1, max_tokens=1024, scale=256.0):
     return choose_shapes(
         batches,
         longest,
         Packer(3, ()),
-        attention_scale=256.0,
+        attention_scale=scale,
         target_cost=0.3,
         max_tokens=max_tokens,
         row_multiple=multiple,
@@ -277,6 +334,15 @@ def test_a_few_long_examples_get_rows_of_their_own():
     packer = chosen([[*short, long]], (long.num_tokens, 12))
     assert len(packer.shapes) == 2
     assert packer.shapes[0].length < 100 < packer.shapes[1].length
+
+
+def test_costly_attention_makes_rows_short():
+    batches = [random_examples(seed, longest=9) for seed in range(3)]
+    lengths = [
+        chosen(batches, (20, 12), scale=scale).shapes[0].length
+        for scale in (1.0, 1e6)
+    ]
+    assert lengths[0] < lengths[1]
 
 
 class Unread:

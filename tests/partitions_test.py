@@ -149,6 +149,17 @@ def test_high_is_the_canonical_order_cut(small):
     np.testing.assert_array_equal(task_of[again.order], small[0][clients.order])
 
 
+def test_clients_are_cut_type_by_type_whatever_the_tasks_numbers():
+    """SNI's tasks of a type are numbered anyhow, not one after the other."""
+    task_of = np.repeat(np.arange(12), 10)
+    type_of = task_of % 3
+    clients = _partition('high', (task_of, type_of), 20)
+    assert len(clients) == 6
+    for own in clients:
+        assert len(set(type_of[own])) == 1
+        assert len(set(task_of[own])) == 2
+
+
 def test_medium_and_low_are_shuffled(small):
     for kind in ('medium', 'low', 'dirichlet'):
         order = _partition(kind, small).order
@@ -181,6 +192,16 @@ def test_a_dirichlet_client_leans_to_the_prior():
     shares = [(task_of[c] == 0).mean() for c in clients]
     np.testing.assert_allclose(np.mean(shares), 0.9)
     assert np.std(shares) > 0.1
+
+
+def test_a_client_takes_no_more_of_a_type_than_is_left():
+    """And what it lacks then, of the types that it wants less."""
+    rng = np.random.default_rng(0)
+    left = np.array([5, 3, 100])
+    for mixture in ([0.8, 0.1, 0.1], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]):
+        taken = partitions._draw(np.array(mixture), left, 50, rng)
+        assert taken.sum() == 50
+        assert (taken <= left).all()
 
 
 def test_a_client_size_that_leaves_no_client_is_an_error(small):
@@ -244,6 +265,14 @@ def test_table_1_comes_out_at_the_papers_sizes(paper):
     assert kl_task['low'] < kl_task['medium'] < kl_task['high']
 
 
+def test_table_1_by_hand():
+    """Clients of 1 and 3 instances, 1 and 2 tasks, 1 and 1 types."""
+    clients = partitions.Clients(np.arange(4), np.array([0, 1, 4]), {})
+    task_of, type_of = np.array([0, 1, 2, 2]), np.array([0, 1, 1, 1])
+    row = heterogeneity.table1(clients, task_of, type_of)
+    assert row == (2, (2, 1), (1.5, 0.5), (1, 0))
+
+
 def test_kl_by_hand():
     labels = np.array([0, 0, 0, 1, 1, 1])
     clients = partitions.Clients(np.arange(6), np.array([0, 2, 4, 6]), {})
@@ -281,7 +310,8 @@ def test_kl_is_from_the_distribution_of_instances_and_not_of_clients():
 
 
 def test_several_values_share_an_instance():
-    names, weights = heterogeneity.label_weights([['a', 'b'], ['a'], [], ['b']])
+    values = [['a', 'b', 'a'], ['a'], [], ['b']]  # one of them twice
+    names, weights = heterogeneity.label_weights(values)
     assert names == ('a', 'b', 'none')
     np.testing.assert_array_equal(
         weights, [[0.5, 0.5, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]

@@ -35,12 +35,25 @@ CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 
 
 @pytest.fixture(scope='module')
-def compiled(tmp_path_factory):
-    """sizes, and the compiled loss and gradients of a grid of 8 x 128."""
-    folder = tmp_path_factory.mktemp('planned')
-    tiny.make_checkpoint(
-        folder, width=128, num_layers=6, num_heads=8, mlp_width=512
+def folder(tmp_path_factory):
+    """Of a model of six layers."""
+    return tiny.make_checkpoint(
+        tmp_path_factory.mktemp('planned'),
+        width=128,
+        num_layers=6,
+        num_heads=8,
+        mlp_width=512,
     )
+
+
+@pytest.fixture(scope='module')
+def sizes(folder):
+    return source.read_config(folder)
+
+
+@pytest.fixture(scope='module')
+def compiled(folder):
+    """sizes, and the compiled loss and gradients of a grid of 8 x 128."""
     lm = source.load(folder, jnp.float32)
     quantized = source.load(folder, jnp.float32, quantization='int8')
     rng = np.random.default_rng(0)
@@ -111,16 +124,14 @@ def test_so_are_those_of_a_gradient(compiled, remat):
     assert planned == pytest.approx(counted, rel=0.15)
 
 
-def test_a_whole_model_s_products_go_back_twice(compiled):
-    sizes, _ = compiled
+def test_a_whole_model_s_products_go_back_twice(sizes):
     once = cost.forward(sizes, 8, 128, 64)
     whole = cost.gradient(sizes, 8, 128, 64, whole=True)
     assert whole.products == 3 * once.products
     assert whole.attention == 3.5 * once.attention
 
 
-def test_seconds_fall_with_chips_and_rates(compiled):
-    sizes, _ = compiled
+def test_seconds_fall_with_chips_and_rates(sizes):
     work = cost.forward(sizes, 8, 128, 64)
     alone = cost.seconds(work, CHIP, 'float32')
     assert alone > work.flops / 0.5e9  # attention is slower than products
@@ -130,8 +141,7 @@ def test_seconds_fall_with_chips_and_rates(compiled):
 
 @pytest.mark.parametrize('quantization', ['', 'int8'])
 @pytest.mark.parametrize('fsdp', [False, True])
-def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp, quantization):
-    sizes, _ = compiled
+def test_the_base_s_bytes_are_those_of_its_shards(sizes, fsdp, quantization):
     mesh = jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
     total = 0
     leaves = base_leaves(sizes, 'bfloat16', quantization)
@@ -145,8 +155,7 @@ def test_the_base_s_bytes_are_those_of_its_shards(compiled, fsdp, quantization):
     assert planned == total
 
 
-def test_fsdp_gathers_the_tables_and_a_layer(compiled):
-    sizes, _ = compiled
+def test_fsdp_gathers_the_tables_and_a_layer(sizes):
     norms = 2 * sizes.width
     layer = block_params(sizes) / sizes.num_layers - norms
     assert sizes.tied_embeddings
@@ -161,8 +170,7 @@ def test_fsdp_gathers_the_tables_and_a_layer(compiled):
     assert planned == (2 * table + layer) / 2
 
 
-def test_chips_that_do_not_divide_a_layer_do_the_same(compiled):
-    sizes, _ = compiled
+def test_chips_that_do_not_divide_a_layer_do_the_same(sizes):
     assert cost.working(sizes, {'data': 4, 'model': 2}) == 8
     assert cost.working(sizes, {'data': 4, 'model': 3}) == 4
 

@@ -1,9 +1,14 @@
 """Laws of the rows of a table: whose prompt was scored on which instances."""
 
+import dataclasses
+import types
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fedprompt_jax.evaluation.scoring import Scores
+from fedprompt_jax.experiment import scores as scores_lib
 from fedprompt_jax.experiment.data import HeldOut
 from fedprompt_jax.experiment.scores import score_prompts
 from tests import recorders
@@ -68,3 +73,53 @@ def test_predictions_are_of_the_client_s_and_of_the_common_instances(
         ids = [x['id'] for x in predictions if x['client'] == client]
         used = {*HELD_OUT.local[owner], *HELD_OUT.common}
         assert sorted(ids) == sorted(store.record(i)['id'] for i in used)
+
+
+def test_rows_and_predictions_have_the_client_s_name(store):
+    names = ['ward 3', 'ward 8', 'ward 9']
+    held_out = dataclasses.replace(HELD_OUT, names=names)
+    bank = {'prompt': jnp.arange(3.0)[:, None, None]}
+    labels = {'prompt': 'personalized'}
+    scorer = recorders.Scorer(store)
+    rows, predictions = score_prompts(
+        scorer, held_out, bank, False, 'sequence', labels
+    )
+    for line in rows + predictions:
+        assert line['client_name'] == f'ward {line["client"]}'
+
+
+SCORES = Scores(
+    ['a', 'b', 'c'],
+    np.array([0.1, 0.9, 0.2]),
+    np.array([1.0, 0.0, 0.0]),
+    np.array([4.0, 99.0, 3.0]),
+    np.array([2, 1, 6]),
+    np.array([7, 8, 9]),
+    [np.array([0.5, 1.5]), np.zeros(0), np.array([2.5])],
+)
+
+
+def test_a_summary_is_of_the_chosen_requests_x100():
+    found = scores_lib.summary(SCORES, np.array([0, 2]), 'token')
+    assert found['rouge_l'] == pytest.approx(15)
+    assert found['exact_match'] == 50
+    assert found['loss'] == 7 / 8  # 7 nats over 8 tokens
+    assert found['n'] == 2
+
+
+def test_a_prediction_says_what_was_answered_and_what_it_is_worth(store):
+    evaluator = types.SimpleNamespace(store=store)
+    found = scores_lib.prediction(evaluator, SCORES, 2, 13)
+    record = store.record(13)
+    assert found == {
+        'task': 'task2_lakes',
+        'id': record['id'],
+        'input': record['input'],
+        'prediction': 'c',
+        'references': record['outputs'],
+        'rouge_l': 0.2,
+        'exact_match': 0,
+        'loss': 3,
+        'target_tokens': 6,
+        'output_tokens': 9,
+    }

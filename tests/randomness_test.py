@@ -26,6 +26,8 @@ def test_another_seed_purpose_or_id_gives_another_stream():
         (0, 'cohort', 1),
         (0, 'cohort', 1, 0),
         (0, 'cohort', 0, 1),
+        (0, 'cohort', 1, 11),
+        (0, 'cohort', 11, 1),
         (0, 'cohort', 2**32),  # not the words of (0, 1)
     ]
     for a, b in itertools.combinations(names, 2):

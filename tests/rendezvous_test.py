@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.data.packing import Packer
-from fedprompt_jax.evaluation.scoring import Request, Scores
+from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.evaluation.scoring import Evaluator, Request
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.sweep.merged import (
     MergedEvaluator,
@@ -178,7 +178,8 @@ def test_a_run_that_isolates_is_isolated(poisonous):
             Participant(rendezvous, number),
         )
         more = [bad] if number else []
-        result = simulation.gradients(bank, [*examples, *more])
+        asked = bool(number)
+        result = simulation.gradients_once(bank, [*examples, *more], asked)
         rendezvous.leave(number)
         return result
 
@@ -189,58 +190,6 @@ def test_a_run_that_isolates_is_isolated(poisonous):
     assert np.isfinite(isolated).tolist() == [True, False, True]
     np.testing.assert_allclose(isolated[::2], losses[::2], rtol=1e-5)
     assert np.isfinite(grads['prompt'][::2]).all()
-
-
-class ByNumber(NamedTuple):
-    """An evaluator that answers with the prompt's number and the instance."""
-
-    packer: Packer
-    store: Any = None
-    calls: Any = None
-
-    def bare(self):
-        return self._replace(packer=self.packer), {'nothing': np.zeros((1, 1))}
-
-    def score(self, bank, requests, progress=''):
-        (leaf,) = jax.tree.leaves(bank)
-        self.calls.append((len(leaf), len(requests)))
-        numbers = np.asarray(leaf).reshape(len(leaf), -1)[:, 0]
-        values = np.array([numbers[r.owner] for r in requests])
-        instances = np.array([r.instance for r in requests])
-        texts = [f'{v} {i}' for v, i in zip(values, instances, strict=True)]
-        return Scores(
-            texts, values, *[instances] * 4, [np.zeros(0)] * len(texts)
-        )
-
-
-def test_scores_together_are_scores_alone():
-    """Each run has owners and instances of its own; one is at the bare model.
-
-    Its bank has other leaves, so that it is scored in another call.
-    """
-    calls: list[tuple[int, int]] = []
-    rendezvous, evaluator = Rendezvous(3), ByNumber(PACKER, calls=calls)
-    banks = [{'prompt': np.array([[10.0 * n], [10.0 * n + 1]])} for n in (1, 2)]
-    asked = [
-        [Request(0, 5), Request(1, 6), Request(1, 7)],
-        [Request(1, 8), Request(0, 9)],
-        [Request(0, 3)],
-    ]
-
-    def score(number):
-        merged = MergedEvaluator(evaluator, Participant(rendezvous, number))
-        if number == 2:
-            merged, bank = merged.bare()
-        else:
-            bank = banks[number]
-        scores = merged.score(bank, asked[number])
-        rendezvous.leave(number)
-        return scores
-
-    ends = in_threads([lambda n=n: score(n) for n in range(3)])
-    assert sorted(calls) == [(1, 1), (4, 5)]
-    texts = [['10.0 5', '11.0 6', '11.0 7'], ['21.0 8', '20.0 9'], ['0.0 3']]
-    assert [end.predictions for end in ends] == texts
 
 
 def test_banks_stand_side_by_side():
@@ -261,3 +210,87 @@ def test_the_widest_packer_holds_what_each_holds(runs):
     for packer in packers:
         assert last.length >= packer.shapes[-1].length
         assert last.targets >= packer.shapes[-1].targets
+
+
+REQUESTS = (  # of two runs: (owner, instance)
+    [Request(1, 4), Request(0, 0)],
+    [Request(0, 3), Request(2, 8), Request(1, 4)],
+)
+
+
+class Written:
+    """A generator that writes the size of the prompt and the query's."""
+
+    def __init__(self, model, base):
+        self.model, self.base, self.put = model, base, same
+
+    def __call__(self, bank, queries, progress=''):
+        (leaf,) = jax.tree.leaves(bank)
+        sizes = [int(np.abs(prompt).sum()) for prompt in np.asarray(leaf)]
+        return [np.array([5 + sizes[q.owner], len(q.tokens)]) for q in queries]
+
+
+@pytest.fixture(scope='module')
+def evaluators(model, lm, store):
+    """Of two runs, whose rows are just as long as their requests ask for."""
+    generator: Any = Written(model, lm.base)
+    found = []
+    for requests in REQUESTS:
+        examples = [store.example(*r[:2]) for r in requests]
+        length = plain.P + max(e.num_tokens for e in examples)
+        targets = max(len(e.target) for e in examples)
+        packer = Packer(plain.P, (Shape(length, targets, (2,)),))
+        found.append(Evaluator(store, lm.tokenizer, packer, generator))
+    return found
+
+
+def scored_together(evaluators, calls):
+    """What calls(number, evaluator) score, both at the same time."""
+    rendezvous = Rendezvous(len(evaluators))
+
+    def together(number):
+        member = Participant(rendezvous, number)
+        found = calls(number, MergedEvaluator(evaluators[number], member))
+        rendezvous.leave(number)
+        return found
+
+    return in_threads([lambda n=n: together(n) for n in range(2)])
+
+
+def assert_same_scores(found, alone):
+    assert found.predictions == alone.predictions
+    np.testing.assert_allclose(found.loss, alone.loss, rtol=1e-5)
+    for field in ('rouge_l', 'exact_match', 'target_tokens', 'output_tokens'):
+        np.testing.assert_array_equal(
+            getattr(found, field), getattr(alone, field)
+        )
+
+
+def test_scoring_together_is_scoring_alone(evaluators):
+    """Each run gets the scores of its own prompts on its own instances."""
+    rng = np.random.default_rng(1)
+    banks = [plain.random_bank(rng, owners) for owners in (2, 3)]
+    lengths = [e.packer.shapes[0].length for e in evaluators]
+    assert lengths[0] < lengths[1]
+
+    def calls(number, evaluator):
+        return evaluator.score(banks[number], REQUESTS[number])
+
+    ends = scored_together(evaluators, calls)
+    for number, evaluator in enumerate(evaluators):
+        assert_same_scores(ends[number], calls(number, evaluator))
+
+
+def test_bare_models_are_scored_apart(evaluators):
+    """One run is at the bare model while another scores its prompts."""
+    bank = plain.random_bank(np.random.default_rng(1), 3)
+
+    def calls(number, evaluator):
+        if number == 0:
+            evaluator, nothing = evaluator.bare()
+            return evaluator.score(nothing, [Request(0, 4)])
+        return evaluator.score(bank, REQUESTS[1])
+
+    ends = scored_together(evaluators, calls)
+    for number, evaluator in enumerate(evaluators):
+        assert_same_scores(ends[number], calls(number, evaluator))

@@ -1,6 +1,5 @@
 """The report of a run folder: means by hand, figures and one safe page."""
 
-import csv
 import html.parser
 import json
 import math
@@ -9,105 +8,29 @@ import subprocess
 import sys
 import warnings
 
-import numpy as np
 import pytest
 
-from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.report import costs, page, plots, points, records, summary
-
-NAN = math.nan
-EVIL = '<script>alert("x")</script>'
-
-
-def _rows(prompt, local, common, epoch=0, alpha=0.0):
-    """A row a client x split; `common` is one score or one a client."""
-    common = np.broadcast_to(common, len(local))
-    return [
-        {
-            'run': 'r',
-            'prompt': prompt,
-            'seed': 0,
-            'client': 100 + i,
-            'client_name': f'clinic {i}' if i else '',
-            'epoch': epoch,
-            'alpha': alpha,
-            'lambda': 0.0,
-            'split': split,
-            'rouge_l': float(score),
-            'exact_match': float(score) / 2,
-            'loss': 1.0,
-            'n': 8,
-        }
-        for i, pair in enumerate(zip(local, common, strict=True))
-        for split, score in zip(('local', 'global'), pair, strict=True)
-    ]
-
-
-def _scores():
-    return [
-        *_rows('bare', [1, 2, 3], 5),
-        *_rows('initial', [2, 3, 4], 4),
-        *_rows('global', [10, 20, 30], 25),
-        *_rows('personalized', [11, 22, 33], [24, 24, 24], 1, 1.0),
-        *_rows('personalized', [14, NAN, 38], [20, NAN, 23], 2, 1.0),
-        *_rows('averaged', [13, NAN, 35], [22, NAN, 24], 2, 0.75),
-        *_rows('averaged', [12, NAN, 33], [23, NAN, 24], 2, 0.5),
-    ]
-
-
-def _metrics(rounds=3):
-    yield {'stage': 'validation', 'round': 0, 'rouge_l': 4.0, 'seconds': 1.0}
-    for r in range(1, rounds + 1):
-        yield {
-            'stage': 'train',
-            'round': r,
-            'loss': 5.0 - r,
-            'prompt_norm': 40.0,
-            'client_grad_norm': None if r == 2 else 0.5,
-            'update_norm': 1.0 / r,
-            'bytes_up': 2048,
-            'bytes_down': 4096,
-            'tokens': 1000,
-            'flops': 2e12,
-            'seconds': 6.0,
-            'clients_dropped': int(r == 2),
-        }
-        score = {1: 6.0, 2: 8.0, 3: 8.0}[r]
-        yield {'stage': 'validation', 'round': r, 'rouge_l': score}
-    yield {'stage': 'personalize', 'epoch': 1, 'loss': 2.0, 'seconds': 2.0}
-    yield {'stage': 'score', 'prompt': 'bare', 'epoch': 0, 'seconds': 3.0}
-
-
-def _write_scores(folder, rows):
-    with open(folder / 'tradeoff.csv', 'w', newline='') as file:
-        writer = csv.DictWriter(file, run_folder.TRADEOFF_FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+from fedprompt_jax.report import __main__ as command
+from fedprompt_jax.report import (
+    costs,
+    drawing,
+    page,
+    points,
+    records,
+    summary,
+)
+from fedprompt_jax.report.run import Run
+from tests.tiny_report import EVIL, NAN, make_run, rows_of, scores
 
 
 @pytest.fixture
 def make(tmp_path):
-    """Makes a run folder; what is None is not written."""
+    """Makes a run folder in the test's folder."""
 
-    def make_run(name='run', scores=_scores, rounds=3, **info):
-        folder = tmp_path / name
-        folder.mkdir()
-        config = {
-            'name': 'fedavg',
-            'loss': 'sequence',
-            'clients_per_round': 2,
-            'prompt': {'text': EVIL},
-        }
-        (folder / 'config.json').write_text(json.dumps(config))
-        info = {'command': f'main.py {EVIL}', 'seconds': 40.0} | info
-        (folder / 'run.json').write_text(json.dumps(info))
-        lines = (json.dumps(x) + '\n' for x in _metrics(rounds))
-        (folder / 'metrics.jsonl').write_text(''.join(lines))
-        if scores:
-            _write_scores(folder, scores())
-        return folder
+    def in_folder(name='run', **settings):
+        return make_run(tmp_path / name, **settings)
 
-    return make_run
+    return in_folder
 
 
 def _row(rows, label):
@@ -129,7 +52,7 @@ def test_a_mean_is_over_the_scores_there_are_and_counts_the_others():
 
 
 def test_the_table_has_the_anchors_and_the_last_epoch():
-    rows = _scores()
+    rows = scores()
     assert [r['label'] for r in summary.table(rows)] == [
         'bare model',
         'initial prompt',
@@ -146,21 +69,75 @@ def test_the_table_has_the_anchors_and_the_last_epoch():
 
 
 def test_one_score_of_a_shared_prompt_has_no_spread():
-    shared = _row(_scores(), 'global prompt')
+    shared = _row(scores(), 'global prompt')
     assert shared['global']['rouge_l'].mean == 25
     assert math.isnan(shared['global']['rouge_l'].se)
     assert shared['local']['rouge_l'].se == pytest.approx(10 / math.sqrt(3))
 
 
+def test_a_new_label_follows_the_known_ones_by_its_own_words():
+    rows = [
+        *rows_of('chosen_by_example', [1, 2, 9], [5, 6, 7], 1),
+        *rows_of('neighbours', [1, 2, 3], 5),
+        *scores(),
+        *rows_of('chosen_by_example', [1, 2, 3], [5, 6, 7], 2),
+        *rows_of('mixed', [1, 2, 3], [5, 6, 7], 2, 0.5),
+        *rows_of('mixed', [2, 3, 4], [5, 6, 7], 2, 0.25),
+    ]
+    labels = [r['label'] for r in summary.table(rows)]
+    assert labels[:-4] == [r['label'] for r in summary.table(scores())]
+    assert labels[-4:] == [
+        'chosen by example',
+        'neighbours',
+        'mixed, α = 0.25',
+        'mixed, α = 0.5',
+    ]
+    last = _row(rows, 'chosen by example')
+    assert (last['epoch'], last['local']['rouge_l'].mean) == (2, 2)
+    assert _row(rows, 'mixed, α = 0.25')['local']['rouge_l'].mean == 3
+    assert 'global, neighbours) has one' in ' '.join(summary.footnotes(rows))
+
+
+def test_a_long_label_leaves_columns_below_each_other():
+    long = 'an average of the prompts of neighbours'
+    rows = [*scores(), *rows_of(long, [1, 2, 3], [5, 6, 7], 2)]
+    lines = summary.text_table(rows).splitlines()
+    block = lines[1 : lines.index('')]
+    assert any(line.startswith(f'{long}  ') for line in block)
+    assert len({len(line) for line in block}) == 1
+
+
+@pytest.mark.parametrize(
+    ('common', 'epoch', 'clients', 'shared'),
+    [
+        (5, 0, 3, True),
+        ([5, 5, 6], 0, 3, False),
+        (5, 1, 3, False),  # trained by each client
+        (5, 0, 1, False),  # of one client nothing can be said
+    ],
+)
+def test_a_new_prompt_is_shared_if_its_global_scores_are_one(
+    common, epoch, clients, shared
+):
+    local = [1, 2, 3][:clients]
+    rows = rows_of('new', local, common, epoch)
+    # Another run, or another seed, has another shared prompt.
+    rows += [r | {'seed': 1} for r in rows_of('new', local, 7, epoch)]
+    assert summary.is_shared('new', rows) == shared
+    (row,) = summary.table(rows)
+    assert row['shared'] == shared
+    assert math.isnan(row['global']['rouge_l'].se) == shared
+
+
 def test_gains_are_paired_and_a_dropped_client_is_in_neither_side():
-    gain = summary.paired_gain(_scores(), 'local')
+    gain = summary.paired_gain(scores(), 'local')
     assert (gain.mean, gain.clients) == (6, 2)  # 14 - 10 and 38 - 30
     assert (gain.low, gain.high) == (4, 8)
-    assert gain == summary.paired_gain(_scores()[::-1], 'local')
+    assert gain == summary.paired_gain(scores()[::-1], 'local')
 
 
 def test_gains_without_spread_or_without_pairs_are_told_quietly():
-    same = _rows('global', [1, 2], 5) + _rows('personalized', [2, 3], 5, 1)
+    same = rows_of('global', [1, 2], 5) + rows_of('personalized', [2, 3], 5, 1)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert summary.paired_gain(same, 'local') == (1, 1, 1, 2)
@@ -171,7 +148,7 @@ def test_gains_without_spread_or_without_pairs_are_told_quietly():
 
 
 def test_the_printed_tables_say_the_same_in_80_columns():
-    rows = _scores()
+    rows = scores()
     text, markdown = summary.text_table(rows), summary.markdown_table(rows)
     assert max(map(len, text.splitlines())) <= 80
     for table in (text, markdown):
@@ -183,9 +160,9 @@ def test_the_printed_tables_say_the_same_in_80_columns():
 def test_scores_survive_the_disk(make):
     back = records.read_tradeoff(make())
     assert json.dumps(back) == json.dumps(
-        [{k: r[k] for k in back[0]} for r in _scores()]
+        [{k: r[k] for k in back[0]} for r in scores()]
     )
-    assert set(back[0]) == set(run_folder.TRADEOFF_FIELDS)
+    assert set(back[0]) == set(records.TRADEOFF_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +170,8 @@ def test_scores_survive_the_disk(make):
     [
         ('rouge_l', 'rouge', "lacks the column(s) ['rouge_l']"),
         ('bare,0', 'bare,x', ":2: seed='x' must be a number"),
-        ('r,bare', 'r,bear', "prompt='bear' must be one of bare, initial"),
+        ('local', 'locale', ":2: split='locale' must be one of local, global"),
+        ('r,bare', 'r,', ':2: prompt must not be empty'),
     ],
 )
 def test_a_faulty_score_names_its_place(make, old, new, told):
@@ -216,19 +194,16 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_no_other(make):
 
 
 def test_the_starred_round_is_the_one_that_goes_on(make):
-    folder = make()
-    lines = records.read_metrics(folder)
-    assert records.chosen_validation(folder, lines)['round'] == 2  # of equals
-    folder = make('told', chosen_round=3)
-    assert records.chosen_validation(folder, lines)['round'] == 3
-    assert (
-        records.chosen_validation(make('late', chosen_round=9), lines) is None
-    )
+    assert Run(make()).chosen_validation['round'] == 2  # of equals
+    assert Run(make('told', chosen_round=3)).chosen_validation['round'] == 3
+    assert Run(make('late', chosen_round=9)).chosen_validation is None
 
 
 def _of_choices():
     """Scores whose accuracy and ROUGE-L disagree."""
-    rows = _rows('global', [10, 20], 25) + _rows('personalized', [5, 9], 3, 1)
+    rows = rows_of('global', [10, 20], 25) + rows_of(
+        'personalized', [5, 9], 3, 1
+    )
     return [r | {'exact_match': 100 - r['rouge_l']} for r in rows]
 
 
@@ -267,9 +242,11 @@ def test_the_starred_round_of_choices_has_the_best_accuracy(make):
         {'stage': 'validation', 'round': r, 'rouge_l': x, 'exact_match': a}
         for r, x, a in scores
     ]
-    folder = make(selection='exact_match')
-    assert records.chosen_validation(folder, lines)['round'] == 2
-    assert records.chosen_validation(make('text'), lines)['round'] == 1
+    for metric, best in (('exact_match', 2), ('rouge_l', 1)):
+        folder = make(metric, selection=metric)
+        text = ''.join(json.dumps(line) + '\n' for line in lines)
+        (folder / 'metrics.jsonl').write_text(text)
+        assert Run(folder).chosen_validation['round'] == best
 
 
 def test_the_table_of_scores_can_break_its_lines(make):
@@ -284,26 +261,27 @@ def test_the_table_of_scores_can_break_its_lines(make):
 def test_the_same_data_gives_the_same_pictures(make):
     import matplotlib
 
-    first = plots.all_figures(make('a'))
+    first, failures = drawing.draw_all([Run(make('a'))])
     names = ['tradeoff', 'clients', 'training', 'norms']
-    assert [p.stem for p in first] == names
+    assert [d.name for d in first] == names and not failures
     folder = make('b')
     with matplotlib.rc_context({'figure.facecolor': 'red', 'font.size': 30}):
-        second = plots.all_figures(folder)
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes()
-        assert b'matplotlib' not in one.read_bytes()
+        page.write(folder)
+    for d in first:
+        written = folder / 'figures' / f'{d.name}.png'
+        assert d.png == written.read_bytes()
+        assert b'matplotlib' not in d.png
     written = sorted(p.name for p in (folder / 'figures').iterdir())
     assert written == sorted(f'{name}.png' for name in names)
 
 
 def test_what_a_run_does_not_have_is_left_out(make):
     def one_client():
-        one = _rows('personalized', [2], 4, 3, 1.0)
-        return _rows('bare', [0], 1) + _rows('global', [1], 5) + one
+        one = rows_of('personalized', [2], 4, 3, 1.0)
+        return rows_of('bare', [0], 1) + rows_of('global', [1], 5) + one
 
     def anchors():
-        return _rows('bare', [0, 1], 1) + _rows('global', [1, 2], 5)
+        return rows_of('bare', [0, 1], 1) + rows_of('global', [1, 2], 5)
 
     cases = {
         'untrained': ({'rounds': 0}, ['tradeoff', 'clients']),
@@ -380,9 +358,59 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(make):
 def test_the_command_writes_a_report_again(make, capsys):
     folder = make()
     (folder / 'report.html').write_text('old')
-    page.main([str(folder)])
+    command.main([str(folder)])
     assert capsys.readouterr().out.strip() == str(folder / 'report.html')
     assert (folder / 'report.html').read_text('utf-8').startswith('<!doctype')
+
+
+def contents(folder):
+    files = (p for p in folder.rglob('*') if p.is_file())
+    return {p: p.read_bytes() for p in files}
+
+
+def test_the_command_compares_runs_and_changes_none(make, tmp_path, capsys):
+    ends = ('a/one', 'a/two', 'b/two', 'killed')
+    for end in ends:
+        (tmp_path / end).parent.mkdir(exist_ok=True)
+    folders = [make(end, scores=scores) for end in ends[:3]]
+    folders.append(make('killed', scores=None))
+    before = contents(tmp_path)
+    output = tmp_path / 'out' / 'both'
+    command.main([*map(str, folders), f'--output={output}'])
+    path = output / 'report.html'
+    assert capsys.readouterr().out.strip() == str(path)
+    text = path.read_text('utf-8')
+    assert re.findall('<h2>(.*?)</h2>', text) == list(
+        'a/one a/two b/two x/killed'.replace('x', tmp_path.name).split()
+    )
+    assert text.count('<table class="scores">') == 3
+    assert text.count('It has no scores yet.') == 1
+    assert text.count('<img') == 2
+    pictures = sorted(p.stem for p in (output / 'figures').iterdir())
+    assert pictures == ['tradeoff', 'training']
+    after = contents(tmp_path)
+    assert {p: after[p] for p in before} == before
+    assert EVIL not in text
+
+
+def test_what_cannot_be_compared_is_refused_and_nothing_written(
+    make, tmp_path, capsys
+):
+    one, two, out = make('one'), make('two'), tmp_path / 'out'
+    before = contents(tmp_path)
+    for argv, message in (
+        ([one, two], '2 runs need --output=DIR'),
+        ([one, f'--output={out}'], 'leave out --output'),
+        ([one, tmp_path / 'x', f'--output={out}'], 'x is no run folder'),
+        ([one, f'{two}/../one', f'--output={out}'], 'is given twice'),
+        ([one, two, f'--output={two}'], 'two is a run folder; give'),
+        ([one, two, f'--output={one / "run.json"}'], 'File exists'),
+    ):
+        with pytest.raises(SystemExit) as e:
+            command.main(list(map(str, argv)))
+        assert e.value.code == 2
+        assert message in ' '.join(capsys.readouterr().err.split())
+    assert contents(tmp_path) == before and not out.exists()
 
 
 def test_a_folder_of_something_else_ends_it_with_2(tmp_path, make, capsys):
@@ -393,14 +421,68 @@ def test_a_folder_of_something_else_ends_it_with_2(tmp_path, make, capsys):
         (broken, 'run.json holds no JSON object'),
     ):
         with pytest.raises(SystemExit) as e:
-            page.main([str(folder)])
+            command.main([str(folder)])
         assert e.value.code == 2
         assert told in capsys.readouterr().err
 
 
 def test_it_starts_without_the_slow_imports():
     code = (
-        'import sys, fedprompt_jax.report.page;'
+        'import sys, fedprompt_jax.report.__main__;'
         'sys.exit(bool({"jax", "matplotlib", "scipy"} & set(sys.modules)))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_an_empty_score_is_none(make):
+    path = make() / 'tradeoff.csv'
+    text = path.read_text()
+    assert ',local,1.0,0.5,' in text
+    path.write_text(text.replace(',local,1.0,0.5,', ',local,,0.5,', 1))
+    row = records.read_tradeoff(path.parent)[0]
+    assert math.isnan(row['rouge_l']) and row['exact_match'] == 0.5
+
+
+def test_seconds_of_one_of_several_starts_are_not_those_of_the_run(make):
+    """run.json has the seconds of the last start alone."""
+    for starts, rest in ((['a'], '34.0'), (['a', 'b'], '–')):
+        folder = make(f'{len(starts)}', scores=None, rounds=0, starts=starts)
+        page.write(folder)
+        text = (folder / 'report.html').read_text('utf-8')
+        assert f'<td>rest: start, figures</td><td>{rest}</td>' in text
+
+
+def test_a_loss_is_in_the_unit_of_the_config(make):
+    folder = make()
+    for loss, unit in (
+        ('sequence', 'nats an example, summed over its target'),
+        ('example', 'nats a target token, mean over examples'),
+        ('token', 'nats a target token'),
+    ):
+        (folder / 'config.json').write_text(json.dumps({'loss': loss}))
+        assert Run(folder).loss_unit == unit
+
+
+def test_an_initial_prompt_is_never_the_starred_one(make):
+    folder = make()
+    lines = [
+        {'stage': 'validation', 'round': r, 'rouge_l': x, 'loss': y}
+        for r, x, y in ((0, 9.0, 1.0), (1, 8.0, 3.0), (2, 8.0, 2.0))
+    ]
+    text = ''.join(json.dumps(line) + '\n' for line in lines)
+    (folder / 'metrics.jsonl').write_text(text)
+    assert Run(folder).chosen_validation['round'] == 2
+
+
+def test_the_lost_prompts_of_the_last_epoch_are_reported():
+    lines = [
+        {'stage': 'personalize', 'epoch': e, 'clients_dropped': n}
+        for e, n in ((1, 2), (2, 3))
+    ]
+    (sentence,) = costs.dropped(lines)
+    assert 'lost 3 client(s)' in sentence
+
+
+def test_the_global_gain_is_of_global_scores():
+    gain = summary.paired_gain(scores(), 'global')
+    assert (gain.mean, gain.clients) == (-3.5, 2)  # 20 - 25 and 23 - 25

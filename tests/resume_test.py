@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fedprompt_jax.experiment import integrity, resume
-from fedprompt_jax.experiment.run_folder import RunFolder, write_json
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.files import write_json
 
 CONFIG = {
     'rounds': 4,

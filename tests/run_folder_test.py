@@ -7,8 +7,10 @@ import os
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.experiment.run_folder import RunFolder, write_json
+from configs import fedavg_adam
+from fedprompt_jax.experiment import continuing, processes, run_folder
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.files import write_json
 from fedprompt_jax.report.records import read_metrics, read_tradeoff
 
 CONFIG = {'rounds': 3, 'seed': 0, 'mesh': {'data': 1}, 'alphas': (0.5, 1)}
@@ -61,6 +63,118 @@ def test_keys_that_change_no_result_may_differ(key, tmp_path):
     part, name = key.split('.')
     opened(tmp_path, {part: {name: 1}})
     opened(tmp_path, {part: {name: 2}})
+
+
+# Where things are, how they are cut over devices, and what is saved of them.
+NO_RESULT = {
+    'data.path', 'data.metadata', 'model.source', 'mesh.data', 'mesh.model',
+    'mesh.fsdp', 'checkpoint.keep', 'checkpoint.every',
+}  # fmt: skip
+
+
+def test_no_other_key_of_the_config_may_differ(tmp_path):
+    """A folder never has results of two configs."""
+    assert set(run_folder.FREE_KEYS) == NO_RESULT
+    config = fedavg_adam.get_config().to_dict()
+    opened(tmp_path, config)
+    for part, value in config.items():
+        inner = value if isinstance(value, dict) else {'': value}
+        for name in inner:
+            key = f'{part}.{name}'.strip('.')
+            now = inner | {name: 'other'}
+            now = config | {part: now if isinstance(value, dict) else 'other'}
+            if key not in NO_RESULT | set(continuing.KEYS):
+                (line,) = run_folder.other_config(tmp_path, now)
+                assert line.startswith(f'config.{key}: ')
+
+
+def test_no_fewer_rounds_than_are_done(tmp_path):
+    """Ten come after nine, though not as words."""
+    config = {'rounds': 12, 'personalization': {'epochs': 12}}
+    opened(tmp_path, config)
+    for stage, last in (('train', 10), ('personalize', 9)):
+        for number in range(8, last + 1):
+            (tmp_path / 'checkpoints' / stage / f'{number}').mkdir(parents=True)
+    for rounds, told in ((9, ['rounds=9 is less than the 10']), (10, [])):
+        found = run_folder.other_config(tmp_path, config | {'rounds': rounds})
+        assert len(found) == len(told)
+        assert all(t in f for t, f in zip(told, found, strict=True))
+    fewer = config | {'personalization': {'epochs': 8}}
+    (line,) = run_folder.other_config(tmp_path, fewer)
+    assert 'epochs=8 is less than the 9' in line
+
+
+def test_processes_of_two_runs_are_told_apart(monkeypatch):
+    """But for paths, which may differ from host to host."""
+    config = {'seed': 0, 'data': {'path': '/a'}, 'mesh': {'data': 1}}
+
+    def refused(other):
+        now = {'config': other, 'fingerprints': {}}
+        monkeypatch.setattr(
+            processes, 'texts', lambda own: [own, own, json.dumps(now)]
+        )
+        run_folder.refuse_other_processes(config, {})
+
+    refused(config | {'data': {'path': '/b'}})
+    with pytest.raises(ValueError, match='Process 2 is of another run.*') as e:
+        refused(config | {'seed': 1})
+    assert 'config.seed: 0 in the first, 1 there' in str(e.value)
+    with pytest.raises(ValueError, match=r'config\.mesh\.data: 1 in'):
+        refused(config | {'mesh': {'data': 2}})
+
+
+def test_what_is_said_of_a_run_is_added_and_replaced(tmp_path):
+    run = opened(tmp_path)
+    run.update_info(a=1, b=1)
+    run.update_info(drop=['a'], b=2, c=3)
+    known = {'fingerprints': IDENTITY, 'b': 2, 'c': 3}
+    assert run.info == known
+
+
+def test_a_changed_log_of_the_same_size_is_an_error(tmp_path):
+    run = opened(tmp_path)
+    run.log(round=1)
+    notes = run.notes()
+    run.log(round=2)
+    run.check_logs(notes)  # what came later does not count
+    path = tmp_path / 'metrics.jsonl'
+    path.write_bytes(path.read_bytes().replace(b'1', b'3'))
+    with pytest.raises(ValueError, match='was changed: its first'):
+        run.check_logs(notes)
+
+
+def test_a_complete_run_knows_every_change(tmp_path):
+    run = opened(tmp_path)
+    run.log(round=1)
+    (tmp_path / 'prompts' / 'global').mkdir(parents=True)
+    prompt = tmp_path / 'prompts' / 'global' / 'a.safetensors'
+    prompt.write_bytes(b'123')
+    run.complete()
+    assert run.finished
+    run.check_complete()
+    for path in (tmp_path / 'metrics.jsonl', prompt, tmp_path / 'config.json'):
+        before = path.read_bytes()
+        path.write_bytes(before.replace(before[1:2], b'~'))
+        with pytest.raises(ValueError, match=path.name):
+            run.check_complete()
+        path.write_bytes(before)
+    info = run.info
+    write_json(tmp_path / 'run.json', info | {'chosen_round': 9})
+    with pytest.raises(ValueError, match='run.json was changed'):
+        run.check_complete()
+
+
+def test_another_than_the_first_process_writes_nothing(tmp_path):
+    opened(tmp_path)
+    before = content(tmp_path)
+    run = RunFolder(tmp_path, CONFIG, IDENTITY, writes=False)
+    run.log(round=1)
+    run.add_scores([row()], [{'prediction': 'a'}])
+    run.warn('w')
+    run.complete()
+    run.accept_changes()
+    assert run.notes() == {}
+    assert content(tmp_path) == before
 
 
 def test_logs_without_a_run_are_refused(tmp_path):

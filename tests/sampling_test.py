@@ -1,6 +1,7 @@
 """Laws of who is sampled, on which examples, and of the token store."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -88,6 +89,19 @@ def test_a_pass_is_without_replacement_and_passes_differ():
     assert len(sampling.shuffled_passes(own, 0, 7, 0, 1, 2)) == 7
 
 
+def test_a_pass_is_a_function_of_seed_round_and_client():
+    """Else seeds, or clients of one size, are shuffled alike."""
+
+    def order(seed, *name):
+        return tuple(
+            sampling.shuffled_passes(np.arange(50), 0, 50, seed, *name)
+        )
+
+    names = [(0, 1, 2), (1, 1, 2), (0, 2, 2), (0, 1, 3)]
+    assert order(*names[0]) == order(*names[0])
+    assert len({order(*name) for name in names}) == len(names)
+
+
 @pytest.mark.parametrize('start', [0, 3, 19, 20, 21, 47])
 @pytest.mark.parametrize('count', [1, 20, 33])
 def test_a_stream_can_be_entered_anywhere(start, count):
@@ -113,7 +127,7 @@ def test_pooled_data_goes_on_where_the_last_round_ended(store, instance_of):
         instance_of(e)
         for round in range(9)
         for step in cohort(
-            store, pooled, size=1, num_steps=1, batch_size=6, round=round
+            store, pooled, size=1, num_steps=2, batch_size=3, round=round
         ).steps
         for e in step
     ]
@@ -251,6 +265,21 @@ def test_the_store_has_the_words_of_its_instances(store, lm):
     assert store.truncated == {'queries': 0, 'targets': 0}
 
 
+def test_a_template_has_each_field_of_its_instance(lm, tmp_path):
+    """And a field that a text spells out is text."""
+    task = make_task(count=1)
+    texts = {'input': 'what is {pair}?', 'pair': 'the {input}'}
+    (instance,) = (dataclasses.replace(x, **texts) for x in task.instances)
+    task = dataclasses.replace(task, instances=(instance,))
+    template = Template('{definition} A: {input} B: {pair}', '\n', 256, 16)
+    store = open_store(
+        Counting([task]).source, lm.tokenizer, template, tmp_path
+    )
+    assert lm.tokenizer.decode(store.query(0)) == (
+        'Answer the question. A: what is {pair}? B: the {input}\n'
+    )
+
+
 def test_a_long_query_loses_its_end_and_keeps_its_separator(lm, tmp_path):
     task = make_task()
     template = Template('{input}', ' ->\n', 12, 3)
@@ -273,12 +302,33 @@ def test_a_long_query_loses_its_end_and_keeps_its_separator(lm, tmp_path):
     assert store.truncated == {'queries': queries, 'targets': targets}
 
 
-def test_a_separator_without_room_is_an_error(lm, tmp_path):
-    template = Template('{input}', ' ->\n', 2, 3)
-    with pytest.raises(ValueError, match='max_query=2 must be above'):
-        open_store(
-            Counting([make_task()]).source, lm.tokenizer, template, tmp_path
+def test_a_text_that_just_fits_is_not_truncated(store, lm, tmp_path):
+    longest = store.query_lengths.max(), store.target_lengths.max()
+    for query, target in itertools.product((0, 1), (0, 1)):
+        template = Template(
+            '{input}', '\n', int(longest[0] - query), int(longest[1] - target)
         )
+        tasks = [make_task(), make_task('task2_lakes', 7)]
+        cut = open_store(
+            Counting(tasks).source, lm.tokenizer, template, tmp_path
+        )
+        assert cut.truncated == {
+            'queries': query * (store.query_lengths == longest[0]).sum(),
+            'targets': target * (store.target_lengths == longest[1]).sum(),
+        }
+
+
+def test_a_separator_without_room_is_an_error(lm, tmp_path):
+    (separator,) = lm.tokenizer.encode_batch([' ->\n'], False)
+    room = len(separator)
+    source = Counting([make_task()]).source
+    for most in (room - 1, room):
+        template = Template('{input}', ' ->\n', most, 3)
+        with pytest.raises(ValueError, match=f'max_query={most} must be above'):
+            open_store(source, lm.tokenizer, template, tmp_path)
+    template = Template('{input}', ' ->\n', room + 1, 3)
+    store = open_store(source, lm.tokenizer, template, tmp_path)
+    assert {*store.query_lengths} == {room + 1}
 
 
 def test_an_empty_query_is_an_error_that_names_its_instance(lm, tmp_path):

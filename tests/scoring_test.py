@@ -179,6 +179,32 @@ def test_a_prediction_is_compared_with_every_reference(evaluator, bank):
     np.testing.assert_array_equal(found.exact_match, [1, 1, 0, 0])
 
 
+def test_a_prediction_has_no_space_around_it(evaluator, bank):
+    writing = evaluator._replace(generator=Dictated(evaluator, [' river 1 ']))
+    found = writing.score(bank, [Request(0, 1)])
+    assert found.predictions == ['river 1']
+
+
+def test_the_bare_model_reads_no_slots(evaluator, scored, bank):
+    """Its scores are of the model alone; those of prompts stay theirs."""
+    bare, nothing = evaluator.bare()
+    queries = [evaluator.store.query(i) for i in (0, 5)]
+    found = bare.score(nothing, [Request(0, 0), Request(0, 5)])
+    model, base = evaluator.generator.model, evaluator.generator.base
+    none = {'prompt': jnp.zeros((0, 32))}
+    for i, query in enumerate(queries):
+        target = evaluator.store.target((0, 5)[i])
+        logits = plain.logits(model, base, none, np.array([*query, *target]))
+        rows = np.asarray(jax.nn.log_softmax(logits))[len(query) - 1 :]
+        expected = -sum(rows[j, t] for j, t in enumerate(target))
+        assert found.loss[i] == pytest.approx(expected, rel=1e-5)
+        first = evaluator.tokenizer.decode_batch([[int(rows[0].argmax())]])[0]
+        assert found.predictions[i].startswith(first.strip())
+    again = evaluator.score(bank, REQUESTS[:2])
+    np.testing.assert_allclose(again.loss, scored.loss[:2], rtol=1e-5)
+    assert again.predictions == scored.predictions[:2]
+
+
 def test_the_order_of_requests_does_not_matter(evaluator, scored, bank):
     order = np.random.default_rng(1).permutation(len(REQUESTS))
     again = evaluator.score(bank, [REQUESTS[i] for i in order])

@@ -140,11 +140,21 @@ def test_a_cut_query_keeps_its_separator_and_its_answer(kind, both, tmp_path):
         np.testing.assert_array_equal(cut.target(i), whole.target(i))
 
 
+@pytest.mark.parametrize('objective', ['causal_lm', 'seq2seq_lm'])
+def test_spaces_that_end_a_query_are_the_answer_s(objective, both, tmp_path):
+    ours, _ = both('byte_level')
+    store = stored(ours, tmp_path, '\nAnswer:  ', '{output}', objective)
+    for i in range(len(store)):
+        assert ours.decode(store.query(i)).endswith('\nAnswer:')
+        expected = '  ' + store.record(i)['outputs'][0]
+        assert ours.decode(store.target(i)) == expected
+
+
 def test_an_answer_that_melts_into_the_query_is_counted(both, tmp_path):
     ours, theirs = both('byte_level')
 
-    def store(answer):
-        task = bare('t', [Instance('0', 'the riv', (answer,))])
+    def store(answer, text='the riv'):
+        task = bare('t', [Instance('0', text, (answer,))])
         source = Source('t', 't', lambda: [task])
         return open_store(
             source, ours, Template('{input}', '', 64, 32), tmp_path / answer[:3]
@@ -156,5 +166,9 @@ def test_an_answer_that_melts_into_the_query_is_counted(both, tmp_path):
     made = store(answer)
     assert made.merged == 1
     assert made.target(0)[:-1].tolist() == expected != []
-    with pytest.raises(ValueError, match='no token of its own'):
-        store('er')
+    # The whole has fewer tokens than the query, or as many.
+    for text, answer in (('the riv', 'er'), ('qu', 'estion')):
+        query, expected = lm_eval_pair(theirs, text, answer)
+        assert not expected
+        with pytest.raises(ValueError, match='no token of its own'):
+            store(answer, text)

@@ -285,6 +285,10 @@ def test_a_non_finite_owner_does_not_touch_its_neighbours(
         np.testing.assert_array_equal(
             got_grads['prompt'][rest], grads['prompt'][rest]
         )
+    # And at once, not by a second try.
+    packed, _ = simulations['sequence']
+    _, once = packed.gradients_once(broken, examples)
+    assert np.isfinite(once['prompt'][rest]).all()
 
 
 def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
@@ -305,6 +309,39 @@ def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
         np.testing.assert_allclose(losses[c], good_losses[c], rtol=1e-5)
         ours, theirs = (g['prompt'][c] for g in (grads, good_grads))
         plain.assert_close(ours, theirs, 1e-5)
+
+
+class Tries(PackedSimulation):
+    """Records how it is asked to compute; its gradients are given."""
+
+    def __init__(self, grads) -> None:
+        self.grads, self.tries = {'prompt': jnp.array(grads)[:, None]}, []
+
+    def gradients_once(self, bank, examples, isolate=False):
+        self.tries.append(isolate)
+        return jnp.zeros(len(self.grads['prompt'])), self.grads
+
+
+@pytest.mark.parametrize(
+    ('start', 'grads', 'tries'),
+    [
+        ((0.0, 0.0), (1.0, 2.0), [False]),
+        ((0.0, 0.0), (1.0, np.nan), [False, True]),
+        ((0.0, 0.0), (np.inf, np.inf), [False, True]),
+        # It was lost before, and is computed with zeros.
+        ((0.0, np.nan), (1.0, np.nan), [False]),
+    ],
+)
+def test_one_lost_client_is_enough_for_rows_of_one_owner(start, grads, tries):
+    bank = {'prompt': jnp.array(start)[:, None]}
+    simulation = Tries(grads)
+    simulation.gradients(bank, [])
+    assert simulation.tries == tries
+    simulation = Tries(grads)
+    examples = [Example(c, np.array([1]), np.array([1])) for c in (0, 1)]
+    sgd = optax.sgd(1.0)
+    simulation.local_train(sgd, bank, jax.vmap(sgd.init)(bank), [examples] * 2)
+    assert simulation.tries == [t for t in tries for _ in range(2)]
 
 
 def test_no_example_at_all_is_an_error(simulations, cohort):

@@ -241,6 +241,18 @@ def test_split_lists_are_read_without_blank_lines(tmp_path):
     }
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    """Some editors begin a file of UTF-8 with one."""
+    mark = '\ufeff'
+    _lists(tmp_path, train=f'{mark}task1_a', test=f'{mark}task3_c')
+    found = sni.read_splits(tmp_path, 'default')
+    assert found['train'] == ('task1_a',) and found['test'] == ('task3_c',)
+    (file,) = (_write(tmp_path, ['task1_a']) / 'tasks').iterdir()
+    plain = sni.read_folder(tmp_path)
+    file.write_text(mark + file.read_text('utf-8'), 'utf-8')
+    assert sni.read_folder(tmp_path) == plain
+
+
 def test_a_task_in_two_lists_is_an_error(tmp_path):
     _lists(tmp_path, train='a\nb', test='c', excluded='b')
     with pytest.raises(ValueError, match=r'b is in train_tasks\.txt and in ex'):

@@ -126,6 +126,33 @@ def test_another_content_has_another_fingerprint(tmp_path):
         assert open_source(config).fingerprint != before, name
 
 
+@pytest.mark.parametrize(
+    ('source', 'changes'),
+    [
+        ('classification', {'labels': ('good', 'bad')}),
+        ('classification', {'columns': ('text=idx',)}),
+        ('classification', {'answers': 'index0'}),
+        ('multiple_choice', {'columns': ('question=context',)}),
+        ('multiple_choice', {'answers': 'index1'}),
+        ('jsonl', {'columns': ('input=task',)}),
+        ('natural_instructions', {'columns': ('targets=inputs',)}),
+        ('natural_instructions', {'metadata': 'sni'}),
+        ('tfds', {'metadata': 'sni'}),
+    ],
+    ids=str,
+)
+def test_a_fingerprint_follows_what_makes_the_instances(
+    source, changes, tmp_path
+):
+    """Else a store is opened that was made of other texts or categories."""
+    config = tiny_sources.ALL[source](tmp_path)
+    before = open_source(config).fingerprint
+    if 'metadata' in changes:
+        changes = {'metadata': str(tmp_path / changes['metadata'])}
+    config.data.update(changes)
+    assert open_source(config).fingerprint != before
+
+
 def test_faults_are_found_before_anything_slow_is_loaded(tmp_path):
     script = (
         'import sys; from configs import fedavg_adam;'
@@ -208,6 +235,22 @@ def test_the_hub_without_metadata_has_no_types_and_says_so(tmp_path):
     assert open_source(config).warnings == (natural_instructions.NO_METADATA,)
 
 
+def test_metadata_change_no_instance_and_no_definition(tmp_path):
+    """They are of the table, even where the task files have others."""
+    config = tiny_sources.natural_instructions(tmp_path)
+    bare = read(config)
+    for file in (tmp_path / 'sni' / 'tasks').iterdir():
+        raw = json.loads(file.read_text())
+        raw['Definition'] = ['Another one.']
+        raw['Instances'][0]['input'] = 'another text'
+        file.write_text(json.dumps(raw))
+    config.data.metadata = str(tmp_path / 'sni')
+    for task, plain in zip(read(config), bare, strict=True):
+        assert task.instances == plain.instances
+        assert task.definition == plain.definition
+        assert task.task_type == f'Type {task.name[-1]}' != plain.task_type
+
+
 def test_the_official_lists_come_from_the_metadata(tmp_path):
     config = tiny_sources.natural_instructions(tmp_path)
     config.data.splits = 'default'
@@ -270,6 +313,16 @@ def test_tfds_has_first_references_in_an_order_of_its_own(tmp_path):
         natural_instructions.NO_METADATA,
     )
     assert {t.task_type for t in read(config)} == {t.name for t in expected}
+
+
+def test_the_newest_version_of_tfds_is_read(tmp_path):
+    """By its numbers: 1.10 comes after 1.9."""
+    versions = [tmp_path / tfds.NAME / v for v in ('1.9.0', '1.10.0', '1.2.3')]
+    for folder in versions:
+        folder.mkdir(parents=True)
+        (folder / 'dataset_info.json').write_text('{}')
+    assert tfds._prepared(str(tmp_path)) == versions[1]
+    assert tfds._prepared(str(versions[0])) == versions[0]
 
 
 def test_tfds_is_read_without_tensorflow(tmp_path):
@@ -585,6 +638,24 @@ def test_answers_are_found(row, columns, right, options, tmp_path):
     (task,) = read(config)
     (x,) = (x for x in task.instances if x.id == '1')
     assert (x.outputs, x.choices) == ((right,), options)
+
+
+def test_a_context_is_the_second_text(tmp_path):
+    (task,) = read(tiny_sources.multiple_choice(tmp_path))
+    for x in task.instances:
+        i = int(x.id) - 1
+        assert x.input == f'what is the name of {i}'
+        assert x.pair == f'passage {i}' * (i % 2)
+
+
+def test_columns_make_a_list_in_the_order_that_is_given(tmp_path):
+    rows = [{'question': 'q', 'a': 'x', 'b': 'y', 'c': 'z', 'answer': 0}]
+    path = tiny_sources.write_lines(tmp_path / 'x.jsonl', rows)
+    columns = ('options=c+a+b',)
+    config = tiny_sources.config('multiple_choice', path, columns=columns)
+    (task,) = read(config)
+    (x,) = task.instances
+    assert (x.choices, x.outputs) == (('z', 'x', 'y'), ('z',))
 
 
 @pytest.mark.parametrize('answer', [3, -1, 'C', 'z', '', None, ['x']])

@@ -1,5 +1,6 @@
 """Laws of data.load: whose instances train, choose the prompt, and test it."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -23,6 +24,16 @@ SETTINGS = {
 }
 
 
+def settings(path, **changes):
+    """The shipped config with the data at a path."""
+    config = fedavg_adam.get_config()
+    changes = {k.replace('__', '.'): v for k, v in changes.items()}
+    config.update_from_flattened_dict(
+        SETTINGS | {'data.path': str(path)} | changes
+    )
+    return config
+
+
 @pytest.fixture(scope='module')
 def load(lm, tmp_path_factory):
     """Changes of the config -> the data of a run."""
@@ -32,13 +43,9 @@ def load(lm, tmp_path_factory):
     )
     loaded = LastLoaded()
 
-    def load(**changes):
-        config = fedavg_adam.get_config()
-        changes = {k.replace('__', '.'): v for k, v in changes.items()}
-        config.update_from_flattened_dict(
-            SETTINGS | {'data.path': str(path)} | changes
-        )
-        return data.load(config, lm.tokenizer, lm.config, folder, loaded)
+    def load(tokenizer=lm.tokenizer, **changes):
+        config = settings(path, **changes)
+        return data.load(config, tokenizer, lm.config, folder, loaded)
 
     return load
 
@@ -123,8 +130,9 @@ def test_who_is_where_is_part_of_what_a_run_is(load, tmp_path):
         load(data__partition='low'),
         load(personalization__clients=3),
         load(validation__examples=4),
+        load(personalization__train_examples=8),
     ]
-    assert len({one.fingerprint, *(x.fingerprint for x in others)}) == 5
+    assert len({one.fingerprint, *(x.fingerprint for x in others)}) == 6
 
 
 def test_lists_of_splits_that_change_make_another_run(lm, tmp_path):
@@ -145,3 +153,57 @@ def test_lists_of_splits_that_change_make_another_run(lm, tmp_path):
         )
         fingerprints.add(loaded.fingerprint)
     assert len(fingerprints) == 2
+
+
+def test_clients_of_stage_2_are_held_out_in_the_split_that_they_are_of(load):
+    """More of them than a tenth of the 40 clients, and than validation asks."""
+    for split in ('validation', 'test'):
+        loaded = load(
+            data__splits='clients',
+            personalization__split=split,
+            personalization__clients=7,
+        )
+        assert len(loaded.held_out.clients) == 7
+
+
+def test_small_tasks_of_one_type_make_clients_together(lm, tmp_path):
+    """Each task is half a client, and a type is two."""
+    path = tiny_data.make_data(
+        tmp_path / 'data', types=20, tasks=4, instances=8
+    )
+    config = settings(path, validation__clients=4)
+    loaded = data.load(config, lm.tokenizer, lm.config, tmp_path, LastLoaded())
+    population = loaded.population
+    assert len(population) == 16 * 2 and not population.dropped
+    for i in range(len(population)):
+        assert len(types_of(loaded, population[i])) == 1
+
+
+def test_a_partition_depends_on_the_seed_and_on_alpha(load):
+    store = load().store
+
+    def order(kind, **changes):
+        config = settings('', **changes)
+        instances = np.arange(len(store))
+        return tuple(data._partition(config, store, instances, kind).order)
+
+    assert order('low') == order('low', data__dirichlet_alpha=9.0)
+    assert order('low') != order('low', seed=1)
+    mixed = order('dirichlet')
+    assert mixed == order('dirichlet') != order('dirichlet', seed=1)
+    assert mixed != order('dirichlet', data__dirichlet_alpha=9.0)
+
+
+def test_runs_of_one_process_share_the_tokens_that_they_would_read(load, lm):
+    """And no others: a sweep may be over what becomes tokens."""
+    store = load().store
+    assert load(seed=1, data__partition='low').store is store
+    assert load(data__max_query=8).store.query_lengths.max() == 8
+    assert load(data__max_target=2).store.target_lengths.max() == 2
+    template = 'Q: {input}'
+    assert load(data__template=template).store.query_lengths.min() > (
+        store.query_lengths.min()
+    )
+    other = dataclasses.replace(lm.tokenizer, eos_ids=(2, 3))
+    first, again = load(tokenizer=other).store, load().store
+    assert first.fingerprint != store.fingerprint == again.fingerprint

@@ -1,7 +1,10 @@
 """`python -m fedprompt_jax.sweep` on a tiny scale, and its parts."""
 
+import copy
 import csv
 import gc
+import itertools
+import json
 import math
 from pathlib import Path
 import shlex
@@ -17,9 +20,9 @@ from configs import fedavg_adam
 from fedprompt_jax.experiment import preemption
 from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.report import page
-from fedprompt_jax.sweep import commands, points, table
+from fedprompt_jax.sweep import commands, one_bank, points, table
 from fedprompt_jax.sweep import runs as sweep_runs
-from tests import main_test, tiny_run
+from tests import main_test, tiny_report, tiny_run
 from tests.tiny_run import Runs, results
 
 ROOT = Path(__file__).parents[1]
@@ -256,6 +259,143 @@ def test_shipped_sweeps_are_sound(name):
             assert config == value
 
 
+SHIPPED = {  # name -> key -> its values
+    'seeds': {'seed': (0, 1, 2, 3, 4)},
+    'heterogeneity': {
+        'data.partition': ('high', 'medium', 'low'),
+        'seed': (0, 1, 2),
+    },
+    'learning_rates': {
+        'client.learning_rate': (0.01, 0.03, 0.1, 0.3),
+        'server.learning_rate': (0.03, 0.1),
+    },
+    'personalization': {
+        'personalization.learning_rate': (0.003, 0.01, 0.03, 0.1),
+        'personalization.l2': (0.0, 0.1, 1.0),
+    },
+}
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_shipped_sweeps_have_all_their_points(name):
+    path = ROOT / 'configs' / 'sweeps' / f'{name}.py'
+    found = points.read(path, fedavg_adam.get_config())
+    values = itertools.product(*SHIPPED[name].values())
+    expected = [dict(zip(SHIPPED[name], v, strict=True)) for v in values]
+    assert [point.overrides for point in found] == expected
+
+
+# What is not in one call of the model, or is a run's own in it.
+A_RUN_S_OWN = (
+    'name', 'scale', 'seed', 'data.splits', 'data.partition',
+    'data.client_size', 'data.dirichlet_alpha', 'algorithm', 'rounds',
+    'clients_per_round', 'local_steps', 'batch_size', 'aggregation', 'client',
+    'server', 'validation', 'personalization', 'checkpoint',
+)  # fmt: skip
+
+
+def test_runs_of_a_bank_share_all_that_one_call_of_the_model_reads():
+    config = fedavg_adam.get_config()
+    for part, value in config.to_dict().items():
+        inner = value if isinstance(value, dict) else {'': value}
+        for name in inner:
+            key = f'{part}.{name}'.strip('.')
+            other = copy.deepcopy(config)
+            with other.ignore_type():
+                other.update_from_flattened_dict({key: 'other'})
+            both = [points.Point('', {}, c) for c in (config, other)]
+            own = key in A_RUN_S_OWN or part in A_RUN_S_OWN
+            assert bool(list(one_bank.faults(both))) != own, key
+    config.peft = 'full'
+    (told,) = one_bank.faults([points.Point('a', {}, config)] * 2)
+    assert 'bank of one' in told
+    config.peft, config.simulation = 'prompt', 'vmap'
+    (told,) = one_bank.faults([points.Point('a', {}, config)] * 2)
+    assert "must be 'packed'" in told
+
+
+def test_every_run_of_a_bank_ends_by_itself(monkeypatch, tmp_path):
+    """Each with its config and folder; what one raises is its own end."""
+
+    def execute(config, folder, cache_dir, loaded, preemption, together):
+        if config == 1:
+            raise FloatingPointError('one')
+        assert (folder.name, together.number) == (f'run {config}', config)
+        assert together.size == 3
+
+    monkeypatch.setattr(one_bank.run_lib, 'execute', execute)
+    some = [points.Point(f'{i}', {}, i) for i in range(3)]
+    folders = [tmp_path / f'run {i}' for i in range(3)]
+    ends = one_bank.run(some, folders, tmp_path, None, None)
+    assert [type(end) for end in ends] == [
+        type(None), FloatingPointError, type(None)
+    ]  # fmt: skip
+
+
+def test_runs_are_grouped_in_their_order(monkeypatch, tmp_path):
+    """Seven by three; each has its own folder and its own end."""
+    config = fedavg_adam.get_config()
+    some = [points.Point(f'p{i}', {}, config) for i in range(7)]
+    groups, written = [], []
+
+    def run(group, folders, *_):
+        groups.append([point.name for point in group])
+        assert [f.name for f in folders] == groups[-1]
+        return [f'end of {point.name}' for point in group]
+
+    def write(workdir, found, folders, ends):
+        written.append(list(ends))
+        return f'table {len(written)}'
+
+    monkeypatch.setattr(sweep_runs, '_check', lambda *_: None)
+    monkeypatch.setattr(sweep_runs, '_run', run)
+    monkeypatch.setattr(table, 'write', write)
+    text = sweep_runs.run_all(some, tmp_path, tmp_path, 3)
+    assert groups == [['p0', 'p1', 'p2'], ['p3', 'p4', 'p5'], ['p6']]
+    assert written[0][3:] == ['not complete'] * 4
+    assert written[-1] == [f'end of p{i}' for i in range(7)]
+    assert text == 'table 3'
+
+
+def test_the_first_end_that_is_no_divergence_is_raised(monkeypatch, tmp_path):
+    config = fedavg_adam.get_config()
+    some = [points.Point(f'p{i}', {}, config) for i in range(3)]
+    ends: list = [None, FloatingPointError('wild'), None]
+    monkeypatch.setattr(one_bank, 'run', lambda *_: ends)
+    args = some, [tmp_path] * 3, tmp_path, None
+    found = sweep_runs._run(*args)
+    assert found == ['complete', 'diverged: wild', 'complete']
+    ends[2] = preemption.stopped('round', 1)
+    with pytest.raises(preemption.Preempted):
+        sweep_runs._run(*args)
+
+
+def test_the_scores_of_a_run_by_their_names(tmp_path):
+    """Of the validation that chose, and means over test clients."""
+    tiny_report.write_scores(tmp_path, tiny_report.scores())
+    lines = [
+        {'stage': 'validation', 'round': r, 'rouge_l': x, 'exact_match': x / 2}
+        | {'loss': 9.0 - r}
+        for r, x in ((0, 9.0), (1, 7.0), (2, 8.0), (3, 6.0))
+    ]
+    text = ''.join(json.dumps(line) + '\n' for line in lines)
+    (tmp_path / 'metrics.jsonl').write_text(text)
+    found = table.scores(tmp_path)
+    expected = {
+        'validation.round': 2,
+        'validation.rouge_l': 8,
+        'validation.exact_match': 4,
+        'validation.loss': 7,
+        'global.local.rouge_l': 20,
+        'global.global.rouge_l': 25,
+        'personalized.local.rouge_l': 26,
+        'personalized.global.rouge_l': 21.5,
+        'averaged(0.5).local.rouge_l': 22.5,
+        'averaged(0.75).global.exact_match': 11.5,
+    }
+    assert {key: found[key] for key in expected} == expected
+
+
 def test_the_interval_is_student_s():
     found = table.interval([1.0, math.nan, 2.0, 3.0])
     assert found.mean == 2 and found.seeds == 3
@@ -276,6 +416,22 @@ def test_seeds_share_a_line():
     # 12.706 / sqrt(2) * sd of two numbers one apart, sqrt(1/2).
     assert 'rounds=1' in text and '0.50 ± 6.35' in text
     assert 'rounds=2' in text and '2.50 ± 6.35' in text
+
+
+def test_the_table_shows_before_and_after():
+    point = points.Point('p', {'rounds': 1}, fedavg_adam.get_config())
+    row = {
+        'point': 'p',
+        'status': 'complete',
+        'validation.rouge_l': 1.0,
+        'global.local.rouge_l': 2.0,
+        'personalized.local.rouge_l': 3.0,
+        'personalized.global.rouge_l': 4.0,
+    }
+    header, line, *_ = table.text_table([point], [row]).splitlines()
+    assert line.split()[2:] == ['1.00', '2.00', '3.00', '4.00']
+    names = ['valid. ROUGE-L', 'local, before', 'local, after', 'global, after']
+    assert ' '.join(header.split()[1:]) == ' '.join(names)
 
 
 def test_runs_whose_answers_are_chosen_show_accuracy():

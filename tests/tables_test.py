@@ -14,6 +14,8 @@ import pytest
 
 from fedprompt_jax import files
 from fedprompt_jax.data import sources
+from fedprompt_jax.data.tables import arrow
+from fedprompt_jax.data.tables.cells import Class
 from tests import tiny_sources
 from tests.damage import PAGE, POINTER
 
@@ -259,6 +261,25 @@ def test_a_typed_cell_of_a_parquet_has_a_text(values, written, tmp_path):
     assert texts(path) == written
 
 
+@pytest.mark.parametrize('gap', [None, float('nan')])
+def test_a_gap_of_a_parquet_is_nothing(gap, tmp_path):
+    """NaN is how pandas writes one."""
+    path = tmp_path / 'x.parquet'
+    values = pa.array([1.5, gap], pa.float64(), from_pandas=False)
+    labels = pa.array(np.arange(2, dtype=np.int8))
+    parquet.write_table(pa.table({'text': values, 'label': labels}), path)
+    with pytest.raises(ValueError, match='row 2: text: found nothing'):
+        texts(path)
+
+
+def test_a_long_parquet_is_read_to_its_end(tmp_path):
+    path = tmp_path / 'x.parquet'
+    numbers = range(2 * arrow._BATCH + 1)
+    parquet.write_table(pa.table({'n': [*numbers]}), path)
+    rows = arrow.parquet_rows(path, ['n'], {})
+    assert [row['n'] for row in rows] == [f'{n}' for n in numbers]
+
+
 def hub_classes(path, names, labels):
     """A .parquet file as the hub has it, with names of its classes."""
     features = datasets.Features(
@@ -285,6 +306,27 @@ def test_a_row_without_a_class_is_an_error(tmp_path):
     path = hub_classes(tmp_path / 'x.parquet', ['neg', 'pos'], [1, -1])
     with pytest.raises(ValueError, match='row 2: label: found class -1'):
         texts(path)
+
+
+def test_a_row_without_a_class_has_no_name():
+    """Not that of the last class, as Python counts from the end."""
+    found = [Class.of(('neg', 'pos'), i) for i in (-1, 0, 1, 2)]
+    assert found == ['-1', 'neg', 'pos', '2']
+    assert [cell.place for cell in found] == [-1, 0, 1, 2]
+
+
+def test_a_column_of_some_files_is_read_where_it_is(tmp_path):
+    (tmp_path / 'a.csv').write_text('text,label\nx,0\n')
+    (tmp_path / 'b.csv').write_text('text,label,text_pair\ny,1,z\n')
+    (tmp_path / 'c.csv').write_text('text,label\nw,1\n')
+    found = {x.input: x.pair for x in instances(classified(tmp_path))}
+    assert found == {'x': '', 'y': 'z', 'w': ''}
+
+
+def test_a_json_beside_the_data_is_none_of_it(tmp_path):
+    (tmp_path / 'a.csv').write_text('text,label\nx,0\n')
+    (tmp_path / 'dataset_info.json').write_text('{"splits": {}}')
+    assert texts(tmp_path) == ['x']
 
 
 def test_shards_have_the_same_classes(tmp_path):

@@ -37,15 +37,17 @@ def make_checkpoint(
     tied: bool = True,
     shards: int = 1,
     dtype: str = 'float32',
+    text: str = TEXT,
 ) -> Path:
     """A complete HF folder: config, weights, tokenizer; returns `folder`.
 
     Weights are normal with deviation 0.15, so that logits vary from token to
-    token; norm scales are near 1. The same seed gives the same bytes.
+    token; norm scales are near 1. The same seed gives the same bytes. The
+    tokenizer is that of `text`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer()
+    tokenizer = train_tokenizer(text)
     tokenizer.save(str(folder / 'tokenizer.json'))
     ids = {
         f'{kind}_token_id': tokenizer.token_to_id(token)
@@ -86,7 +88,7 @@ def make_checkpoint(
     return folder
 
 
-def train_tokenizer() -> tokenizers.Tokenizer:
+def train_tokenizer(text: str = TEXT) -> tokenizers.Tokenizer:
     """A byte-level BPE of 300 tokens, digits one by one, no BOS added."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -102,7 +104,7 @@ def train_tokenizer() -> tokenizers.Tokenizer:
         special_tokens=['<|endoftext|>', BOS, EOS, PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator([TEXT], trainer)
+    tokenizer.train_from_iterator([text], trainer)
     assert tokenizer.get_vocab_size() == VOCAB_SIZE
     return tokenizer
 

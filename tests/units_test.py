@@ -100,7 +100,9 @@ def test_other_languages_are_compared_by_the_model_s_tokens(lm):
     for a, b in (('川の名前', '川の水'), ('sí', 'sé')):
         pieces = text_scores.rouge_l(b, [a], lm.tokenizer.pieces)
         assert score(b, [a], ('Japanese',), lm.tokenizer) == pieces
-        assert score(a, [a], ('Japanese', 'English'), lm.tokenizer) == 1
+        both = ('Japanese', 'English')
+        assert score(b, [a], both, lm.tokenizer) == pieces < 1
+        assert score(a, [a], both, lm.tokenizer) == 1
 
 
 @pytest.mark.parametrize('unknown', ['<unk>', None])
@@ -124,6 +126,32 @@ def test_choices_with_the_same_words_are_told_apart(choices):
     for right, wrong in itertools.permutations(choices):
         assert score(wrong, [right], choices=choices) < 1
         assert score(right, [right], choices=choices) == 1
+
+
+def test_a_choice_in_another_script_decides():
+    """Else two instances of a task are compared in different units."""
+    task, record = {'output_language': ()}, {'outputs': ['yes']}
+    for choices, unit in (
+        (('yes', 'no'), units.WORDS),
+        (('yes', 'да'), units.CHARACTERS),
+        (('yes', '+'), units.CHARACTERS),
+    ):
+        chosen = record | {'choices': choices}
+        assert units.units(task, chosen, vocabulary('a')) == [unit]
+
+
+def test_each_reference_is_compared_in_its_unit():
+    references = ['one', '+']
+    used = [units.WORDS, units.CHARACTERS]
+    for order in (1, -1):
+        found = units.rouge_l(
+            '+', references[::order], used[::order], vocabulary('a')
+        )
+        assert found == 1
+
+
+def test_characters_by_hand():
+    assert text_scores.characters(' A b\u00a0\nÇ ') == ['a', 'b', 'ç']
 
 
 def test_exact_match_of_signs_is_to_the_letter():

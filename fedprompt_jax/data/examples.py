@@ -2,19 +2,54 @@
 
 `config.loss` names the three ways of averaging an owner's loss over the
 target tokens it was given. They differ only in the weights, so one weighted
-sum of token losses serves them all.
+sum of token losses serves them all. What else depends on `config.loss`, the
+mean of scored examples and the unit in words, stands beside the weights.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+
+class Loss(NamedTuple):
+    """A way to average an owner's loss over the target tokens it was given.
+
+    Attributes:
+      meaning: in words.
+      unit: of such a loss, in words.
+      weight: (examples of the owner, tokens of this example's target, tokens
+        of all the owner's targets) -> weight of each token of this target.
+      mean: (summed loss of each example's target, its tokens), both [n], n >=
+        1 -> the loss. It is the sum of the weighted token losses.
+    """
+
+    meaning: str
+    unit: str
+    weight: Callable[[int, int, int], float]
+    mean: Callable[[np.ndarray, np.ndarray], np.floating]
+
+
 LOSSES = {
-    'sequence': 'mean over examples of the sum over target tokens (eq. 1)',
-    'example': 'mean over examples of the mean over target tokens',
-    'token': 'mean over all target tokens of the owner (as in HF)',
+    'sequence': Loss(
+        'mean over examples of the sum over target tokens (eq. 1)',
+        'nats an example, summed over its target',
+        weight=lambda examples, target, targets: 1 / examples,
+        mean=lambda total, tokens: np.mean(total),
+    ),
+    'example': Loss(
+        'mean over examples of the mean over target tokens',
+        'nats a target token, mean over examples',
+        weight=lambda examples, target, targets: 1 / (examples * target),
+        mean=lambda total, tokens: np.mean(total / tokens),
+    ),
+    'token': Loss(
+        'mean over all target tokens of the owner (as in HF)',
+        'nats a target token',
+        weight=lambda examples, target, targets: 1 / targets,
+        mean=lambda total, tokens: np.sum(total) / np.sum(tokens),
+    ),
 }
 
 
@@ -66,14 +101,13 @@ def token_weights(examples: Sequence[Example], loss: str) -> list[float]:
       examples: examples of any owners, in any order.
       loss: a key of LOSSES.
     """
+    if loss not in LOSSES:
+        raise ValueError(f'config.loss={loss!r} must be one of {list(LOSSES)}.')
+    weight = LOSSES[loss].weight
     count = collections.Counter(e.owner for e in examples)
     tokens: collections.Counter[int] = collections.Counter()
     for e in examples:
         tokens[e.owner] += len(e.target)
-    if loss == 'sequence':
-        return [1 / count[e.owner] for e in examples]
-    if loss == 'example':
-        return [1 / (count[e.owner] * len(e.target)) for e in examples]
-    if loss == 'token':
-        return [1 / tokens[e.owner] for e in examples]
-    raise ValueError(f'config.loss={loss!r} must be one of {list(LOSSES)}.')
+    return [
+        weight(count[e.owner], len(e.target), tokens[e.owner]) for e in examples
+    ]

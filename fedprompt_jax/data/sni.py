@@ -13,7 +13,7 @@ import pathlib
 import re
 from typing import Any
 
-from fedprompt_jax import files, intact
+from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data.sni_task import (
     OPTIONAL,
     Instance,
@@ -132,7 +132,7 @@ def read_splits(
 
 def content_fingerprint(path: str | pathlib.Path) -> str:
     """Returns the sha256 (hex) of the task files' names and contents."""
-    return files.fingerprint(task_files(path))
+    return digests.fingerprint(task_files(path))
 
 
 def missing_metadata(path: str | pathlib.Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from fedprompt_jax.bank import bare as none
 from fedprompt_jax.bank.grid import grid_losses
 from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.bank.owners import finite_owners, select
-from fedprompt_jax.data.examples import Example
+from fedprompt_jax.data.examples import LOSSES, Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import choices as choices_lib
@@ -264,8 +264,4 @@ def mean_loss(scores: Scores, chosen: np.ndarray, loss: str) -> float:
     total, tokens = scores.loss[chosen], scores.target_tokens[chosen]
     if not len(total):
         return float('nan')
-    if loss == 'sequence':
-        return float(np.mean(total))
-    if loss == 'example':
-        return float(np.mean(total / tokens))
-    return float(np.sum(total) / np.sum(tokens))
+    return float(LOSSES[loss].mean(total, tokens))

@@ -13,7 +13,8 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from fedprompt_jax.experiment import integrity, processes
-from fedprompt_jax.experiment.run_folder import read_object, write_json
+from fedprompt_jax.experiment.run_folder import read_object
+from fedprompt_jax.files import write_json
 
 NOTES = 'notes.json'
 # The one before the latest is there until the latest has its SHA256SUMS.

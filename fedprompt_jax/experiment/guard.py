@@ -1,5 +1,7 @@
 """Tells the user when a prompt does not move the loss."""
 
+import math
+
 ROUNDS = 3  # rounds looked at, from the first
 LEAST = 1e-4  # relative change of the loss a round
 
@@ -11,12 +13,13 @@ def prompt_moves(metrics: list[dict]) -> str | None:
     not suffer from the noise of sampling other clients each round.
 
     Args:
-      metrics: lines of metrics.jsonl.
+      metrics: lines of metrics.jsonl, null as NaN.
     """
     rounds = [m for m in metrics if m['stage'] == 'train'][:ROUNDS]
     needed = ('predicted_change', 'loss', 'prompt_norm', 'update_norm')
-    if any(m.get(key) is None for m in rounds for key in needed):
-        return None  # a non-finite round, or an algorithm that has them not
+    numbers = [m.get(key, math.nan) for m in rounds for key in needed]
+    if not all(map(math.isfinite, numbers)):
+        return None  # a non-finite round, or an algorithm without them
     if any(
         abs(m['predicted_change']) >= LEAST * abs(m['loss']) for m in rounds
     ):

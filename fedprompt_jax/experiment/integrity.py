@@ -6,10 +6,9 @@ format is that of `sha256sum -c SHA256SUMS`.
 
 from collections.abc import Iterable, Mapping
 import hashlib
-import os
 from pathlib import Path
 
-from fedprompt_jax import digests
+from fedprompt_jax import digests, files
 
 SUMS = 'SHA256SUMS'
 # Files that a file system or a copy adds to a folder.
@@ -51,12 +50,7 @@ def differing(folder: Path, expected: Mapping[str, str]) -> str:
 def seal(folder: Path) -> None:
     """Writes SHA256SUMS, whole or not at all, the last file of a folder."""
     lines = [f'{digest}  {name}\n' for name, digest in _all(folder).items()]
-    temporary = folder / f'.{SUMS}.new'
-    with temporary.open('w', encoding='utf-8') as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / SUMS)
+    files.write_whole(folder / SUMS, ''.join(lines), sync=True)
 
 
 def fault(folder: Path) -> str:

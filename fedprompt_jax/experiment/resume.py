@@ -10,7 +10,8 @@ import shutil
 from typing import Any, NamedTuple
 
 from fedprompt_jax.experiment import checkpoint, continuing, integrity
-from fedprompt_jax.experiment.run_folder import METRICS, RunFolder, now
+from fedprompt_jax.experiment.run_folder import RunFolder, now
+from fedprompt_jax.report.records import METRICS
 
 _LOG = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from fedprompt_jax.experiment.processes import Processes
 
 if TYPE_CHECKING:  # its imports take seconds
     from fedprompt_jax.experiment.build import Together
+    from fedprompt_jax.experiment.run_folder import RunFolder
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,12 +115,10 @@ def execute(
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.experiment.run_folder import (
         RunFolder,
-        now,
         refuse_other_processes,
     )
     from fedprompt_jax.mesh import check_devices
     from fedprompt_jax.models.shards import checkpoint_fingerprint
-    from fedprompt_jax.report import page
 
     # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
@@ -193,10 +192,22 @@ def execute(
             seconds=time.perf_counter() - began,
             **_used(compilations, together),
         )
-        run.update_info(finished=now())
-        page.write(run.path)
-        run.complete()
+        finish(run)
     return True
+
+
+def finish(run: 'RunFolder') -> None:
+    """Writes the report of a run, and that nothing is left to do.
+
+    A figure that cannot be drawn is a warning: it can be drawn again, and no
+    result depends on it.
+    """
+    from fedprompt_jax.experiment.run_folder import now
+    from fedprompt_jax.report import page
+
+    run.update_info(finished=now())
+    page.write(run.path, run.warn)
+    run.complete()
 
 
 def _tell_start(run, experiment, identity, together: 'Together | None') -> None:
@@ -294,10 +305,10 @@ def _tell_progress(stages) -> None:
 
 def _print_table(path: Path) -> None:
     from fedprompt_jax.report import records, summary
+    from fedprompt_jax.report.run import Run
 
-    rows = records.read_tradeoff(path)
-    unit, metric = records.loss_unit(path), records.selection(path)
-    print(summary.text_table(rows, unit, metric))
+    run, rows = Run(path), records.read_tradeoff(path)
+    print(summary.text_table(rows, run.loss_unit, run.selection))
 
 
 def _print_paths(path: Path) -> None:

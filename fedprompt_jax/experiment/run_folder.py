@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import io
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,16 @@ import weakref
 
 from fedprompt_jax import intact
 from fedprompt_jax.experiment import continuing, integrity, processes
+from fedprompt_jax.files import plain, write_json
+from fedprompt_jax.report.records import (
+    METRICS,
+    TRADEOFF,
+    TRADEOFF_FIELDS,
+    read_metrics,
+)
 
-METRICS = 'metrics.jsonl'
-TRADEOFF = 'tradeoff.csv'
 PREDICTIONS = 'predictions.jsonl'
 LOGS = (METRICS, TRADEOFF, PREDICTIONS)
-TRADEOFF_FIELDS = (
-    'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
-    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
-)  # fmt: skip
-
 # Keys that may differ between the processes of a run: what lies at a path is
 # known by its fingerprint.
 PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
@@ -72,7 +71,7 @@ class RunFolder:
             is at work in it, or its JSON files are damaged.
         """
         self.path, self.writes, self.shows = path, writes, writes
-        self.config = _plain(config)
+        self.config = plain(config)
         self.changes: continuing.Changes = {}
         path.mkdir(parents=True, exist_ok=True)
         if writes:
@@ -153,20 +152,18 @@ class RunFolder:
 
     def log(self, **record: Any) -> None:
         """Adds a line to metrics.jsonl."""
-        self._append(METRICS, json.dumps(_plain(record)) + '\n')
+        self._append(METRICS, json.dumps(plain(record)) + '\n')
 
     def metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl."""
-        path = self.path / METRICS
-        lines = path.read_text('utf-8').splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        """The lines of metrics.jsonl, null as NaN."""
+        return read_metrics(self.path)
 
     def add_scores(self, rows: Iterable[dict], predictions: Iterable[dict]):
         """Adds rows to tradeoff.csv and lines to predictions.jsonl."""
         names = dict(zip(TRADEOFF_FIELDS, TRADEOFF_FIELDS, strict=True))
         header = [] if self.log_sizes()[TRADEOFF] else [names]
         self._append(TRADEOFF, ''.join(map(_csv_line, [*header, *rows])))
-        lines = (json.dumps(_plain(p), ensure_ascii=False) for p in predictions)
+        lines = (json.dumps(plain(p), ensure_ascii=False) for p in predictions)
         self._append(PREDICTIONS, ''.join(line + '\n' for line in lines))
 
     def _append(self, name: str, text: str) -> None:
@@ -268,7 +265,7 @@ def changed_file(path: Path) -> str:
 def _digest(info: dict[str, Any]) -> str:
     """sha256 of run.json but for that digest itself."""
     others = {k: v for k, v in info['sha256'].items() if k != 'run.json'}
-    text = json.dumps(_plain(info | {'sha256': others}), sort_keys=True)
+    text = json.dumps(plain(info | {'sha256': others}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -315,27 +312,6 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.new')
-    text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
-    temporary.write_text(text + '\n', 'utf-8')
-    os.replace(temporary, path)
-
-
-def _plain(value: Any) -> Any:
-    """For JSON: arrays as numbers, NaN as null, tuples as lists."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, 'item'):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def refuse_other_processes(config: dict, identity: dict) -> None:
     """Raises ValueError, in all processes, where one is of another run.
 
@@ -343,7 +319,7 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
       config: this process's, as nested dicts.
       identity: fingerprints of its data and weights.
     """
-    now = _plain({'config': config, 'fingerprints': identity})
+    now = plain({'config': config, 'fingerprints': identity})
     first, *others = processes.texts(json.dumps(now))
     for number, text in enumerate(others, start=1):
         both = json.loads(first), json.loads(text)
@@ -377,7 +353,7 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
 
 def _changes(before: dict, now: dict) -> continuing.Changes:
     """Keys that differ, from which a run can go on: key -> (before, now)."""
-    old, new = _flat(_plain(before)), _flat(_plain(now))
+    old, new = _flat(plain(before)), _flat(plain(now))
     return {
         key: (old.get(key), new.get(key))
         for key in continuing.KEYS
@@ -451,7 +427,7 @@ def _differences(
     names: tuple[str, str] = ('there', 'now'),
 ) -> list[str]:
     """All of them, if there is one that a run does not allow; else none."""
-    old, new = _flat(_plain(before)), _flat(_plain(now))
+    old, new = _flat(plain(before)), _flat(plain(now))
     free = {f'config.{key}' for key in free_keys}
     changed = [
         key

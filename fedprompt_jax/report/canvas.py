@@ -1,14 +1,18 @@
-"""How figures look and reach the disk: one style, one palette, whole files."""
+"""How figures look: one style, one palette, the same bytes everywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import io
-import os
-from pathlib import Path
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fedprompt_jax.report.run import Run
+
+if TYPE_CHECKING:  # it takes a second to import
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart by colour-blind readers.
 BLUE, ORANGE, GREEN, VERMILLION = '#0072B2', '#E69F00', '#009E73', '#D55E00'
+SKY, PURPLE = '#56B4E9', '#CC79A7'
 GREY, INK = '#8A8A8A', '#222222'
 DPI = 150
 _STYLE = {
@@ -27,38 +31,47 @@ _STYLE = {
     'lines.linewidth': 1.8,
     'text.color': INK,
 }
+# The numbers of colours and of markers have no common divisor, so that 56
+# runs look different.
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
+_MARKERS = ('o', 's', '^', 'v', 'P', 'X', 'p', '*')
 
+Style = dict[str, Any]  # keywords of a matplotlib call
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib has one style for all threads
 
 
-def draw(
-    folder: str | Path,
-    name: str,
-    inches: tuple[float, float],
-    paint: Callable[[Any], None],
-) -> Path:
-    """Writes RUN/figures/<name>.png: what paint put on a matplotlib Figure.
+def png(
+    draw: 'Callable[[Sequence[Run]], Figure | None]', runs: Sequence[Run]
+) -> bytes | None:
+    """Returns a figure of runs as a PNG file; None where there is none.
 
     The same drawing gives the same bytes, whatever the reader's matplotlibrc.
+
+    Args:
+      draw: of a file in report/figures.
+      runs: what it draws.
     """
-    from matplotlib.figure import Figure
     import matplotlib.style
 
-    png = io.BytesIO()
+    content = io.BytesIO()
     with _ONE_AT_A_TIME, matplotlib.style.context(['default', _STYLE]):
-        # A bare Figure draws with Agg: no display, no state shared with pyplot.
-        figure = Figure(figsize=inches, layout='constrained')
-        paint(figure)
+        figure = draw(runs)
+        if figure is None:
+            return None
         # 'Software' would hold matplotlib's version.
-        figure.savefig(png, format='png', dpi=DPI, metadata={'Software': None})
-    path = Path(folder) / 'figures' / f'{name}.png'
-    path.parent.mkdir(exist_ok=True)
-    write_whole(path, png.getvalue())
-    return path
+        metadata = {'Software': None}
+        figure.savefig(content, format='png', dpi=DPI, metadata=metadata)
+    return content.getvalue()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.new')
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+def blank(width: float, height: float) -> 'Figure':
+    """A figure of so many inches with nothing on it."""
+    from matplotlib.figure import Figure
+
+    # A bare Figure draws with Agg: no display, no state shared with pyplot.
+    return Figure(figsize=(width, height), layout='constrained')
+
+
+def style_of(number: int) -> tuple[str, str]:
+    """Colour and marker of the run with this number, among several runs."""
+    return _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]

@@ -53,11 +53,11 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
         work = (_total(stages[stage], key) for key in ('tokens', 'flops'))
         table.append([stage, f'{s:,.1f}', share(s, whole), *map(count, work)])
     rest = whole - logged
-    spent_besides = [f'{rest:,.1f}', share(rest, whole)]
+    seconds_besides = [f'{rest:,.1f}', share(rest, whole)]
     table += [
         [
             'rest: start, figures',
-            *(['–'] * 2 if seconds is None else spent_besides),
+            *(['–'] * 2 if seconds is None else seconds_besides),
             *['–'] * 2,
         ],
         [
@@ -72,21 +72,21 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
 
 def dropped(lines: Sequence[Row]) -> list[str]:
     """A sentence a stage in which clients turned non-finite."""
-    told = []
+    sentences = []
     rounds = [n for n in _dropped(lines, 'train') if n]
     if rounds:
-        told.append(
+        sentences.append(
             f'Training left out {sum(rounds)} client update(s) that turned '
             f'non-finite, in {len(rounds)} round(s).'
         )
     # A prompt that is lost stays lost: the last epoch counts them all.
     lost = _dropped(lines, 'personalize')[-1:]
     if any(lost):
-        told.append(
+        sentences.append(
             f'Personalization lost {lost[0]} client(s) whose prompt turned '
             'non-finite; they are left out of the means.'
         )
-    return told
+    return sentences
 
 
 def size(x: float) -> str:
@@ -111,8 +111,8 @@ def share(part: float, whole: float) -> str:
 
 
 def _dropped(lines: Sequence[Row], stage: str) -> list[int]:
-    mine = (x for x in lines if x.get('stage') == stage)
-    return [int(_value(x, 'clients_dropped')) for x in mine]
+    lines_of_stage = (x for x in lines if x.get('stage') == stage)
+    return [int(_value(x, 'clients_dropped')) for x in lines_of_stage]
 
 
 def _total(lines: Iterable[Row], key: str) -> float:

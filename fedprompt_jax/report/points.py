@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.report import records
 from fedprompt_jax.report.records import Row
 from fedprompt_jax.report.summary import last_epoch, mean_of, score_names
 
@@ -34,12 +32,6 @@ def axes(metric: str) -> dict[str, str]:
         'xlabel': f"local {name} (x100): each client's own examples",
         'ylabel': f'global {name} (x100): one set for all clients',
     }
-
-
-def read(folder: str | Path) -> list[Row]:
-    """The rows of RUN/tradeoff.csv; [] where a run has none yet."""
-    exists = (Path(folder) / records.TRADEOFF).is_file()
-    return records.read_tradeoff(folder) if exists else []
 
 
 def points(
@@ -69,20 +61,20 @@ def points(
 def by_epoch(rows: Sequence[Row], metric: str) -> dict[int, Points]:
     """Points after each scored epoch; epoch 0 is the global prompt."""
     scored = {r['epoch'] for r in rows if r['prompt'] == 'personalized'}
-    found = {0: points(rows, 'global', metric)}
+    epochs = {0: points(rows, 'global', metric)}
     for epoch in sorted(scored - {0}):
-        found[epoch] = points(rows, 'personalized', metric, epoch=epoch)
-    return {e: p for e, p in found.items() if p}
+        epochs[epoch] = points(rows, 'personalized', metric, epoch=epoch)
+    return {e: p for e, p in epochs.items() if p}
 
 
 def by_alpha(rows: Sequence[Row], metric: str) -> dict[float, Points]:
     """Points of the averaged prompts, by weight of the personalized one."""
     last = last_epoch(rows)
     alphas = sorted({r['alpha'] for r in rows if r['prompt'] == 'averaged'})
-    found = {
+    averages = {
         a: points(rows, 'averaged', metric, alpha=a, epoch=last) for a in alphas
     }
-    return {a: p for a, p in found.items() if p}
+    return {a: p for a, p in averages.items() if p}
 
 
 def spot(clients: Points) -> Spot:

@@ -1,28 +1,32 @@
 """The records that a run leaves, read back: scores and metrics."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 import csv
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-from fedprompt_jax.experiment.run_folder import METRICS, TRADEOFF
+# Files of a run folder.
+CONFIG = 'config.json'
+INFO = 'run.json'
+METRICS = 'metrics.jsonl'
+TRADEOFF = 'tradeoff.csv'
+TRADEOFF_FIELDS = (
+    'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
+    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
+)  # fmt: skip
 
 Row = dict[str, Any]  # of tradeoff.csv, or a line of metrics.jsonl
 SPLITS = ('local', 'global')
+# Names of the prompts that every run scores, in the order of its table. Any
+# other label may follow them, and is its own name.
 PROMPTS = {
     'bare': 'bare model',
     'initial': 'initial prompt',
     'global': 'global prompt',
     'personalized': 'personalized prompt',
     'averaged': 'averaged',
-}
-
-_LOSS_UNITS = {  # config.loss -> what a loss is
-    'sequence': 'nats an example, summed over its target',
-    'example': 'nats a target token, mean over examples',
-    'token': 'nats a target token',
 }
 
 
@@ -88,43 +92,6 @@ def read_json(folder: str | Path, name: str) -> dict[str, Any]:
         raise ValueError(f'{path} holds no JSON object: {error}') from error
 
 
-def loss_unit(folder: str | Path) -> str:
-    """What a loss of the run is, in words."""
-    loss = read_json(folder, 'config.json').get('loss', '')
-    return _LOSS_UNITS.get(loss, 'nats')
-
-
-def selection(folder: str | Path) -> str:
-    """The score that chose the prompt: 'exact_match' of choices, 'rouge_l'."""
-    return read_json(folder, 'run.json').get('selection', 'rouge_l')
-
-
-def chosen_validation(folder: str | Path, lines: Iterable[Row]) -> Row | None:
-    """The validation of the prompt that goes on to stage 2.
-
-    What run.json says; before it says so, the highest score (see `selection`)
-    of a trained prompt, of equals the lower loss, then the earlier. None where
-    that prompt was never validated.
-    """
-    metric = selection(folder)
-    scored = [
-        x
-        for x in lines
-        if x.get('stage') == 'validation'
-        and math.isfinite(x.get(metric, math.nan))
-    ]
-    chosen = read_json(folder, 'run.json').get('chosen_round')
-    if chosen is not None:
-        scored = [x for x in scored if x['round'] == chosen]
-    else:
-        scored = [x for x in scored if x['round']]
-
-    def rank(x: Row) -> tuple[float, float]:
-        return x[metric], -x.get('loss', math.inf)
-
-    return max(scored, key=rank, default=None)
-
-
 def _float(text: str) -> float:
     return float(text or 'nan')
 
@@ -143,7 +110,6 @@ _TYPES: dict[str, Callable[[str], Any]] = {
     'loss': _float,
     'n': int,
 }
-_CHOICES = {'prompt': tuple(PROMPTS), 'split': SPLITS}
 
 
 def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
@@ -156,10 +122,11 @@ def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
             raise ValueError(
                 f'{path}:{line}: {column}={text!r} must be a number.'
             ) from error
-    for column, choices in _CHOICES.items():
-        if typed[column] not in choices:
-            raise ValueError(
-                f'{path}:{line}: {column}={typed[column]!r} must be one of '
-                f'{", ".join(choices)}.'
-            )
+    if typed['split'] not in SPLITS:
+        raise ValueError(
+            f'{path}:{line}: split={typed["split"]!r} must be one of '
+            f'{", ".join(SPLITS)}.'
+        )
+    if not typed['prompt']:
+        raise ValueError(f'{path}:{line}: prompt must not be empty.')
     return typed

@@ -16,7 +16,7 @@ CHOICE_SCORES = {
     'loss': 'loss',
     'rouge_l': 'ROUGE-L',
 }
-SHARED = ('bare', 'initial', 'global')  # one prompt for all clients
+SHARED = ('bare', 'initial', 'global')  # of PROMPTS, those all clients share
 _DIGITS = {'rouge_l': 2, 'exact_match': 2, 'loss': 3}
 _WIDTHS = {'rouge_l': 16, 'exact_match': 16, 'loss': 17}  # in a terminal
 _BLOCKS = {
@@ -66,34 +66,92 @@ def last_epoch(rows: Iterable[Row]) -> int:
 def mean_of(scores: Iterable[float]) -> Mean:
     """Mean and standard error of the scores that are not NaN."""
     x = np.array(list(scores), float)
-    kept = x[~np.isnan(x)]
-    mean = float(kept.mean()) if kept.size else math.nan
+    numbers = x[~np.isnan(x)]
+    mean = float(numbers.mean()) if numbers.size else math.nan
     se = math.nan
-    if kept.size > 1:
-        se = float(kept.std(ddof=1) / math.sqrt(kept.size))
-    return Mean(mean, se, kept.size, x.size - kept.size)
+    if numbers.size > 1:
+        se = float(numbers.std(ddof=1) / math.sqrt(numbers.size))
+    return Mean(mean, se, numbers.size, x.size - numbers.size)
 
 
 def table(rows: Sequence[Row]) -> list[Row]:
-    """The final table: a row per anchor, then one per averaged alpha.
+    """The final table: anchors, averages, then prompts of other labels.
 
     Args:
       rows: of read_tradeoff.
 
     Returns:
-      {'prompt', 'label', 'epoch', 'alpha', 'local', 'global'} a row, the last
-      two {'rouge_l', 'exact_match', 'loss'} -> Mean. The personalized and
-      averaged prompts are those of the last epoch; absent prompts have no row.
+      {'prompt', 'label', 'shared', 'epoch', 'alpha', 'local', 'global'} a row,
+      the last two {'rouge_l', 'exact_match', 'loss'} -> Mean. The personalized
+      and averaged prompts are those of the last epoch, a prompt that is not
+      among PROMPTS that of its own last; absent prompts have no row.
     """
-    last = last_epoch(rows)
-    groups: dict[tuple[str, float | None], list[Row]] = {}
+    return [_table_row(*key, group) for key, group in final(rows).items()]
+
+
+def final(
+    rows: Iterable[Row],
+) -> dict[tuple[str, float | None], list[Row]]:
+    """The last rows of each prompt: (prompt, alpha) -> rows, as in `table`.
+
+    Prompts that are not among PROMPTS follow those, in the order of their
+    first rows. alpha is None where a prompt has only one, but for averages.
+    """
+    by_prompt: dict[str, list[Row]] = {prompt: [] for prompt in PROMPTS}
     for r in rows:
-        if r['prompt'] in SHARED or r['epoch'] == last:
-            alpha = r['alpha'] if r['prompt'] == 'averaged' else None
-            groups.setdefault((r['prompt'], alpha), []).append(r)
-    order = list(PROMPTS)
-    keys = sorted(groups, key=lambda k: (order.index(k[0]), k[1] or 0.0))
-    return [_table_row(*key, groups[key]) for key in keys]
+        by_prompt.setdefault(r['prompt'], []).append(r)
+    last = last_epoch(by_prompt['personalized'])
+    groups: dict[tuple[str, float | None], list[Row]] = {}
+    for prompt, mine in by_prompt.items():
+        if prompt not in PROMPTS:
+            # Its last epoch: nothing says when such a prompt is scored.
+            last_here = max(r['epoch'] for r in mine)
+            mine = [r for r in mine if r['epoch'] == last_here]
+        elif prompt not in SHARED:
+            mine = [r for r in mine if r['epoch'] == last]
+        by_alpha: dict[float | None, list[Row]] = {}
+        for r in mine:
+            alpha = None if math.isnan(r['alpha']) else r['alpha']
+            by_alpha.setdefault(alpha, []).append(r)
+        several = prompt not in PROMPTS and len(by_alpha) > 1
+        if prompt == 'averaged' or several:
+            for alpha in sorted(by_alpha, key=lambda a: a or 0.0):
+                groups[prompt, alpha] = by_alpha[alpha]
+        elif mine:
+            groups[prompt, None] = mine
+    return groups
+
+
+def label(prompt: str, alpha: float | None = None) -> str:
+    """What a table or a legend calls a prompt."""
+    name = PROMPTS.get(prompt, prompt.replace('_', ' '))
+    return name + ('' if alpha is None else f', α = {alpha:g}')
+
+
+def is_shared(prompt: str, rows: Iterable[Row]) -> bool:
+    """Whether all clients have the same prompt.
+
+    A label that is not among PROMPTS does not say so; its rows do. A shared
+    prompt is scored before any client trains it (epoch 0) and once on the
+    common set, so that all clients of a run have the same global scores, the
+    loss to the last bit. One client alone proves nothing.
+
+    Args:
+      prompt: the label.
+      rows: of that prompt.
+    """
+    if prompt in PROMPTS:
+        return prompt in SHARED
+    scores, clients = set(), set()
+    for r in rows:
+        if r['epoch'] > 0:
+            return False
+        if r['split'] == 'global':
+            run = r['run'], r['seed']
+            scores.add((*run, *(r[m] for m in SCORES)))
+            clients.add((*run, r['client']))
+    runs = {score[:2] for score in scores}
+    return len(scores) == len(runs) < len(clients)
 
 
 def paired_gain(
@@ -131,6 +189,8 @@ def footnotes(
 ) -> list[str]:
     """What a reader of the table has to know, and the paired gains."""
     names, gains = score_names(metric), []
+    others = (r for r in table(rows) if r['prompt'] not in PROMPTS)
+    shared = [*SHARED, *(r['label'] for r in others if r['shared'])]
     percent = ' and '.join(name for m, name in names.items() if m != 'loss')
     for split in SPLITS:
         g = paired_gain(rows, split, metric)
@@ -140,7 +200,7 @@ def footnotes(
     return [
         'Mean ± standard error over clients. '
         f'{percent[0].upper()}{percent[1:]} are x100, the loss is in {unit}.',
-        'A shared prompt (bare, initial, global) has one global score, hence '
+        f'A shared prompt ({", ".join(shared)}) has one global score, hence '
         'no spread over clients.',
         f'Paired gain in {names[metric]}, personalized - global prompt, 95 % '
         'bootstrap interval over clients: '
@@ -152,11 +212,11 @@ def cells(rows: Sequence[Row], metric: str = 'rouge_l') -> list[list[str]]:
     """The final table as text: a header, then a list of cells per prompt."""
     names = score_names(metric)
     columns = [f'{s} {name}' for s in SPLITS for name in names.values()]
-    found = [['prompt', *columns, 'clients']]
+    lines = [['prompt', *columns, 'clients']]
     for r in table(rows):
         scores = [_show(r[s][m], m) for s in SPLITS for m in names]
-        found.append([r['label'], *scores, _count(r['local'][metric])])
-    return found
+        lines.append([r['label'], *scores, _count(r['local'][metric])])
+    return lines
 
 
 def text_table(
@@ -164,17 +224,20 @@ def text_table(
 ) -> str:
     """The final table for a terminal: a block per split, then footnotes."""
     names = score_names(metric)
-    widths = (20, *(_WIDTHS[m] for m in names), 10)
+    prompts = table(rows)
+    # The known labels fit 80 columns; a longer one makes the table wider.
+    first = max([20, *(len(r['label']) + 1 for r in prompts)])
+    widths = (first, *(_WIDTHS[m] for m in names), 10)
     lines = []
     for split, title in _BLOCKS.items():
         lines += [
             title,
             _aligned(['prompt', *names.values(), 'clients'], widths),
         ]
-        for r in table(rows):
+        for r in prompts:
             scores = [_show(r[split][m], m) for m in names]
-            alone = split == 'global' and r['prompt'] in SHARED
-            count = 'shared' if alone else _count(r[split][metric])
+            once = split == 'global' and r['shared']
+            count = 'shared' if once else _count(r[split][metric])
             lines.append(_aligned([r['label'], *scores, count], widths))
         lines.append('')
     notes = (textwrap.fill(note, 80) for note in footnotes(rows, unit, metric))
@@ -192,21 +255,21 @@ def markdown_table(
 
 
 def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
-    label = PROMPTS[prompt] + ('' if alpha is None else f', α = {alpha:g}')
-    found: Row = {
+    row: Row = {
         'prompt': prompt,
-        'label': label,
+        'label': label(prompt, alpha),
+        'shared': is_shared(prompt, rows),
         'epoch': rows[0]['epoch'],
         'alpha': rows[0]['alpha'],
     }
     for split in SPLITS:
         here = [r for r in rows if r['split'] == split]
-        found[split] = {m: mean_of(r[m] for r in here) for m in SCORES}
-    if prompt in SHARED:
+        row[split] = {m: mean_of(r[m] for r in here) for m in SCORES}
+    if row['shared']:
         # One prompt on one set: copies of a number have no spread.
-        alone = found['global']
-        found['global'] = {m: x._replace(se=math.nan) for m, x in alone.items()}
-    return found
+        means = row['global']
+        row['global'] = {m: x._replace(se=math.nan) for m, x in means.items()}
+    return row
 
 
 def _by_client(

@@ -11,8 +11,9 @@ import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment import run_folder
+from fedprompt_jax.files import write_whole
 from fedprompt_jax.report import records, summary
-from fedprompt_jax.report.canvas import write_whole
+from fedprompt_jax.report.run import Run
 from fedprompt_jax.sweep.points import Point, name_of
 
 FILE = 'sweep.csv'
@@ -65,8 +66,7 @@ def scores(folder: Path) -> dict[str, float]:
     match x 100, losses in nats.
     """
     found: dict[str, float] = {}
-    lines = records.read_metrics(folder)
-    chosen = records.chosen_validation(folder, lines)
+    chosen = Run(folder).chosen_validation
     if chosen is not None:
         found['validation.round'] = chosen['round']
         for key in summary.SCORES:
@@ -81,7 +81,7 @@ def scores(folder: Path) -> dict[str, float]:
 
 def status(point: Point, folder: Path) -> str:
     """How far a point's run is, by what it left in its folder."""
-    info = records.read_json(folder, 'run.json')
+    info = Run(folder).info
     if info:
         other = run_folder.other_config(folder, point.config.to_dict())
         if other:
@@ -105,7 +105,7 @@ def write(
     """Writes WORKDIR/sweep.csv, whole or not at all; returns the table."""
     found = rows(points, folders, told)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(workdir / FILE, as_csv(found).encode())
+    write_whole(workdir / FILE, as_csv(found))
     return text_table(points, found)
 
 
@@ -117,7 +117,7 @@ def rows(
     for point, folder, how in zip(points, folders, told, strict=True):
         own: dict[str, Any] = {}
         if how == COMPLETE:
-            own = {SELECTION: records.selection(folder), **scores(folder)}
+            own = {SELECTION: Run(folder).selection, **scores(folder)}
         found.append(
             {**point.overrides, 'point': point.name, 'status': how, **own}
         )

@@ -129,7 +129,9 @@ def require_passing(workers: Sequence[Worker], chosen: list[Mutation]) -> None:
         for file, tests in files.items()
     ]
     outcomes = attempt_all(workers, jobs)
-    bar = tqdm.tqdm(outcomes, 'without mutations', len(jobs), unit='file')
+    bar = tqdm.tqdm(
+        outcomes, 'without mutations', len(jobs), unit='file', disable=None
+    )
     for outcome in bar:
         if outcome.verdict != 'survived':
             sys.exit(f'Without any mutation, a test fails: {outcome.by}')
@@ -195,11 +197,14 @@ def main(argv: list[str]) -> None:
             require_passing(workers, chosen)
         jobs = [m._asdict() for m in chosen]
         tried = attempt_all(workers, jobs)
-        bar = tqdm.tqdm(tried, 'mutations', len(jobs), unit='mutation')
+        bar = tqdm.tqdm(
+            tried, 'mutations', len(jobs), unit='mutation', disable=None
+        )
         for outcome in bar:
             m = by_name[outcome.name]
             outcomes[m] = outcome
-            bar.write(line(m, outcome))
+            bar.write(line(m, outcome), file=sys.stdout)
+            sys.stdout.flush()
         for worker in workers:
             worker.end()
     ordered = {m: outcomes[m] for m in chosen}

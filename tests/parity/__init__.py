@@ -4,8 +4,9 @@
     python -m tests.parity gemma2 t5        # of these models alone
     python -m tests.parity --write_golden   # the same numbers for models_test
     python -m tests.parity --write_golden adapters   # those of adapters_test
+    python -m tests.parity --write_golden run        # of whole_run_test
 
 Needs `pip install torch peft`. One file a group of comparisons; cases.py,
-ours.py, golden.py and adapters.py do without torch, for the ordinary suite uses
-them too.
+ours.py, golden.py, adapters.py and whole_run.py do without torch, for the
+ordinary suite uses them too.
 """

@@ -12,7 +12,6 @@ from absl import app, flags, logging
 import jax
 
 from tests.parity import (
-    adapters,
     cases,
     gguf_files,
     golden,
@@ -28,6 +27,7 @@ from tests.parity import (
     table,
     text,
     versions,
+    whole_run_rows,
 )
 from tests.parity.subjects import Subject
 
@@ -42,6 +42,8 @@ MODULES = {
     for module in (logits, losses, rounds, greedy, kinds)
 }
 GROUPS = [*MODULES, 'golden']
+# Comparisons that are of no model of the table, and have files of their own.
+OTHERS = {module.NAME: module for module in (peft_adapters, whole_run_rows)}
 _GROUPS = flags.DEFINE_list(
     'groups', GROUPS, f'The comparisons of each model: {", ".join(GROUPS)}.'
 )
@@ -49,7 +51,7 @@ _GROUPS = flags.DEFINE_list(
 
 def main(argv: list[str]) -> None:
     chosen, untested = argv[1:], versions.untested()
-    known = [*golden.NAMES, adapters.NAME]
+    known = [*golden.NAMES, *OTHERS]
     if strange := sorted(set(chosen) - set(known)):
         raise app.UsageError(
             f'unknown models: {strange}; there are {", ".join(known)}'
@@ -67,14 +69,14 @@ def main(argv: list[str]) -> None:
     cache_dir = Path(_CACHE_DIR.value).expanduser()
     with tempfile.TemporaryDirectory() as scratch:
         names = chosen or known
-        with_adapters = adapters.NAME in names
-        names = [name for name in names if name != adapters.NAME]
+        others = [OTHERS[name] for name in names if name in OTHERS]
+        names = [name for name in names if name not in OTHERS]
         found = subjects.make(Path(scratch), cache_dir, names)
         if _WRITE_GOLDEN.value:
             for subject in found:
                 write_golden(subject)
-            if with_adapters:
-                peft_adapters.write_golden()
+            for module in others:
+                module.write_golden()
             return
         rows = []
         if not chosen:
@@ -83,8 +85,9 @@ def main(argv: list[str]) -> None:
             rows += attempt('gguf', gguf_files.compare)
             rows += attempt('random', random_configs.compare)
             jax.clear_caches()
-        if with_adapters:
-            rows += attempt('adapters', peft_adapters.compare)
+        for module in others:
+            rows += attempt(module.NAME, module.compare)
+            jax.clear_caches()
         for subject in found:
             rows += compare(subject, _GROUPS.value)
             # Each program that stays compiled holds memory maps, of which the

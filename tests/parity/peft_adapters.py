@@ -14,7 +14,7 @@ import transformers
 from fedprompt_jax.data.examples import Example
 from tests import tiny
 from tests.parity import adapters, table
-from tests.parity.adapters import ALPHA, LENGTH, RANK
+from tests.parity.adapters import ALPHA, LENGTH, NAME, RANK
 from tests.parity.kinds import restore
 from tests.parity.theirs import Theirs, mean_loss, pad
 
@@ -115,12 +115,12 @@ def compare() -> Iterator[table.Row]:
     stored = adapters.read_losses()
     with tempfile.TemporaryDirectory() as scratch:
         for name, losses in make(Path(scratch)).items():
-            what = f'{adapters.NAME}: stored {name}'
+            what = f'{NAME}: stored {name}'
             yield table.relative(
                 'golden', f'{what}, losses', [stored[name]], [losses], 1e-4
             )
         for name in configs():
-            what = f'{adapters.NAME}: stored {name}, names and shapes'
+            what = f'{NAME}: stored {name}, names and shapes'
             pairs = (adapters.FOLDER / name, Path(scratch) / name)
             then, now = map(shapes, pairs)
             yield table.differing('golden', what, [*then], [*now])

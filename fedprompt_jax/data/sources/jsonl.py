@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax import files, intact
+from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.tables import table, tasks, text_files
@@ -31,10 +31,10 @@ def open_source(data: config_dict.ConfigDict) -> Source:
         for file in there:
             for task, instance in _instances(file, columns):
                 instances.setdefault(task, []).append(instance)
-        tasks.check_unchanged(data.path, content, files.fingerprint(there))
+        tasks.check_unchanged(data.path, content, digests.fingerprint(there))
         return (tasks.bare(name, rows) for name, rows in instances.items())
 
-    content = files.fingerprint(there)
+    content = digests.fingerprint(there)
     return Source(
         Path(data.path).name,
         tasks.fingerprint(__name__, content, columns),

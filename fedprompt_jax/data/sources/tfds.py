@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fedprompt_jax import files
+from fedprompt_jax import digests, files
 from fedprompt_jax.data import sni
 from fedprompt_jax.data.sni_task import Instance, Task
 from fedprompt_jax.data.sources import natural_instructions
@@ -33,7 +33,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     folder = _prepared(data.path)
 
     def fingerprint() -> str:
-        content = files.fingerprint(files.visible(folder, '*'))
+        content = digests.fingerprint(files.visible(folder, '*'))
         metadata = tasks.metadata_fingerprint(data.metadata)
         return tasks.fingerprint(__name__, content, metadata)
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from ml_collections import config_dict
 
-from fedprompt_jax import files, intact
+from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data.sni_task import Task
 from fedprompt_jax.data.tables import parts, tasks
 from fedprompt_jax.data.tables.parts import Part
@@ -137,7 +137,7 @@ def fingerprint(path: str) -> str:
         except Exception as error:
             parts.unreadable(path, path, error)
         return f'{name}:{builder.config.name}:{split}:{builder.hash}'
-    return files.fingerprint(_files(path))
+    return digests.fingerprint(_files(path))
 
 
 def unchanged(found: Iterable[Task], path: str, content: str) -> Iterator[Task]:

@@ -846,9 +846,9 @@ MUTATIONS = (
     ),
     Mutation(
         'fingerprint-without-names',
-        'fedprompt_jax/files.py',
-        "total.update(f'{path.name} {digests.file_sha256(path)}\\n'.encode())",
-        "total.update(f'{digests.file_sha256(path)}\\n'.encode())",
+        'fedprompt_jax/digests.py',
+        "total.update(f'{path.name} {file_sha256(path)}\\n'.encode())",
+        "total.update(f'{file_sha256(path)}\\n'.encode())",
         'Files that swap their names are the same data.',
         (
             'tests/files_test.py::'

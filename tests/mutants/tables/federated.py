@@ -5,13 +5,13 @@ from tests.mutants.mutation import Mutation
 _ALGORITHM = 'fedprompt_jax/federated/algorithm.py'
 _CLIENT = 'fedprompt_jax/federated/client.py'
 _LEDGER = 'fedprompt_jax/federated/ledger.py'
-_GRID = 'fedprompt_jax/bank/grid.py'
-_OWNERS = 'fedprompt_jax/bank/owners.py'
 _RENDEZVOUS = 'fedprompt_jax/sweep/rendezvous.py'
 _MERGED = 'fedprompt_jax/sweep/merged.py'
 _MESH = 'fedprompt_jax/mesh.py'
 _OPTIMIZERS = 'fedprompt_jax/federated/optimizers.py'
 _PACKED = 'fedprompt_jax/federated/packed.py'
+_GRID = 'fedprompt_jax/bank/grid.py'
+_OWNERS = 'fedprompt_jax/bank/owners.py'
 _SERVER = 'fedprompt_jax/federated/server.py'
 _VMAPPED = 'fedprompt_jax/federated/vmapped.py'
 _FEDAVG = 'fedprompt_jax/algorithms/fedavg.py'
@@ -33,45 +33,23 @@ MUTATIONS = (
     Mutation(
         'one-finite-client-is-enough-to-share-rows',
         _PACKED,
-        '& ~finite_owners(after)).any())',
-        '& ~finite_owners(after)).all())',
+        '(finite_owners(before) & ~finite_owners(after)).any())',
+        '(finite_owners(before) & ~finite_owners(after)).all())',
         'A diverging client makes those that share its rows drop out, too.',
         (
-            'tests/algorithms_test.py'
-            '::test_one_client_that_is_not_finite_is_enough_to_isolate',
+            'tests/simulation_test.py'
+            '::test_one_lost_client_is_enough_for_rows_of_one_owner',
         ),
     ),
     Mutation(
         'the-second-try-is-not-isolated',
         _PACKED,
-        'return self.gradients_once(bank, examples, isolate=True)',
-        'return self.gradients_once(bank, examples)',
+        'return self._train_once(tx, bank, opt_state, steps, True)',
+        'return self._train_once(tx, bank, opt_state, steps, False)',
         'A diverging client makes those that share its rows drop out, too.',
         (
             'tests/algorithms_test.py'
             '::test_a_non_finite_client_is_dropped_and_counted',
-        ),
-    ),
-    Mutation(
-        'the-second-training-is-not-isolated',
-        _PACKED,
-        'return self._train_once(tx, bank, opt_state, steps, True)',
-        'return self._train_once(tx, bank, opt_state, steps, False)',
-        'Clients that share a row with one that diverges have no score.',
-        (
-            'tests/algorithms_test.py::test_a_non_finite_client_is_dropped_'
-            'and_counted',
-        ),
-    ),
-    Mutation(
-        'a-lost-client-has-every-epoch-computed-twice',
-        _PACKED,
-        'return bool((finite_owners(before) & ~finite_owners(after)).any())',
-        'return bool((~finite_owners(after)).any())',
-        'Stage 2 takes twice the time once a client has diverged.',
-        (
-            'tests/algorithms_test.py::test_who_was_lost_before_needs_no_se'
-            'cond_try',
         ),
     ),
     Mutation(
@@ -522,28 +500,6 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'l2-pulls-to-zero',
-        _OPTIMIZERS,
-        'GradientTransformation(lambda params: params, update)',
-        'GradientTransformation(optax.tree.zeros_like, update)',
-        "Profit's fourth observation is about the global prompt.",
-        (
-            'tests/personalize_wiring_test.py::test_l2_pulls_toward_the_glo'
-            'bal_prompt',
-        ),
-    ),
-    Mutation(
-        'l2-pulls-to-the-prompt-of-the-step-before',
-        _OPTIMIZERS,
-        'return pulled, start\n',
-        'return pulled, params\n',
-        'Nothing holds a prompt near the global one for more than a step.',
-        (
-            'tests/personalize_wiring_test.py::test_the_optimizer_steps_on_'
-            'the_gradient_of_loss_and_penalty',
-        ),
-    ),
-    Mutation(
         'an-optimizer-that-draws-random-numbers-is-taken',
         _OPTIMIZERS,
         "if {'seed', 'key'} & set(parameters):",
@@ -720,38 +676,6 @@ MUTATIONS = (
         'A diverging client of one run drops clients of the others.',
         ('tests/rendezvous_test.py::test_a_run_that_isolates_is_isolated',),
     ),
-    Mutation(
-        'the-bare-model-is-scored-with-prompts',
-        _MERGED,
-        "key = f'scores, bare={self._is_bare}'",
-        "key = 'scores'",
-        'Runs of a bank fail where one is at its first row and others are not.',
-        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
-    ),
-    Mutation(
-        'scores-go-to-the-run-before',
-        _MERGED,
-        'values: Any = (x[end - len(a.requests) : end] for x in scores)',
-        'values: Any = (x[: len(a.requests)] for x in scores)',
-        'Every run of a bank has the scores of the first one.',
-        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
-    ),
-    Mutation(
-        'all-runs-are-scored-with-the-first-one-s-prompts',
-        _MERGED,
-        'r._replace(owner=r.owner + start)',
-        'r._replace(owner=r.owner)',
-        'The scores of a sweep are those of its first run.',
-        ('tests/rendezvous_test.py::test_scores_together_are_scores_alone',),
-    ),
-    Mutation(
-        'gradients-go-to-the-run-behind',
-        _MERGED,
-        'ends = [*starts[1:], num_owners(bank)]',
-        'ends = [num_owners(bank)] * len(starts)',
-        'A run takes gradients of clients that are not its own.',
-        ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
-    ),
     # --- Devices ---------------------------------------------------------
     Mutation(
         'output-kernels-are-cut-along-the-wrong-axis',
@@ -832,5 +756,35 @@ MUTATIONS = (
         'if data * model > have:',
         'A mesh of four of eight devices fails with an error of JAX.',
         ('tests/mesh_test.py::test_a_mesh_of_fewer_devices_is_an_error',),
+    ),
+    Mutation(
+        'gradients-go-to-the-run-behind',
+        'fedprompt_jax/sweep/merged.py',
+        'ends = [*starts[1:], num_owners(bank)]',
+        'ends = [num_owners(bank)] * len(starts)',
+        'A run takes gradients of clients that are not its own.',
+        ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
+    ),
+    Mutation(
+        'l2-pulls-to-the-prompt-of-the-step-before',
+        'fedprompt_jax/federated/optimizers.py',
+        'return pulled, start\n',
+        'return pulled, params\n',
+        'Nothing holds a prompt near the global one for more than a step.',
+        (
+            'tests/personalize_wiring_test.py::test_the_optimizer_steps_on_'
+            'the_gradient_of_loss_and_penalty',
+        ),
+    ),
+    Mutation(
+        'a-lost-client-has-every-epoch-computed-twice',
+        'fedprompt_jax/federated/packed.py',
+        'return bool((finite_owners(before) & ~finite_owners(after)).any())',
+        'return bool((~finite_owners(after)).any())',
+        'Stage 2 takes twice the time once a client has diverged.',
+        (
+            'tests/simulation_test.py::test_one_lost_client_is_enough_for_r'
+            'ows_of_one_owner',
+        ),
     ),
 )

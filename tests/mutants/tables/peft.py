@@ -462,11 +462,11 @@ MUTATIONS = (
         (_PLAIN + '[gpt2: lora]',),
     ),
     Mutation(
-        'kinds-are-looked-for-among-what-they-share',
+        'a-kind-is-not-listed',
         'fedprompt_jax/peft/__init__.py',
-        "f'{__name__}.{name}'",
-        "f'fedprompt_jax.bank.{name}'",
-        'No kind is found, and no run starts.',
+        'for module in pkgutil.iter_modules(__path__))',
+        'for module in list(pkgutil.iter_modules(__path__))[1:])',
+        'A kind that there is cannot be asked for.',
         ('tests/peft_test.py::test_every_file_is_a_kind_with_its_contract',),
     ),
     # --- Linear layers by name -------------------------------------------

@@ -1,0 +1,144 @@
+"""A run as its folder describes it: each file is read once, when asked for."""
+
+from collections.abc import Sequence
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+from fedprompt_jax.data.examples import LOSSES
+from fedprompt_jax.report import records
+from fedprompt_jax.report.records import Row
+
+# A run folder has at least one of them.
+_FILES = (records.CONFIG, records.METRICS, records.TRADEOFF)
+
+
+class Run:
+    """What a run left in its folder; what it has not written yet is empty.
+
+    Attributes:
+      folder: RUN.
+      name: of the run among others, as in a legend; the folder's by default.
+    """
+
+    def __init__(self, folder: str | Path, name: str = '') -> None:
+        self.folder = Path(folder)
+        self.name = name or self.folder.resolve().name
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json, as nested dicts."""
+        return records.read_json(self.folder, records.CONFIG)
+
+    @functools.cached_property
+    def info(self) -> dict[str, Any]:
+        """run.json: command, versions, devices, warnings, ..."""
+        return records.read_json(self.folder, records.INFO)
+
+    @functools.cached_property
+    def metrics(self) -> list[Row]:
+        """The lines of metrics.jsonl: a stage each, with its numbers."""
+        return records.read_metrics(self.folder)
+
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """The rows of tradeoff.csv: a client x split x scored prompt."""
+        if not self.has_scores:
+            return []
+        return records.read_tradeoff(self.folder)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there is a tradeoff.csv."""
+        return (self.folder / records.TRADEOFF).is_file()
+
+    @property
+    def selection(self) -> str:
+        """The score that chose the prompt: 'exact_match' or 'rouge_l'."""
+        return self.info.get('selection', 'rouge_l')
+
+    @property
+    def loss_unit(self) -> str:
+        """The unit of the run's losses, in words."""
+        loss = self.config.get('loss', '')
+        return LOSSES[loss].unit if loss in LOSSES else 'nats'
+
+    def stage(self, stage: str) -> list[Row]:
+        """The lines of metrics.jsonl of one stage, such as 'train'."""
+        return [x for x in self.metrics if x.get('stage') == stage]
+
+    @property
+    def chosen_validation(self) -> Row | None:
+        """The validation of the prompt that goes on to stage 2.
+
+        What run.json says; before it says so, the highest score (see
+        `selection`) of a trained prompt, of equals the lower loss, then the
+        earlier. None where that prompt was never validated.
+        """
+        metric = self.selection
+        scored = [
+            x
+            for x in self.stage('validation')
+            if math.isfinite(x.get(metric, math.nan))
+        ]
+        chosen = self.info.get('chosen_round')
+        if chosen is not None:
+            scored = [x for x in scored if x['round'] == chosen]
+        else:
+            scored = [x for x in scored if x['round']]
+
+        def rank(x: Row) -> tuple[float, float]:
+            return x[metric], -x.get('loss', math.inf)
+
+        return max(scored, key=rank, default=None)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder has any of the files that a run writes first."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
+def open_run(folder: str | Path, name: str = '') -> Run:
+    """The run of a folder, all of whose files can be read.
+
+    Raises:
+      ValueError: it is no run folder, or a file in it is damaged.
+    """
+    run = Run(folder, name)
+    if not is_run(run.folder):
+        raise ValueError(
+            f'{folder} is no run folder: it has none of '
+            f'{", ".join(_FILES)}. Give the folder that --workdir named.'
+        )
+    _ = run.config, run.info, run.metrics, run.rows
+    return run
+
+
+def open_runs(folders: Sequence[str | Path]) -> list[Run]:
+    """The runs of several folders, with names that tell them apart.
+
+    A name is the end of the folder's path, as short as it can be.
+
+    Raises:
+      ValueError: as open_run; or a folder is given twice.
+    """
+    paths = [Path(folder).resolve() for folder in folders]
+    for folder, path in zip(folders, paths, strict=True):
+        if paths.count(path) > 1:
+            raise ValueError(f'{folder} is given twice; give each run once.')
+    names: list[str] = []
+    length = 0
+    while len(set(names)) < len(paths):
+        length += 1
+        names = ['/'.join(path.parts[-length:]) for path in paths]
+    return [
+        open_run(folder, name)
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def leading_metric(runs: Sequence[Run]) -> str:
+    """The score that chose the prompts of all runs; ROUGE-L if they differ."""
+    metrics = {run.selection for run in runs}
+    return metrics.pop() if len(metrics) == 1 else 'rouge_l'

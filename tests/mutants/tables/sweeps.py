@@ -1,0 +1,290 @@
+"""Mistakes in sweeps and their tables."""
+
+from tests.mutants.mutation import Mutation
+
+ROOM = 'fedprompt_jax/sweep'
+BANK = f'{ROOM}/one_bank.py'
+COMMANDS = f'{ROOM}/commands.py'
+SWEEP_POINTS = f'{ROOM}/points.py'
+RUNS = f'{ROOM}/runs.py'
+TABLE = f'{ROOM}/table.py'
+SWEEP = 'fedprompt_jax/sweep/__main__.py'
+
+BY_NAME = ('tests/sweep_test.py::test_the_scores_of_a_run_by_their_names',)
+STUDENT = ('tests/sweep_test.py::test_the_interval_is_student_s',)
+GROUPED = ('tests/sweep_test.py::test_runs_are_grouped_in_their_order',)
+ARE_THE_RUNS = ('tests/sweep_test.py::test_commands_are_the_runs',)
+SHIPPED = ('tests/sweep_test.py::test_shipped_sweeps_have_all_their_points',)
+
+MUTATIONS = (
+    Mutation(
+        'runs-of-different-target-lengths-in-one-bank',
+        BANK,
+        "'data.template', 'data.separator', 'data.target', 'data.max_query',\n"
+        "    'data.max_target',",
+        "'data.template', 'data.separator', 'data.target', 'data.max_query',",
+        "One run is scored on another's tokens.",
+        (
+            'tests/sweep_test.py::test_runs_of_a_bank_share_all_'
+            'that_one_call_of_the_model_reads',
+        ),
+    ),
+    Mutation(
+        'runs-of-different-losses-in-one-bank',
+        BANK,
+        "'ia3', 'loss', 'simulation',",
+        "'ia3', 'simulation',",
+        "One run trains on another's loss.",
+        (
+            'tests/sweep_test.py::test_runs_of_a_bank_share_all_'
+            'that_one_call_of_the_model_reads',
+        ),
+    ),
+    Mutation(
+        'all-runs-of-a-bank-are-the-first',
+        BANK,
+        'points[number].config,',
+        'points[0].config,',
+        'A sweep of one value.',
+        ('tests/sweep_test.py::test_every_run_of_a_bank_ends_by_itself',),
+    ),
+    Mutation(
+        'one-run-ends-for-all',
+        BANK,
+        'ends[number] = error',
+        'ends[0] = error',
+        'A run that diverged is complete, and one that did not is not.',
+        ('tests/sweep_test.py::test_every_run_of_a_bank_ends_by_itself',),
+    ),
+    Mutation(
+        'the-last-run-is-not-in-the-array',
+        COMMANDS,
+        '--array=0-{len(every) - 1} ',
+        '--array=0-{len(every) - 2} ',
+        'A run of the sweep is never started.',
+        ARE_THE_RUNS,
+    ),
+    Mutation(
+        'all-commands-in-one-folder',
+        COMMANDS,
+        "f'--workdir={workdir / point.name}'",
+        "f'--workdir={workdir}'",
+        'All runs but one are refused.',
+        ARE_THE_RUNS,
+    ),
+    Mutation(
+        'a-key-is-given-twice',
+        COMMANDS,
+        "rest = without(flags, [f'config.{key}' for key in point.overrides])",
+        'rest = list(flags)',
+        'Tuples of the command line and of the point add up.',
+        ('tests/sweep_test.py::test_a_key_is_given_once',),
+    ),
+    Mutation(
+        'devices-of-a-mesh-are-added',
+        COMMANDS,
+        "f'{data * model} (config.mesh",
+        "f'{data + model} (config.mesh",
+        'Too few chips are asked for.',
+        ('tests/sweep_test.py::test_the_devices_that_runs_need_are_told',),
+    ),
+    Mutation(
+        'points-share-one-config',
+        SWEEP_POINTS,
+        'config = copy.deepcopy(config)',
+        'config = config',
+        'Every run has the values of the last.',
+        ('tests/sweep_test.py::test_shipped_sweeps_are_sound',),
+    ),
+    Mutation(
+        'two-runs-in-one-folder',
+        SWEEP_POINTS,
+        'if any(point.name == other.name for other in points):',
+        'if any(point.name is other for other in points):',
+        'One of two runs is refused.',
+        ('tests/sweep_test.py::test_values_that_a_name_does_not_tell_apart',),
+    ),
+    Mutation(
+        'true-is-a-number',
+        SWEEP_POINTS,
+        'if isinstance(value, bool) and not isinstance(now, bool):',
+        'if isinstance(value, bool) and isinstance(now, str):',
+        'A run of one round.',
+        ('tests/sweep_test.py::test_faults_of_a_sweep_s_file_are_told',),
+    ),
+    Mutation(
+        'groups-leave-the-rest-out',
+        RUNS,
+        'for i in range(0, len(points), together)',
+        'for i in range(0, len(points) - together + 1, together)',
+        'The last runs of a sweep are never started.',
+        GROUPED,
+    ),
+    Mutation(
+        'ends-of-the-first-group-for-all',
+        RUNS,
+        'ends[first:last] = _run(',
+        'ends[: len(group)] = _run(',
+        'The table says of some runs what is true of others.',
+        GROUPED,
+    ),
+    Mutation(
+        'a-stopped-bank-has-diverged',
+        RUNS,
+        'if end is not None and not isinstance(end, FloatingPointError):',
+        'if end is not None and not isinstance(end, Exception):',
+        'A sweep that was stopped seems to be over.',
+        (
+            'tests/sweep_test.py::'
+            'test_the_first_end_that_is_no_divergence_is_raised',
+        ),
+    ),
+    Mutation(
+        'normal-quantile-for-student-s',
+        TABLE,
+        't = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)',
+        't = stats.norm.ppf((1 + CONFIDENCE) / 2)',
+        'Intervals over few seeds are far too narrow.',
+        STUDENT,
+    ),
+    Mutation(
+        'one-sided-quantile',
+        TABLE,
+        't = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)',
+        't = stats.t.ppf(CONFIDENCE, len(x) - 1)',
+        'A 90 % interval is called a 95 % one.',
+        STUDENT,
+    ),
+    Mutation(
+        'degrees-of-freedom-one-too-many',
+        TABLE,
+        't = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)',
+        't = stats.t.ppf((1 + CONFIDENCE) / 2, len(x))',
+        'Intervals over few seeds are too narrow.',
+        STUDENT,
+    ),
+    Mutation(
+        'seeds-spread-with-ddof-0',
+        TABLE,
+        'half = float(t * x.std(ddof=1) / math.sqrt(len(x)))',
+        'half = float(t * x.std(ddof=0) / math.sqrt(len(x)))',
+        'Intervals over few seeds are too narrow.',
+        STUDENT,
+    ),
+    Mutation(
+        'a-diverged-seed-is-in-the-mean-as-nan',
+        TABLE,
+        'x = x[~np.isnan(x)]',
+        'x = np.nan_to_num(x)',
+        'A missing score counts as 0.',
+        STUDENT,
+    ),
+    Mutation(
+        'standard-errors-for-means-in-the-sweep',
+        TABLE,
+        'found[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.mean',
+        'found[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.se',
+        'All numbers of sweep.csv.',
+        BY_NAME,
+    ),
+    Mutation(
+        'scores-of-the-last-validation',
+        TABLE,
+        'chosen = Run(folder).chosen_validation',
+        "chosen = Run(folder).stage('validation')[-1]",
+        'sweep.csv compares prompts that stage 2 did not get.',
+        BY_NAME,
+    ),
+    Mutation(
+        'averages-overwrite-each-other',
+        TABLE,
+        "if row['prompt'] == 'averaged' else ''",
+        "if row['prompt'] == '' else ''",
+        'sweep.csv has one alpha of many.',
+        BY_NAME,
+    ),
+    Mutation(
+        'after-for-before',
+        TABLE,
+        "'global.local.{}': 'local, before',",
+        "'personalized.local.{}': 'local, before',",
+        'The printed table of a sweep.',
+        ('tests/sweep_test.py::test_the_table_shows_before_and_after',),
+    ),
+    Mutation(
+        'seeds-are-different-points',
+        TABLE,
+        "for k, v in point.overrides.items() if k != 'seed'}",
+        'for k, v in point.overrides.items()}',
+        'No interval over seeds is shown.',
+        ('tests/sweep_test.py::test_seeds_share_a_line',),
+    ),
+    Mutation(
+        'a-run-that-went-on-is-complete',
+        TABLE,
+        'if more := run_folder.goes_on(folder, point.config.to_dict()):',
+        'if (more := run_folder.goes_on(folder, point.config.to_dict())) '
+        'is None:',
+        'A run of fewer rounds stands in the table.',
+        (
+            'tests/continuing_test.py::'
+            'test_a_sweep_counts_a_shorter_run_as_not_complete',
+        ),
+    ),
+    Mutation(
+        'sweeps-of-two-configs-in-one-folder',
+        SWEEP,
+        "name = f'{file.stem}-{config.name}-{config.scale}'",
+        "name = f'{file.stem}'",
+        'A sweep of another config is refused.',
+        ('tests/commands_test.py::test_the_sweep_hands_its_flags_on',),
+    ),
+    Mutation(
+        'together-is-ignored',
+        SWEEP,
+        'runs.run_all(found, workdir, cache_dir, _TOGETHER.value)',
+        'runs.run_all(found, workdir, cache_dir)',
+        'Runs follow each other though they need not.',
+        ('tests/commands_test.py::test_the_sweep_hands_its_flags_on',),
+    ),
+    Mutation(
+        'a-missing-model-is-found-in-the-first-run',
+        SWEEP,
+        'found = points.read(file, config, files=runs_here)',
+        'found = points.read(file, config, files=not runs_here)',
+        'A fault is told late.',
+        ('tests/commands_test.py::test_faults_of_the_sweep_are_told',),
+    ),
+    Mutation(
+        'four-seeds',
+        'configs/sweeps/seeds.py',
+        'for seed in range(5):',
+        'for seed in range(4):',
+        'The sweep says that it has five seeds.',
+        SHIPPED,
+    ),
+    Mutation(
+        'one-seed-of-each-level',
+        'configs/sweeps/heterogeneity.py',
+        "yield {'data.partition': partition, 'seed': seed}",
+        "yield {'data.partition': partition, 'seed': 0}",
+        'No interval over seeds.',
+        SHIPPED,
+    ),
+    Mutation(
+        'rates-of-client-and-server-swapped',
+        'configs/sweeps/learning_rates.py',
+        "'client.learning_rate': client,",
+        "'client.learning_rate': server,",
+        'The sweep compares other rates than it names.',
+        SHIPPED,
+    ),
+    Mutation(
+        'personalization-without-a-penalty',
+        'configs/sweeps/personalization.py',
+        "'personalization.l2': strength,",
+        "'personalization.l2': 0.0,",
+        'The pull toward the global prompt is not swept.',
+        SHIPPED,
+    ),
+)

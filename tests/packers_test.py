@@ -1,0 +1,150 @@
+"""Row shapes of a run: chosen from its own batches, and its longest fits."""
+
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+
+from configs import fedavg_adam
+from fedprompt_jax.data.partitions import Clients
+from fedprompt_jax.data.sni_task import Instance
+from fedprompt_jax.data.store import open_store
+from fedprompt_jax.data.tables.tasks import bare
+from fedprompt_jax.data.tokenizing import Source, Template
+from fedprompt_jax.evaluation import choices
+from fedprompt_jax.experiment import packers
+
+LONG_QUERY, LONG_TARGET, LONG_CHOICE = 30, 31, 32  # instances
+
+
+@pytest.fixture(scope='module')
+def store(lm, tmp_path_factory):
+    """33 instances, of which the last three are long."""
+    instances = [Instance(f'{i}', f'what is {i}?', ('no',)) for i in range(30)]
+    instances += [
+        Instance('30', 'what is zq?' * 20, ('no',)),
+        Instance('31', 'what is it?', ('zq' * 20,)),
+        Instance('32', 'what is he?', ('no',), ('no', 'kx' * 25)),
+    ]
+    return open_store(
+        Source('long', 'long', lambda: [bare('long', instances)]),
+        lm.tokenizer,
+        Template('{input}', '\n', 256, 64),
+        tmp_path_factory.mktemp('store'),
+    )
+
+
+def settings(**changes):
+    """Two clients a round, batches of 2; stage 2 has 3, batches of 4."""
+    config = fedavg_adam.get_config()
+    config.update(clients_per_round=2, batch_size=2)
+    config.personalization.update(clients=3, batch_size=4)
+    changes = {k.replace('__', '.'): v for k, v in changes.items()}
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def data_of(store, train=(), validation=(), local=()):
+    """Three clients of each kind; some more instances for the first of them."""
+
+    def held_out(start, more_train=(), more_local=()):
+        train = [np.array([start + i] * 5) for i in range(3)]
+        local = [np.array([start + 3 + i]) for i in range(3)]
+        train[0] = np.append(train[0], more_train).astype(int)
+        local[0] = np.append(local[0], more_local).astype(int)
+        return types.SimpleNamespace(
+            clients=np.arange(3), train=train, local=local
+        )
+
+    return types.SimpleNamespace(
+        store=store,
+        population=Clients(np.arange(12), np.array([0, 4, 8, 12]), {}),
+        validation=held_out(12, more_local=validation),
+        held_out=held_out(18, train, local),
+    )
+
+
+def fits(packer, *examples):
+    return len(packer.pack(examples, [1.0] * len(examples))) > 0
+
+
+@pytest.mark.parametrize('i', [LONG_QUERY, LONG_TARGET])
+def test_the_longest_example_of_either_stage_fits(i, store, model):
+    """Though it is in no batch of the sample."""
+    short = data_of(store)
+    first = dataclasses.replace(
+        short.population, order=np.array([*range(11), i])
+    )
+    for data in (
+        data_of(store, train=[18] * 40 + [i]),
+        types.SimpleNamespace(**vars(short) | {'population': first}),
+    ):
+        population = short.population
+        packer = packers.of_training(settings(), model, data, population)
+        assert fits(packer, store.example(0, i), store.example(1, 0))
+
+
+@pytest.mark.parametrize('i', [LONG_QUERY, LONG_TARGET, LONG_CHOICE])
+@pytest.mark.parametrize('where', ['validation', 'local'])
+def test_the_longest_choice_fits(i, where, store, model):
+    data = data_of(store, **{where: [i]})
+    packer = packers.of_evaluation(settings(), model, data)
+    assert fits(packer, *choices.examples(store, 0, i))
+
+
+def test_what_is_scored_is_that_of_validation_and_of_held_out_clients(store):
+    data = data_of(store, validation=[LONG_CHOICE] * 70)
+    batches, used = packers.evaluation_batches(data)
+    own = [*data.validation.local, *data.held_out.local]
+    assert sorted(used) == sorted(np.concatenate(own))
+    expected = [e for i in used for e in choices.examples(store, 0, int(i))]
+    found = [e for batch in batches for e in batch]
+    assert [list(e.target) for e in found] == [list(e.target) for e in expected]
+    for batch in batches:
+        owners = [e.owner for e in batch]
+        assert max(owners) < packers.SLICE
+        assert set(owners) == set(range(max(owners) + 1))
+
+
+def test_the_sample_is_of_batches_as_the_stages_have_them(store):
+    data = data_of(store)
+    cohorts, epochs = packers.training_batches(
+        settings(), data, data.population
+    )
+    assert len(cohorts) == packers.SAMPLE
+    for step in cohorts:
+        assert sorted(e.owner for e in step) == [0, 0, 1, 1]
+    # Clients of 5 instances: steps of 4 and of 1.
+    assert [len(step) for step in epochs] == [3 * 4, 3 * 1]
+
+
+def test_large_batches_are_sampled_but_once(store, monkeypatch):
+    data = data_of(store)
+    for most, count in ((1, 1), (8, 2), (100, packers.SAMPLE)):
+        monkeypatch.setattr(packers, 'EXAMPLES', most)
+        cohorts, epochs = packers.training_batches(
+            settings(), data, data.population
+        )
+        assert len(cohorts) == count
+        assert len(epochs) == min(2, max(1, most // 12))
+
+
+def test_runs_side_by_side_have_owners_of_their_own(store):
+    batch = [store.example(owner, owner) for owner in (0, 2, 2)]
+    both = packers._side_by_side(batch, 2)
+    assert [e.owner for e in both] == [0, 2, 2, 3, 5, 5]
+    assert [list(e.query) for e in both] == 2 * [list(e.query) for e in batch]
+
+
+@pytest.mark.parametrize('multiple', [1, 4])
+def test_rows_are_a_multiple_of_the_mesh_s_data_axis(multiple, store, model):
+    config = settings(mesh__data=multiple)
+    data = data_of(store)
+    for packer in (
+        packers.of_training(config, model, data, data.population),
+        packers.of_evaluation(config, model, data),
+    ):
+        for shape in packer.shapes:
+            assert all(n % multiple == 0 for n in shape.rows)
+            assert multiple > 1 or min(shape.rows) < 4
