@@ -1129,7 +1129,7 @@ MUTATIONS = (
         'for number, item in enumerate(bar, first + 1):',
         'for number, item in enumerate(bar, 1):',
         'A resumed run is saved at other steps than an uninterrupted one.',
-        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
+        ('tests/stage_test.py::test_a_resumed_stage_saves_at_the_same_steps',),
     ),
     Mutation(
         'clients-lose-what-they-train',
@@ -1216,14 +1216,6 @@ MUTATIONS = (
             'tests/personalize_wiring_test.py::test_a_client_that_diverges_'
             'is_lost_alone',
         ),
-    ),
-    Mutation(
-        'a-resumed-stage-counts-its-steps-from-one',
-        'fedprompt_jax/experiment/stage.py',
-        'enumerate(bar, first + 1)',
-        'enumerate(bar, 1)',
-        'Checkpoints of a resumed run come at other rounds, its last never.',
-        ('tests/stage_test.py::test_a_resumed_stage_saves_at_the_same_steps',),
     ),
     Mutation(
         'a-checkpoint-comes-before-the-scores-of-its-step',
