@@ -212,7 +212,7 @@ def test_an_adapter_comes_back(model, bank, tmp_path):
 def test_every_file_is_a_kind_with_its_contract():
     folder = Path(peft.__file__).parent
     files = {path.stem for path in folder.glob('*.py')} - {'__init__'}
-    assert set(peft.names()) == files
+    assert files <= set(peft.names())  # and extensions that a test adds
     for name in peft.names():
         module = peft.get(name)
         for part in ('make', 'faults', 'positions'):
