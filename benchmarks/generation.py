@@ -124,7 +124,7 @@ def ours(part: str):
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=_NEW.value,
         batch_size=_BATCH.value,
-        put=jax.device_put,
+        place_rows=jax.device_put,
     )
     asked = [
         generation.Query(owner, q)

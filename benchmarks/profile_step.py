@@ -97,7 +97,12 @@ def trace() -> tuple[float, Counter, dict[str, str], Any]:
     weights = token_weights(examples, 'token')
     grid, *_ = experiment.model.packer(shape).pack(examples, weights)
     bank = replicate(experiment.params, config.clients_per_round)
-    args = (experiment.model, simulation.base, bank, simulation.put(grid))
+    args = (
+        experiment.model,
+        simulation.base,
+        bank,
+        simulation.place_rows(grid),
+    )
     lowered = grid_gradients.lower(*args)
     names = hlo.operation_names(lowered.compile().as_text())
     jax.block_until_ready(grid_gradients(*args))

@@ -122,7 +122,7 @@ def measure(devices: str) -> dict[str, Any]:
     weights = token_weights(examples, config.loss)
     grid, *_ = simulation.packer.pack(examples, weights)
     lowered = grid_gradients.lower(
-        experiment.model, simulation.base, bank, simulation.put(grid)
+        experiment.model, simulation.base, bank, simulation.place_rows(grid)
     )
     result['collectives'] = hlo.collectives(lowered.compile().as_text())
     work = ledger.compute(experiment.model, steps)

@@ -191,7 +191,7 @@ def test_another_folder_is_another_model(runs, tmp_path):
     cache = runs.folder / 'cache'
     for name in (runs.base.model.source, str(other)):
         config = runs.config(model__source=name)
-        folder, _ = build.load_data(config, cache, runs.kept)
+        folder, _ = build.load_data(config, cache, runs.loaded)
         assert folder == Path(name)
 
 

@@ -55,7 +55,7 @@ def evaluator(lm, model, mixed):
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=4,
         batch_size=8,
-        put=plain.same,
+        place_rows=plain.same,
     )
     packer = Packer(plain.P, (Shape(64, 24, (3,)),))
     return Evaluator(mixed, lm.tokenizer, packer, generator)

@@ -93,7 +93,7 @@ def assert_writes_alike(lm, model, bank, again):
     texts = [
         Generator(
             m, base, eos_ids=(299,), max_new_tokens=3, batch_size=2,
-            put=plain.same,
+            place_rows=plain.same,
         )(own, queries)
         for m, base, own in (
             (model, lm.base, bank),

@@ -46,7 +46,7 @@ def generate(model, lm):
             eos_ids=eos_ids,
             max_new_tokens=new,
             batch_size=batch_size,
-            put=plain.same,
+            place_rows=plain.same,
         )
         return [list(o) for o in generator(bank, queries)]
 
@@ -91,7 +91,7 @@ def test_a_window_ends_as_far_behind_an_output_in_any_batch(
         eos_ids=NEVER,
         max_new_tokens=new,
         batch_size=3,
-        put=plain.same,
+        place_rows=plain.same,
     )
     chosen = queries[:2] + queries[4:5]
     for query, output in zip(chosen, generator(bank, chosen), strict=True):

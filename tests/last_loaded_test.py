@@ -4,10 +4,12 @@ from fedprompt_jax.experiment.last_loaded import LastLoaded
 
 
 def test_a_thing_is_made_once_for_a_key():
-    kept, made = LastLoaded(), []
+    loaded, made = LastLoaded(), []
 
     def get(name, key):
-        return kept.get(name, key, lambda: made.append(key) or f'{name} {key}')
+        return loaded.get(
+            name, key, lambda: made.append(key) or f'{name} {key}'
+        )
 
     assert get('model', 'a') == get('model', 'a') == 'model a'
     assert get('data', 'a') == 'data a'  # another thing
@@ -20,12 +22,12 @@ def test_a_thing_is_made_once_for_a_key():
 
 def test_the_last_one_is_gone_before_the_next_is_made():
     """Two models might not fit in memory."""
-    kept, held = LastLoaded(), []
+    loaded, held = LastLoaded(), []
 
     def look():
-        held.append('model' in kept._things)
+        held.append('model' in loaded._objects)
         return 'new'
 
-    kept.get('model', 1, lambda: 'old')
-    assert kept.get('model', 2, look) == 'new'
+    loaded.get('model', 1, lambda: 'old')
+    assert loaded.get('model', 2, look) == 'new'
     assert held == [False]

@@ -97,7 +97,7 @@ def compute(folder: Path, *asked) -> dict[str, np.ndarray]:
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=4,
         batch_size=8,
-        put=put,
+        place_rows=put,
     )
     queries = [Query(e.owner, e.query) for e in examples[:11]]
     tokens = np.full((11, 4), -1)

@@ -15,8 +15,8 @@ MUTATIONS = [m for table in TABLES.values() for m in table]
 # Whatever a user's numbers depend on; the tasks of the corpus are checked as
 # text, in corpus_test.py.
 ROOMS = (
-    'data', 'federated', 'algorithms', 'peft', 'models', 'evaluation',
-    'experiment',
+    'data', 'bank', 'federated', 'algorithms', 'personalization', 'peft',
+    'models', 'evaluation', 'report', 'experiment', 'planning', 'sweep',
 )  # fmt: skip
 NO_NUMBERS = ('data/corpus/tasks/', 'data/corpus/words/')
 

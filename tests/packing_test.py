@@ -378,7 +378,7 @@ def test_a_process_reads_the_examples_of_its_rows_alone(isolate):
             else e._replace(query=Unread(e.query), target=Unread(e.target))
             for i, e in enumerate(examples)
         ]
-        packer = Packer(3, SHAPES, own=own)
+        packer = Packer(3, SHAPES, my_rows=own)
         parts.append(packer.pack(seen, weights, isolate))
     for grid, *halves in zip(whole, *parts, strict=True):
         for odd, half in enumerate(halves):

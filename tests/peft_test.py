@@ -173,7 +173,7 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
         eos_ids=(299,),
         max_new_tokens=3,
         batch_size=2,
-        put=plain.same,
+        place_rows=plain.same,
     )
     examples = random_examples(model, 2, (1, 1, 2))
     queries = [Query(e.owner, e.query) for e in examples]
@@ -212,7 +212,7 @@ def test_an_adapter_comes_back(model, bank, tmp_path):
 def test_every_file_is_a_kind_with_its_contract():
     folder = Path(peft.__file__).parent
     files = {path.stem for path in folder.glob('*.py')} - {'__init__'}
-    assert set(peft.names()) == files
+    assert files <= set(peft.names())  # and extensions that a test adds
     for name in peft.names():
         module = peft.get(name)
         for part in ('make', 'faults', 'positions'):

@@ -141,7 +141,7 @@ def test_a_prompt_of_length_0_is_the_bare_model(model, lm):
         eos_ids=(299,),
         max_new_tokens=4,
         batch_size=4,
-        put=plain.same,
+        place_rows=plain.same,
     )
     for query, output in zip(queries, generate(none, queries), strict=True):
         tokens = list(query.tokens)

@@ -13,6 +13,7 @@ from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.experiment import personalize
 from fedprompt_jax.experiment.data import HeldOut
 from fedprompt_jax.experiment.preemption import Preempted
+from fedprompt_jax.federated.packed import PackedSimulation
 from tests import plain, recorders
 
 INITIAL = {'prompt': jnp.full((plain.P, 2), 4.0)}
@@ -221,7 +222,7 @@ def test_every_few_epochs_are_saved_and_the_last_one(start):
     assert stage.checkpoints.steps == [0, 2, 4, 5]
     for step, state, _ in stage.checkpoints.saved:
         assert int(state.epoch) == step
-        prompt = float(state.bank['prompt'][0, 0, 0])
+        prompt = float(state.clients.bank['prompt'][0, 0, 0])
         assert prompt == pytest.approx(7 - 0.25 * 3 * step)
 
 
@@ -236,7 +237,7 @@ def test_a_stopped_stage_saves_its_epoch_and_resumes_after_it(stage_two, stop):
     assert step == int(state.epoch) == stop - 1
     then.execute(state)
     np.testing.assert_array_equal(
-        then.end.bank['prompt'], whole.end.bank['prompt']
+        then.end.clients.bank['prompt'], whole.end.clients.bank['prompt']
     )
     assert first.run.rows + then.run.rows == whole.run.rows
     epochs = [
@@ -246,21 +247,25 @@ def test_a_stopped_stage_saves_its_epoch_and_resumes_after_it(stage_two, stop):
     assert epochs[0] + epochs[1] == epochs[2] == [1, 2, 3, 4]
 
 
-class Poisonous(recorders.Simulation):
-    """Client 1 diverges, and takes along client 0, who shares its rows."""
+class Poisonous(PackedSimulation):
+    """Client 1 diverges, and takes along client 0 where they share rows.
+
+    Attributes:
+      isolated: whether owners were kept apart, step by step.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.isolated: list[bool] = []
 
-    def local_train(self, tx, bank, opt_state, steps, isolate=False):
+    def gradients_once(self, bank, examples, isolate=False):
         self.isolated.append(isolate)
-        local = super().local_train(tx, bank, opt_state, steps)
         before = np.isfinite(bank['prompt']).all(axis=(1, 2))
         shared = bool(before[1]) and not isolate
-        lost = np.array([shared, True, False]).reshape(3, 1, 1)
-        prompt = jnp.where(lost, jnp.nan, local.bank['prompt'])
-        return local._replace(bank={'prompt': prompt})
+        lost = np.array([shared, True, False])
+        grads = recorders.gradients(bank)['prompt']
+        losses = jnp.where(lost, jnp.nan, jnp.arange(1.0, 4.0))
+        lost = lost.reshape(3, 1, 1)
+        return losses, {'prompt': jnp.where(lost, jnp.nan, grads)}
 
 
 def test_a_client_that_diverges_is_lost_alone(stage_two):
@@ -277,11 +282,14 @@ def test_a_client_that_diverges_is_lost_alone(stage_two):
         local=[*held_out.local, *one],
     )
     stage.execute()
-    assert simulation.isolated == [False, True, False]
-    finite = np.isfinite(stage.end.bank['prompt']).all(axis=(1, 2))
+    # Three steps an epoch; the first epoch is computed twice.
+    assert simulation.isolated == [False] * 3 + [True] * 3 + [False] * 3
+    finite = np.isfinite(stage.end.clients.bank['prompt']).all(axis=(1, 2))
     assert finite.tolist() == [True, False, True]
     lines = [x for x in stage.run.lines if x['stage'] == 'personalize']
     assert [line['clients_dropped'] for line in lines] == [1, 1]
+    # Clients 2 and 6 have three steps and one, of losses 1 and 3.
+    assert [line['loss'] for line in lines] == [(3 * 1 + 3) / 4] * 2
 
 
 def test_a_row_of_an_epoch_is_the_score_after_that_many_epochs(start):

@@ -35,8 +35,7 @@ def experiment(kind):
     )
     return types.SimpleNamespace(
         params=prompt(1),
-        lm=types.SimpleNamespace(config=sizes),
-        folder=Path('the model'),
+        lm=types.SimpleNamespace(config=sizes, folder=Path('the model')),
         model=types.SimpleNamespace(kind=kind),
         config=types.SimpleNamespace(
             model=types.SimpleNamespace(dtype='bfloat16')

@@ -106,7 +106,7 @@ def test_it_computes_what_its_integers_mean(case):
         )
         generate = Generator(
             model, base, eos_ids=(299,), max_new_tokens=4, batch_size=4,
-            put=plain.same,
+            place_rows=plain.same,
         )  # fmt: skip
         texts = generate(bank, [Query(e.owner, e.query) for e in examples])
         found[name] = *simulation.gradients(bank, examples), texts

@@ -222,7 +222,7 @@ class Written:
     """A generator that writes the size of the prompt and the query's."""
 
     def __init__(self, model, base):
-        self.model, self.base, self.put = model, base, same
+        self.model, self.base, self.place_rows = model, base, same
 
     def __call__(self, bank, queries, progress=''):
         (leaf,) = jax.tree.leaves(bank)

@@ -72,7 +72,7 @@ class StageOne:
             pooled=False,
             evaluator=recorders.Scorer(store),
             params=INITIAL,
-            put=plain.same,
+            devices=recorders.Devices(),
         )
 
     def cohort(self, round: int) -> Cohort:
@@ -80,7 +80,7 @@ class StageOne:
         step = [self.store.example(0, round)]
         return Cohort(np.arange(1), np.ones(1, int), [step])
 
-    def train(self, state=None, stop=0, rate=RATE) -> train.Stage:
+    def train(self, state=None, stop=0, rate=RATE) -> train.TrainState:
         """Runs the rounds that a restored state leaves.
 
         Args:

@@ -95,7 +95,7 @@ def evaluator(lm, model, store):
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=4,
         batch_size=8,
-        put=plain.same,
+        place_rows=plain.same,
     )
     packer = Packer(plain.P, (Shape(64, 16, (3,)),))  # many grids
     return Evaluator(store, lm.tokenizer, packer, decoder)
@@ -154,7 +154,7 @@ class Dictated:
     def __init__(self, evaluator, texts):
         generator = evaluator.generator
         self.model, self.base = generator.model, generator.base
-        self.put = generator.put
+        self.place_rows = generator.place_rows
         self.outputs = evaluator.tokenizer.encode_batch(texts, False)
 
     def __call__(self, bank, queries, progress=''):

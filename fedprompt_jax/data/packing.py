@@ -131,7 +131,7 @@ class Packer(NamedTuple):
       one_owner: whether a row holds a single owner always.
       shared: whether the prompt stands once per (row, owner), else before
         every example.
-      own: number of rows of a grid -> bool [rows], those that this process
+      my_rows: number of rows of a grid -> bool [rows], those that this process
         fills.
     """
 
@@ -140,7 +140,7 @@ class Packer(NamedTuple):
     first_position: int | None = None
     one_owner: bool = False
     shared: bool = True
-    own: Callable[[int], np.ndarray] = every_row
+    my_rows: Callable[[int], np.ndarray] = every_row
 
     def pack(
         self,
@@ -230,9 +230,9 @@ class Packer(NamedTuple):
         return rows
 
     def _grid(self, examples, weights, rows, shape, size) -> Grid:
-        grid, own = empty_grid(size, shape), self.own(size)
+        grid, mine = empty_grid(size, shape), self.my_rows(size)
         for r, row in enumerate(rows):
-            if own[r]:
+            if mine[r]:
                 self.write_row(grid, r, row, examples, weights)
             else:  # its losses will be read here all the same
                 of = np.repeat(row, [len(examples[i].target) for i in row])

@@ -39,8 +39,8 @@ class Generator:
       max_new_tokens: longest output.
       batch_size: most queries at once, N.
       max_tokens: most query tokens at once, which bounds memory.
-      put: places a batch [N, ...] on the device mesh.
-      own: N -> bool [N], the queries that this process reads.
+      place_rows: places a batch [N, ...] on the device mesh.
+      my_rows: N -> bool [N], the queries that this process reads.
       row_multiple: N is a multiple of it.
     """
 
@@ -52,15 +52,16 @@ class Generator:
         eos_ids: Sequence[int],
         max_new_tokens: int,
         batch_size: int,
-        put: Callable,
+        place_rows: Callable,
         max_tokens: int = 2**20,
-        own: Callable[[int], np.ndarray] = every_row,
+        my_rows: Callable[[int], np.ndarray] = every_row,
         row_multiple: int = 1,
     ) -> None:
         self.model, self.base = model, base
         self.eos_ids, self.max_new_tokens = tuple(eos_ids), max_new_tokens
         self.batch_size, self.max_tokens = batch_size, max_tokens
-        self.put, self.own, self.row_multiple = put, own, row_multiple
+        self.place_rows, self.my_rows = place_rows, my_rows
+        self.row_multiple = row_multiple
 
     def __call__(
         self, bank, queries: Sequence[Query], progress: str = ''
@@ -92,8 +93,8 @@ class Generator:
             self.row_multiple,
         ):
             chosen, order = order[:rows], order[rows:]
-            padded, length, owner = self.put(
-                _pad([queries[i] for i in chosen], self.own(rows))
+            padded, length, owner = self.place_rows(
+                _pad([queries[i] for i in chosen], self.my_rows(rows))
             )
             tokens = to_host(greedy(owner, padded, length))
             for i, row in zip(chosen, tokens, strict=False):
@@ -170,13 +171,13 @@ def batches(
     return found
 
 
-def _pad(queries: Sequence[Query], own: np.ndarray):
-    """tokens [N, L], length [N] (0: no query), owner [N] of N = len(own)."""
-    rows, lengths = len(own), [len(q.tokens) for q in queries]
+def _pad(queries: Sequence[Query], mine: np.ndarray):
+    """tokens [N, L], length [N] (0: no query), owner [N] of N = len(mine)."""
+    rows, lengths = len(mine), [len(q.tokens) for q in queries]
     tokens = np.zeros((rows, padded_length(max(lengths))), np.int32)
     length, owner = np.zeros((2, rows), np.int32)
     for n, query in enumerate(queries):
-        if own[n]:
+        if mine[n]:
             tokens[n, : lengths[n]] = query.tokens
         length[n], owner[n] = lengths[n], query.owner
     return tokens, length, owner

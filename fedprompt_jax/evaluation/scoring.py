@@ -97,7 +97,7 @@ class Evaluator(NamedTuple):
         generator = copy.copy(self.generator)
         generator.model = dataclasses.replace(generator.model, kind=kind)
         packer = generator.model.packer(*self.packer.shapes)
-        packer = packer._replace(own=self.packer.own)
+        packer = packer._replace(my_rows=self.packer.my_rows)
         other = self._replace(packer=packer, generator=generator)
         return other, kind.init(None)
 
@@ -243,7 +243,9 @@ class Evaluator(NamedTuple):
         total = np.zeros(len(examples))
         # Row by row, so that memory follows the slice and not the set.
         for grid in self.packer.pack(examples, [1.0] * len(examples), isolate):
-            losses = grid_losses(model, base, bank, self.generator.put(grid))
+            losses = grid_losses(
+                model, base, bank, self.generator.place_rows(grid)
+            )
             real = grid.target_example >= 0
             of = grid.target_example[real]
             total += np.bincount(

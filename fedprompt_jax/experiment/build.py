@@ -235,7 +235,7 @@ def make_simulation(
     packer = packers.of_training(
         config, model, data, population(config, data), runs
     )
-    packer = packer._replace(own=devices.my_rows)
+    packer = packer._replace(my_rows=devices.my_rows)
     return PackedSimulation(model, lm.base, packer, config.loss, devices.rows)
 
 
@@ -254,15 +254,15 @@ def make_evaluator(
         eos_ids=lm.tokenizer.eos_ids,
         max_new_tokens=config.evaluation.max_new_tokens,
         batch_size=config.evaluation.batch_size,
-        put=devices.rows,
+        place_rows=devices.rows,
         max_tokens=config.packing.max_tokens,
-        own=devices.my_rows,
+        my_rows=devices.my_rows,
         row_multiple=config.mesh.data,
     )
     return Evaluator(
         data.store,
         lm.tokenizer,
-        packer._replace(own=devices.my_rows),
+        packer._replace(my_rows=devices.my_rows),
         generate,
         config.evaluation.choices,
     )

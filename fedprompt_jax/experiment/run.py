@@ -19,7 +19,10 @@ from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
 
 if TYPE_CHECKING:  # its imports take seconds
-    from fedprompt_jax.experiment.build import Together
+    from fedprompt_jax.experiment.build import Experiment, Together
+    from fedprompt_jax.experiment.checkpoint import Checkpoints
+    from fedprompt_jax.experiment.data import FederatedData
+    from fedprompt_jax.experiment.personalize import PersonalizationState
     from fedprompt_jax.experiment.run_folder import RunFolder
 
 _LOG = logging.getLogger(__name__)
@@ -103,32 +106,89 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import (
-        build,
-        personalize,
-        resume,
-        scores,
-        trackers,
-        train,
-    )
+    from fedprompt_jax.experiment import build, scores
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
-    from fedprompt_jax.experiment.run_folder import (
-        RunFolder,
-        refuse_other_processes,
-    )
     from fedprompt_jax.mesh import check_devices
-    from fedprompt_jax.models.shards import checkpoint_fingerprint
 
     # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
     folder, data = build.load_data(config, cache_dir, loaded)
-    identity = {
+    identity = _identity(folder, data, cache_dir)
+    run, complete = _open_folder(config, workdir, identity, together)
+    if complete:
+        return False
+    _LOG.info('Data:\n%s', data.description)
+    # 2. The model and everything on the devices.
+    jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
+    compilations = Compilations()
+    experiment = build.build(config, folder, data, loaded, together)
+    _tell_start(run, experiment, identity, together)
+    checkpoints = {
+        name: Checkpoints(
+            workdir / 'checkpoints' / name,
+            config.checkpoint.keep,
+            scores.selection(data),
+        )
+        for name in ('train', 'personalize')
+    }
+    _tell_progress(checkpoints)
+    # 3. The two stages.
+    try:
+        state = _run_stages(experiment, run, checkpoints, preemption)
+    except FloatingPointError as error:
+        run.update_info(diverged=str(error))
+        raise
+    # 4. What the run leaves.
+    save_prompts(
+        experiment,
+        run.path / 'prompts',
+        state.shared,
+        state.clients.bank,
+        run.writes,
+    )
+    if run.writes:
+        run.update_info(
+            chosen_round=int(state.rounds),
+            seconds=time.perf_counter() - began,
+            **_used(compilations, together),
+        )
+        finish(run)
+    return True
+
+
+def _identity(
+    folder: Path, data: 'FederatedData', cache_dir: Path
+) -> dict[str, str]:
+    """Fingerprints of all that a run's results depend on besides its config."""
+    from fedprompt_jax.models.shards import checkpoint_fingerprint
+
+    return {
         'tokens': data.store.fingerprint,
         'clients': data.fingerprint,
         'weights': checkpoint_fingerprint(folder, cache_dir),
     }
+
+
+def _open_folder(
+    config: config_dict.ConfigDict,
+    workdir: Path,
+    identity: dict[str, str],
+    together: 'Together | None',
+) -> tuple['RunFolder', bool]:
+    """The run folder, ready to be resumed, and whether the run is complete.
+
+    Raises:
+      ValueError: the folder is of another run, is damaged, or is not the same
+        for all processes; nothing in it was changed.
+    """
+    from fedprompt_jax.experiment import resume
+    from fedprompt_jax.experiment.run_folder import (
+        RunFolder,
+        refuse_other_processes,
+    )
+
     refuse_other_processes(config.to_dict(), identity)
     first = processes_lib.is_first()
     run = RunFolder(workdir, config.to_dict(), identity, first)
@@ -141,60 +201,47 @@ def execute(
         )
     if complete:
         processes_lib.first_alone(run.check_complete)
-        return False
-    processes_lib.first_alone(lambda: resume.prepare(run))
-    _LOG.info('Data:\n%s', data.description)
-    # 2. The model and everything on the devices.
-    jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
-    compilations = Compilations()
-    experiment = build.build(config, folder, data, loaded, together)
-    _tell_start(run, experiment, identity, together)
-    stages = {
-        name: Checkpoints(
-            workdir / 'checkpoints' / name,
-            config.checkpoint.keep,
-            scores.selection(data),
-        )
-        for name in ('train', 'personalize')
-    }
-    _tell_progress(stages)
-    # 3. The two stages.
+    else:
+        processes_lib.first_alone(lambda: resume.prepare(run))
+    return run, complete
+
+
+def _run_stages(
+    experiment: 'Experiment',
+    run: 'RunFolder',
+    checkpoints: dict[str, 'Checkpoints'],
+    preemption: Preemption | None,
+) -> 'PersonalizationState':
+    """Runs what is left of both stages; returns the state after the last.
+
+    Args:
+      experiment: its parts.
+      run: where records go.
+      checkpoints: those of 'train' and of 'personalize'; they are closed.
+      preemption: see execute.
+    """
+    from fedprompt_jax.experiment import personalize, trackers, train
+
     signals: Any = Preemption()
     if preemption is not None:
         signals = contextlib.nullcontext(preemption)
-    try:
-        with signals as asked, trackers.following(run, config):
-            own = stages['personalize']
-            personal = personalize.restore(experiment, own)
-            if personal is None:
-                stage = train.train(experiment, run, stages['train'], asked)
-                params, rounds = train.choose(experiment, run, stage)
-                run.update_info(chosen_round=rounds)
-                _LOG.info('The prompt after round %d goes to stage 2.', rounds)
-                personal = personalize.start(
-                    experiment, run, own, asked, params, rounds
-                )
-            personal = personalize.personalize(
-                experiment, run, own, asked, personal
+    training, personalizing = checkpoints['train'], checkpoints['personalize']
+    with signals as asked, trackers.following(run, experiment.config):
+        state = personalize.restore(experiment, personalizing)
+        if state is None:
+            trained = train.train(experiment, run, training, asked)
+            params, rounds = train.choose(experiment, run, trained)
+            run.update_info(chosen_round=rounds)
+            _LOG.info('The prompt after round %d goes to stage 2.', rounds)
+            state = personalize.start(
+                experiment, run, personalizing, asked, params, rounds
             )
-    except FloatingPointError as error:
-        run.update_info(diverged=str(error))
-        raise
-    for checkpoints in stages.values():
-        checkpoints.close()
-    # 4. What the run leaves.
-    prompts = run.path / 'prompts'
-    save_prompts(
-        experiment, prompts, personal.shared, personal.clients.bank, first
-    )
-    if first:
-        run.update_info(
-            chosen_round=int(personal.rounds),
-            seconds=time.perf_counter() - began,
-            **_used(compilations, together),
+        state = personalize.personalize(
+            experiment, run, personalizing, asked, state
         )
-        finish(run)
-    return True
+    training.close()
+    personalizing.close()
+    return state
 
 
 def finish(run: 'RunFolder') -> None:
@@ -211,7 +258,12 @@ def finish(run: 'RunFolder') -> None:
     run.complete()
 
 
-def _tell_start(run, experiment, identity, together: 'Together | None') -> None:
+def _tell_start(
+    run: 'RunFolder',
+    experiment: 'Experiment',
+    identity: dict[str, str],
+    together: 'Together | None',
+) -> None:
     """Logs, and keeps in run.json, what the run is and where it runs."""
     import jax
 

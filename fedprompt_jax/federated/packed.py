@@ -41,14 +41,14 @@ class PackedSimulation:
       base: its parameters, on device.
       packer: the shapes of the grids.
       loss: a key of data.examples.LOSSES.
-      put: places a host grid on the device mesh.
+      place_rows: places a host grid on the device mesh.
     """
 
     def __init__(
-        self, model: TunedModel, base, packer: Packer, loss: str, put
+        self, model: TunedModel, base, packer: Packer, loss: str, place_rows
     ) -> None:
         self.model, self.base = model, base
-        self.packer, self.loss, self.put = packer, loss, put
+        self.packer, self.loss, self.place_rows = packer, loss, place_rows
 
     def gradients(
         self, bank, examples: Sequence[Example]
@@ -100,7 +100,9 @@ class PackedSimulation:
         weights = token_weights(examples, self.loss)
         total = None
         for grid in self.packer.pack(examples, weights, isolate):
-            part = grid_gradients(self.model, self.base, bank, self.put(grid))
+            part = grid_gradients(
+                self.model, self.base, bank, self.place_rows(grid)
+            )
             total = part if total is None else _add(total, part)
         if total is None:
             raise ValueError('There is no example to take a gradient of.')

@@ -73,8 +73,13 @@ def cohort_gradients(model, base, bank, batches: Batch):
 class VmappedSimulation:
     """Trains cohorts by vmap; the same methods as PackedSimulation."""
 
-    def __init__(self, model: TunedModel, base, loss: str, put) -> None:
-        self.model, self.base, self.loss, self.put = model, base, loss, put
+    def __init__(self, model: TunedModel, base, loss: str, place_rows) -> None:
+        self.model, self.base, self.loss, self.place_rows = (
+            model,
+            base,
+            loss,
+            place_rows,
+        )
 
     def gradients(
         self, bank, examples: Sequence[Example]
@@ -84,7 +89,9 @@ class VmappedSimulation:
             self.model.packer(), [examples], num_owners(bank), self.loss
         )
         batch = jax.tree.map(lambda x: x[:, 0], batches)
-        return cohort_gradients(self.model, self.base, bank, self.put(batch))
+        return cohort_gradients(
+            self.model, self.base, bank, self.place_rows(batch)
+        )
 
     def local_train(
         self,
@@ -98,7 +105,7 @@ class VmappedSimulation:
             self.model.packer(), steps, num_owners(bank), self.loss
         )
         (bank, opt_state), (losses, norms, grads) = cohort_update(
-            self.model, tx, self.base, bank, opt_state, self.put(batches)
+            self.model, tx, self.base, bank, opt_state, self.place_rows(batches)
         )
         first = jax.tree.map(lambda g: g[:, 0], grads)
         present = batches.present.T  # [S, C]

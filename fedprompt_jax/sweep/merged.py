@@ -66,7 +66,7 @@ class MergedSimulation(PackedSimulation):
         self, alone: PackedSimulation, participant: Participant
     ) -> None:
         super().__init__(
-            alone.model, alone.base, alone.packer, alone.loss, alone.put
+            alone.model, alone.base, alone.packer, alone.loss, alone.place_rows
         )
         self._participant = participant
 
@@ -84,7 +84,9 @@ def _all_gradients(
 ) -> list[tuple[jax.Array, Any]]:
     one = requests[0].simulation
     packer = widest([r.simulation.packer for r in requests])
-    merged = PackedSimulation(one.model, one.base, packer, one.loss, one.put)
+    merged = PackedSimulation(
+        one.model, one.base, packer, one.loss, one.place_rows
+    )
     bank, starts = side_by_side([r.bank for r in requests])  # [sum of C_i, ...]
     examples = [
         e._replace(owner=e.owner + start)

@@ -149,7 +149,7 @@ def compare_one(
         eos_ids=subject.ours.lm.tokenizer.eos_ids,
         max_new_tokens=MAX_NEW_TOKENS,
         batch_size=4,
-        put=jax.device_put,
+        place_rows=jax.device_put,
     )
     bank = jax.tree.map(lambda x: x[None], params)
     texts = generator(bank, [Query(0, e.query) for e in examples])

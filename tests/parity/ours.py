@@ -92,7 +92,7 @@ class Ours:
             eos_ids=self.lm.tokenizer.eos_ids,
             max_new_tokens=MAX_NEW_TOKENS,
             batch_size=4,
-            put=jax.device_put,
+            place_rows=jax.device_put,
         )
         queries = [Query(e.owner, e.query) for e in examples]
         return generator({'prompt': jnp.asarray(bank)}, queries)

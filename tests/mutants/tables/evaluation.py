@@ -289,9 +289,9 @@ MUTATIONS = (
     Mutation(
         'length-of-a-batch-is-its-shortest-query-s',
         GENERATION,
-        'rows, lengths = len(own), [len(q.tokens) for q in queries]\n'
+        'rows, lengths = len(mine), [len(q.tokens) for q in queries]\n'
         '    tokens = np.zeros((rows, padded_length(max(lengths))), np.int32)',
-        'rows, lengths = len(own), [len(q.tokens) for q in queries]\n'
+        'rows, lengths = len(mine), [len(q.tokens) for q in queries]\n'
         '    tokens = np.zeros((rows, padded_length(lengths[-1])), np.int32)',
         'Mixed lengths do not fit in their batch.',
         ('tests/generation_test.py::test_the_batch_does_not_matter',),
@@ -327,7 +327,7 @@ MUTATIONS = (
     Mutation(
         'rows-of-other-processes-are-read',
         GENERATION,
-        '        if own[n]:\n            tokens[n, : lengths[n]]',
+        '        if mine[n]:\n            tokens[n, : lengths[n]]',
         '        if not own[n]:\n            tokens[n, : lengths[n]]',
         'Queries are lost: all tokens are 0.',
         (GREEDY,),

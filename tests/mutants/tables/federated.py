@@ -757,4 +757,34 @@ MUTATIONS = (
         'A mesh of four of eight devices fails with an error of JAX.',
         ('tests/mesh_test.py::test_a_mesh_of_fewer_devices_is_an_error',),
     ),
+    Mutation(
+        'gradients-go-to-the-run-behind',
+        'fedprompt_jax/sweep/merged.py',
+        'ends = [*starts[1:], num_owners(bank)]',
+        'ends = [num_owners(bank)] * len(starts)',
+        'A run takes gradients of clients that are not its own.',
+        ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
+    ),
+    Mutation(
+        'l2-pulls-to-the-prompt-of-the-step-before',
+        'fedprompt_jax/federated/optimizers.py',
+        'return pulled, start\n',
+        'return pulled, params\n',
+        'Nothing holds a prompt near the global one for more than a step.',
+        (
+            'tests/personalize_wiring_test.py::test_the_optimizer_steps_on_'
+            'the_gradient_of_loss_and_penalty',
+        ),
+    ),
+    Mutation(
+        'a-lost-client-has-every-epoch-computed-twice',
+        'fedprompt_jax/federated/packed.py',
+        'return bool((finite_owners(before) & ~finite_owners(after)).any())',
+        'return bool((~finite_owners(after)).any())',
+        'Stage 2 takes twice the time once a client has diverged.',
+        (
+            'tests/simulation_test.py::test_one_lost_client_is_enough_for_r'
+            'ows_of_one_owner',
+        ),
+    ),
 )

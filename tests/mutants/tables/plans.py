@@ -346,4 +346,12 @@ MUTATIONS = (
             'test_the_paper_s_run_is_planned_without_model_and_data',
         ),
     ),
+    Mutation(
+        'the-flag-of-chips-is-ignored',
+        f'{ROOM}/__main__.py',
+        '            _CHIPS.value,\n',
+        '            _CONFIG.value.mesh.data * _CONFIG.value.mesh.model,\n',
+        'A plan is of another number of chips than was asked for.',
+        ('tests/plan_test.py::test_faults_are_sentences',),
+    ),
 )

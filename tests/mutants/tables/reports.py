@@ -439,4 +439,14 @@ MUTATIONS = (
         'Error bars of tradeoff.png.',
         ACROSS,
     ),
+    Mutation(
+        'several-runs-are-the-first-one',
+        f'{ROOM}/__main__.py',
+        'print(comparison.write(args.runs, args.output))',
+        'print(comparison.write(args.runs[:1], args.output))',
+        'A comparison of runs shows one of them.',
+        (
+            'tests/report_test.py::test_the_command_compares_runs_and_changes_none',
+        ),
+    ),
 )

@@ -139,9 +139,9 @@ MUTATIONS = (
     Mutation(
         'the-last-prompt-goes-to-stage-2',
         RUN,
-        'params, rounds = train.choose(experiment, run, stage)',
-        'rounds = train.choose(experiment, run, stage)[1]\n'
-        '                params = stage.server.params',
+        'params, rounds = train.choose(experiment, run, trained)',
+        'rounds = train.choose(experiment, run, trained)[1]\n'
+        '            params = trained.server.params',
         'Validation has no effect.',
         (
             'tests/chosen_prompt_test.py::'
@@ -360,7 +360,8 @@ MUTATIONS = (
         'free = FREE_KEYS',
         'Processes wait for each other for ever.',
         (
-            'tests/run_folder_test.py::test_processes_of_two_runs_are_told_apart',
+            'tests/run_folder_test.py::test_processes_of_two_runs_are_t'
+            'old_apart',
         ),
     ),
     Mutation(

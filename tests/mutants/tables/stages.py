@@ -1129,6 +1129,176 @@ MUTATIONS = (
         'for number, item in enumerate(bar, first + 1):',
         'for number, item in enumerate(bar, 1):',
         'A resumed run is saved at other steps than an uninterrupted one.',
-        (_ROUNDS + 'test_a_stopped_run_saves_its_round_and_resumes_after_it',),
+        ('tests/stage_test.py::test_a_resumed_stage_saves_at_the_same_steps',),
+    ),
+    Mutation(
+        'clients-lose-what-they-train',
+        'fedprompt_jax/personalization/fine_tune.py',
+        'State(local.bank, local.opt_state), local',
+        'State(state.bank, local.opt_state), local',
+        'Personalized scores are those of the global prompt.',
+        (
+            'tests/personalize_wiring_test.py::test_every_client_starts_fro'
+            'm_the_global_prompt',
+        ),
+    ),
+    Mutation(
+        'config-l2-is-ignored',
+        'fedprompt_jax/personalization/fine_tune.py',
+        'optimizers.pull_to_start(c.l2) if c.l2 else optax.identity(),',
+        'optax.identity(),',
+        'Runs of several lambdas are one run.',
+        (
+            'tests/personalize_wiring_test.py::test_l2_pulls_toward_the_glo'
+            'bal_prompt',
+        ),
+    ),
+    Mutation(
+        'the-personalized-prompt-is-scored-as-the-global-one',
+        'fedprompt_jax/personalization/fine_tune.py',
+        "Answer('personalized', state.bank, alpha=1.0)",
+        "Answer('personalized', replicate(params, setup.num_clients), "
+        'alpha=1.0)',
+        'Personalization seems to have no effect.',
+        (
+            'tests/personalize_wiring_test.py::test_every_client_starts_fro'
+            'm_the_global_prompt',
+        ),
+    ),
+    Mutation(
+        'a-personalized-prompt-has-alpha-zero',
+        'fedprompt_jax/personalization/fine_tune.py',
+        'state.bank, alpha=1.0)',
+        'state.bank, alpha=0.0)',
+        'The trade-off curve begins where it should end.',
+        (
+            'tests/personalize_wiring_test.py::test_rows_say_which_run_they'
+            '_are_of',
+        ),
+    ),
+    Mutation(
+        'an-alpha-above-one-is-no-fault',
+        'fedprompt_jax/personalization/fine_tune.py',
+        'isinstance(a, (int, float)) and 0 <= a <= 1 for a',
+        'isinstance(a, (int, float)) and 0 <= a for a',
+        'Averages lie beyond the personalized prompt.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'a-stop-before-the-first-epoch-is-ignored',
+        'fedprompt_jax/experiment/personalize.py',
+        "    if preemption.asked():\n        raise stopped('epoch', 0)\n",
+        '',
+        'SIGTERM while the anchors are scored costs an epoch more.',
+        (
+            'tests/personalize_wiring_test.py::test_a_stopped_stage_saves_i'
+            'ts_epoch_and_resumes_after_it',
+        ),
+    ),
+    Mutation(
+        'epochs-are-saved-where-they-are-scored',
+        'fedprompt_jax/experiment/personalize.py',
+        'experiment.config.checkpoint.every,',
+        'c.every,',
+        'config.checkpoint.every has no effect on stage 2.',
+        (
+            'tests/personalize_wiring_test.py::test_every_few_epochs_are_sa'
+            'ved_and_the_last_one',
+        ),
+    ),
+    Mutation(
+        'a-client-that-diverges-is-counted-an-epoch-late',
+        'fedprompt_jax/experiment/personalize.py',
+        'finite = finite_owners(clients.bank)',
+        'finite = finite_owners(state.clients.bank)',
+        'The epoch in which clients are lost is logged with a loss of NaN.',
+        (
+            'tests/personalize_wiring_test.py::test_a_client_that_diverges_'
+            'is_lost_alone',
+        ),
+    ),
+    Mutation(
+        'a-checkpoint-comes-before-the-scores-of-its-step',
+        'fedprompt_jax/experiment/stage.py',
+        '        state = stage.after(state)\n'
+        '        last, stop = number == stage.total, '
+        'preemption.asked()\n'
+        '        if last or stop or number % stage.save_every == 0:\n'
+        '            stage.save(state)\n',
+        '        last, stop = number == stage.total, '
+        'preemption.asked()\n'
+        '        if last or stop or number % stage.save_every == 0:\n'
+        '            stage.save(state)\n'
+        '        state = stage.after(state)\n',
+        'A resumed run has forgotten which prompt was the best.',
+        ('tests/stage_test.py::test_a_checkpoint_has_the_scores_of_its_step',),
+    ),
+    Mutation(
+        'what-a-score-adds-to-the-state-is-dropped',
+        'fedprompt_jax/experiment/stage.py',
+        '        state = stage.after(state)\n',
+        '        stage.after(state)\n',
+        'The best prompt is never remembered, and the last one is taken.',
+        ('tests/stage_test.py::test_a_state_goes_from_step_to_step',),
+    ),
+    Mutation(
+        'a-stage-starts-over-at-every-step',
+        'fedprompt_jax/experiment/stage.py',
+        '        state, loss = stage.step(state, item, began)\n',
+        '        _, loss = stage.step(state, item, began)\n',
+        'Nothing is trained for more than a round.',
+        ('tests/stage_test.py::test_a_state_goes_from_step_to_step',),
+    ),
+    Mutation(
+        'a-stage-that-was-asked-to-stop-goes-on',
+        'fedprompt_jax/experiment/stage.py',
+        '        if stop:\n',
+        '        if stop and last:\n',
+        'SIGTERM has no effect, and the machine is taken away.',
+        (
+            'tests/stage_test.py::test_it_stops_after_the_step_in_which_it_'
+            'is_asked',
+        ),
+    ),
+    Mutation(
+        'a-stop-is-reported-for-the-step-behind',
+        'fedprompt_jax/experiment/stage.py',
+        'raise stopped(stage.unit, number)',
+        'raise stopped(stage.unit, number + 1)',
+        'The message says that a round is saved that was never run.',
+        (
+            'tests/stage_test.py::test_it_stops_after_the_step_in_which_it_'
+            'is_asked',
+        ),
+    ),
+    Mutation(
+        'seconds-of-a-step-are-those-of-the-stage',
+        'fedprompt_jax/experiment/stage.py',
+        '        began = time.perf_counter()\n    return state',
+        '    return state',
+        'Every logged round seems slower than the one before.',
+        (
+            'tests/stage_test.py::test_a_step_is_timed_from_the_end_of_the_'
+            'one_before',
+        ),
+    ),
+    Mutation(
+        'the-bar-of-a-resumed-stage-begins-at-zero',
+        'fedprompt_jax/experiment/stage.py',
+        '        initial=first,\n',
+        '',
+        'The bar never gets to its end, and its estimate is wrong.',
+        (
+            'tests/stage_test.py::test_the_bar_of_a_resumed_stage_ends_at_i'
+            'ts_total',
+        ),
+    ),
+    Mutation(
+        'processes-without-a-terminal-show-the-bar',
+        'fedprompt_jax/experiment/stage.py',
+        'disable=not run.shows,',
+        'disable=run.shows,',
+        'Every process but the first one writes a bar.',
+        ('tests/stage_test.py::test_a_process_that_shows_nothing_has_no_bar',),
     ),
 )
