@@ -75,6 +75,8 @@ def test_answers_are_prompts_of_all_clients(method):
             assert jax.tree.map(jnp.shape, answer.prompts) == like
 
 
-def test_what_is_wrong_with_a_config_is_said_in_sentences(method):
+@pytest.mark.parametrize('name', personalization.names())
+def test_the_shipped_config_is_right_for_every_method(name):
     config = fedavg_adam.get_config()
+    config.personalization.method = name
     assert list(personalization.faults(config)) == []
