@@ -70,7 +70,7 @@ def open_tracker(run: RunFolder, value: str) -> WeightsAndBiases:
     return WeightsAndBiases(_init(run, value, mode))
 
 
-def _init(run: RunFolder, project: str, mode: str):
+def _init(run: RunFolder, project: str, mode: Any):  # a Literal of wandb
     import wandb
 
     logging.getLogger('wandb').propagate = False  # it has files of its own
