@@ -328,7 +328,7 @@ MUTATIONS = (
         'rows-of-other-processes-are-read',
         GENERATION,
         '        if mine[n]:\n            tokens[n, : lengths[n]]',
-        '        if not own[n]:\n            tokens[n, : lengths[n]]',
+        '        if not mine[n]:\n            tokens[n, : lengths[n]]',
         'Queries are lost: all tokens are 0.',
         (GREEDY,),
     ),

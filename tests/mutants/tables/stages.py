@@ -289,6 +289,24 @@ MUTATIONS = (
         (_EPOCHS + 'test_every_client_starts_from_the_global_prompt',),
     ),
     Mutation(
+        'l2-pulls-to-the-initial-prompt',
+        _PERSONALIZE,
+        'clients = method(experiment).init(params)',
+        'how = method(experiment)\n'
+        '    start = how.init(experiment.params).opt_state\n'
+        '    clients = how.init(params).replace(opt_state=start)',
+        "Profit's fourth observation is about the global prompt.",
+        (_EPOCHS + 'test_l2_pulls_toward_the_global_prompt',),
+    ),
+    Mutation(
+        'the-global-row-is-of-the-initial-prompt',
+        _PERSONALIZE,
+        "Answer('global', params, alpha=0.0, shared=True)",
+        "Answer('global', experiment.params, alpha=0.0, shared=True)",
+        'Two rows of every table are wrong, and every gain.',
+        (_EPOCHS + 'test_anchors_are_the_initial_and_the_global_prompt',),
+    ),
+    Mutation(
         'l2-pulls-to-zero',
         _FINE_TUNE,
         'return State(bank, jax.vmap(tx.init)(bank))',
@@ -481,7 +499,7 @@ MUTATIONS = (
         'rows-have-alpha-for-lambda',
         _PERSONALIZE,
         "'lambda': config.personalization.l2,",
-        "'lambda': alpha,",
+        "'lambda': answer.alpha,",
         'Runs of several lambdas cannot be told apart in the table.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),
     ),
@@ -1156,9 +1174,10 @@ MUTATIONS = (
     Mutation(
         'the-personalized-prompt-is-scored-as-the-global-one',
         'fedprompt_jax/personalization/fine_tune.py',
-        "Answer('personalized', state.bank, alpha=1.0)",
-        "Answer('personalized', replicate(params, setup.num_clients), "
-        'alpha=1.0)',
+        '        del params\n'
+        "        return [Answer('personalized', state.bank, alpha=1.0)]",
+        '        bank = replicate(params, setup.num_clients)\n'
+        "        return [Answer('personalized', bank, alpha=1.0)]",
         'Personalization seems to have no effect.',
         (
             'tests/personalize_wiring_test.py::test_every_client_starts_fro'

@@ -29,7 +29,7 @@ MUTATIONS = (
     Mutation(
         'tensorboard-s-step-is-the-line',
         TENSORBOARD,
-        '(step,) = axis(line).values()',
+        'del number\n        (step,) = axis(line).values()',
         'step = number',
         'Curves over lines are taken for curves over rounds.',
         POINTS,
