@@ -69,7 +69,7 @@ def by_epoch(rows: Sequence[Row], metric: str) -> dict[int, Points]:
 
 def by_alpha(rows: Sequence[Row], metric: str) -> dict[float, Points]:
     """Points of the averaged prompts, by weight of the personalized one."""
-    last = last_epoch(rows)
+    last = last_epoch(rows, 'averaged')
     alphas = sorted({r['alpha'] for r in rows if r['prompt'] == 'averaged'})
     averages = {
         a: points(rows, 'averaged', metric, alpha=a, epoch=last) for a in alphas

@@ -57,9 +57,9 @@ def score_names(metric: str) -> dict[str, str]:
     return CHOICE_SCORES if metric == 'exact_match' else SCORES
 
 
-def last_epoch(rows: Iterable[Row]) -> int:
-    """The last scored epoch of personalization; 0 where there is none."""
-    epochs = (r['epoch'] for r in rows if r['prompt'] == 'personalized')
+def last_epoch(rows: Iterable[Row], prompt: str = 'personalized') -> int:
+    """The last epoch at which a prompt is scored; 0 where there is none."""
+    epochs = (r['epoch'] for r in rows if r['prompt'] == prompt)
     return max(epochs, default=0)
 
 
@@ -100,14 +100,10 @@ def final(
     by_prompt: dict[str, list[Row]] = {prompt: [] for prompt in PROMPTS}
     for r in rows:
         by_prompt.setdefault(r['prompt'], []).append(r)
-    last = last_epoch(by_prompt['personalized'])
     groups: dict[tuple[str, float | None], list[Row]] = {}
     for prompt, mine in by_prompt.items():
-        if prompt not in PROMPTS:
-            # Its last epoch: nothing says when such a prompt is scored.
-            last_here = max(r['epoch'] for r in mine)
-            mine = [r for r in mine if r['epoch'] == last_here]
-        elif prompt not in SHARED:
+        if prompt not in SHARED:
+            last = last_epoch(mine, prompt)
             mine = [r for r in mine if r['epoch'] == last]
         by_alpha: dict[float | None, list[Row]] = {}
         for r in mine:

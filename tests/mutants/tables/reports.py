@@ -381,8 +381,8 @@ MUTATIONS = (
     Mutation(
         'table-of-the-first-epoch',
         SUMMARY,
-        'return max(epochs, default=0)',
-        'return min(epochs, default=0)',
+        'last = last_epoch(mine, prompt)',
+        "last = min((r['epoch'] for r in mine), default=0)",
         'The final table is not of the last epoch.',
         LAST_EPOCH,
     ),
