@@ -105,6 +105,20 @@ def test_two_runs_are_told_apart_by_name_colour_and_marker(folders):
         assert len(set(styles.values())) == 3, name
 
 
+def test_a_run_has_one_style_in_all_figures(folders):
+    """Also where one before it lacks what a figure shows."""
+    runs = [Run(folders / 'nothing', 'a'), Run(folders / 'plain', 'b')]
+    for name in ('tradeoff', 'training'):
+        drawing = figures.get(name).draw(runs)
+        handles, labels = drawing.axes[0].get_legend_handles_labels()
+        (style,) = [
+            style_of(handle)
+            for handle, label in zip(handles, labels, strict=True)
+            if label[0] == 'b'
+        ]
+        assert style == canvas.style_of(1), name
+
+
 def test_56_runs_have_56_styles():
     assert len({canvas.style_of(n) for n in range(56)}) == 56
 
@@ -139,6 +153,13 @@ def test_the_line_of_a_run_is_its_training_loss(folders):
     assert len(left.lines) == len(right.lines) == 2
 
 
+def one_run_has(folders) -> list[str]:
+    """The figures of the package that one run has."""
+    runs = of(folders, 'plain')
+    shipped = [n for n in figures.names() if n not in ('faulty', 'zz_new')]
+    return [n for n in shipped if figures.get(n).draw(runs) is not None]
+
+
 @pytest.fixture
 def add(tmp_path, monkeypatch):
     """Adds files to the figures."""
@@ -166,11 +187,11 @@ def draw(runs):
 
 
 def test_a_new_file_is_on_the_page_behind_the_others(add, folders):
-    add('a_new_one', DRAWS)
+    add('zz_new', DRAWS)
     text = page.write(folders / 'plain').read_text('utf-8')
     *_, last = re.findall(r'alt="([^"]*)"><figcaption>([^<]*)<', text)
-    assert last == ('a_new_one', 'Of ROUGE-L.')
-    assert (folders / 'plain' / 'figures' / 'a_new_one.png').is_file()
+    assert last == ('zz_new', 'Of ROUGE-L.')
+    assert (folders / 'plain' / 'figures' / 'zz_new.png').is_file()
 
 
 @pytest.mark.parametrize(
@@ -203,12 +224,13 @@ def test_a_page_reports_the_failures_of_its_own_drawing(add, folders):
     add('faulty', RAISES)
     reported = []
     text = page.write(folders / 'plain', reported.append).read_text('utf-8')
-    assert len(reported) == 1 and text.count('<img') == 4
+    sound = text.count('<img')
+    assert len(reported) == 1 and sound == len(one_run_has(folders))
     assert text.count('could not be drawn') == 1
     info = json.loads((folders / 'plain' / 'run.json').read_text())
     make_run(folders / 'later', **info, warnings=['Other.', *reported])
     add('faulty', DRAWS)
     text = page.write(folders / 'later').read_text('utf-8')
     shown = re.findall(r'<p class="warning">([^<]*)<', text)
-    assert shown[0] == 'Other.' and text.count('<img') == 5
+    assert shown[0] == 'Other.' and text.count('<img') == sound + 1
     assert not any('could not be drawn' in x for x in shown)

@@ -22,6 +22,9 @@ from fedprompt_jax.report import (
 from fedprompt_jax.report.run import Run
 from tests.tiny_report import EVIL, NAN, make_run, rows_of, scores
 
+# A new figure is another one; figures_test.py tests it.
+SHIPPED = ['tradeoff', 'clients', 'training', 'norms']
+
 
 @pytest.fixture
 def make(tmp_path):
@@ -262,8 +265,8 @@ def test_the_same_data_gives_the_same_pictures(make):
     import matplotlib
 
     first, failures = drawing.draw_all([Run(make('a'))])
-    names = ['tradeoff', 'clients', 'training', 'norms']
-    assert [d.name for d in first] == names and not failures
+    names = [d.name for d in first]
+    assert names[:4] == SHIPPED and not failures
     folder = make('b')
     with matplotlib.rc_context({'figure.facecolor': 'red', 'font.size': 30}):
         page.write(folder)
@@ -298,9 +301,9 @@ def test_what_a_run_does_not_have_is_left_out(make):
         with warnings.catch_warnings():
             warnings.simplefilter('error')
             text = page.write(folder).read_text('utf-8')
-        found = [p.stem for p in (folder / 'figures').glob('*.png')]
-        assert sorted(found) == sorted(figures), name
-        assert text.count('<img') == len(figures), name
+        drawn = {p.stem for p in (folder / 'figures').glob('*.png')}
+        assert drawn & {*SHIPPED} == {*figures}, name
+        assert text.count('<img') == len(drawn), name
 
 
 def test_costs_by_hand(make):
@@ -346,7 +349,7 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(make):
     assert parser.open == []
     assert not parser.tags & {'script', 'link', 'iframe'}
     sources = [v for k, v in parser.attributes if k in ('src', 'href')]
-    assert len(sources) == 4
+    assert len(sources) >= len(SHIPPED)
     assert all(s.startswith('data:image/png;base64,') for s in sources)
     assert 'http:' not in text and 'https:' not in text
     # Command, warning, config; and all of run.json once more.
@@ -385,9 +388,9 @@ def test_the_command_compares_runs_and_changes_none(make, tmp_path, capsys):
     )
     assert text.count('<table class="scores">') == 3
     assert text.count('It has no scores yet.') == 1
-    assert text.count('<img') == 2
-    pictures = sorted(p.stem for p in (output / 'figures').iterdir())
-    assert pictures == ['tradeoff', 'training']
+    pictures = {p.stem for p in (output / 'figures').iterdir()}
+    assert pictures & {*SHIPPED} == {'tradeoff', 'training'}
+    assert text.count('<img') == len(pictures)
     after = contents(tmp_path)
     assert {p: after[p] for p in before} == before
     assert EVIL not in text

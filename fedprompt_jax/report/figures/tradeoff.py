@@ -52,7 +52,7 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     if not epochs:
         return None
     if len(runs) > 1:
-        return _draw_several(epochs, metric)
+        return _draw_several(runs, epochs, metric)
     ((run, by_epoch),) = epochs.items()
     return _draw_one(run.rows, by_epoch, metric)
 
@@ -89,12 +89,15 @@ def _draw_one(
     return figure
 
 
-def _draw_several(runs: dict[Run, dict[int, Points]], metric: str) -> 'Figure':
+def _draw_several(
+    runs: Sequence[Run], drawn: dict[Run, dict[int, Points]], metric: str
+) -> 'Figure':
+    """The means of runs with scores; a run's place among all is its style."""
     figure = canvas.blank(7.5, 6)
     ax = figure.subplots()
     label: str | None = PROMPTS['global'] + ' of each run'
-    for number, (run, epochs) in enumerate(runs.items()):
-        color, marker = canvas.style_of(number)
+    for run, epochs in drawn.items():
+        color, marker = canvas.style_of(runs.index(run))
         path = _path(epochs)
         name = f'{run.name}, {points.count(epochs)}'
         _paint_path(ax, path, color, marker, name)

@@ -35,7 +35,7 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     figure = canvas.blank(10 if validated else 5.4, 5 if several else 4)
     axes = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
     if several:
-        _paint_runs(axes, trained)
+        _paint_runs(axes, trained, runs)
         figure.legend(
             *axes[0].get_legend_handles_labels(),
             loc='outside lower center',
@@ -50,11 +50,19 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     return figure
 
 
-def _paint_runs(axes: 'Sequence[Axes]', runs: Sequence[Run]) -> None:
-    """A loss curve a run, and a validation curve where there are two axes."""
-    metric = leading_metric(runs)
-    for number, run in enumerate(runs):
-        color, marker = canvas.style_of(number)
+def _paint_runs(
+    axes: 'Sequence[Axes]', trained: Sequence[Run], runs: Sequence[Run]
+) -> None:
+    """A loss curve a run, and a validation curve where there are two axes.
+
+    Args:
+      axes: one, or two.
+      trained: the runs that are drawn.
+      runs: all; a run's place among them is its style in every figure.
+    """
+    metric = leading_metric(trained)
+    for run in trained:
+        color, marker = canvas.style_of(runs.index(run))
         x, y = rounds.series(run.stage('train'), 'loss')
         style: canvas.Style = {'color': color, 'marker': marker}
         # Few markers: they tell the lines apart, and are not the rounds.
@@ -68,7 +76,7 @@ def _paint_runs(axes: 'Sequence[Axes]', runs: Sequence[Run]) -> None:
                 place = best['round'], best.get(metric, np.nan)
                 star: canvas.Style = {'marker': '*', 's': 170, 'color': color}
                 ax.scatter(*place, edgecolor='white', zorder=3, **star)
-    units = {run.loss_unit for run in runs}
+    units = {run.loss_unit for run in trained}
     unit = units.pop() if len(units) == 1 else 'of each run in its own unit'
     axes[0].set(title='Training loss', ylabel=f'loss\n({unit})')
     for ax in axes[1:]:
