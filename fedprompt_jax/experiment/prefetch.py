@@ -7,10 +7,8 @@ from typing import TypeVar
 T = TypeVar('T')
 
 
-def prefetched(
-    make: Callable[[int], T], numbers: Iterable[int]
-) -> Iterator[tuple[int, T]]:
-    """(n, make(n)) for each number, the next being made in a thread.
+def prefetched(make: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
+    """make(n) for each number n, the next being made in a thread.
 
     One is made ahead, so that memory does not grow; what make() raises is
     raised when its turn comes.
@@ -18,9 +16,9 @@ def prefetched(
     with ThreadPoolExecutor(1, 'prefetch') as pool:
         waiting = None
         for number in numbers:
-            coming = number, pool.submit(make, number)
+            coming = pool.submit(make, number)
             if waiting is not None:
-                yield waiting[0], waiting[1].result()
+                yield waiting.result()
             waiting = coming
         if waiting is not None:
-            yield waiting[0], waiting[1].result()
+            yield waiting.result()

@@ -68,9 +68,10 @@ def train(
       FloatingPointError: the server's state would turn non-finite. The last
         good checkpoint is intact.
     """
-    state = checkpoints.restore(initial(experiment))
+    start = initial(experiment)
+    state = checkpoints.restore(start)
     if state is None:
-        state = validate(experiment, run, initial(experiment))
+        state = validate(experiment, run, start)
         save(checkpoints, run, state)
     config = experiment.config
     first = int(state.server.round)
@@ -93,7 +94,7 @@ def train(
         ),
         state,
         first,
-        (cohort for _, cohort in prefetched(experiment.cohort, rounds)),
+        prefetched(experiment.cohort, rounds),
         run,
         preemption,
     )

@@ -1079,23 +1079,9 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'a-cohort-has-the-number-of-the-next',
-        _PREFETCH,
-        '                yield waiting[0], waiting[1].result()\n'
-        '            waiting',
-        '                yield number, waiting[1].result()\n'
-        '            waiting',
-        'Rounds are logged and resumed under the wrong number.',
-        (
-            'tests/prefetch_test.py'
-            '::test_things_come_in_order_with_one_made_ahead',
-        ),
-    ),
-    Mutation(
         'the-last-cohort-is-dropped',
         _PREFETCH,
-        '        if waiting is not None:\n'
-        '            yield waiting[0], waiting[1].result()',
+        '        if waiting is not None:\n            yield waiting.result()',
         '',
         'A run has a round less than it was asked for.',
         (
@@ -1118,28 +1104,6 @@ MUTATIONS = (
         'check = None',
         'A wrong alpha ends a run after hours of training.',
         ('tests/config_test.py::test_faults_between_two_keys',),
-    ),
-    Mutation(
-        'all-steps-of-a-stage-have-the-same-state',
-        _STAGE,
-        'state, loss = stage.step(state, item, began)',
-        '_, loss = stage.step(state, item, began)',
-        'Nothing is trained.',
-        (
-            _ROUNDS
-            + 'test_a_round_is_logged_under_its_number_with_what_it_cost',
-        ),
-    ),
-    Mutation(
-        'scores-of-a-step-are-of-the-state-before',
-        _STAGE,
-        'state = stage.after(state)',
-        'stage.after(state)',
-        'The best prompt is never remembered.',
-        (
-            _ROUNDS
-            + 'test_a_checkpoint_has_a_score_where_its_prompt_is_the_best',
-        ),
     ),
     Mutation(
         'steps-are-numbered-from-the-start-of-the-process',
@@ -1194,14 +1158,6 @@ MUTATIONS = (
             'tests/personalize_wiring_test.py::test_rows_say_which_run_they'
             '_are_of',
         ),
-    ),
-    Mutation(
-        'an-alpha-above-one-is-no-fault',
-        'fedprompt_jax/personalization/fine_tune.py',
-        'isinstance(a, (int, float)) and 0 <= a <= 1 for a',
-        'isinstance(a, (int, float)) and 0 <= a for a',
-        'Averages lie beyond the personalized prompt.',
-        ('tests/config_test.py::test_faults_between_two_keys',),
     ),
     Mutation(
         'a-stop-before-the-first-epoch-is-ignored',
