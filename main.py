@@ -19,6 +19,7 @@ _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The run folder; the default is runs/<config>-<scale>.'
 )
 _CACHE_DIR = command_line.define_cache_dir()
+flags.adopt_module_key_flags(command_line)
 _DISTRIBUTED = flags.DEFINE_bool(
     'distributed',
     False,

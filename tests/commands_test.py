@@ -33,7 +33,7 @@ def start(flags, then):
         return 'the table'
 
     setattr(part, name, stand_in)
-    sys.argv = ['program', *flags]
+    sys.argv = [program.__name__, *flags]  # whose flags --help lists
     app.run(program.main, sys.argv, flags_parser=command_line.parse)
 
 codes = []
@@ -56,9 +56,11 @@ THREE = '--coordinator=a:1', '--num_processes=3', '--process_id=2'
 TO_MAIN = {
     'plain': ['--cache_dir=/c', '--config.seed=7'],
     'several': ['--workdir=/w', *THREE],
+    'help': ['--help'],
 }
 TO_SWEEP = {
     'plain': ['--cache_dir=/c', '--together=5'],
+    'help': ['--help'],
     'no model': [f'--config.model.source={ROOT}/configs'],
     'commands, together': ['--commands=shell', '--together=2'],
     'commands, table': ['--commands=shell', '--table'],
@@ -127,6 +129,13 @@ def test_how_a_command_ends(program, then, request):
 def test_a_fault_of_ours_shows_where_it_is(from_main):
     code, _, err = from_main['ours']
     assert code == 1 and 'Traceback' in err
+
+
+@pytest.mark.parametrize('program', ['main', 'sweep'])
+def test_the_help_has_the_flags_that_commands_share(program, request):
+    _, out, _ = request.getfixturevalue(f'from_{program}')['help']
+    for flag in ('--config:', '--cache_dir:', '--workdir:'):
+        assert flag in out
 
 
 def test_the_sweep_hands_its_flags_on(from_sweep):

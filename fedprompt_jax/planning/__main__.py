@@ -25,6 +25,7 @@ from fedprompt_jax.planning.plan import plan, text
 
 _CONFIG = command_line.define_config()
 _CACHE_DIR = command_line.define_cache_dir()
+flags.adopt_module_key_flags(command_line)
 _CHIP = flags.DEFINE_enum(
     'chip',
     None,

@@ -36,6 +36,7 @@ _WORKDIR = flags.DEFINE_string(
     'The folder of the runs; the default is sweeps/<sweep>-<config>-<scale>.',
 )
 _CACHE_DIR = command_line.define_cache_dir()
+flags.adopt_module_key_flags(command_line)
 _TOGETHER = flags.DEFINE_integer(
     'together',
     1,
