@@ -1,8 +1,8 @@
 """A process that tries mutations on the copy of the project it is started in.
 
-It reads a mutation a line from stdin, as JSON, and answers each with a line on
-stdout, an Outcome. The libraries are imported once: each try is a fork of this
-process, in which the project itself is imported anew.
+It reads one mutation per line from stdin, as JSON, and answers each with a
+line on stdout, an Outcome. The libraries are imported once: each try is a fork
+of this process, in which the project itself is imported anew.
 """
 
 import importlib
@@ -26,11 +26,16 @@ LIBRARIES = (
     'transformers', 'tokenizers', 'safetensors.numpy', 'rouge_score',
     'matplotlib.figure', 'scipy.stats', 'pyarrow', 'absl.app', 'absl.logging',
 )  # fmt: skip
-PATIENCE = 240  # seconds; tests that do not end did not pass
+PATIENCE = 240  # seconds, after which tests are stopped
 OPTIONS = (
     '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-o', 'addopts=',
 )  # fmt: skip
 # Whole paths: a test may change the folder that it works in.
+# What no law of a test raises: a name that is not there.
+NOT_IN_PYTHON = (
+    'NameError', 'UnboundLocalError', 'ImportError', 'ModuleNotFoundError',
+    'SyntaxError',
+)  # fmt: skip
 ANSWER, OUTPUT = Path('answer.txt').absolute(), Path('output.txt').absolute()
 
 
@@ -40,8 +45,8 @@ class Outcome(NamedTuple):
     Attributes:
       name: of the mutation; '' for the code as it is.
       verdict: 'caught': a test failed; 'survived': none did; 'error': they did
-        not run.
-      by: the test that failed, or what kept them from running.
+        not run to their end, or failed by a name that does not exist.
+      by: the test that failed and the exception, or what went wrong instead.
       seconds: that it took.
     """
 
@@ -52,11 +57,12 @@ class Outcome(NamedTuple):
 
 
 class FirstFailure:
-    """A plugin of pytest that writes down which test failed first."""
+    """A plugin of pytest that writes down which test failed first, and how."""
 
-    def pytest_runtest_logreport(self, report) -> None:
-        if report.failed and not ANSWER.exists():
-            ANSWER.write_text(report.nodeid)
+    def pytest_exception_interact(self, node, call, report) -> None:
+        collecting = report.when == 'collect'
+        if not (collecting or ANSWER.exists()):
+            ANSWER.write_text(f'{node.nodeid}\n{call.excinfo.typename}')
 
 
 def run_tests(tests: list[str]) -> tuple[str, str]:
@@ -80,13 +86,17 @@ def run_tests(tests: list[str]) -> tuple[str, str]:
     else:
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return 'caught', f'no end after {PATIENCE} s'
+        return 'error', f'no end after {PATIENCE} s'
     code = os.waitstatus_to_exitcode(status)
     if code == pytest.ExitCode.OK:
         return 'survived', ''
-    if ANSWER.exists() or code < 0:
-        return 'caught', ANSWER.read_text() if code > 0 else f'signal {-code}'
-    return 'error', OUTPUT.read_text(errors='replace')[-2000:]
+    output = OUTPUT.read_text(errors='replace')[-2000:]
+    if code != pytest.ExitCode.TESTS_FAILED or not ANSWER.exists():
+        return 'error', output
+    test, error = ANSWER.read_text().split('\n')
+    if error in NOT_IN_PYTHON:  # the mutation itself is wrong
+        return 'error', f'{test}: {error}\n{output}'
+    return 'caught', f'{test} ({error})'
 
 
 def attempt(mutation: Mutation) -> Outcome:

@@ -235,6 +235,14 @@ MUTATIONS = (
         NO_OTHER_KEY,
     ),
     Mutation(
+        'a-run-goes-on-with-another-seed',
+        RUN_FOLDER,
+        "    'mesh.data', 'mesh.model', 'mesh.fsdp',",
+        "    'seed', 'mesh.data', 'mesh.model', 'mesh.fsdp',",
+        'Two runs mix in one folder.',
+        NO_OTHER_KEY,
+    ),
+    Mutation(
         'differences-of-the-first-config-s-keys-alone',
         RUN_FOLDER,
         'for key in sorted(old.keys() | new.keys())',
