@@ -290,7 +290,7 @@ A_RUN_S_OWN = (
     'name', 'scale', 'seed', 'data.splits', 'data.partition',
     'data.client_size', 'data.dirichlet_alpha', 'algorithm', 'rounds',
     'clients_per_round', 'local_steps', 'batch_size', 'aggregation', 'client',
-    'server', 'validation', 'personalization', 'checkpoint',
+    'server', 'validation', 'personalization', 'checkpoint', 'log',
 )  # fmt: skip
 
 
