@@ -1,10 +1,11 @@
 """The whole run of whole_run.py once more, in PyTorch and NumPy.
 
-All that it computes it computes by itself: rounds and epochs, the choice of a
-prompt, greedy texts by a forward pass a token, scores, tables and metrics. One
-example at a time, so that nothing is padded or packed. What is drawn at random
-is taken from the project's functions of data as numbers of instances and
-clients alone, see whole_run_data.py; other tests hold the laws of these.
+It takes from the project's functions of data, as numbers of tasks, instances
+and clients, how tasks are split, instances are partitioned, and cohorts and
+batches are drawn: see whole_run_data.py; other tests state their laws. It
+computes everything else itself: rounds and epochs, the choice of a prompt,
+greedy texts by a forward pass a token, scores, tables and metrics. It reads one
+example at a time, so that nothing is padded or packed.
 """
 
 import collections
