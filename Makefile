@@ -28,11 +28,11 @@ test: install-test
 quick: install-test
 	$(BIN)/python -m pytest $(QUICK)
 
-# Half an hour: does a test fail for every small mistake in the code?
+# Does a test fail for every small mistake in the code?
 mutants: install-test
 	$(BIN)/python -m tests.mutants
 
-# Of which the suite has just passed.
+# Run it after `make test`: it takes the tests to pass on the unchanged code.
 mutants-sample: install-test
 	$(BIN)/python -m tests.mutants --sample=$(SAMPLE) --nounchanged
 
