@@ -130,16 +130,29 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.loss = 'sequence'
     c.rounds = 10
     c.clients_per_round = 4  # C
-    c.local_steps = 4  # S, optimizer steps a client a round
+    c.local_steps = 4  # S, optimizer steps a client a round; or 0 and
+    c.local_epochs = 0  # passes of a client over its examples a round
     c.batch_size = 4  # B, examples a client a step
-    c.aggregation = 'uniform'  # mean over clients; or weighted by 'examples'
+    # How the clients' trees become one: 'uniform' (their mean), 'examples' (a
+    # mean weighted by their number), 'median', 'trimmed_mean(share=0.1)',
+    # 'clipped_mean(norm=1.0)', 'geometric_median'.
+    c.aggregation = 'uniform'
     # Any Optax optimizer, with its arguments but the learning rate.
     c.client = config_dict.ConfigDict()
     c.client.optimizer = ADAM
     c.client.learning_rate = 0.1
+    # Of the learning rate, by round: 'constant', 'linear(end=0.0)',
+    # 'cosine(end=0.0)', 'exponential(decay=0.99, floor=0.0)', where `end` and
+    # `floor` are shares of it; each takes warmup=ROUNDS.
+    c.client.schedule = 'constant'
+    c.client.clip_norm = 0.0  # most of a gradient's norm; 0: it is not clipped
     c.server = config_dict.ConfigDict()
     c.server.optimizer = ADAM
     c.server.learning_rate = 0.1
+    c.server.schedule = 'constant'
+    # What clients keep between rounds, where the algorithm has them keep it.
+    c.client_store = config_dict.ConfigDict()
+    c.client_store.memory_gb = 4.0  # most in memory; the rest is in files
 
     # The prompt with the best ROUGE-L on validation clients goes to stage 2;
     # where all answers are chosen, the one with the best accuracy.

@@ -11,14 +11,9 @@ from fedprompt_jax.algorithms import centralized, fedavg, fedsgd
 from fedprompt_jax.bank.owners import finite_owners, mean_of_finite
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.federated import optimizers, server
-from fedprompt_jax.federated.algorithm import Ingredients
-from fedprompt_jax.federated.client import LocalResult
-from fedprompt_jax.federated.packed import (
-    PackedSimulation,
-    cohort_step,
-    present_owners,
-)
+from fedprompt_jax.federated import aggregates, optimizers
+from fedprompt_jax.federated.client import present_owners, train
+from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from tests import plain
 
@@ -41,19 +36,17 @@ class Quadratics:
         return losses, {'prompt': grads}
 
     def local_train(self, tx, bank, opt_state, steps):
-        losses, norms, first = [], [], None
-        for examples in steps:
-            loss, grads = self.gradients(bank, examples)
-            first = grads if first is None else first
-            present = present_owners(examples, len(loss))
-            bank, opt_state, norm = cohort_step(
-                tx, bank, opt_state, grads, present
-            )
-            losses.append(loss)
-            norms.append(norm)
-        return LocalResult(
-            bank, opt_state, np.array(losses), np.array(norms), first
+        return train(
+            tx,
+            bank,
+            opt_state,
+            steps,
+            self.gradients,
+            lambda step: present_owners(step, len(bank['prompt'])),
         )
+
+    def compute(self, steps):
+        return {'tokens': sum(map(len, steps)), 'flops': 0}
 
 
 def number(owner, v):
@@ -75,11 +68,11 @@ def scalar(state):
     return float(state.params['prompt'][0, 0])
 
 
-def run(module, ingredients, params, cohorts):
-    algorithm = module.make(ingredients)
-    state = algorithm.init(params)
+def run(module, setup, params, cohorts):
+    algorithm = module.make(setup._replace(params=params))
+    state = algorithm.init()
     for cohort in cohorts:
-        state, metrics = algorithm.round(state, cohort)
+        state, _, metrics = algorithm.round(state, None, cohort)
     return state, metrics
 
 
@@ -107,13 +100,13 @@ def test_fedavg_of_one_sgd_step_is_fedsgd(aggregation, packed):
     cohort, params, eta = cohort_of(0, (3, 2, 1, 5, 2)), initial(), 0.3
     average, _ = run(
         fedavg,
-        Ingredients(packed, optax.sgd(eta), SGD, aggregation),
+        plain.setup(packed, optax.sgd(eta), SGD, aggregation),
         params,
         [cohort],
     )
     descent, _ = run(
         fedsgd,
-        Ingredients(packed, SGD, optax.sgd(eta), aggregation),
+        plain.setup(packed, SGD, optax.sgd(eta), aggregation),
         params,
         [cohort],
     )
@@ -130,7 +123,7 @@ def test_fedavg_of_one_client_is_plain_optax(packed, model, lm):
         model, lm.base, tx, params, cohort.steps, 'sequence'
     )
     state, metrics = run(
-        fedavg, Ingredients(packed, tx, SGD, 'uniform'), params, [cohort]
+        fedavg, plain.setup(packed, tx, SGD, 'uniform'), params, [cohort]
     )
     plain.assert_close(state.params, expected, 1e-4)
     assert metrics['loss'] == pytest.approx(np.mean(losses), rel=1e-4)
@@ -152,8 +145,8 @@ def test_fedsgd_of_one_client_is_plain_optax_with_one_state(
         [c.steps[0] for c in cohorts],
         'sequence',
     )
-    ingredients = Ingredients(packed, SGD, tx, 'uniform')
-    state, _ = run(module, ingredients, params, cohorts)
+    setup = plain.setup(packed, SGD, tx, 'uniform')
+    state, _ = run(module, setup, params, cohorts)
     plain.assert_close(state.params, expected, 1e-4)
     assert int(state.opt_state[0].count) == int(state.round) == 3
 
@@ -165,14 +158,14 @@ def test_fedsgd_of_several_batches_is_fedsgd_of_one_large_batch():
         [number(0, 5), number(0, 7), number(1, 20), number(1, 40)],
     ]
     cohort = Cohort(np.arange(2), np.array([4, 4]), batches)
-    ingredients = Ingredients(Quadratics(), SGD, optax.sgd(0.5), 'uniform')
-    several, metrics = run(fedsgd, ingredients, start(), [cohort])
+    setup = plain.setup(Quadratics(), SGD, optax.sgd(0.5), 'uniform')
+    several, metrics = run(fedsgd, setup, start(), [cohort])
     assert scalar(several) == 0.5 * (4 + 16) / 2
     assert metrics['client_grad_norm'] == (4 + 16) / 2
     squares = (1 + 9 + 25 + 49) / 4, (4 + 4 + 400 + 1600) / 4
     assert metrics['loss'] == sum(squares) / 2 / 2
     large = cohort._replace(steps=[[*batches[0], *batches[1]]])
-    one, expected = run(fedsgd, ingredients, start(), [large])
+    one, expected = run(fedsgd, setup, start(), [large])
     assert scalar(several) == scalar(one)
     assert metrics == expected
 
@@ -188,14 +181,12 @@ def test_a_pooled_client_weighs_every_example_the_same():
     apart = [number(c, v) for c, own in values.items() for v in own]
     together = [e._replace(owner=0) for e in apart]
     sizes = np.array([2, 1, 3])
-    ingredients = Ingredients(
-        Quadratics(), SGD, optax.adam(0.1, b1=0.9), 'examples'
-    )
+    setup = plain.setup(Quadratics(), SGD, optax.adam(0.1, b1=0.9), 'examples')
     many, _ = run(
-        fedsgd, ingredients, start(), [Cohort(np.arange(3), sizes, [apart])] * 3
+        fedsgd, setup, start(), [Cohort(np.arange(3), sizes, [apart])] * 3
     )
     one = Cohort(np.arange(1), np.array([6]), [together])
-    pooled, _ = run(centralized, ingredients, start(), [one] * 3)
+    pooled, _ = run(centralized, setup, start(), [one] * 3)
     assert scalar(many) == pytest.approx(scalar(pooled), rel=1e-5)
 
 
@@ -208,11 +199,11 @@ def test_clients_are_averaged_as_aggregation_says(
     aggregation, gradient, displacement
 ):
     cohort = numbers(1, 5, sizes=[10, 30])
-    ingredients = Ingredients(Quadratics(), optax.sgd(0.5), SGD, aggregation)
-    state, metrics = run(fedsgd, ingredients, start(), [cohort])
+    setup = plain.setup(Quadratics(), optax.sgd(0.5), SGD, aggregation)
+    state, metrics = run(fedsgd, setup, start(), [cohort])
     assert scalar(state) == -gradient
     assert float(metrics['predicted_change']) == -(gradient**2)
-    state, metrics = run(fedavg, ingredients, start(), [cohort])
+    state, metrics = run(fedavg, setup, start(), [cohort])
     assert scalar(state) == -displacement
     assert float(metrics['prompt_norm']) == abs(displacement)
     assert float(metrics['predicted_change']) == gradient * -displacement
@@ -222,36 +213,34 @@ def test_the_server_optimizer_is_optax_on_the_mean_displacement():
     """Adam with bias correction, written out, for three rounds."""
     eta, b1, b2, eps = 0.2, 0.5, 0.7, 0.1
     server_tx = optimizers.make(f'adam(b1={b1}, b2={b2}, eps={eps})', eta)
-    ingredients = Ingredients(
-        Quadratics(), optax.sgd(0.5), server_tx, 'uniform'
-    )
+    setup = plain.setup(Quadratics(), optax.sgd(0.5), server_tx, 'uniform')
     x = m = v = 0.0
     for t in (1, 2, 3):
         gradient = 0.5 * (x - 3)  # x - y of the mean client
         m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
         m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
         x -= eta * m_hat / (np.sqrt(v_hat) + eps)
-    state, _ = run(fedavg, ingredients, start(), [numbers(1, 5)] * 3)
+    state, _ = run(fedavg, setup, start(), [numbers(1, 5)] * 3)
     assert scalar(state) == pytest.approx(x, rel=1e-5)
 
 
 def test_clients_restart_their_optimizer_and_the_server_does_not():
     momentum = optax.sgd(0.1, momentum=0.9)
-    restarting = Ingredients(Quadratics(), momentum, SGD, 'uniform')
+    restarting = plain.setup(Quadratics(), momentum, SGD, 'uniform')
     state, _ = run(fedavg, restarting, start(), [numbers(10)] * 2)
     assert scalar(state) == pytest.approx(1 + 0.1 * 9, rel=1e-5)
-    keeping = Ingredients(Quadratics(), SGD, momentum, 'uniform')
+    keeping = plain.setup(Quadratics(), SGD, momentum, 'uniform')
     state, _ = run(fedsgd, keeping, start(), [numbers(10)] * 2)
     assert scalar(state) == pytest.approx(1 + 0.1 * (9 + 0.9 * 10), rel=1e-5)
 
 
 @pytest.mark.parametrize('module', [fedavg, fedsgd])
 def test_a_client_of_weight_zero_changes_nothing(module):
-    ingredients = Ingredients(Quadratics(), optax.sgd(0.5), SGD, 'examples')
+    setup = plain.setup(Quadratics(), optax.sgd(0.5), SGD, 'examples')
     with_it = numbers(1, 5, 100, sizes=[2, 3, 0])
-    state, _ = run(module, ingredients, start(), [with_it])
+    state, _ = run(module, setup, start(), [with_it])
     without = numbers(1, 5, sizes=[2, 3])
-    expected, _ = run(module, ingredients, start(), [without])
+    expected, _ = run(module, setup, start(), [without])
     assert scalar(state) == pytest.approx(scalar(expected), rel=1e-6)
 
 
@@ -262,7 +251,7 @@ def test_every_leaf_of_an_owner_is_finite():
         'second': jnp.array([[1.0], [2.0], [jnp.inf]]),
     }
     assert finite_owners(bank).tolist() == [True, False, False]
-    mean = server.mean_over_finite(bank, jnp.ones(3))
+    mean = aggregates.uniform()(bank, np.ones(3))
     assert [float(x[0]) for x in jax.tree.leaves(mean)] == [1, 1]
 
 
@@ -278,8 +267,11 @@ def test_the_loss_of_fedsgd_is_that_of_the_clients_in_the_mean():
             grads = jnp.array([[[1.0]], [[jnp.nan]]])
             return jnp.array([2.0, 5.0]), {'prompt': grads}
 
-    ingredients = Ingredients(Given(), SGD, SGD, 'uniform')
-    state, metrics = run(fedsgd, ingredients, start(), [numbers(1, 2)])
+        def compute(self, steps):
+            return {}
+
+    setup = plain.setup(Given(), SGD, SGD, 'uniform')
+    state, metrics = run(fedsgd, setup, start(), [numbers(1, 2)])
     assert scalar(state) == -1
     assert metrics['loss'] == 2
     assert metrics['client_grad_norm'] == 1
@@ -287,9 +279,9 @@ def test_the_loss_of_fedsgd_is_that_of_the_clients_in_the_mean():
 
 def test_a_mean_over_no_finite_owner_is_nan():
     bank = {'prompt': jnp.array([[1.0], [jnp.nan], [jnp.inf]])}
-    one = server.mean_over_finite(bank, jnp.ones(3))
+    one = aggregates.uniform()(bank, np.ones(3))
     assert float(one['prompt'][0]) == 1
-    none = server.mean_over_finite(bank, jnp.array([0.0, 1, 1]))
+    none = aggregates.examples()(bank, np.array([0, 1, 1]))
     assert np.isnan(none['prompt'][0])
 
 
@@ -305,9 +297,7 @@ def test_a_non_finite_client_is_dropped_and_counted(kind, module, poisonous):
         )
     else:
         simulation = VmappedSimulation(model, base, 'sequence', plain.same)
-    ingredients = Ingredients(
-        simulation, optax.adam(0.1), optax.sgd(0.5), 'examples'
-    )
+    setup = plain.setup(simulation, optax.adam(0.1), optax.sgd(0.5), 'examples')
     rng = np.random.default_rng(2)
     examples = plain.random_examples(rng, (2, 2, 2))
     poison = np.array([299, 299], np.int32)
@@ -317,7 +307,7 @@ def test_a_non_finite_client_is_dropped_and_counted(kind, module, poisonous):
     sizes = np.array([2, 2, 2])
     state, metrics = run(
         module,
-        ingredients,
+        setup,
         initial(),
         [Cohort(np.arange(3), sizes, [poisoned, examples])],
     )
@@ -326,7 +316,7 @@ def test_a_non_finite_client_is_dropped_and_counted(kind, module, poisonous):
     without = [e for e in examples if e.owner != 1]
     expected, others = run(
         module,
-        ingredients,
+        setup,
         initial(),
         [Cohort(np.arange(3), np.array([2, 0, 2]), [without, without])],
     )
@@ -354,8 +344,8 @@ def test_a_round_without_a_finite_client_is_nan(module, poisonous):
         for e in plain.random_examples(np.random.default_rng(3), (1, 1, 1))
     ]
     cohort = Cohort(np.arange(3), np.ones(3, int), [step])
-    ingredients = Ingredients(simulation, SGD, SGD, 'uniform')
-    state, metrics = run(module, ingredients, initial(), [cohort])
+    setup = plain.setup(simulation, SGD, SGD, 'uniform')
+    state, metrics = run(module, setup, initial(), [cohort])
     assert np.isnan(state.params['prompt']).all()
     assert int(metrics['clients_dropped']) == 3
     assert np.isnan(metrics['loss'])
@@ -363,9 +353,9 @@ def test_a_round_without_a_finite_client_is_nan(module, poisonous):
 
 def test_a_client_that_diverges_is_in_no_mean():
     """Its displacement overflows f32; its first loss and gradient do not."""
-    ingredients = Ingredients(Quadratics(), optax.sgd(1e30), SGD, 'uniform')
+    setup = plain.setup(Quadratics(), optax.sgd(1e30), SGD, 'uniform')
     cohort = numbers(1, 5, 2**30)
-    state, metrics = run(fedavg, ingredients, start(), [cohort])
+    state, metrics = run(fedavg, setup, start(), [cohort])
     assert scalar(state) == pytest.approx(3e30)
     assert int(metrics['clients_dropped']) == 1
     assert metrics['loss'] == (1 + 25) / 2 / 2
@@ -374,7 +364,7 @@ def test_a_client_that_diverges_is_in_no_mean():
 
 @pytest.mark.filterwarnings('ignore::RuntimeWarning')
 def test_a_huge_learning_rate_drops_every_client():
-    ingredients = Ingredients(Quadratics(), optax.sgd(1e39), SGD, 'uniform')
-    state, metrics = run(fedavg, ingredients, start(), [numbers(1, 5)])
+    setup = plain.setup(Quadratics(), optax.sgd(1e39), SGD, 'uniform')
+    state, metrics = run(fedavg, setup, start(), [numbers(1, 5)])
     assert np.isnan(scalar(state))
     assert int(metrics['clients_dropped']) == 2

@@ -44,12 +44,12 @@ def read(model):
     )
 
 
-def made(model, read, pooled=False, **changes) -> forecast.Forecast:
+def made(model, read, **changes) -> forecast.Forecast:
     config = fedavg_adam.get_config()
     config.update_from_flattened_dict(
         {key.replace('__', '.'): value for key, value in changes.items()}
     )
-    return forecast.forecast(config, model, TRAINED, read, pooled, CHIP)
+    return forecast.forecast(config, model, TRAINED, read, CHIP)
 
 
 def test_training_takes_its_rounds_and_steps(model, read):
@@ -111,8 +111,15 @@ def test_what_is_scored_is_counted_by_hand(model, read):
 
 
 def test_what_a_client_sends(model, read):
-    assert made(model, read).bytes_each_way == 10 * 32 * 4
-    assert made(model, read, pooled=True).bytes_each_way == 0
+    each = 10 * 32 * 4
+    found = made(model, read)
+    assert (found.bytes_down, found.bytes_up, found.bytes_kept) == (
+        each,
+        each,
+        0,
+    )
+    pooled = made(model, read, algorithm='centralized', clients_per_round=1)
+    assert pooled.bytes_up == pooled.bytes_down == 0
 
 
 def test_text_is_generated_while_nothing_trains():

@@ -93,13 +93,13 @@ def test_a_prompt_that_reads_the_text_is_counted_for_every_example(roberta):
     assert found == {'tokens': tokens, 'flops': 4 * work}
 
 
-def test_every_client_is_sent_the_prompt_and_sends_as_much():
+def test_every_client_gets_a_tree_and_returns_a_tree():
     params = {'prompt': jnp.zeros((P, 32), jnp.float32)}
     each = P * 32 * 4
     assert ledger.tree_bytes(params) == each
-    assert ledger.traffic(params, 5, pooled=False) == {
+    assert ledger.traffic(ledger.Sent(params, (params, params)), 5) == {
         'bytes_down': 5 * each,
-        'bytes_up': 5 * each,
+        'bytes_up': 5 * 2 * each,
     }
 
 
@@ -109,6 +109,5 @@ def test_bytes_are_those_of_every_leaf_in_its_own_dtype():
 
 
 def test_pooled_data_are_sent_nowhere():
-    params = {'prompt': jnp.zeros((P, 32), jnp.float32)}
     nothing = {'bytes_down': 0, 'bytes_up': 0}
-    assert ledger.traffic(params, 1, pooled=True) == nothing
+    assert ledger.traffic(ledger.Sent(None, None), 1) == nothing

@@ -13,6 +13,8 @@ import optax
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
+from fedprompt_jax.federated import aggregates
+from fedprompt_jax.federated.algorithm import Setup
 from fedprompt_jax.models.layers import Places
 
 P = 3
@@ -163,3 +165,26 @@ def assert_close(got, expected, relative: float):
     """One owner's tree likewise."""
     lead = functools.partial(jax.tree.map, lambda x: jnp.asarray(x)[None])
     assert_owners_close(lead(got), lead(expected), relative)
+
+
+def setup(
+    simulation,
+    client_tx,
+    server_tx,
+    aggregation='uniform',
+    params=None,
+    config=None,
+    num_clients=10,
+) -> Setup:
+    """What an algorithm is made of, for a constant learning rate of 1."""
+    return Setup(
+        config=config,
+        simulation=simulation,
+        client_tx=client_tx,
+        client_rate=lambda round: 1.0,
+        server_tx=server_tx,
+        server_rate=lambda round: 1.0,
+        aggregate=aggregates.make(aggregation),
+        num_clients=num_clients,
+        params=params,
+    )

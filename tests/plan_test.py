@@ -242,7 +242,8 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     found = json.loads(done.stdout)
     # Llama 3.1 8B: 8,030,261,248 parameters.
     assert found['parameters'] == 8_030_261_248
-    assert found['bytes_each_way'] == 10 * 4096 * 4
+    assert found['bytes_up'] == found['bytes_down'] == 10 * 4096 * 4
+    assert found['bytes_kept'] == 0
     c = fedavg_adam.get_config('paper')
     examples = c.clients_per_round * c.local_steps * c.batch_size
     a_round = 61 + 12  # tokens an example, as the flags assume
@@ -315,7 +316,7 @@ def test_real_data_and_a_real_folder_are_used(tmp_path):
     runs.start(tmp_path / 'run', **changes)
     first = main_test.metrics(tmp_path / 'run')[0]
     assert first['stage'] == 'train'
-    assert first['bytes_up'] == 2 * found['bytes_each_way']
+    assert first['bytes_up'] == 2 * found['bytes_up']
     assert found['useful_flops'] == pytest.approx(first['flops'], rel=0.3)
     info = json.loads((tmp_path / 'run' / 'run.json').read_text())
     assert found['packing'] == info['packing']

@@ -18,6 +18,7 @@ import numpy as np
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.evaluation.scoring import Request, Scores
 from fedprompt_jax.experiment import build
+from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.client import LocalResult, client_step
 
 
@@ -52,6 +53,9 @@ class Simulation:
 
     def gradients(self, bank, examples):
         return np.ones(_owners(bank)), gradients(bank)
+
+    def compute(self, steps):
+        return ledger.compute(self.args[0], steps) if self.args else {}
 
     def local_train(self, tx, bank, opt_state, steps):
         self.banks.append(bank)
@@ -143,6 +147,9 @@ class NoCheckpoints:
 
     def restore(self, like):
         return None
+
+    def notes(self) -> dict:
+        return {}
 
     def save(self, *_) -> None:
         pass

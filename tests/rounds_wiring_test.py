@@ -12,9 +12,9 @@ from configs import fedavg_adam
 from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment import guard, train
+from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.preemption import Preempted
 from fedprompt_jax.federated import ledger
-from fedprompt_jax.federated.algorithm import Ingredients
 from tests import plain, recorders
 
 INITIAL = {'prompt': jnp.zeros((plain.P, 2))}
@@ -88,13 +88,20 @@ class StageOne:
           stop: rounds after which it is asked to stop.
           rate: of the client.
         """
-        parts = recorders.Simulation(), optax.sgd(rate), optax.sgd(1.0)
-        algorithm = fedavg.make(Ingredients(*parts, 'uniform'))
-        self.experiment.algorithm = algorithm
+        parts = (
+            recorders.Simulation(self.experiment.model),
+            optax.sgd(rate),
+            optax.sgd(1.0),
+        )
+        setup = plain.setup(*parts, params=INITIAL)
+        self.experiment.algorithm = fedavg.make(setup)
         self.checkpoints.state = state
         left = iter([False] * (stop - 1) + [True] * stop)
         asked = types.SimpleNamespace(asked=lambda: next(left, False))
-        return train.train(self.experiment, self.run, self.checkpoints, asked)
+        clients = Clients(self.experiment, self.run.path)
+        return train.train(
+            self.experiment, self.run, self.checkpoints, asked, clients
+        )
 
 
 @pytest.fixture
@@ -114,7 +121,7 @@ def test_a_round_is_logged_under_its_number_with_what_it_cost(stage_one):
     for i, line in enumerate(lines):
         steps = stage.cohort(i).steps
         costs = ledger.compute(stage.experiment.model, steps)
-        costs |= ledger.traffic(INITIAL, 1, pooled=False)
+        costs |= ledger.traffic(ledger.Sent(INITIAL, INITIAL), 1)
         assert line | costs == line
         norm = line['prompt_norm'] / (2 * plain.P) ** 0.5
         assert norm == pytest.approx(i + 1)

@@ -15,7 +15,6 @@ from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import vmapped
-from fedprompt_jax.federated.algorithm import Ingredients
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import token_loss
@@ -124,9 +123,9 @@ def test_a_round_of_fedavg_is_its_definition(simulations, steps, model, lm):
     expected = optax.apply_updates(params, updates)
     for simulation in simulations['sequence']:
         algorithm = fedavg.make(
-            Ingredients(simulation, ADAM, server_tx, 'examples')
+            plain.setup(simulation, ADAM, server_tx, 'examples', params)
         )
-        state, metrics = algorithm.round(algorithm.init(params), cohort)
+        state, _, metrics = algorithm.round(algorithm.init(), None, cohort)
         plain.assert_close(state.params, expected, 1e-4)
         assert int(state.round) == 1
         assert int(metrics['clients_dropped']) == 0

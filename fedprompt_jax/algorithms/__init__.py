@@ -1,20 +1,60 @@
-"""Federated algorithms, one file each; `config.algorithm` is the file."""
+"""Federated algorithms, one file each; `config.algorithm` names the file.
 
+A file has
+
+    make(setup: Setup) -> Algorithm
+
+see federated/algorithm.py, and may have
+
+    KEYS            dict: key of `config.<name>` -> Rule; a section that the
+                    algorithm reads and its config file adds
+    faults(config)  an iterator of sentences about a config it cannot use
+    POOLED          True if all training clients are one client to it
+"""
+
+from collections.abc import Iterator
 import importlib
 import pkgutil
 import types
 
+from ml_collections import config_dict
+
 
 def names() -> list[str]:
-    """The algorithms there are."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    """The names of all algorithms."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def get(name: str) -> types.ModuleType:
-    """The module of an algorithm: `make`, and `POOLED` if it pools clients."""
+    """The module of an algorithm."""
     return importlib.import_module(f'{__name__}.{name}')
 
 
 def pooled(name: str) -> bool:
     """Whether all training clients are one client to the algorithm."""
     return getattr(get(name), 'POOLED', False)
+
+
+def faults(config: config_dict.ConfigDict) -> Iterator[str]:
+    """What is wrong with the config for its algorithm, in sentences."""
+    name = config.algorithm
+    module = get(name)
+    if not hasattr(module, 'make'):
+        yield f'config.algorithm={name!r}: its file has no make().'
+        return
+    rules = getattr(module, 'KEYS', {})
+    missing = [key for key in rules if key not in config.get(name, {})]
+    if missing:
+        yield (
+            f'config.algorithm={name!r} reads config.{name}.{missing[0]}, '
+            f'which is not there; start from --config=configs/{name}.py.'
+        )
+        return
+    wrong = False
+    for key, rule in rules.items():
+        value = config[name][key]
+        if not rule.holds(value):
+            wrong = True
+            yield f'config.{name}.{key}={value!r} must be {rule.words}.'
+    if not wrong:
+        yield from getattr(module, 'faults', lambda _: ())(config)

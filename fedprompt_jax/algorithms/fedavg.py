@@ -1,51 +1,41 @@
 """FedAvg with any client and any server optimizer (Reddi et al. 2021).
 
-Profit's FedAvg(Adam) and FedAvg(SGD): arXiv 2310.04627, section 3.
+Profit's FedAvg(Adam) and FedAvg(SGD): arXiv 2310.04627, section 3. FedAvgM,
+FedAdam, FedYogi and FedAdagrad are this with the server optimizer of their
+name (2003.00295, algorithm 2).
 """
 
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.bank.owners import (
-    finite_owners,
-    mean_of_finite,
-    replicate,
-)
+from fedprompt_jax.bank.owners import finite_owners, replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
-from fedprompt_jax.federated.algorithm import Algorithm, Ingredients
+from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.server import ServerState
 
 
-def make(ingredients: Ingredients) -> Algorithm:
+def make(setup: Setup) -> Algorithm:
     """Rounds of local training and one server step on the mean of x - y_i."""
-    simulation, client_tx, server_tx, _ = ingredients
 
-    def init(params):
-        return server.init(params, server_tx)
+    def init() -> ServerState:
+        return server.init(setup.params, setup.server_tx)
 
-    def round(state: server.ServerState, cohort: Cohort):
+    def round(state: ServerState, clients: None, cohort: Cohort):
         start = replicate(state.params, len(cohort.clients))
         # The client optimizer restarts: a client keeps nothing between rounds.
-        opt_state = jax.vmap(client_tx.init)(start)
-        local = simulation.local_train(
-            client_tx, start, opt_state, cohort.steps
+        local = setup.simulation.local_train(
+            setup.client_tx,
+            start,
+            setup.start_clients(start, state.round),
+            cohort.steps,
         )
         displacement = jax.tree.map(jnp.subtract, start, local.bank)
-        state, metrics = server.server_update(
-            server_tx,
-            state,
-            displacement,
-            local.first_grads,
-            ingredients.weights(cohort),
+        state, metrics = setup.server_step(
+            state, displacement, local.first_grads, cohort
         )
-        finite = finite_owners(displacement)
-        for name, values in {
-            'loss': local.losses,
-            'loss_first_step': local.losses[0],
-            'loss_last_step': local.losses[-1],
-            'client_grad_norm': local.grad_norms,
-        }.items():
-            metrics[name] = mean_of_finite(values, finite)
-        return state, metrics
+        metrics |= local.metrics(finite_owners(displacement))
+        return state, clients, metrics | setup.simulation.compute(cohort.steps)
 
-    return Algorithm(init, round)
+    return Algorithm(init, round, lambda s: Sent(s.params, s.params))

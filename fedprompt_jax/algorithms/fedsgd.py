@@ -3,8 +3,6 @@
 Profit's FedSGD, and FedSGD-LB with a large client batch (2310.04627).
 """
 
-import itertools
-
 from fedprompt_jax.bank.owners import (
     finite_owners,
     mean_of_finite,
@@ -13,27 +11,31 @@ from fedprompt_jax.bank.owners import (
 )
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
-from fedprompt_jax.federated.algorithm import Algorithm, Ingredients
+from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.server import ServerState
 
 
-def make(ingredients: Ingredients) -> Algorithm:
+def make(setup: Setup) -> Algorithm:
     """Rounds of one server step on the clients' mean gradient."""
-    simulation, _, server_tx, _ = ingredients
 
-    def init(params):
-        return server.init(params, server_tx)
+    def init() -> ServerState:
+        return server.init(setup.params, setup.server_tx)
 
-    def round(state: server.ServerState, cohort: Cohort):
+    def round(state: ServerState, clients: None, cohort: Cohort):
         bank = replicate(state.params, len(cohort.clients))
-        examples = list(itertools.chain.from_iterable(cohort.steps))
-        losses, grads = simulation.gradients(bank, examples)
-        state, metrics = server.server_update(
-            server_tx, state, grads, grads, ingredients.weights(cohort)
-        )
+        losses, grads = setup.simulation.gradients(bank, cohort.examples)
+        state, metrics = setup.server_step(state, grads, grads, cohort)
         finite = finite_owners(grads)
-        metrics['loss'] = mean_of_finite(losses, finite)
-        norms = owner_norms(grads)
-        metrics['client_grad_norm'] = mean_of_finite(norms, finite)
-        return state, metrics
+        metrics |= {
+            'loss': mean_of_finite(losses, finite),
+            'client_grad_norm': mean_of_finite(owner_norms(grads), finite),
+            'clients_dropped': int((~finite).sum()),
+        }
+        return (
+            state,
+            clients,
+            metrics | setup.simulation.compute([cohort.examples]),
+        )
 
-    return Algorithm(init, round)
+    return Algorithm(init, round, lambda s: Sent(s.params, s.params))

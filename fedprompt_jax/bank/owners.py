@@ -53,6 +53,13 @@ def select(flags, bank, other):
     )
 
 
+def where(flags, bank, other):
+    """The bank's owners where flags [C] hold, else those of the other bank."""
+    return jax.tree.map(
+        lambda x, y: jnp.where(per_owner(flags, x), x, y), bank, other
+    )
+
+
 def owner_norms(bank) -> jax.Array:
     """f32 [C]: Frobenius norm of each owner's tree."""
     return jax.vmap(optax.tree.norm)(bank)

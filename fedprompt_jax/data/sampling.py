@@ -5,6 +5,7 @@ that is stopped and started again meets the same cohorts and batches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+import itertools
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -50,6 +51,11 @@ class Cohort(NamedTuple):
     num_examples: np.ndarray
     steps: list[list[Example]]
 
+    @property
+    def examples(self) -> list[Example]:
+        """The batches of all steps as one."""
+        return list(itertools.chain.from_iterable(self.steps))
+
 
 def sample_cohort(
     store: TokenStore,
@@ -57,6 +63,7 @@ def sample_cohort(
     *,
     size: int,
     num_steps: int,
+    num_epochs: int = 0,
     batch_size: int,
     seed: int,
     round: int,
@@ -65,19 +72,38 @@ def sample_cohort(
 
     Each takes num_steps batches from shuffled passes over its own instances:
     a pass is without replacement, and another begins where one ends. A
-    population of one goes on where its last round ended.
+    population of one continues where its last round ended.
+
+    With num_epochs each takes that many passes over its instances, however
+    many batches these are: the last batch of a pass may be short, and a client
+    is absent from the last steps of those that have more batches.
 
     Args:
       store: tokens of the instances.
       population: training clients.
       size: C.
-      num_steps: S.
+      num_steps: S; 0 where there are num_epochs.
+      num_epochs: passes of a client over its instances; 0 for num_steps.
       batch_size: B examples a client a step.
       seed: the run's seed.
       round: number of the round, from 0.
     """
     rng = generator(seed, 'cohort', round)
     clients = np.sort(rng.choice(len(population), size, replace=False))
+    sizes = np.array([len(population[c]) for c in clients], np.int64)
+    if num_epochs:
+        steps = []
+        for epoch in range(num_epochs):
+            steps += epoch_steps(
+                store,
+                [population[c] for c in clients],
+                clients,
+                batch_size=batch_size,
+                seed=seed,
+                epoch=epoch,
+                round=round,
+            )
+        return Cohort(clients, sizes, steps)
     alone = len(population) == 1
     per_client = []
     for client in clients:
@@ -99,7 +125,6 @@ def sample_cohort(
         ]
         for s in range(num_steps)
     ]
-    sizes = np.array([len(population[c]) for c in clients], np.int64)
     return Cohort(clients, sizes, steps)
 
 
@@ -132,6 +157,7 @@ def epoch_steps(
     batch_size: int,
     seed: int,
     epoch: int,
+    round: int | None = None,
 ) -> Iterator[list[Example]]:
     """The steps of one epoch in which every owner sees its instances once.
 
@@ -145,9 +171,11 @@ def epoch_steps(
       batch_size: most examples an owner a step.
       seed: the run's seed.
       epoch: number of the epoch, from 0.
+      round: in whose cohort the owners are; None outside of rounds.
     """
+    name = ('epoch', epoch) if round is None else ('local epoch', round, epoch)
     orders = [
-        own[generator(seed, 'epoch', epoch, client).permutation(len(own))]
+        own[generator(seed, *name, client).permutation(len(own))]
         for own, client in zip(instances, clients, strict=True)
     ]
     for start in range(0, max(map(len, orders)), batch_size):

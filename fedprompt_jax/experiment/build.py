@@ -1,13 +1,15 @@
 """Makes the parts of an experiment from its config and its data."""
 
+from collections.abc import Callable
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
+import optax
 
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.binding import TunedModel
@@ -24,12 +26,13 @@ from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import packers
 from fedprompt_jax.experiment.last_loaded import LastLoaded
-from fedprompt_jax.federated import optimizers
-from fedprompt_jax.federated.algorithm import (
-    Algorithm,
-    Ingredients,
-    Simulation,
+from fedprompt_jax.federated import (
+    aggregates,
+    ledger,
+    optimizers,
+    schedules,
 )
+from fedprompt_jax.federated.algorithm import Algorithm, Setup, Simulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
@@ -105,6 +108,7 @@ class Experiment:
             self.population,
             size=c.clients_per_round,
             num_steps=c.local_steps,
+            num_epochs=c.local_epochs,
             batch_size=c.batch_size,
             seed=c.seed,
             round=round,
@@ -168,6 +172,7 @@ def build(
     if together is not None:
         simulation = together.simulation(simulation)
         scorer = together.evaluator(evaluator)
+    params = devices.replicate(initial_params(config, lm, model.kind))
     return Experiment(
         config=config,
         data=data,
@@ -176,8 +181,10 @@ def build(
         devices=devices,
         simulation=simulation,
         evaluator=scorer,
-        algorithm=make_algorithm(config, simulation),
-        params=devices.replicate(initial_params(config, lm, model.kind)),
+        algorithm=make_algorithm(
+            config, simulation, params, len(population(config, data))
+        ),
+        params=params,
         packing=packers.describe(shapes),
     )
 
@@ -269,17 +276,88 @@ def make_evaluator(
 
 
 def make_algorithm(
-    config: config_dict.ConfigDict, simulation: Simulation
+    config: config_dict.ConfigDict,
+    simulation: Simulation | None,
+    params: Params,
+    num_clients: int,
 ) -> Algorithm:
-    """Stage 1, with the optimizers that the config names."""
-    client, server = config.client, config.server
-    ingredients = Ingredients(
-        simulation,
-        optimizers.make(client.optimizer, client.learning_rate),
-        optimizers.make(server.optimizer, server.learning_rate),
-        config.aggregation,
+    """Stage 1, with the optimizers that the config names.
+
+    Args:
+      config: the checked config.
+      simulation: computes cohorts; None where no round will be computed.
+      params: what is trained, before any training.
+      num_clients: N, of the population.
+    """
+    client_tx, client_rate = scheduled(config.client, config.rounds)
+    server_tx, server_rate = scheduled(config.server, config.rounds)
+    if config.client.clip_norm:
+        clip = optax.clip_by_global_norm(config.client.clip_norm)
+        client_tx = optax.chain(clip, client_tx)
+    setup = Setup(
+        config=config,
+        simulation=simulation,
+        client_tx=client_tx,
+        client_rate=client_rate,
+        server_tx=server_tx,
+        server_rate=server_rate,
+        aggregate=aggregates.make(config.aggregation),
+        num_clients=num_clients,
+        params=params,
     )
-    return algorithms.get(config.algorithm).make(ingredients)
+    return algorithms.get(config.algorithm).make(setup)
+
+
+class Exchange(NamedTuple):
+    """What an algorithm sends and keeps, as shapes.
+
+    Attributes:
+      sent: what one client gets and returns in a round.
+      kept: what one client keeps between rounds; None for nothing.
+      passes: how often the gradient of a cohort's batches is taken.
+    """
+
+    sent: ledger.Sent
+    kept: Any
+    passes: float
+
+
+def exchange(config: config_dict.ConfigDict, params: Params) -> Exchange:
+    """What the config's algorithm sends and keeps; nothing is computed.
+
+    Args:
+      config: the checked config.
+      params: shapes of what is trained.
+    """
+
+    def make(params: Params) -> Algorithm:
+        return make_algorithm(config, None, params, num_clients=1)
+
+    def trees(params: Params) -> tuple[ledger.Sent, Any]:
+        algorithm = make(params)
+        state = algorithm.init()
+        client = algorithm.client
+        return algorithm.sent(state), client(state) if client else None
+
+    return Exchange(*jax.eval_shape(trees, params), make(params).passes)
+
+
+def scheduled(
+    section: config_dict.ConfigDict, rounds: int
+) -> tuple[optax.GradientTransformation, Callable[[int], float]]:
+    """The optimizer of a section, and its learning rate by round from 0.
+
+    Args:
+      section: config.client or config.server.
+      rounds: of the run.
+    """
+    factor = schedules.make(section.schedule, rounds)
+    constant = schedules.is_constant(section.schedule)
+    make = optimizers.make if constant else optimizers.make_scheduled
+    return (
+        make(section.optimizer, section.learning_rate),
+        lambda round: section.learning_rate * factor(round),
+    )
 
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:

@@ -85,6 +85,12 @@ class Checkpoints:
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
 
+    def notes(self) -> dict[str, Any]:
+        """Those of the latest checkpoint; {} before the first save."""
+        if self.step is None:
+            return {}
+        return read_notes(self._folder / str(self.step))
+
     @_alone
     def restore(self, like: Any) -> Any | None:
         """The latest tree, or None before the first save.

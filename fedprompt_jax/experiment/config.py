@@ -1,7 +1,6 @@
 """Checks a config before anything is loaded; all faults in one error."""
 
-from collections.abc import Callable, Iterator
-import dataclasses
+from collections.abc import Iterator
 import difflib
 import math
 from typing import Any
@@ -14,40 +13,23 @@ from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.data.tables import answers
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.experiment import trackers
-from fedprompt_jax.federated import optimizers
+from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
 from fedprompt_jax.peft.prefix import POSITIONS
 from fedprompt_jax.peft.prompt import INITS
+from fedprompt_jax.rules import number
 
 SIMULATIONS = ('packed', 'vmap')
 DTYPES = ('float32', 'bfloat16')
 QUANTIZATIONS = ('', 'int8')
 
 
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What a value must be: a test, and the same in words."""
-
-    holds: Callable[[Any], bool]
-    words: str
-
-
-def _number(least: float, open_: bool = False, most: float = math.inf) -> Rule:
-    def holds(x):
-        return math.isfinite(x) and (x > least if open_ else x >= least)
-
-    words = f'above {least:g}' if open_ else f'at least {least:g}'
-    if most < math.inf:
-        words += f' and at most {most:g}'
-    return Rule(lambda x: holds(x) and x <= most, words)
-
-
-_COUNT, _POSITIVE, _RATE = _number(0), _number(1), _number(0, open_=True)
+_COUNT, _POSITIVE, _RATE = number(0), number(1), number(0, above=True)
 
 RULES = {
     'seed': _COUNT,
     'data.dirichlet_alpha': _RATE,
-    'data.client_size': _number(2),
+    'data.client_size': number(2),
     'data.max_query': _POSITIVE,
     'data.max_target': _POSITIVE,
     'prompt.length': _POSITIVE,
@@ -59,7 +41,10 @@ RULES = {
     'lora.alpha': _RATE,
     'rounds': _COUNT,
     'clients_per_round': _POSITIVE,
-    'local_steps': _POSITIVE,
+    'local_steps': _COUNT,
+    'local_epochs': _COUNT,
+    'client.clip_norm': _COUNT,
+    'client_store.memory_gb': _COUNT,
     'batch_size': _POSITIVE,
     'client.learning_rate': _RATE,
     'server.learning_rate': _RATE,
@@ -93,7 +78,6 @@ CHOICES = {
     'prefix.positions': POSITIONS,
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
-    'aggregation': ('uniform', 'examples'),
     'personalization.method': tuple(personalization.names()),
     'personalization.split': ('test', 'validation'),
     'evaluation.choices': tuple(choices.RULES),
@@ -147,8 +131,7 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
         yield from _not_among(key, lookup(c, key), words)
     yield from _not_among('algorithm', c.algorithm, algorithms.names())
     if c.algorithm in algorithms.names():
-        if not hasattr(algorithms.get(c.algorithm), 'make'):
-            yield f'config.algorithm={c.algorithm!r}: its file has no make().'
+        yield from algorithms.faults(c)
     yield from _not_among('peft', c.peft, peft.names())
     if c.peft in peft.names():
         yield from peft.get(c.peft).faults(c)
@@ -160,6 +143,15 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
             optimizers.parse(c[key].optimizer)
         except ValueError as error:
             yield f'config.{key}.optimizer={error}'
+    for key in ('client', 'server'):
+        try:
+            schedules.make(c[key].schedule, c.rounds)
+        except ValueError as error:
+            yield f'config.{key}.schedule={error}'
+    try:
+        aggregates.make(c.aggregation)
+    except ValueError as error:
+        yield f'config.aggregation={error}'
     yield from _cross_faults(c)
 
 
@@ -181,10 +173,11 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             f'be between clients={p.clients} and clients * eval_examples='
             f'{most}, since it is drawn evenly from their eval examples.'
         )
-    if c.algorithm == 'centralized' and c.clients_per_round != 1:
+    if bool(c.local_steps) == bool(c.local_epochs):
         yield (
-            f'config.clients_per_round={c.clients_per_round} must be 1 for '
-            "algorithm='centralized', where one client holds all data."
+            f'config.local_steps={c.local_steps} and config.local_epochs='
+            f'{c.local_epochs}: one of them must be 0; a client takes so many '
+            'steps a round, or so many passes over its examples.'
         )
     if c.scale.startswith('paper'):
         meant = c.scale.removeprefix('paper').strip('-') or 'high'

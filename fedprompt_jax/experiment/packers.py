@@ -82,6 +82,12 @@ def training_batches(
     return cohorts, list(itertools.islice(epochs, count))
 
 
+def local_steps(config: config_dict.ConfigDict) -> int:
+    """Steps of a client in a round; of local epochs, those of a mean client."""
+    passes = -(-config.data.client_size // config.batch_size)
+    return config.local_steps or config.local_epochs * passes
+
+
 def of_evaluation(
     config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
 ) -> Packer:
@@ -144,7 +150,7 @@ def choose(
     # What a product goes back once for, attention does 2.5 times.
     back = (1 + ATTENTION_BACKWARD) / 2 if training else 1.0
     attention = ATTENTION_TIME * back
-    long = config.rounds * config.local_steps >= LONG
+    long = config.rounds * local_steps(config) >= LONG
     return choose_shapes(
         batches,
         longest,

@@ -9,7 +9,12 @@ from pathlib import Path
 import shutil
 from typing import Any, NamedTuple
 
-from fedprompt_jax.experiment import checkpoint, continuing, integrity
+from fedprompt_jax.experiment import (
+    checkpoint,
+    clients,
+    continuing,
+    integrity,
+)
 from fedprompt_jax.experiment.run_folder import RunFolder, now
 from fedprompt_jax.report.records import METRICS
 
@@ -83,7 +88,9 @@ def _find(root: Path, anew: bool) -> tuple[Point | None, list[Damage]]:
         if stage == 'personalize' and anew:
             continue
         for step, folder in checkpoint.folders(root / stage).items():
-            fault = integrity.fault(folder)
+            fault = integrity.fault(folder) or clients.fault(
+                root, checkpoint.read_notes(folder)
+            )
             if fault:
                 damages.append(Damage(folder, fault))
             elif point is None:

@@ -221,6 +221,7 @@ def _run_stages(
       preemption: see execute.
     """
     from fedprompt_jax.experiment import personalize, trackers, train
+    from fedprompt_jax.experiment.clients import Clients
 
     signals: Any = Preemption()
     if preemption is not None:
@@ -229,7 +230,8 @@ def _run_stages(
     with signals as asked, trackers.following(run, experiment.config):
         state = personalize.restore(experiment, personalizing)
         if state is None:
-            trained = train.train(experiment, run, training, asked)
+            clients = Clients(experiment, run.path / 'checkpoints')
+            trained = train.train(experiment, run, training, asked, clients)
             params, rounds = train.choose(experiment, run, trained)
             run.update_info(chosen_round=rounds)
             _LOG.info('The prompt after round %d goes to stage 2.', rounds)

@@ -39,7 +39,7 @@ LOG_KEYS = ('log.tensorboard', 'log.wandb')
 # order of sums, so that results agree up to rounding and not to the bit.
 FREE_KEYS = (
     'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep',
-    'checkpoint.every', *LOG_KEYS, *PATH_KEYS,
+    'checkpoint.every', 'client_store.memory_gb', *LOG_KEYS, *PATH_KEYS,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from fedprompt_jax.evaluation.scoring import Request
 from fedprompt_jax.experiment import guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
@@ -54,6 +55,7 @@ def train(
     run: RunFolder,
     checkpoints: Checkpoints,
     preemption: Preemption,
+    clients: Clients,
 ) -> TrainState:
     """Runs the rounds that are left; returns the state after the last.
 
@@ -62,6 +64,7 @@ def train(
       run: where metrics go.
       checkpoints: of this stage.
       preemption: whether to stop after a round.
+      clients: what they keep; those of the latest checkpoint are restored.
 
     Raises:
       Preempted: stopped after a round, which is saved.
@@ -72,7 +75,9 @@ def train(
     state = checkpoints.restore(start)
     if state is None:
         state = validate(experiment, run, start)
-        save(checkpoints, run, state)
+        save(checkpoints, run, state, clients)
+    else:
+        clients.restore(checkpoints.notes())
     config = experiment.config
     first = int(state.server.round)
     rounds = range(first, config.rounds)
@@ -88,9 +93,9 @@ def train(
             'training rounds',
             config.rounds,
             config.checkpoint.every,
-            functools.partial(train_round, experiment, run),
+            functools.partial(train_round, experiment, run, clients),
             after,
-            functools.partial(save, checkpoints, run),
+            functools.partial(save, checkpoints, run, clients=clients),
         ),
         state,
         first,
@@ -104,7 +109,7 @@ def initial(experiment: Experiment) -> TrainState:
     """The state before the first round."""
     return experiment.devices.replicate(
         TrainState(
-            experiment.algorithm.init(experiment.params),
+            experiment.algorithm.init(),
             experiment.params,
             jnp.float32(-1),
             jnp.float32(jnp.inf),
@@ -116,6 +121,7 @@ def initial(experiment: Experiment) -> TrainState:
 def train_round(
     experiment: Experiment,
     run: RunFolder,
+    clients: Clients,
     state: TrainState,
     cohort: Cohort,
     began: float,
@@ -125,6 +131,7 @@ def train_round(
     Args:
       experiment: its parts.
       run: where the line goes.
+      clients: what they keep; the cohort's rows are replaced.
       state: before the round.
       cohort: clients and batches of the round.
       began: perf_counter's seconds when the wait for the cohort began.
@@ -132,16 +139,18 @@ def train_round(
     Raises:
       FloatingPointError: the server's state would turn non-finite.
     """
-    server, metrics = experiment.algorithm.round(state.server, cohort)
+    algorithm = experiment.algorithm
+    before = clients.take(state.server, cohort.clients)
+    server, after, metrics = algorithm.round(state.server, before, cohort)
     metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
     number = int(state.server.round) + 1
     _require_finite(server, number, run)
+    clients.put(cohort.clients, before, after)
     run.log(
         stage='train',
         round=number,
         **metrics,
-        **ledger.traffic(server.params, len(cohort.clients), experiment.pooled),
-        **ledger.compute(experiment.model, cohort.steps),
+        **ledger.traffic(algorithm.sent(server), len(cohort.clients)),
         seconds=time.perf_counter() - began,
     )
     if (
@@ -236,12 +245,19 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     return experiment.devices.replicate(state)
 
 
-def save(checkpoints: Checkpoints, run: RunFolder, state: TrainState) -> None:
-    """Saves the state, and how long the logs are that belong to it."""
+def save(
+    checkpoints: Checkpoints,
+    run: RunFolder,
+    state: TrainState,
+    clients: Clients,
+) -> None:
+    """Saves the state, what clients keep, and how long the logs are then."""
     number = int(state.server.round)
     here = number == int(state.best_round)
     score = float(state.best_score) if here else None
-    checkpoints.save(number, state, run.notes(), score)
+    notes = run.notes() | clients.save(number)
+    checkpoints.save(number, state, notes, score)
+    clients.remove_unused()
 
 
 def _require_finite(server, number: int, run: RunFolder) -> None:

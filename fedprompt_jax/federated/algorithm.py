@@ -1,14 +1,32 @@
-"""What a federated algorithm is to the rest: an init and a round."""
+"""What a federated algorithm is given, and what it is to the rest.
 
-from collections.abc import Callable
+    init     ()                              -> server state
+    client   (server state)                  -> what a client keeps at first
+    round    (server, clients, cohort)       -> (server, clients, metrics)
+    prompts  (server, clients)               -> what these clients answer with
+    sent     (server state)                  -> what travels
+
+A server state is any pytree with `params` and `round`. What clients keep lies
+outside of it: a round sees the rows of its cohort, leaves [C, ...], and never
+those of the whole population.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
+import jax
+from ml_collections import config_dict
 import optax
 
+from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
+from fedprompt_jax.federated import optimizers
+from fedprompt_jax.federated.aggregates import Aggregate
 from fedprompt_jax.federated.client import LocalResult
-from fedprompt_jax.federated.server import ServerState
+from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.server import ServerState, server_update
+
+Metrics = dict[str, Any]  # scalars by their names in metrics.jsonl
 
 
 class Simulation(Protocol):
@@ -17,40 +35,106 @@ class Simulation(Protocol):
     An owner that turns non-finite changes no other owner's result.
     """
 
-    def gradients(self, bank, examples) -> tuple[Any, Any]: ...
+    def gradients(
+        self, bank, examples: Sequence[Example]
+    ) -> tuple[jax.Array, Any]:
+        """Losses f32 [C] and gradients [C, ...]; see PackedSimulation."""
 
-    def local_train(self, tx, bank, opt_state, steps) -> LocalResult: ...
+    def local_train(
+        self,
+        tx: optax.GradientTransformation,
+        bank,
+        opt_state,
+        steps: Sequence[Sequence[Example]],
+    ) -> LocalResult:
+        """The cohort after its local steps; see PackedSimulation."""
+
+    def compute(self, steps: Sequence[Sequence[Example]]) -> Metrics:
+        """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
 
 
 class Algorithm(NamedTuple):
-    """A pair of functions, made by algorithms.<name>.make.
+    """A few pure functions over trees, made by algorithms.<name>.make.
 
     Attributes:
-      init: params -> ServerState.
-      round: (ServerState, Cohort) -> (ServerState, metrics of the round).
+      init: () -> the server's state before the first round, any pytree with
+        `params` (what is trained) and `round` (int32 scalar, rounds done).
+      round: (server state, rows of the cohort, cohort) -> (server state, rows,
+        metrics). The rows are what the cohort's clients keep, leaves [C, ...],
+        or None. `loss` is needed among the metrics; all of them are logged.
+      sent: server state -> Sent, of arrays or of shapes.
+      client: server state -> what a client keeps that was never in a cohort,
+        leaves [...]; None where clients keep nothing between rounds.
+      prompts: (server state, rows) -> bank [C, ...], with which the clients of
+        these rows would answer; None where all answer with `params`.
+      passes: how often a round takes the gradient of its cohort's batches, for
+        what is planned.
     """
 
-    init: Callable[[Any], ServerState]
-    round: Callable[[ServerState, Cohort], tuple[ServerState, dict]]
+    init: Callable[[], Any]
+    round: Callable[[Any, Any, Cohort], tuple[Any, Any, Metrics]]
+    sent: Callable[[Any], Sent]
+    client: Callable[[Any], Any] | None = None
+    prompts: Callable[[Any, Any], Any] | None = None
+    passes: float = 1.0
 
 
-class Ingredients(NamedTuple):
-    """What the config says of an algorithm, made real.
+class Setup(NamedTuple):
+    """What an algorithm is made of; read it by attribute.
 
     Attributes:
-      simulation: how cohorts are computed.
-      client_tx: client optimizer.
-      server_tx: server optimizer.
-      aggregation: 'uniform' or 'examples': weights of the clients' mean.
+      config: whole and checked: an algorithm reads the section of its name.
+      simulation: computes cohorts.
+      client_tx: the client optimizer, with what is chained before it.
+      client_rate: round, from 0 -> learning rate of the client optimizer.
+      server_tx: the server optimizer.
+      server_rate: round, from 0 -> its learning rate.
+      aggregate: how the clients' trees become one; see aggregates.py.
+      num_clients: N, clients of the population.
+      params: what is trained, before any training.
     """
 
+    config: config_dict.ConfigDict
     simulation: Simulation
     client_tx: optax.GradientTransformation
+    client_rate: Callable[[int], float]
     server_tx: optax.GradientTransformation
-    aggregation: str
+    server_rate: Callable[[int], float]
+    aggregate: Aggregate
+    num_clients: int
+    params: Any
 
-    def weights(self, cohort: Cohort) -> np.ndarray:
-        """f32 [C], each client's weight in the mean."""
-        if self.aggregation == 'uniform':
-            return np.ones(len(cohort.clients), np.float32)
-        return cohort.num_examples.astype(np.float32)
+    def start_clients(self, bank, round: jax.Array) -> Any:
+        """States [C, ...] of client optimizers that start in this round.
+
+        Args:
+          bank: where each owner starts, leaves [C, ...].
+          round: int32 scalar, from 0.
+        """
+        opt_state = jax.vmap(self.client_tx.init)(bank)
+        return optimizers.with_rate(opt_state, self.client_rate(int(round)))
+
+    def mean(self, bank, cohort: Cohort) -> Any:
+        """What the aggregate makes of the cohort's trees: leaves [...]."""
+        return self.aggregate(bank, cohort.num_examples)
+
+    def server_step(
+        self, state: ServerState, pseudo_gradients, grads, cohort: Cohort
+    ) -> tuple[ServerState, Metrics]:
+        """The next state, and the norms of the step; see server_update.
+
+        Args:
+          state: that the cohort started from.
+          pseudo_gradients: of each client, leaves [C, ...].
+          grads: the clients' gradients at its params, leaves [C, ...].
+          cohort: whose they are.
+        """
+        rate = self.server_rate(int(state.round))
+        return server_update(
+            self.server_tx,
+            state.replace(
+                opt_state=optimizers.with_rate(state.opt_state, rate)
+            ),
+            self.mean(pseudo_gradients, cohort),
+            self.mean(grads, cohort),
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import math
+from typing import Any, NamedTuple
 
 import jax
 
@@ -10,20 +11,30 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.models.sizes import block_params, target_params
 
 
-def tree_bytes(params) -> int:
-    """Bytes of one owner's trained parameters, as they would be sent."""
-    leaves = jax.tree.leaves(params)
+class Sent(NamedTuple):
+    """What one client and the server send each other in a round.
+
+    Attributes:
+      down: the tree that a client of the cohort gets; None for nothing.
+      up: the tree that it returns.
+    """
+
+    down: Any
+    up: Any
+
+
+def tree_bytes(tree) -> int:
+    """Bytes of a tree of arrays or shapes, as it would be sent."""
+    leaves = jax.tree.leaves(tree)
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
 
 
-def traffic(params, num_clients: int, pooled: bool) -> dict[str, int]:
-    """Bytes of one round over all clients, in both directions.
-
-    Every client receives the global prompt and sends one tree of its size (a
-    prompt or a gradient). Pooled data has no clients to talk to.
-    """
-    each = 0 if pooled else tree_bytes(params) * num_clients
-    return {'bytes_down': each, 'bytes_up': each}
+def traffic(sent: Sent, num_clients: int) -> dict[str, int]:
+    """Bytes of one round over all clients, in both directions."""
+    return {
+        'bytes_down': tree_bytes(sent.down) * num_clients,
+        'bytes_up': tree_bytes(sent.up) * num_clients,
+    }
 
 
 def compute(

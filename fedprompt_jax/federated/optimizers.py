@@ -1,6 +1,5 @@
-"""Optax optimizers by name, and what is chained around them."""
+"""Optax optimizers by name, with a learning rate that may follow the round."""
 
-import ast
 import difflib
 import inspect
 from typing import Any
@@ -9,33 +8,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fedprompt_jax.federated import specs
+
+RATE = 'learning_rate'  # its key in the state of inject_hyperparams
+
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:
     """Name and keyword arguments of 'adam(b1=0.99, eps=1e-8)' or 'sgd'.
-
-    One string holds both, so that choosing another optimizer on the command
-    line leaves no argument of the old one behind.
 
     Raises:
       ValueError: the text is no such call, or Optax has no such optimizer or
         argument; it names the nearest that there is.
     """
-    try:
-        call = ast.parse(spec.strip(), mode='eval').body
-        if isinstance(call, ast.Name):
-            name, kwargs = call.id, {}
-        elif isinstance(call, ast.Call) and not call.args:
-            assert isinstance(call.func, ast.Name)
-            name = call.func.id
-            kwargs = {
-                str(k.arg): ast.literal_eval(k.value) for k in call.keywords
-            }
-        else:
-            raise ValueError
-    except (SyntaxError, ValueError, AssertionError):
-        raise ValueError(
-            f"{spec!r} is not an optimizer; write 'adam(b1=0.9)' or 'sgd'."
-        ) from None
+    name, kwargs = specs.parse(spec, 'an optimizer', "'adam(b1=0.9)' or 'sgd'")
     _check(spec, name, kwargs)
     return name, kwargs
 
@@ -95,21 +80,26 @@ def make(spec: str, learning_rate: float) -> optax.GradientTransformation:
     return getattr(optax, name)(learning_rate, **kwargs)
 
 
-def pull_to_start(strength: float) -> optax.GradientTransformation:
-    """Adds the gradient of (strength / 2) * |params - start|^2.
+def make_scheduled(
+    spec: str, learning_rate: float
+) -> optax.GradientTransformation:
+    """The same optimizer with the learning rate in its state; see with_rate."""
+    name, kwargs = parse(spec)
+    function = getattr(optax, name)
+    others = set(inspect.signature(function).parameters) - {RATE}
+    return optax.inject_hyperparams(function, static_args=others)(
+        learning_rate, **kwargs
+    )
 
-    The start is where `init` was called: the global prompt in Profit's l2
-    heuristic (2310.04627, observation 4), in FedProx's proximal term and in
-    Ditto's personal objective. It is state, one of each owner in a bank.
 
-    Args:
-      strength: lambda, 0 or more.
+def with_rate(opt_state: Any, rate: float) -> Any:
+    """The state with another learning rate, where it holds one.
+
+    That of make() is part of the optimizer; that of make_scheduled() is state.
     """
 
-    def update(grads, start, params=None):
-        pulled = jax.tree.map(
-            lambda g, p, s: g + strength * (p - s), grads, params, start
-        )
-        return pulled, start
+    def leaf(path, x):
+        names = [getattr(part, 'key', None) for part in path]
+        return jnp.full_like(x, rate) if RATE in names else x
 
-    return optax.GradientTransformation(lambda params: params, update)
+    return jax.tree_util.tree_map_with_path(leaf, opt_state)

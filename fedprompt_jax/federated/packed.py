@@ -4,29 +4,19 @@ vmapped.py is the plain form that it must equal.
 """
 
 from collections.abc import Sequence
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.grid import grid_gradients
-from fedprompt_jax.bank.owners import finite_owners, num_owners, owner_norms
+from fedprompt_jax.bank.owners import finite_owners, num_owners
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Packer
-from fedprompt_jax.federated.client import LocalResult, client_step
-from fedprompt_jax.mesh import to_host
-
-
-@functools.partial(jax.jit, static_argnames='tx')
-def cohort_step(tx, bank, opt_state, grads, present):
-    """client_step of every owner, and the gradients' norms [C]."""
-    step = jax.vmap(functools.partial(client_step, tx))
-    bank, opt_state = step(bank, opt_state, grads, present)
-    return bank, opt_state, owner_norms(grads)
+from fedprompt_jax.federated import client, ledger
+from fedprompt_jax.federated.client import LocalResult
 
 
 class PackedSimulation:
@@ -87,6 +77,10 @@ class PackedSimulation:
             return self._train_once(tx, bank, opt_state, steps, True)
         return result
 
+    def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
+        """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
+        return ledger.compute(self.model, steps)
+
     def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
@@ -110,22 +104,13 @@ class PackedSimulation:
 
     def _train_once(self, tx, bank, opt_state, steps, isolate) -> LocalResult:
         owners = num_owners(bank)
-        losses, norms, first = [], [], None
-        for examples in steps:
-            loss, grads = self.gradients_once(bank, examples, isolate)
-            present = present_owners(examples, owners)
-            first = grads if first is None else first
-            bank, opt_state, norm = cohort_step(
-                tx, bank, opt_state, grads, present
-            )
-            losses.append(jnp.where(present, loss, jnp.nan))
-            norms.append(jnp.where(present, norm, jnp.nan))
-        return LocalResult(
+        return client.train(
+            tx,
             bank,
             opt_state,
-            np.array([to_host(x) for x in losses]),
-            np.array([to_host(x) for x in norms]),
-            first,
+            steps,
+            lambda bank, step: self.gradients_once(bank, step, isolate),
+            lambda step: client.present_owners(step, owners),
         )
 
 
@@ -135,8 +120,3 @@ def _any_lost(before, after) -> bool:
 
 
 _add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b))
-
-
-def present_owners(examples: Sequence[Example], num_owners: int) -> np.ndarray:
-    """bool [C]: which owners have an example."""
-    return np.isin(np.arange(num_owners), [e.owner for e in examples])

@@ -17,6 +17,7 @@ from fedprompt_jax.bank.owners import num_owners
 from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
+from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.client import LocalResult, client_step
 from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
@@ -113,6 +114,10 @@ class VmappedSimulation:
             np.where(present, to_host(x).T, np.nan) for x in (losses, norms)
         )
         return LocalResult(bank, opt_state, losses, norms, first)
+
+    def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
+        """See PackedSimulation.compute."""
+        return ledger.compute(self.model, steps)
 
 
 def pad_batches(

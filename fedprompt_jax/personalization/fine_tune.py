@@ -13,6 +13,7 @@ import optax
 
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.federated import optimizers
+from fedprompt_jax.federated.transformations import pull_to_start
 from fedprompt_jax.personalization import Answer, Method, Setup, Steps
 
 
@@ -33,7 +34,7 @@ def make(setup: Setup) -> Method:
     """Fine-tuning with `config.personalization`'s optimizer, l2 and alphas."""
     c = setup.config.personalization
     tx = optax.chain(
-        optimizers.pull_to_start(c.l2) if c.l2 else optax.identity(),
+        pull_to_start(c.l2) if c.l2 else optax.identity(),
         optimizers.make(c.optimizer, c.learning_rate),
     )
 

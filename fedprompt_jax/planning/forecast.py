@@ -11,6 +11,7 @@ from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation import generation
+from fedprompt_jax.experiment import build, packers
 from fedprompt_jax.federated import ledger, optimizers
 from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.planning import cost
@@ -28,7 +29,9 @@ class Forecast(NamedTuple):
       flops: a round, with padding, prompts, attention and recomputation.
       round_seconds: of training.
       hours: part of the run -> hours.
-      bytes_each_way: of a client and round.
+      bytes_down: that a client gets in a round.
+      bytes_up: that it returns.
+      bytes_kept: that it keeps between rounds.
     """
 
     memory: dict[str, float]
@@ -37,7 +40,9 @@ class Forecast(NamedTuple):
     flops: float
     round_seconds: float
     hours: dict[str, float]
-    bytes_each_way: int
+    bytes_down: int
+    bytes_up: int
+    bytes_kept: int
 
 
 def forecast(
@@ -45,7 +50,6 @@ def forecast(
     model: TunedModel,
     trained: Any,
     workload: Workload,
-    pooled: bool,
     chip: Chip,
 ) -> Forecast:
     """The forecast of a run.
@@ -55,7 +59,6 @@ def forecast(
       model: sizes of the model and kind of what is trained.
       trained: shapes of one owner's trained parameters.
       workload: what the model will read.
-      pooled: whether all data are one client's, to whom nothing is sent.
       chip: each device of the mesh.
     """
     sizes, dtype = model.transformer.config, config.model.dtype
@@ -87,7 +90,10 @@ def forecast(
     banks += len([a for a in p.alphas if 0 < a < 1]) if p.epochs else 0
     shared = 3 * p.clients * p.eval_examples  # bare, initial and global
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
-    round_seconds = config.local_steps * step(workload.cohorts)
+    # Gradients of batches that a client takes in a round.
+    exchange = build.exchange(config, trained)
+    gradients_taken = packers.local_steps(config) * exchange.passes
+    round_seconds = gradients_taken * step(workload.cohorts)
     seconds = {
         'training': config.rounds * round_seconds,
         'validation': validations * v.clients * v.examples * score,
@@ -97,13 +103,15 @@ def forecast(
     useful = [ledger.compute(model, [b]) for b in workload.cohorts]
     return Forecast(
         memory=_memory(config, model, trained, workload, mesh),
-        tokens=config.local_steps * _mean(u['tokens'] for u in useful),
-        useful_flops=config.local_steps * _mean(u['flops'] for u in useful),
-        flops=config.local_steps
+        tokens=gradients_taken * _mean(u['tokens'] for u in useful),
+        useful_flops=gradients_taken * _mean(u['flops'] for u in useful),
+        flops=gradients_taken
         * _mean(gradients(b).flops for b in workload.cohorts),
         round_seconds=round_seconds,
         hours={name: s / 3600 for name, s in seconds.items()},
-        bytes_each_way=ledger.traffic(trained, 1, pooled)['bytes_up'],
+        bytes_down=ledger.tree_bytes(exchange.sent.down),
+        bytes_up=ledger.tree_bytes(exchange.sent.up),
+        bytes_kept=ledger.tree_bytes(exchange.kept),
     )
 
 

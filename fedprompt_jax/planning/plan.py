@@ -59,7 +59,6 @@ def plan(
         )
     import jax
 
-    from fedprompt_jax import algorithms
     from fedprompt_jax.models.sizes import base_leaves, num_params
     from fedprompt_jax.planning import cost, forecast
     from fedprompt_jax.planning import workload as workload_lib
@@ -101,8 +100,7 @@ def plan(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
         )
-    pooled = algorithms.pooled(config.algorithm)
-    found = forecast.forecast(config, model, trained, workload, pooled, chip)
+    found = forecast.forecast(config, model, trained, workload, chip)
     needed = forecast.needed(found.memory)
     return {
         'model': config.model.source,
@@ -217,7 +215,8 @@ def text(found: dict[str, Any]) -> str:
         f'  useful TFLOP           {f["useful_flops"] / 1e12:9.2f}',
         f'  computed TFLOP         {f["flops"] / 1e12:9.2f}',
         f'  seconds                {f["round_seconds"]:9.2f}',
-        f'  bytes a client, each way {f["bytes_each_way"]:,}',
+        f'  bytes to a client        {f["bytes_down"]:,}, from it '
+        f'{f["bytes_up"]:,}, kept by it {f["bytes_kept"]:,}',
         '',
         f'a run of {f["rounds"]} rounds',
         *(f'  {part:22} {duration(n)}' for part, n in f['hours'].items()),

@@ -9,7 +9,7 @@ import torch
 from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import optimizers
-from fedprompt_jax.federated.algorithm import Ingredients
+from tests import plain
 from tests.parity import table
 from tests.parity.cases import random_examples
 from tests.parity.subjects import Subject
@@ -58,16 +58,17 @@ def our_rounds(
     examples = [e for step in cohorts[0].steps for e in step]
     ours = subject.ours.using(simulation)
     algorithm = fedavg.make(
-        Ingredients(
+        plain.setup(
             ours.simulate(start[None], examples, LOSS),
             optimizers.make(ADAM, CLIENT_RATE),
             optimizers.make(ADAM, SERVER_RATE),
             aggregation,
+            {'prompt': jnp.asarray(start)},
         )
     )
-    state = algorithm.init({'prompt': jnp.asarray(start)})
+    state = algorithm.init()
     for cohort in cohorts:
-        state, _ = algorithm.round(state, cohort)
+        state, _, _ = algorithm.round(state, None, cohort)
     return np.asarray(state.params['prompt'])
 
 
