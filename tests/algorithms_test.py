@@ -9,63 +9,14 @@ import pytest
 from fedprompt_jax import algorithms
 from fedprompt_jax.algorithms import centralized, fedavg, fedsgd
 from fedprompt_jax.bank.owners import finite_owners, mean_of_finite
-from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import aggregates, optimizers
-from fedprompt_jax.federated.client import present_owners, train
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from tests import plain
+from tests.quadratics import Quadratics, number, numbers, scalar, start
 
 SGD = optax.sgd(1.0)
-
-
-class Quadratics:
-    """A simulation to check by hand: an example with the number v has the
-    loss |params - v|^2 / 2."""
-
-    def gradients(self, bank, examples):
-        x = bank['prompt']
-        losses, grads = jnp.zeros(len(x)), jnp.zeros_like(x)
-        count = np.bincount([e.owner for e in examples], minlength=len(x))
-        for e in examples:
-            away = x[e.owner] - e.query[0]
-            n = count[e.owner]
-            losses = losses.at[e.owner].add((away**2).sum() / 2 / n)
-            grads = grads.at[e.owner].add(away / n)
-        return losses, {'prompt': grads}
-
-    def local_train(self, tx, bank, opt_state, steps):
-        return train(
-            tx,
-            bank,
-            opt_state,
-            steps,
-            self.gradients,
-            lambda step: present_owners(step, len(bank['prompt'])),
-        )
-
-    def compute(self, steps):
-        return {'tokens': sum(map(len, steps)), 'flops': 0}
-
-
-def number(owner, v):
-    return Example(owner, np.array([v], np.int32), np.array([0], np.int32))
-
-
-def numbers(*values, sizes=None, steps=1):
-    """A cohort of one example a client a step: its number."""
-    sizes = np.array(sizes or [1] * len(values))
-    step = [number(owner, v) for owner, v in enumerate(values)]
-    return Cohort(np.arange(len(values)), sizes, [step] * steps)
-
-
-def start(value=0.0):
-    return {'prompt': jnp.full((1, 1), value)}
-
-
-def scalar(state):
-    return float(state.params['prompt'][0, 0])
 
 
 def run(module, setup, params, cohorts):

@@ -40,7 +40,8 @@ def server_update(
 
     Args:
       tx: server optimizer.
-      state: the state that the cohort started from.
+      state: the state that the cohort started from; fields that a subclass
+        adds stay as they are.
       pseudo_gradient: the cohort's aggregate, leaves [...]: of x - y_i for
         FedAvg, of gradients for FedSGD.
       gradient: the aggregate of the gradients at x, for the guard alone.
@@ -59,4 +60,7 @@ def server_update(
         # First-order change of the loss that this update should bring.
         'predicted_change': optax.tree.vdot(gradient, updates),
     }
-    return ServerState(params, opt_state, state.round + 1), metrics
+    state = state.replace(
+        params=params, opt_state=opt_state, round=state.round + 1
+    )
+    return state, metrics
