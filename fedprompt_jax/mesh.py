@@ -83,8 +83,8 @@ def cut(
       sizes: axis -> devices.
       fsdp: over 'data' too: each layer is gathered when it is at work.
     """
-    found = (spec for rule, spec in RULES if re.search(rule, path))
-    spec = next(found, PartitionSpec())
+    specs = (spec for rule, spec in RULES if re.search(rule, path))
+    spec = next(specs, PartitionSpec())
     return PartitionSpec(
         *(
             axis

@@ -147,8 +147,8 @@ def epoch_steps(
       epoch: number of the epoch, from 0.
     """
     orders = [
-        own[generator(seed, 'epoch', epoch, client).permutation(len(own))]
-        for own, client in zip(instances, clients, strict=True)
+        ids[generator(seed, 'epoch', epoch, client).permutation(len(ids))]
+        for ids, client in zip(instances, clients, strict=True)
     ]
     for start in range(0, max(map(len, orders)), batch_size):
         yield [

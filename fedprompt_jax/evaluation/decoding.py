@@ -67,7 +67,7 @@ def write(
     def step(state: Decoding) -> Decoding:
         at = state.step
         last = state.tokens[:, at - 1][:, None]
-        hidden, own = advance(at, last, state.written)
+        hidden, new_kv = advance(at, last, state.written)
         token = choose(hidden, state.done)
         return Decoding(
             at + 1,
@@ -76,7 +76,7 @@ def write(
             jax.tree.map(
                 lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),
                 state.written,
-                own,
+                new_kv,
             ),
         )
 

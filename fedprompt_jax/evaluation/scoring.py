@@ -176,11 +176,15 @@ class Evaluator(NamedTuple):
     ) -> dict[int, tuple[str, int]]:
         """Place of a request with choices -> the likeliest, its tokens."""
         chosen = {}
-        for i, (request, own) in enumerate(zip(requests, losses, strict=True)):
-            if len(own):
+        for i, (request, of_choices) in enumerate(
+            zip(requests, losses, strict=True)
+        ):
+            if len(of_choices):
                 texts = self.store.record(request.instance)['choices']
                 tokens = [len(c) for c in self.store.choices(request.instance)]
-                k = choices_lib.likeliest(own, texts, tokens, self.choices)
+                k = choices_lib.likeliest(
+                    of_choices, texts, tokens, self.choices
+                )
                 chosen[i] = texts[k], tokens[k]
         return chosen
 

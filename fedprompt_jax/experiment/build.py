@@ -131,8 +131,10 @@ def load_data(
     )
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
-    sizes = source.read_config(folder)
-    return folder, data_lib.load(config, tokenizer, sizes, cache_dir, loaded)
+    model_config = source.read_config(folder)
+    return folder, data_lib.load(
+        config, tokenizer, model_config, cache_dir, loaded
+    )
 
 
 def build(
@@ -284,8 +286,10 @@ def make_algorithm(
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
     """What is trained, as config.peft says; no weights are read."""
-    sizes = source.read_config(folder)
-    base = ModelInfo(sizes, source.read_names(folder), param_shapes(sizes))
+    model_config = source.read_config(folder)
+    base = ModelInfo(
+        model_config, source.read_names(folder), param_shapes(model_config)
+    )
     return peft.get(config.peft).make(config, base)
 
 

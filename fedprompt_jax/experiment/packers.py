@@ -138,8 +138,8 @@ def choose(
     training: bool,
 ) -> Packer:
     """choose_shapes for a run's model; see there for the arguments."""
-    sizes = model.transformer.config
-    block, layers = block_params(sizes), sizes.reader
+    model_config = model.transformer.config
+    block, layers = block_params(model_config), model_config.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     # What a product goes back once for, attention does 2.5 times.
     back = (1 + ATTENTION_BACKWARD) / 2 if training else 1.0
@@ -150,7 +150,7 @@ def choose(
         longest,
         model.packer(),
         attention_scale=block / (2 * heads * attention),
-        target_cost=target_params(sizes) / block,
+        target_cost=target_params(model_config) / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
         shares=(LONG_RUN if long else SHORT_RUN) if training else EVALUATION,

@@ -133,13 +133,13 @@ def share(folder: Path) -> bool:
     return seen
 
 
-def texts(own: str) -> list[str]:
+def texts(text: str) -> list[str]:
     """What each process gives, the first one's first; all of them must give."""
     if _alone():
-        return [own]
+        return [text]
     from jax.experimental import multihost_utils
 
-    said = np.frombuffer(own.encode(), np.uint8)
+    said = np.frombuffer(text.encode(), np.uint8)
     lengths = _of_all([len(said)])[:, 0]
     padded = np.zeros(lengths.max(), np.uint8)
     padded[: len(said)] = said

@@ -260,8 +260,8 @@ def changed_file(path: Path) -> str:
     if sums is None:
         return ''
     try:
-        own = sums['run.json']
-        if own != _digest(info | {'sha256': sums}):
+        digest = sums['run.json']
+        if digest != _digest(info | {'sha256': sums}):
             return 'run.json was changed'
         others = {k: v for k, v in sums.items() if k != 'run.json'}
         return integrity.differing(path, others)
@@ -333,10 +333,10 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
         free = (*PATH_KEYS, *LOG_KEYS)
         lines = _differences(*both, free, ('in the first', 'there'))
         if lines:
-            told = ''.join(f'\n  {line}' for line in lines)
+            message = ''.join(f'\n  {line}' for line in lines)
             raise ValueError(
                 f'Process {number} is of another run than the first; nothing '
-                f'was changed. Start all with the same flags and data:{told}'
+                f'was changed. Start all with the same flags and data:{message}'
             )
 
 
@@ -344,10 +344,10 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
     """What differs and may; ValueError with all where some may not."""
     lines = _differences(before, now, (*FREE_KEYS, *continuing.KEYS))
     if lines:
-        told = ''.join(f'\n  {line}' for line in lines)
+        message = ''.join(f'\n  {line}' for line in lines)
         raise ValueError(
             f'{path} belongs to another run; nothing was changed. Give '
-            f'--workdir another folder, or undo:{told}{_explained(lines)}'
+            f'--workdir another folder, or undo:{message}{_explained(lines)}'
         )
     changes = _changes(before['config'], now['config'])
     fewer = continuing.fewer(changes, *_done(path))

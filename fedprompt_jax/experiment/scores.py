@@ -148,7 +148,7 @@ def prediction(
     """What the model answered to one instance, and what that is worth."""
     record = evaluator.store.record(instance)
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
-    found = {
+    line = {
         'task': task['name'],
         'id': record['id'],
         'input': record['input'],
@@ -162,5 +162,5 @@ def prediction(
     }
     if 'choices' in record:
         losses = [float(x) for x in scores.choice_losses[i]]
-        found |= {'choices': record['choices'], 'choice_losses': losses}
-    return found
+        line |= {'choices': record['choices'], 'choice_losses': losses}
+    return line

@@ -203,11 +203,11 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     # As many copies as stage 2 has clients: one program serves both.
     copies = len(experiment.data.held_out.clients)
     bank = replicate(state.server.params, copies)
-    requests = [Request(0, int(i)) for own in clients for i in own]
+    requests = [Request(0, int(i)) for instances in clients for i in instances]
     scores = experiment.evaluator.score(bank, requests, 'validation')
-    ends = np.cumsum([len(own) for own in clients])
+    ends = np.cumsum([len(instances) for instances in clients])
     places = np.split(np.arange(len(requests)), ends[:-1])
-    rows = [summary(scores, own, experiment.config.loss) for own in places]
+    rows = [summary(scores, at, experiment.config.loss) for at in places]
     means = {
         k: float(np.mean([row[k] for row in rows]))
         for k in ('rouge_l', 'exact_match', 'loss')

@@ -138,9 +138,9 @@ def pad_batches(
         row = np.zeros(owners, int)
         weights = token_weights(examples, loss)
         for i, e in enumerate(examples):
-            own = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
+            rows = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
             alone = {i: e._replace(owner=0)}
-            packer.write_row(own, row[e.owner], [i], alone, weights)
+            packer.write_row(rows, row[e.owner], [i], alone, weights)
             present[e.owner, s] = True
             row[e.owner] += 1
     return Batch(grid, present)

@@ -71,12 +71,12 @@ class Attention(nn.Module):
             k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = self._with_prefix(k, v, places)
+        new_kv = self._with_prefix(k, v, places)
         mask = self._living(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, [*past, own], mask, scale, c.score_cap, bias)
+        out = attend(q, [*past, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
-        return output(out, places.owner), own
+        return output(out, places.owner), new_kv
 
     def _with_prefix(self, k, v, places: Places) -> KeysValues:
         """Keys and values of slots become those that their owner trains.
@@ -209,8 +209,8 @@ def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     weights = jnp.split(weight, ends, axis=-1)
     einsum = jnp.einsum if len(read) == 1 else f32  # sums are rounded once
     outs = [
-        einsum('rkgls,rskh->rlkgh', own, v)
-        for own, (_, v) in zip(weights, read, strict=True)
+        einsum('rkgls,rskh->rlkgh', share, v)
+        for share, (_, v) in zip(weights, read, strict=True)
     ]
     out = functools.reduce(jnp.add, outs)
     return out.astype(q.dtype).reshape(rows, length, num_heads * head_dim)

@@ -64,8 +64,8 @@ def _forward(x, kernel, scale):
     return product(x, kernel, scale), (kernel, scale)
 
 
-def _backward(kept, gradient):
-    kernel, scale = kept
+def _backward(saved, gradient):
+    kernel, scale = saved
     scaled = (gradient * scale).astype(gradient.dtype)
     return scaled @ kernel.astype(gradient.dtype).T, None, None
 

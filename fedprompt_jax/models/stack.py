@@ -76,18 +76,18 @@ class Block(nn.Module):
             return layers.norm(c, name)(y)
 
         if c.layout == 'parallel':
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + y + mlp(norm('mlp_norm', x))
         elif c.layout == 'post':
-            y, own = attention(x)
+            y, new_kv = attention(x)
             x = norm('attention_norm', x + y)
             x = norm('mlp_norm', x + mlp(x))
         elif c.layout == 'sandwich':
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + norm('attention_out_norm', y)
             x = x + norm('mlp_out_norm', mlp(norm('mlp_norm', x)))
         else:
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + y
             if context.memory is not None:
                 cross = CrossAttention(c, name='cross_attention')
@@ -95,7 +95,7 @@ class Block(nn.Module):
                 y, crossed = cross(y, places.owner, context.memory, known)
                 x = x + y
             x = x + mlp(norm('mlp_norm', x))
-        return x, (own, crossed)
+        return x, (new_kv, crossed)
 
 
 class Gathering(Protocol):
@@ -201,11 +201,11 @@ class Stack(nn.Module):
             x = self.embedding_norm(x)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
         context = self._context(places, mask, past_places, memory)
-        x, (own, crossed) = self.layers(x, past, known, local, context)
+        x, (new_kv, crossed) = self.layers(x, past, known, local, context)
         if c.final_norm:
             x = self.final_norm(x)
         x = self.project_out(x) if c.embedding_width else x
-        return x, own, crossed
+        return x, new_kv, crossed
 
     def _context(self, places, mask, past_places, memory) -> Context:
         """Masks and rotary tables of global layers and of local ones."""

@@ -110,8 +110,8 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
                 raise TypeError(f'must be a {type(now).__name__}.')
             config.update_from_flattened_dict({key: value})
         except (KeyError, AttributeError) as error:
-            told = ' '.join(str(error.args[0]).split())
-            raise ValueError(f'there is no key {key!r}: {told}') from error
+            message = ' '.join(str(error.args[0]).split())
+            raise ValueError(f'there is no key {key!r}: {message}') from error
         except TypeError as error:
             raise ValueError(f'{key}={value!r}: {error}') from error
     return Point(name_of(overrides), overrides, config)

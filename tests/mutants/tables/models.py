@@ -45,12 +45,12 @@ MUTATIONS = (
         _ATTENTION,
         """        if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = self._with_prefix(k, v, places)
+        new_kv = self._with_prefix(k, v, places)
 """,
-        """        own = k, v = self._with_prefix(k, v, places)
+        """        new_kv = k, v = self._with_prefix(k, v, places)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-            own = k, v
+            new_kv = k, v
 """,
         'A prefix of PEFT means another model here.',
         (
