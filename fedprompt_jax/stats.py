@@ -31,7 +31,7 @@ _METADATA = {
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """What the statistics need of the data: no instance text."""
+    """The part of the data that the statistics read: no instance text."""
 
     tasks: tuple[sni.Task, ...]  # their instances left out
     sizes: np.ndarray  # int64 [num_tasks], instances of each

@@ -88,7 +88,7 @@ class TunedModel:
     kind: Kind
 
     def packer(self, *shapes: Shape) -> Packer:
-        """What packs examples for this model into such shapes."""
+        """The packer of examples for this model into rows of `shapes`."""
         kind = self.kind
         return Packer(
             kind.slots,

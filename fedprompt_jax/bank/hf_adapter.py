@@ -69,7 +69,7 @@ def save_plain(folder: Path, params: Params, why: str) -> None:
     Args:
       folder: the file goes here.
       params: one owner's.
-      why: PEFT's format does not hold them; kept in the file.
+      why: the reason why PEFT's format cannot hold them; the file records it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     flat = flax.traverse_util.flatten_dict(params, sep='/')

@@ -169,7 +169,7 @@ class Packer(NamedTuple):
     def rows(
         self, examples: Sequence[Example], isolate: bool = False
     ) -> list[tuple[Shape, list[list[int]]]]:
-        """For each shape in use, its rows as lists of example indices."""
+        """The rows of each shape in use, as lists of example indices."""
         return [
             (shape, self._fill(examples, indices, shape, isolate))
             for shape, indices in self._by_shape(examples)

@@ -142,7 +142,7 @@ def by_client(client_of: np.ndarray) -> Clients:
 
 
 def _chunks(sizes: np.ndarray, client_size: int) -> np.ndarray:
-    """How many clients each type makes, int64 [types]."""
+    """The number of clients that each task type makes, int64 [types]."""
     if client_size < 1:
         raise ValueError(
             f'config.data.client_size={client_size}: needed at least 1.'

@@ -65,7 +65,7 @@ def sample_cohort(
 
     Each takes num_steps batches from shuffled passes over its own instances:
     a pass is without replacement, and another begins where one ends. A
-    population of one goes on where its last round ended.
+    population of one continues where its last round ended.
 
     Args:
       store: tokens of the instances.

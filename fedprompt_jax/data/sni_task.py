@@ -158,7 +158,7 @@ def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
 
 
 def filled(where: str, field: str, value: Any) -> tuple[str, ...]:
-    """What cannot be done without: at least one string, and nothing else."""
+    """Returns a required field: at least one string, and nothing else."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not values:
         fail(where, field, value, 'a string or a list of at least one string')

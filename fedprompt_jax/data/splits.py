@@ -44,7 +44,7 @@ PAPER_EXCLUDED_TYPES = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitAssignment:
-    """Where each task went, and why some went nowhere."""
+    """The split of each task, and the reason for every task that has none."""
 
     split_of_task: np.ndarray  # int8 [num_tasks]: index into SPLITS, or DROPPED
     types: dict[str, tuple[str, ...]]  # split -> its task types, sorted
@@ -193,7 +193,7 @@ def split_clients(
 
 
 def _more_clients(num: int, num_able: int, client_size: int | None) -> str:
-    """What to do where clients are too few to be split."""
+    """Says how to get more clients where they are too few to be split."""
     fixes = []
     if 2 * _tenth(num) <= min(num_able, num - 1):  # else it would not suffice
         fixes.append(

@@ -62,7 +62,7 @@ def greedy(
     last = jnp.maximum(end - 1, 0)[..., None]
     hidden = jnp.take_along_axis(hidden, last, axis=1)
 
-    # Outputs go on where the query ended, though their columns do not.
+    # Positions of outputs continue where the query ended; columns do not.
     output = jnp.indices((rows, max_new_tokens - 1))[1]
     all_places = jax.tree.map(
         lambda *x: jnp.concatenate(x, axis=1),
@@ -92,12 +92,12 @@ def greedy(
 
 
 def _slots(rows: int, slots: int) -> Places:
-    """Where the slots [N, P] stand, each row an owner's."""
+    """The places of prompt slots [N, P]; each row belongs to one owner."""
     owner, slot = jnp.indices((rows, slots))
     return Places(slot, owner, slot)
 
 
 def _tokens(position: jax.Array) -> Places:
-    """Where ordinary tokens [N, n] stand, each row an owner's."""
+    """The places of ordinary tokens [N, n]; each row belongs to one owner."""
     owner = jnp.indices(position.shape)[0]
     return Places(position, owner, jnp.full_like(position, -1))

@@ -1,7 +1,7 @@
 """Greedy generation by a decoder that reads an encoder's output.
 
 The encoder reads each query behind its owner's virtual tokens once, and the
-keys and values that the decoder makes of its output are kept. A prompt reads
+keys and values that the decoder makes of its output are cached. A prompt reads
 the text, so that nothing of it can be shared between queries.
 """
 

@@ -41,7 +41,7 @@ from fedprompt_jax.models.transformer import Transformer
 
 
 class Together(Protocol):
-    """How a run takes part in a computation with other runs of a sweep.
+    """A run's part in a computation that it shares with other runs of a sweep.
 
     Attributes:
       size: the number of runs that are computed together.
@@ -231,7 +231,7 @@ def make_simulation(
     devices: Devices,
     runs: int = 1,
 ) -> Simulation:
-    """How cohorts are computed; `runs` share a call of the model."""
+    """Makes the simulation of cohorts; `runs` share one call of the model."""
     if config.simulation == 'vmap':
         return VmappedSimulation(model, lm.base, config.loss, devices.rows)
     packer = packers.of_training(
@@ -248,7 +248,7 @@ def make_evaluator(
     data: data_lib.FederatedData,
     devices: Devices,
 ) -> Evaluator:
-    """What scores prompts on the data's instances."""
+    """Makes the evaluator, which scores prompts on the data's instances."""
     packer = packers.of_evaluation(config, model, data)
     generate = Generator(
         model,
@@ -285,7 +285,7 @@ def make_algorithm(
 
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
-    """What is trained, as config.peft says; no weights are read."""
+    """Makes the kind of trained parameters of config.peft; reads no weights."""
     model_config = source.read_config(folder)
     base = ModelInfo(
         model_config, source.read_names(folder), param_shapes(model_config)

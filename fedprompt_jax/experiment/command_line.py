@@ -54,7 +54,7 @@ def parse(argv: Sequence[str]) -> list[str]:
 
 
 def _sentence(message: str) -> str:
-    """What ml_collections tells of a config file that it cannot load.
+    """A sentence for the message of ml_collections on a file it cannot load.
 
     A ValueError of the file is meant for the user; another is a fault of the
     file, whose traceback stays.

@@ -120,7 +120,7 @@ def shrunk(config, held_out) -> list[str]:
 
 
 def _instances_of_a_client(data) -> str:
-    """What limits the examples of a client, for the end of a sentence."""
+    """Names the keys that limit a client's examples, to end a sentence."""
     if data.partition == partitions.BY_CLIENT:
         return 'the data have of it'
     return f'config.data.client_size={data.client_size} leaves'

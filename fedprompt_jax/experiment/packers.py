@@ -42,7 +42,7 @@ def of_training(
     population: Population,
     runs: int = 1,
 ) -> Packer:
-    """For both stages of training; `runs` are computed as one bank."""
+    """Chooses the packer of both training stages; `runs` share one bank."""
     cohorts, epochs = training_batches(config, data, population)
     alone = [*cohorts, *epochs]
     batches = [_side_by_side(batch, runs) for batch in alone]
@@ -85,7 +85,7 @@ def training_batches(
 def of_evaluation(
     config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
 ) -> Packer:
-    """For the losses of what is scored."""
+    """Chooses the packer of the evaluation's losses."""
     batches, used = evaluation_batches(data)
     longest = _longest(data.store, used, data.store.scored_lengths[used])
     return choose(config, model, batches, longest, training=False)
@@ -94,7 +94,7 @@ def of_evaluation(
 def evaluation_batches(
     data: FederatedData,
 ) -> tuple[list[list[Example]], np.ndarray]:
-    """What is scored, in slices, and its instances."""
+    """Returns the scored examples in slices, and their instances."""
     used = np.concatenate([*data.validation.local, *data.held_out.local])
     batches = [
         [
@@ -108,7 +108,7 @@ def evaluation_batches(
 
 
 def describe(packers: dict[str, Packer]) -> str:
-    """The row shapes in words; they are printed and kept in run.json."""
+    """The row shapes in words, for the log and for run.json."""
     lines = []
     for name, packer in packers.items():
         shapes = ' and '.join(

@@ -145,7 +145,7 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 def prediction(
     evaluator: Scorer, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
-    """What the model answered to one instance, and what that is worth."""
+    """A line of predictions.jsonl: an answer, with its scores."""
     record = evaluator.store.record(instance)
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
     line = {

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 @flax.struct.dataclass
 class TrainState:
-    """What stage 1 carries from round to round, and a checkpoint holds.
+    """The state of stage 1 between two rounds; a checkpoint holds it.
 
     Attributes:
       server: the algorithm's ServerState.
@@ -166,16 +166,16 @@ def choose(
     validated = state
     if every and rounds % every:
         validated = validate(experiment, run, state)
-    kept = run.info.get('kept_choice')
-    if kept is None:
+    choice = run.info.get('kept_choice')
+    if choice is None:
         return chosen(validated)
-    if kept == rounds:
+    if choice == rounds:
         return state.server.params, rounds
-    if kept == int(state.best_round):
-        return state.best, kept
+    if choice == int(state.best_round):
+        return state.best, choice
     raise ValueError(
-        f"{run.path / 'run.json'}: 'kept_choice' is {kept!r}, but the prompts "
-        f'of this run are those after round {int(state.best_round)} and '
+        f"{run.path / 'run.json'}: 'kept_choice' is {choice!r}, but the "
+        f'prompts of this run are of rounds {int(state.best_round)} and '
         f'{rounds}; restore the file from a copy, or start in another '
         '--workdir.'
     )
@@ -223,7 +223,7 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
         clients=len(rows),
         seconds=time.perf_counter() - began,
     )
-    # Compared in f32, as they are kept; of equals the earliest stays.
+    # Compared in f32, as they are stored; of equals the earliest stays.
     score, loss = np.float32(means[metric]), np.float32(means['loss'])
     best = (float(state.best_score), -float(state.best_loss))
     if int(state.server.round) and (float(score), -float(loss)) > best:

@@ -90,7 +90,7 @@ class PackedSimulation:
     def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
-        """What `gradients` returns, computed once.
+        """Computes what `gradients` returns, without a second try.
 
         Args:
           bank: trained parameters, leaves [C, ...].

@@ -72,7 +72,7 @@ class Attention(nn.Module):
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
         new_kv = self._with_prefix(k, v, places)
-        mask = self._living(mask, places.slot, past_slot)
+        mask = self._without_missing_prefix(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
         out = attend(q, [*past, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
@@ -88,15 +88,15 @@ class Attention(nn.Module):
             return k, v
         owner = jnp.maximum(places.owner, 0)
         slot = jnp.maximum(places.slot, 0)
-        here = (places.slot >= 0)[:, :, None, None]
+        is_slot = (places.slot >= 0)[:, :, None, None]  # [R, L, 1, 1]
 
-        def put(name, x):
-            rows = self.get_variable('peft', name)[owner, slot]
-            return jnp.where(here, rows.astype(x.dtype), x)
+        def with_rows(name, x):
+            rows = self.get_variable('peft', name)[owner, slot]  # [R, L, K, H]
+            return jnp.where(is_slot, rows.astype(x.dtype), x)
 
-        return put('prefix_key', k), put('prefix_value', v)
+        return with_rows('prefix_key', k), with_rows('prefix_value', v)
 
-    def _living(self, mask, slot, past_slot) -> jax.Array:
+    def _without_missing_prefix(self, mask, slot, past_slot) -> jax.Array:
         """Hides the slots that this layer has no prefix for.
 
         'peft' holds prefix_length, int32 [C] (equal for all owners), where

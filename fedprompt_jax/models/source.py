@@ -59,7 +59,7 @@ def resolve(spec: str, cache_dir: str | Path) -> Path:
 
 
 def check(spec: str) -> list[str]:
-    """What is wrong with `spec`, in sentences; nothing slow is done."""
+    """Says what is wrong with `spec`, in sentences; does nothing slow."""
     if _on_hub(spec):
         return []
     try:

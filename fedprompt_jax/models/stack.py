@@ -23,7 +23,7 @@ from fedprompt_jax.models.layers import Places
 
 
 class Context(NamedTuple):
-    """What all layers read besides hidden states.
+    """The inputs that all layers read besides hidden states.
 
     Attributes:
       turn: rotary tables of global and local layers, or None.
@@ -132,9 +132,9 @@ class Stack(nn.Module):
             block = nn.map_variables(block, 'params', self.gather)
         if self.remat or self.gather is not None:
             # What was gathered is gathered again, not kept.
-            names = () if self.remat else (layers.KEPT,)
-            kept = jax.checkpoint_policies.save_only_these_names(*names)
-            block = nn.remat(block, prevent_cse=False, policy=kept)
+            names = () if self.remat else (layers.SAVED,)
+            saved = jax.checkpoint_policies.save_only_these_names(*names)
+            block = nn.remat(block, prevent_cse=False, policy=saved)
         scanned = nn.scan(
             block,
             variable_axes={'params': 0, 'peft': 0},

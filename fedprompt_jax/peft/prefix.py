@@ -157,7 +157,7 @@ class Prefix(Kind):
 
 
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prefix:
-    """What config.prefix says."""
+    """Makes the kind that config.prefix describes."""
     c, reader = config.prefix, info.config.reader
     chosen = set(c.layers) or set(range(reader.num_layers))
     strange = sorted(chosen - set(range(reader.num_layers)))

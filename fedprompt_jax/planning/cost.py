@@ -90,7 +90,7 @@ def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
 
 
 def sharing(model_config: ModelConfig, model: int) -> int:
-    """How many of so many chips share a layer: all, or each has it whole."""
+    """The number of `model` chips that share a layer: all of them, or 1."""
     c = model_config.reader
     heads = c.num_kv_heads * c.head_dim
     fits = c.mlp_width % model == 0 and heads % model == 0
@@ -105,7 +105,7 @@ def working(model_config: ModelConfig, mesh: Mapping[str, int]) -> int:
 def base_bytes(
     base: Leaves, mesh: Mapping[str, int], fsdp: bool = False
 ) -> float:
-    """Of the base's leaves on one chip of a mesh ('data', 'model')."""
+    """Bytes of the base's leaves on one chip of a mesh ('data', 'model')."""
     total = 0.0
     for path, leaf in base.items():
         axes = [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
@@ -114,7 +114,7 @@ def base_bytes(
 
 
 def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
-    """What FSDP brings together on a chip: the tables, and a layer."""
+    """Bytes that FSDP gathers on a chip at a time: the tables and a layer."""
     total = 0.0
     for path, leaf in base.items():
         over_data, over_both = (
@@ -141,7 +141,7 @@ def kept_bytes(
     whole: bool = False,
     model: int = 1,
 ) -> float:
-    """What the forward pass of a grid keeps for the backward pass.
+    """Bytes that the forward pass of a grid saves for the backward pass.
 
     Of a token and layer: the arguments of two norms, gate and up, queries,
     keys and values (see models/layers.py, recomputed); with remat the hidden

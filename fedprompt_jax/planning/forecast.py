@@ -19,7 +19,7 @@ from fedprompt_jax.planning.workload import Workload
 
 
 class Forecast(NamedTuple):
-    """Of one run.
+    """The memory, time and traffic that one run will need.
 
     Attributes:
       memory: part -> bytes on one chip.

@@ -88,7 +88,7 @@ def plan(
         assumed.append('integers become floats in no time where they are used')
     assumed.append('nothing is compiled or loaded')
     if num_chips > 1:
-        assumed.append('what chips tell each other takes no time')
+        assumed.append('communication between chips takes no time')
     base = base_leaves(
         model_config, config.model.dtype, config.model.quantization
     )
@@ -127,7 +127,7 @@ def plan(
 
 
 def levers(config: config_dict.ConfigDict) -> list[str]:
-    """What would take less memory of a chip."""
+    """Lists changes of the config that take less memory on a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
     whole = config.model.quantization or config.peft == 'full'
     options = [
@@ -235,7 +235,7 @@ def text(plan: dict[str, Any]) -> str:
 
 
 def duration(hours: float) -> str:
-    """In the largest unit of which there is one, in 13 columns."""
+    """Formats seconds in the largest fitting unit, in 13 columns."""
     for unit, size in (('h', 1.0), ('min', 60.0)):
         if hours * size >= 1:
             return f'{hours * size:9.2f} {unit}'

@@ -21,7 +21,7 @@ def lines(
     workdir: Path,
     flags: Sequence[str],
 ) -> Iterator[str]:
-    """What to give to a shell, or to kubectl apply -f - for JobSets.
+    """Yields lines for a shell, or JobSets for `kubectl apply -f -`.
 
     Args:
       kind: one of KINDS.
@@ -59,7 +59,7 @@ def lines(
 
 
 def devices(points: Sequence[Point]) -> str:
-    """How many devices the runs ask for, in a sentence."""
+    """Says in a sentence how many devices the runs need."""
     meshes = {(p.config.mesh.data, p.config.mesh.model) for p in points}
     devices_text = ' and '.join(
         f'{data * model} (config.mesh {data} x {model})'
@@ -115,7 +115,7 @@ def _short(workdir: Path) -> str:
 
 
 def _jobset(template: Any, name: str, flags: Sequence[str]) -> Any:
-    """The shipped JobSet with other flags; its cache stays, unless told."""
+    """The shipped JobSet with these flags; they may name another cache."""
     made = copy.deepcopy(template)
     made['metadata']['name'] += f'-{name}'
     (job,) = made['spec']['replicatedJobs']

@@ -80,13 +80,13 @@ def scores(folder: Path) -> dict[str, float]:
 
 
 def status(point: Point, folder: Path) -> str:
-    """How far a point's run is, by what it left in its folder."""
+    """Says how far a point's run has come, from the files in its folder."""
     info = Run(folder).info
     if info:
         other = run_folder.other_config(folder, point.config.to_dict())
         if other:
             return f'{OTHER}: {"; ".join(other)}'
-        if more := run_folder.goes_on(folder, point.config.to_dict()):
+        if more := run_folder.continuation(folder, point.config.to_dict()):
             return f'not complete: {more}'
     if info.get('complete'):
         wrong = run_folder.changed_file(folder)
@@ -137,7 +137,7 @@ def as_csv(records: Sequence[dict[str, Any]]) -> str:
 def text_table(
     points: Sequence[Point], records: Sequence[dict[str, Any]]
 ) -> str:
-    """For a terminal: points that differ in the seed alone share a line."""
+    """A table for a terminal; points that differ in the seed share a line."""
     groups: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for point, row in zip(points, records, strict=True):
         rest = {k: v for k, v in point.overrides.items() if k != 'seed'}

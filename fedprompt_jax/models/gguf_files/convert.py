@@ -25,7 +25,7 @@ _CHUNK_BYTES = 1 << 22  # rows are converted in pieces of about this size
 
 
 class _Plan(NamedTuple):
-    """What a file becomes.
+    """The parts of the folder that a GGUF file becomes.
 
     Attributes:
       file: the file.
@@ -63,7 +63,7 @@ def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
 
 
 def _plan(path: Path) -> _Plan:
-    """What a file becomes; ValueError with all that is wrong with it."""
+    """Plans the conversion of a file; raises ValueError with all its faults."""
     file = GGUFFile(path)
     arch = archs.of(file)
     config = arch.config(file)

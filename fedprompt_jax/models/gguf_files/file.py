@@ -87,7 +87,7 @@ class GGUFFile(Metadata):
         ]
 
     def sizes(self) -> dict[str, Any]:
-        """What config.json has of a Llama's sizes, and of its relatives'."""
+        """The sizes in config.json of a Llama and its relatives."""
         heads, groups, head_dim = self.heads()
         self.only('rope.dimension_count', None, head_dim)
         if head_dim % 2:

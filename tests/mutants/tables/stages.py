@@ -145,7 +145,7 @@ MUTATIONS = (
     Mutation(
         'a-choice-that-was-kept-is-made-again',
         _TRAIN,
-        '    if kept is None:\n',
+        '    if choice is None:\n',
         '    if True:\n',
         'Scores under other settings are compared, and the prompt changes.',
         (

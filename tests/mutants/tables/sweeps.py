@@ -222,8 +222,8 @@ MUTATIONS = (
     Mutation(
         'a-run-that-went-on-is-complete',
         TABLE,
-        'if more := run_folder.goes_on(folder, point.config.to_dict()):',
-        'if (more := run_folder.goes_on(folder, point.config.to_dict())) '
+        'if more := run_folder.continuation(folder, point.config.to_dict()):',
+        'if (more := run_folder.continuation(folder, point.config.to_dict())) '
         'is None:',
         'A run of fewer rounds stands in the table.',
         (

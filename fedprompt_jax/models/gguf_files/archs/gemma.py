@@ -68,7 +68,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes."""
+    """Lists what each tensor of the file becomes."""
     outer = {
         'token_embd.weight': Tensor('model.embed_tokens.weight'),
         'output_norm.weight': Tensor('model.norm.weight', shift=-1.0),
@@ -105,7 +105,7 @@ def _later(file: GGUFFile, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _near(file: GGUFFile, layers: int, window: int | None) -> list[bool]:
-    """Which layers have the window."""
+    """The layers that have the sliding window."""
     if window is None:
         return [False] * layers
     key = 'attention.sliding_window_pattern'

@@ -72,7 +72,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes; biases where the file has any."""
+    """Lists what each tensor becomes; biases where the file has any."""
     outer = {
         'token_embd.weight': Tensor('model.embed_tokens.weight'),
         'output_norm.weight': Tensor('model.norm.weight'),
