@@ -110,6 +110,7 @@ class Shape(NamedTuple):
 
         The fewest rows in all, and of those choices the fewest grids.
         """
+        # best[n]: rows in all, and sizes of grids, that hold n rows.
         best: list[tuple[int, list[int]]] = [(0, [])]
         for need in range(1, rows + 1):
             options = []

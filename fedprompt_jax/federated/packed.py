@@ -100,6 +100,7 @@ class PackedSimulation:
         weights = token_weights(examples, self.loss)
         total = None
         for grid in self.packer.pack(examples, weights, isolate):
+            # An owner may lie in several grids: losses and gradients add up.
             part = grid_gradients(
                 self.model, self.base, bank, self.place_rows(grid)
             )
@@ -112,9 +113,11 @@ class PackedSimulation:
         owners = num_owners(bank)
         losses, norms, first = [], [], None
         for examples in steps:
+            # 1. Losses [C] and gradients [C, ...] of this step's batches.
             loss, grads = self.gradients_once(bank, examples, isolate)
             present = present_owners(examples, owners)
             first = grads if first is None else first
+            # 2. Each owner that has a batch takes its optimizer step.
             bank, opt_state, norm = cohort_step(
                 tx, bank, opt_state, grads, present
             )

@@ -121,6 +121,7 @@ class Attention(nn.Module):
                 project(c, 'key', x, owner, n),
                 project(c, 'value', x, owner, n),
             )
+        # One kernel makes all three: as [3, H, h] (`parts`), or as [H, 3, h].
         size = 3 * c.num_heads * c.head_dim
         qkv = Linear(size, c.attention_bias, name='qkv')(x, owner)
         axis = 2 if c.fused == 'parts' else 3
@@ -151,6 +152,8 @@ class CrossAttention(nn.Module):
         """
         c = self.config
         q = project(c, 'query', x, owner, c.num_heads)
+        # The encoder's output stays the same while text is written, so that
+        # its keys and values are made once.
         if known is None:
             text = memory.hidden, memory.owner, c.num_kv_heads
             known = project(c, 'key', *text), project(c, 'value', *text)
@@ -196,15 +199,19 @@ def attend(
 
 def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     rows, length, num_heads, head_dim = q.shape
+    # Query heads in groups, each of which reads one key head: [R, L, K, G, h].
     kv_heads = read[0][0].shape[2]
     q = q.reshape(rows, length, kv_heads, num_heads // kv_heads, head_dim)
     f32 = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
     scores = [f32('rlkgh,rskh->rkgls', q, k) for k, _ in read]
+    # [R, K, G, L, S]: over all that is read, as if it were joined.
     score = soft_cap(jnp.concatenate(scores, axis=-1) * scale, cap)
     if bias is not None:
         score += bias.reshape(score.shape)
+    # Not -inf: a row that reads nothing would become NaN.
     score = jnp.where(mask[:, None, None], score, -1e30)
     weight = jax.nn.softmax(score, axis=-1).astype(q.dtype)
+    # Each part's share of the weights [R, K, G, L, S_i] meets its values.
     ends = np.cumsum([v.shape[1] for _, v in read])[:-1]
     weights = jnp.split(weight, ends, axis=-1)
     einsum = jnp.einsum if len(read) == 1 else f32  # sums are rounded once

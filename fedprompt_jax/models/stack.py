@@ -215,9 +215,12 @@ class Stack(nn.Module):
             keys = jnp.concatenate([past_places.position, positions], axis=1)
         masks, kinds, bias = [mask], [c.rotary], None
         if any(c.local_layers):
+            # [R, L, S]: how far back in the example a key lies, whatever the
+            # columns; the window is that of the example alone.
             back = positions[:, :, None] - keys[:, None, :]
             masks.append(mask & (back < c.window))
             kinds.append(c.local_rotary or c.rotary)
+        # One table a kind of layer, stacked: a layer picks its own by number.
         turns = [rotary.table(positions, c.head_dim, r) for r in kinds if r]
         stacked = (
             jax.tree.map(lambda *t: jnp.stack(t), *turns) if turns else None
