@@ -73,7 +73,7 @@ def _place(path: Path, cache_dir: Path) -> Path:
 
 
 def _read(place: Path) -> dict | None:
-    """What is remembered; None where there is nothing, or it is damaged."""
+    """Reads the remembered digests; None where there are no sound ones."""
     try:
         known = json.loads(place.read_text('utf-8'))
         return known if {'state', 'sha256'} <= known.keys() else None

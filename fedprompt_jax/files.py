@@ -126,5 +126,5 @@ def visible(folder: Path, pattern: str) -> list[Path]:
         parts = file.relative_to(folder).parts
         return not any(p.startswith('.') or p in _NO_DATA for p in parts)
 
-    found = folder.glob(pattern)
-    return sorted(f for f in found if is_data(f) and f.is_file())
+    paths = folder.glob(pattern)
+    return sorted(f for f in paths if is_data(f) and f.is_file())

@@ -15,7 +15,7 @@ _BLANK = b'\xef\xbb\xbf \t\r\n'
 
 
 def impostor(path: Path) -> tuple[str, str] | None:
-    """What lies in a file's place, and the fix; None where it may be the file.
+    """Says what lies in a file's place, and the fix; None if it is a file.
 
     The first clause continues a sentence that starts with the file's name.
     Reads 512 bytes.

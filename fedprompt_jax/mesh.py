@@ -73,7 +73,7 @@ def base_sharding(
 def cut(
     path: str, shape: Sequence[int], sizes: Mapping[str, int], fsdp: bool
 ) -> PartitionSpec:
-    """How a base leaf is cut over axes of such sizes.
+    """The PartitionSpec by which a base leaf is cut over axes of these sizes.
 
     An axis that does not divide its dimension leaves it whole.
 
@@ -83,8 +83,8 @@ def cut(
       sizes: axis -> devices.
       fsdp: over 'data' too: each layer is gathered when it is at work.
     """
-    found = (spec for rule, spec in RULES if re.search(rule, path))
-    spec = next(found, PartitionSpec())
+    specs = (spec for rule, spec in RULES if re.search(rule, path))
+    spec = next(specs, PartitionSpec())
     return PartitionSpec(
         *(
             axis

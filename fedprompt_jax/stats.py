@@ -31,7 +31,7 @@ _METADATA = {
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """What the statistics need of the data: no instance text."""
+    """The part of the data that the statistics read: no instance text."""
 
     tasks: tuple[sni.Task, ...]  # their instances left out
     sizes: np.ndarray  # int64 [num_tasks], instances of each
@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; a fault in data or flags ends it with one line."""
     flags = _parser().parse_args(argv)
     try:
-        found = collect(flags)
+        statistics = collect(flags)
     except ValueError as e:
         sys.exit(f'error: {e}')
-    print(json.dumps(found, indent=1) if flags.json else _text(found))
+    print(json.dumps(statistics, indent=1) if flags.json else _text(statistics))
 
 
 def collect(flags: argparse.Namespace) -> dict[str, Any]:
@@ -172,28 +172,28 @@ def _row(
     }
 
 
-def _text(found: dict[str, Any]) -> str:
-    return '\n'.join([*_split_lines(found), *_partition_lines(found)])
+def _text(statistics: dict[str, Any]) -> str:
+    return '\n'.join([*_split_lines(statistics), *_partition_lines(statistics)])
 
 
-def _split_lines(found: dict[str, Any]) -> Iterator[str]:
+def _split_lines(statistics: dict[str, Any]) -> Iterator[str]:
     yield f'{"split":<11}{"types":>6}{"tasks":>7}{"instances":>11}'
-    for name, size in found['splits'].items():
+    for name, size in statistics['splits'].items():
         yield '{:<11}{:>6}{:>7}{:>11,}'.format(
             name, len(size['types']), size['tasks'], size['instances']
         )
-    for reason, names in found['dropped_tasks'].items():
+    for reason, names in statistics['dropped_tasks'].items():
         yield f'dropped: {len(names)} tasks, {reason}'
-    small = found['types_too_small']
+    small = statistics['types_too_small']
     for name, n in itertools.islice(small.items(), _TYPES_SHOWN):
         yield f'dropped: type {name}, {n} instances, too few for a client'
     if (more := len(small) - _TYPES_SHOWN) > 0:
         yield f'dropped: ... and {more:,} more types, too few for a client'
 
 
-def _partition_lines(found: dict[str, Any]) -> Iterator[str]:
-    rows = found['partitions']
-    yield f'\n{found["split"]} clients, mean ± sd over clients:'
+def _partition_lines(statistics: dict[str, Any]) -> Iterator[str]:
+    rows = statistics['partitions']
+    yield f'\n{statistics["split"]} clients, mean ± sd over clients:'
     yield '{:<11}{:>8}{:>16}{:>15}{:>13}'.format(
         'partition', 'clients', 'instances', 'tasks', 'types'
     )

@@ -65,7 +65,7 @@ class Bound(NamedTuple):
             # Negative indices would wrap around: what they read is discarded.
             owner = jnp.maximum(places.owner, 0)
             slot = jnp.maximum(places.slot, 0)
-            rows = self.prompt[owner, slot].astype(x.dtype)
+            rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
             x = jnp.where((places.slot >= 0)[..., None], rows, x)
         return x
 
@@ -88,7 +88,7 @@ class TunedModel:
     kind: Kind
 
     def packer(self, *shapes: Shape) -> Packer:
-        """What packs examples for this model into such shapes."""
+        """The packer of examples for this model into rows of `shapes`."""
         kind = self.kind
         return Packer(
             kind.slots,
@@ -105,14 +105,15 @@ class TunedModel:
           base: the model's parameters.
           bank: trained parameters of C owners, leaves [C, ...].
         """
-        trained = jax.vmap(self.kind.expand)(bank)
+        trained = jax.vmap(self.kind.expand)(bank)  # leaves [C, ...]
         prompt = trained.pop('prompt', None)
         if 'params' in trained:  # of the only owner
             whole = trained.pop('params')
             base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
         if self.transformer.gather is not None:
             base = self.transformer.gather.tables(base)
-        # Layers come first: each scanned layer takes its own slice.
+        # Leaves [C, layers, ...] become [layers, C, ...]: the scan over layers
+        # gives each layer its slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
         return Bound(
             self.transformer, {'params': base, 'peft': trained}, prompt

@@ -23,7 +23,7 @@ def save(
     kind: Kind,
     params: Params,
     base_model: str,
-    sizes: ModelConfig,
+    model_config: ModelConfig,
 ) -> None:
     """Writes a folder that peft.PeftModel.from_pretrained reads.
 
@@ -32,19 +32,19 @@ def save(
       kind: of the parameters.
       params: one owner's.
       base_model: what PEFT should call the base model.
-      sizes: of the base model.
+      model_config: of the base model.
 
     Raises:
       ValueError: PEFT has no such adapter.
     """
     own, tensors = kind.to_hf(params)
     heads = {
-        'num_layers': sizes.num_layers,
-        'num_attention_heads': sizes.num_heads,
+        'num_layers': model_config.num_layers,
+        'num_attention_heads': model_config.num_heads,
     }
     virtual = heads if 'num_virtual_tokens' in own else {}
     config = {
-        'task_type': _TASKS[sizes.objective],
+        'task_type': _TASKS[model_config.objective],
         'base_model_name_or_path': base_model,
         'inference_mode': True,
         **virtual,
@@ -69,7 +69,7 @@ def save_plain(folder: Path, params: Params, why: str) -> None:
     Args:
       folder: the file goes here.
       params: one owner's.
-      why: PEFT's format does not hold them; kept in the file.
+      why: the reason why PEFT's format cannot hold them; the file records it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     flat = flax.traverse_util.flatten_dict(params, sep='/')

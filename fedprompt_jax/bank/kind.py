@@ -12,7 +12,7 @@ Params = dict[str, Any]  # a tree of f32 arrays: what one owner trains
 
 
 class Start(NamedTuple):
-    """What the first parameters may be made of.
+    """The inputs from which a kind may make its first parameters.
 
     Attributes:
       rng: host randomness of (seed, purpose).
@@ -75,7 +75,7 @@ class Kind:
         raise NotImplementedError
 
     def expand(self, params: Params) -> dict[str, Any]:
-        """What the model reads, from one owner's parameters.
+        """Turns one owner's parameters into the tree that the model reads.
 
         'prompt' [P, E] are input embeddings of the slots; 'params' is a whole
         model's tree; what remains is the Flax collection 'peft' of the model,

@@ -40,7 +40,7 @@ def find(info: ModelInfo, targets: str, key: str) -> tuple[Module, ...]:
     """
     every = [_module(info, rule.path) for rule in _kernels(info)]
     pattern = re.compile(rf'(?:.*[./])?(?:{targets})')
-    found = []
+    modules = []
     for m in every:
         hits = [n for n in m.names if pattern.fullmatch(n)]
         if hits and len(hits) < len(m.names):
@@ -50,13 +50,13 @@ def find(info: ModelInfo, targets: str, key: str) -> tuple[Module, ...]:
                 'their numbers out.'
             )
         if hits or pattern.fullmatch('/'.join(m.path)):
-            found.append(m)
-    if not found:
+            modules.append(m)
+    if not modules:
         names = ', '.join(m.names[0] for m in every)
         raise ValueError(
             f'{key}={targets!r} matches none of the linear layers: {names}'
         )
-    return tuple(found)
+    return tuple(modules)
 
 
 def _kernels(info: ModelInfo):

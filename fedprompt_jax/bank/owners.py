@@ -26,6 +26,7 @@ def finite_owners(bank) -> jax.Array:
     def leaf(x):
         return jnp.isfinite(x).reshape(len(x), -1).all(axis=1)
 
+    # [leaves, C]: one bad leaf is enough.
     return jnp.stack([leaf(x) for x in jax.tree.leaves(bank)]).all(axis=0)
 
 

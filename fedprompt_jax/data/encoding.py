@@ -16,7 +16,7 @@ from fedprompt_jax.data.sni_task import Instance, Task
 
 
 class Tokenizer(Protocol):
-    """What the store needs of models.tokenizer.Tokenizer."""
+    """The part of models.tokenizer.Tokenizer that the token store calls."""
 
     @property
     def eos_id(self) -> int: ...

@@ -110,6 +110,7 @@ class Shape(NamedTuple):
 
         The fewest rows in all, and of those choices the fewest grids.
         """
+        # best[n]: rows in all, and sizes of grids, that hold n rows.
         best: list[tuple[int, list[int]]] = [(0, [])]
         for need in range(1, rows + 1):
             options = []
@@ -169,7 +170,7 @@ class Packer(NamedTuple):
     def rows(
         self, examples: Sequence[Example], isolate: bool = False
     ) -> list[tuple[Shape, list[list[int]]]]:
-        """For each shape in use, its rows as lists of example indices."""
+        """The rows of each shape in use, as lists of example indices."""
         return [
             (shape, self._fill(examples, indices, shape, isolate))
             for shape, indices in self._by_shape(examples)

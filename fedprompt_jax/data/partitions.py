@@ -114,6 +114,8 @@ def partition(
     order = order[chunks[type_of[order]] > 0]
     sizes = np.where(chunks > 0, sizes, 0)
     rng = randomness.generator(seed, f'partition {kind}')
+    # high: neighbours are of one task. medium: of one type, in any order. low:
+    # of any type. dirichlet: dealt from types in drawn proportions.
     if kind in ('medium', 'dirichlet'):
         order = rng.permutation(order)
         order = order[np.argsort(type_of[order], kind='stable')]
@@ -142,7 +144,7 @@ def by_client(client_of: np.ndarray) -> Clients:
 
 
 def _chunks(sizes: np.ndarray, client_size: int) -> np.ndarray:
-    """How many clients each type makes, int64 [types]."""
+    """The number of clients that each task type makes, int64 [types]."""
     if client_size < 1:
         raise ValueError(
             f'config.data.client_size={client_size}: needed at least 1.'
@@ -165,7 +167,7 @@ def _cut(n: int, chunks: int) -> np.ndarray:
 
 def _cut_each(sizes: np.ndarray, chunks: np.ndarray) -> np.ndarray:
     """Starts of each type's chunks, the types standing one after the other."""
-    type_of = np.repeat(np.arange(len(sizes)), chunks)  # [N]
+    type_of = np.repeat(np.arange(len(sizes)), chunks)  # [N], of each client
     first = np.cumsum(chunks) - chunks
     j = np.arange(len(type_of)) - first[type_of]  # number within the type
     offset = np.cumsum(sizes) - sizes
@@ -184,13 +186,16 @@ def _deal(
         raise ValueError(
             f'config.data.dirichlet_alpha={alpha}: needed above 0 (1.0, say).'
         )
+    # Client by client, as many of each type as its mixture asks for, while the
+    # pools last.
     left = type_sizes[type_sizes > 0].astype(np.int64)  # a copy, drawn down
     prior = left / left.sum()
-    counts = np.empty((len(client_sizes), len(left)), np.int32)
+    counts = np.empty((len(client_sizes), len(left)), np.int32)  # [N, types]
     for i, size in enumerate(client_sizes):
         counts[i] = _draw(rng.dirichlet(alpha * prior), left, int(size), rng)
         left -= counts[i]
     clients = np.arange(len(client_sizes))
+    # Of each place of the pools, type after type: whose it becomes, [I].
     client_of = np.concatenate([np.repeat(clients, c) for c in counts.T])
     return np.argsort(client_of, kind='stable')
 

@@ -15,7 +15,7 @@ def generator(seed: int, purpose: str, *ids: int) -> np.random.Generator:
     Args:
       seed: the run's seed.
       purpose: what is drawn, e.g. 'cohort'; two purposes never share a stream.
-      *ids: what tells one draw of a purpose from another: round, client id, ...
+      *ids: distinguishes draws of one purpose: round, client id, ...
 
     Returns:
       A PCG64 generator seeded with 256 bits.

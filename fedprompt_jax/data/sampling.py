@@ -175,8 +175,8 @@ def epoch_steps(
     """
     name = ('epoch', epoch) if round is None else ('local epoch', round, epoch)
     orders = [
-        own[generator(seed, *name, client).permutation(len(own))]
-        for own, client in zip(instances, clients, strict=True)
+        ids[generator(seed, *name, client).permutation(len(ids))]
+        for ids, client in zip(instances, clients, strict=True)
     ]
     for start in range(0, max(map(len, orders)), batch_size):
         yield [

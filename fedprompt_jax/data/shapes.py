@@ -20,7 +20,7 @@ SHORT = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # tried for short rows
 
 
 class Cost(NamedTuple):
-    """What a grid costs, in units of one token passing the layers.
+    """The cost of grids, in units of one token that passes the layers.
 
     Attributes:
       attention_scale: row length at which attention costs as much as all the
@@ -45,7 +45,7 @@ class Cost(NamedTuple):
 
 
 class RowCounts(NamedTuple):
-    """Which numbers of rows a grid may have.
+    """Limits on the numbers of rows of a grid.
 
     Attributes:
       shares: quantiles of the rows that a batch of the sample needs; and half
@@ -183,7 +183,7 @@ def _with_rows(
 
 
 def _rows(packer: Packer, examples: Sequence[Example]) -> list[int]:
-    """How many rows of each shape a batch needs."""
+    """The number of rows of each shape that a batch needs."""
     used = {shape: len(rows) for shape, rows in packer.rows(examples)}
     return [used.get(shape, 0) for shape in packer.shapes]
 

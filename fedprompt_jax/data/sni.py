@@ -53,10 +53,10 @@ def task_files(path: str | pathlib.Path) -> list[pathlib.Path]:
             ' tasks/task*.json (a clone of allenai/natural-instructions, say).'
         )
     for place in (folder / 'tasks', folder):
-        found = files.visible(place, 'task*.json')
-        if found:
-            intact.refuse_impostors(found)
-            return sorted(found, key=lambda f: order(f.stem))
+        paths = files.visible(place, 'task*.json')
+        if paths:
+            intact.refuse_impostors(paths)
+            return sorted(paths, key=lambda f: order(f.stem))
     raise ValueError(
         f'{folder} has no task file; looked for {folder}/tasks/task*.json and'
         f' {folder}/task*.json.'
@@ -116,8 +116,8 @@ def read_splits(
     lists: dict[str, tuple[str, ...]] = {}
     for key in ('train', 'test', 'excluded'):
         file = folder / f'{key}_tasks.txt'
-        found = _read_text(file).split('\n') if file.is_file() else []
-        names = tuple(dict.fromkeys(n.strip() for n in found if n.strip()))
+        lines = _read_text(file).split('\n') if file.is_file() else []
+        names = tuple(dict.fromkeys(n.strip() for n in lines if n.strip()))
         if not names and key != 'excluded':
             raise ValueError(f'{file} is missing or empty; it must list tasks.')
         for other, listed in lists.items():

@@ -117,12 +117,12 @@ def parse_task(
     )
 
 
-def fail(where: str, field: str, found: Any, needed: str) -> NoReturn:
+def fail(where: str, field: str, value: Any, needed: str) -> NoReturn:
     """Raises ValueError: what was found in a field, and what was needed."""
-    shown = json.dumps(found, default=repr)
+    shown = json.dumps(value, default=repr)
     shown = shown if len(shown) <= 60 else shown[:60] + '…'
     raise ValueError(
-        f'{where}: {field}: found {type(found).__name__} {shown},'
+        f'{where}: {field}: found {type(value).__name__} {shown},'
         f' needed {needed}.'
     )
 
@@ -158,7 +158,7 @@ def _strings(where: str, field: str, value: Any) -> tuple[str, ...]:
 
 
 def filled(where: str, field: str, value: Any) -> tuple[str, ...]:
-    """What cannot be done without: at least one string, and nothing else."""
+    """Returns a required field: at least one string, and nothing else."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not values:
         fail(where, field, value, 'a string or a list of at least one string')

@@ -44,7 +44,7 @@ PAPER_EXCLUDED_TYPES = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitAssignment:
-    """Where each task went, and why some went nowhere."""
+    """The split of each task, and the reason for every task that has none."""
 
     split_of_task: np.ndarray  # int8 [num_tasks]: index into SPLITS, or DROPPED
     types: dict[str, tuple[str, ...]]  # split -> its task types, sorted
@@ -193,7 +193,7 @@ def split_clients(
 
 
 def _more_clients(num: int, num_able: int, client_size: int | None) -> str:
-    """What to do where clients are too few to be split."""
+    """Says how to get more clients where they are too few to be split."""
     fixes = []
     if 2 * _tenth(num) <= min(num_able, num - 1):  # else it would not suffice
         fixes.append(
@@ -223,7 +223,7 @@ def _assign_listed(
     validation = set(_shuffled(train, seed)[: _tenth(len(train))])
     ids = []
     dropped: dict[str, list[str]] = {}
-    found: dict[str, set[str]] = {k: set() for k in SPLITS}
+    types_of: dict[str, set[str]] = {k: set() for k in SPLITS}
     for name, type_, at in zip(names, types, where, strict=True):
         if at not in ('train', 'test'):
             listing = 'the excluded list' if at == 'excluded' else 'no list'
@@ -231,16 +231,16 @@ def _assign_listed(
             ids.append(DROPPED)
             continue
         split = 'validation' if at == 'train' and type_ in validation else at
-        found[split].add(type_)
+        types_of[split].add(type_)
         ids.append(SPLITS.index(split))
-    if not all(found.values()):
+    if not all(types_of.values()):
         raise ValueError(
             f'the splits lists leave a split empty: of {len(names)} tasks,'
             f' {where.count("test")} are in the test list (needed 1) and those'
             f' in the training list have {len(train)} types (needed 2, one for'
             ' validation).'
         )
-    by_split = {k: tuple(sorted(v)) for k, v in found.items()}
+    by_split = {k: tuple(sorted(v)) for k, v in types_of.items()}
     return _assignment(ids, by_split, dropped)
 
 

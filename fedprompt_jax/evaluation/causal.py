@@ -48,21 +48,26 @@ def greedy(
       max_new_tokens: longest output.
     """
     bound, slots = model.bind(base, bank), model.kind.slots
+    # 1. The queries, behind their owners' cached slots.
     rows, padded = tokens.shape
     first, end = model.kind.first_position, length[:, None]
     slot_places = _slots(rows, slots)
     column = jnp.broadcast_to(jnp.arange(padded), tokens.shape)
     query_places = _tokens(first + column)
 
+    # Query token q reads all slots and the query up to q: [L, P + L].
     mask = jnp.tril(jnp.ones((padded, slots + padded), bool), slots)
     mask = jnp.broadcast_to(mask, (rows, *mask.shape))
     hidden, queries = bound.hidden_states(
         tokens, query_places, mask, [past], slot_places
     )
-    last = jnp.maximum(end - 1, 0)[..., None]
-    hidden = jnp.take_along_axis(hidden, last, axis=1)
+    # The state of each query's last token, behind which padding lies.
+    last = jnp.maximum(end - 1, 0)[..., None]  # [N, 1, 1]
+    hidden = jnp.take_along_axis(hidden, last, axis=1)  # [N, 1, D]
 
-    # Outputs go on where the query ended, though their columns do not.
+    # 2. Places of everything that an output token may read: slots, the padded
+    # query, the outputs before it: [N, P + L + max_new_tokens - 1].
+    # Positions of outputs continue where the query ended; columns do not.
     output = jnp.indices((rows, max_new_tokens - 1))[1]
     all_places = jax.tree.map(
         lambda *x: jnp.concatenate(x, axis=1),
@@ -74,9 +79,9 @@ def greedy(
     def advance(step, last, written):
         seen = [
             jnp.ones((rows, slots), bool),
-            column < end,
-            output < step - 1,
-            jnp.ones((rows, 1), bool),
+            column < end,  # no padding of the query
+            output < step - 1,  # outputs whose keys are written
+            jnp.ones((rows, 1), bool),  # the last output itself
         ]
         return bound.hidden_states(
             last,
@@ -92,12 +97,12 @@ def greedy(
 
 
 def _slots(rows: int, slots: int) -> Places:
-    """Where the slots [N, P] stand, each row an owner's."""
+    """The places of prompt slots [N, P]; each row belongs to one owner."""
     owner, slot = jnp.indices((rows, slots))
     return Places(slot, owner, slot)
 
 
 def _tokens(position: jax.Array) -> Places:
-    """Where ordinary tokens [N, n] stand, each row an owner's."""
+    """The places of ordinary tokens [N, n]; each row belongs to one owner."""
     owner = jnp.indices(position.shape)[0]
     return Places(position, owner, jnp.full_like(position, -1))

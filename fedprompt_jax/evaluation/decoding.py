@@ -59,6 +59,7 @@ def write(
 
     def choose(hidden, done):
         token = jnp.argmax(bound.logits(hidden[:, 0]), axis=-1)
+        # A row that has ended writes `eos` until all have.
         return jnp.where(done, end, token.astype(jnp.int32))
 
     def ended(token):
@@ -66,24 +67,25 @@ def write(
 
     def step(state: Decoding) -> Decoding:
         at = state.step
-        last = state.tokens[:, at - 1][:, None]
-        hidden, own = advance(at, last, state.written)
+        last = state.tokens[:, at - 1][:, None]  # [N, 1]
+        hidden, new_kv = advance(at, last, state.written)
         token = choose(hidden, state.done)
         return Decoding(
             at + 1,
             state.tokens.at[:, at].set(token),
             state.done | ended(token),
+            # Keys and values of `last` go to its column, at - 1.
             jax.tree.map(
                 lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),
                 state.written,
-                own,
+                new_kv,
             ),
         )
 
     def going(state: Decoding):
         return (state.step < max_new_tokens) & ~state.done.all()
 
-    def room(x):
+    def room(x):  # for keys and values of all outputs but the last
         layers, _, _, *heads = x.shape
         return jnp.zeros((layers, rows, max_new_tokens - 1, *heads), x.dtype)
 

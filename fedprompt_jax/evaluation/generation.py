@@ -164,11 +164,11 @@ def batches(
         }
         rows = min(costs, key=lambda rows: (costs[rows], -rows))
         best[i], choice[i] = costs[rows], (rows, length)
-    found, i = [], 0
+    sizes, i = [], 0
     while i < total:
-        found.append(choice[i])
+        sizes.append(choice[i])
         i += choice[i][0]
-    return found
+    return sizes
 
 
 def _pad(queries: Sequence[Query], mine: np.ndarray):

@@ -39,7 +39,7 @@ class Request(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What came out for n requests, in their order.
+    """The results of n requests, in the order of the requests.
 
     Attributes:
       predictions: greedy texts, or the likeliest choices, [n].
@@ -62,7 +62,7 @@ class Scores(NamedTuple):
 
 
 class Scorer(Protocol):
-    """What scores prompts: an Evaluator, or one of several runs (merged.py)."""
+    """Scores prompts: an Evaluator, or that of several runs (merged.py)."""
 
     @property
     def store(self) -> TokenStore: ...
@@ -129,12 +129,12 @@ class Evaluator(NamedTuple):
         ]
         alive = finite[[r.owner for r in requests]]
 
-        def kept(values):
+        def placed(values):
             return np.where(alive, values, np.nan)
 
         return Scores(
             texts,
-            kept(
+            placed(
                 [
                     self._rouge_l(r.instance, record, text)
                     for r, record, text in zip(
@@ -142,7 +142,7 @@ class Evaluator(NamedTuple):
                     )
                 ]
             ),
-            kept(
+            placed(
                 [
                     # Of choices, to the letter: 'C#.' is not 'C'.
                     float(text == truth[0])
@@ -151,7 +151,7 @@ class Evaluator(NamedTuple):
                     for i, (text, truth) in enumerate(pairs)
                 ]
             ),
-            kept(loss),
+            placed(loss),
             np.array([len(self.store.target(r.instance)) for r in requests]),
             np.array(lengths),
             choice_losses,
@@ -176,11 +176,15 @@ class Evaluator(NamedTuple):
     ) -> dict[int, tuple[str, int]]:
         """Place of a request with choices -> the likeliest, its tokens."""
         chosen = {}
-        for i, (request, own) in enumerate(zip(requests, losses, strict=True)):
-            if len(own):
+        for i, (request, of_choices) in enumerate(
+            zip(requests, losses, strict=True)
+        ):
+            if len(of_choices):
                 texts = self.store.record(request.instance)['choices']
                 tokens = [len(c) for c in self.store.choices(request.instance)]
-                k = choices_lib.likeliest(own, texts, tokens, self.choices)
+                k = choices_lib.likeliest(
+                    of_choices, texts, tokens, self.choices
+                )
                 chosen[i] = texts[k], tokens[k]
         return chosen
 

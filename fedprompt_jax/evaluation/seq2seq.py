@@ -1,7 +1,7 @@
 """Greedy generation by a decoder that reads an encoder's output.
 
 The encoder reads each query behind its owner's virtual tokens once, and the
-keys and values that the decoder makes of its output are kept. A prompt reads
+keys and values that the decoder makes of its output are cached. A prompt reads
 the text, so that nothing of it can be shared between queries.
 """
 
@@ -71,7 +71,7 @@ def greedy(
     start = jnp.full((rows, 1), bound.transformer.config.start_token)
     alone = jnp.ones((rows, 1, 1), bool)
     now = at(jnp.zeros((rows, 1), int))
-    hidden, own, known = bound.decode(start, now, alone, memory)
+    hidden, new_kv, known = bound.decode(start, now, alone, memory)
     memory = memory._replace(hidden=None)  # its keys and values are known
     column = jnp.arange(max_new_tokens)  # the start token's is 0
     before = Places.plain(jnp.broadcast_to(column, (rows, max_new_tokens)))
@@ -79,9 +79,9 @@ def greedy(
     def advance(step, last, written):
         mask = jnp.append(column < step, True)
         mask = jnp.broadcast_to(mask, (rows, 1, len(mask)))
-        here, past = at(jnp.full((rows, 1), step)), [own, written]
+        here, past = at(jnp.full((rows, 1), step)), [new_kv, written]
         return bound.decode(last, here, mask, memory, known, past, before)[:2]
 
     return decoding.write(
-        bound, hidden, length == 0, own, advance, eos_ids, max_new_tokens
+        bound, hidden, length == 0, new_kv, advance, eos_ids, max_new_tokens
     )

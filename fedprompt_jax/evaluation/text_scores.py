@@ -18,7 +18,7 @@ _PUNCTUATION = str.maketrans('', '', string.punctuation)
 
 
 class _Tokenizer:
-    """What rouge_score calls a tokenizer, around a function."""
+    """A tokenizer as rouge_score expects it, made of a function."""
 
     def __init__(self, split: Callable[[str], list[str]]) -> None:
         self.tokenize = split

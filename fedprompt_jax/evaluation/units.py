@@ -26,7 +26,7 @@ _WORD = re.compile('[a-z0-9]')
 
 
 class Census(NamedTuple):
-    """How many scored instances are compared in each unit.
+    """The number of scored instances that are compared in each unit.
 
     Attributes:
       counts: unit -> instances; an instance with references in words and in
@@ -143,7 +143,7 @@ def warnings(counted: Census) -> list[str]:
 
 
 def settings(counted: Census) -> dict[str, Any]:
-    """How ROUGE-L and exact match are computed, for run.json."""
+    """Describes how ROUGE-L and exact match are computed, for run.json."""
     counts = {unit: n for unit, n in counted.counts.items() if n}
     return text_scores.SETTINGS | {'rouge_l_units': counts}
 

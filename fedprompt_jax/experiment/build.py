@@ -44,7 +44,7 @@ from fedprompt_jax.models.transformer import Transformer
 
 
 class Together(Protocol):
-    """How a run takes part in a computation with other runs of a sweep.
+    """A run's part in a computation that it shares with other runs of a sweep.
 
     Attributes:
       size: the number of runs that are computed together.
@@ -135,8 +135,10 @@ def load_data(
     )
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
-    sizes = source.read_config(folder)
-    return folder, data_lib.load(config, tokenizer, sizes, cache_dir, loaded)
+    model_config = source.read_config(folder)
+    return folder, data_lib.load(
+        config, tokenizer, model_config, cache_dir, loaded
+    )
 
 
 def build(
@@ -236,7 +238,7 @@ def make_simulation(
     devices: Devices,
     runs: int = 1,
 ) -> Simulation:
-    """How cohorts are computed; `runs` share a call of the model."""
+    """Makes the simulation of cohorts; `runs` share one call of the model."""
     if config.simulation == 'vmap':
         return VmappedSimulation(model, lm.base, config.loss, devices.rows)
     packer = packers.of_training(
@@ -253,7 +255,7 @@ def make_evaluator(
     data: data_lib.FederatedData,
     devices: Devices,
 ) -> Evaluator:
-    """What scores prompts on the data's instances."""
+    """Makes the evaluator, which scores prompts on the data's instances."""
     packer = packers.of_evaluation(config, model, data)
     generate = Generator(
         model,
@@ -361,9 +363,11 @@ def scheduled(
 
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
-    """What is trained, as config.peft says; no weights are read."""
-    sizes = source.read_config(folder)
-    base = ModelInfo(sizes, source.read_names(folder), param_shapes(sizes))
+    """Makes the kind of trained parameters of config.peft; reads no weights."""
+    model_config = source.read_config(folder)
+    base = ModelInfo(
+        model_config, source.read_names(folder), param_shapes(model_config)
+    )
     return peft.get(config.peft).make(config, base)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints by Orbax: atomic, the latest few and the best one kept.
+"""Checkpoints by Orbax: atomic, of which the latest few and the best one stay.
 
 Beside what Orbax writes, the folder of a step has notes.json and, written
 last, SHA256SUMS: a folder without it, or that differs from it, is damaged.

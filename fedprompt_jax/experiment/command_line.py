@@ -53,16 +53,16 @@ def parse(argv: Sequence[str]) -> list[str]:
         sys.exit(f'error: {_sentence(str(error))}')
 
 
-def _sentence(told: str) -> str:
-    """What ml_collections tells of a config file that it cannot load.
+def _sentence(message: str) -> str:
+    """A sentence for the message of ml_collections on a file it cannot load.
 
     A ValueError of the file is meant for the user; another is a fault of the
     file, whose traceback stays.
     """
-    if found := re.search(r"No such file or directory: '(.*)'", told):
+    if match := re.search(r"No such file or directory: '(.*)'", message):
         return (
-            f'--config={found[1]} does not exist; give one, such as '
+            f'--config={match[1]} does not exist; give one, such as '
             '--config=configs/fedavg_adam.py.'
         )
-    found = re.search(r'\nValueError: (.*)\s*$', told, re.DOTALL)
-    return found[1].strip() if found else told
+    match = re.search(r'\nValueError: (.*)\s*$', message, re.DOTALL)
+    return match[1].strip() if match else message

@@ -3,7 +3,7 @@
 A checkpoint holds nothing that depends on where a run ends, so that a run
 that continues to more rounds or epochs ends as one that was asked for them from
 the start: with the same bits, or up to rounding where so many local steps are
-packed into rows of another shape (packers.LONG), of which a warning tells.
+packed into rows of another shape (packers.LONG), which a warning says.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Changes = Mapping[str, tuple[Any, Any]]
 
 
 class Start(enum.IntEnum):
-    """From where a run is computed, the earliest first."""
+    """The points from which a run may be computed again, the earliest first."""
 
     ROUND = 0
     STAGE_2 = 1

@@ -82,16 +82,16 @@ class FederatedData:
         """Names of the scored clients by id; {} where they have none."""
         scored = {'validation': self.validation, 'held_out': self.held_out}
         return {
-            key: dict(zip(own.clients.tolist(), own.names, strict=True))
-            for key, own in scored.items()
-            if any(own.names)
+            key: dict(zip(part.clients.tolist(), part.names, strict=True))
+            for key, part in scored.items()
+            if any(part.names)
         }
 
 
 def load(
     config: config_dict.ConfigDict,
     tokenizer: Tokenizer,
-    sizes: ModelConfig,
+    model_config: ModelConfig,
     cache_dir: Path,
     loaded: LastLoaded,
 ) -> FederatedData:
@@ -100,7 +100,7 @@ def load(
     Args:
       config: the checked config.
       tokenizer: the model's.
-      sizes: the model's.
+      model_config: the model's.
       cache_dir: where token stores live.
       loaded: what earlier runs of this process have opened.
 
@@ -111,8 +111,8 @@ def load(
     c = config.data
     source, store = loaded.get(
         'tokens',
-        (_read_of(c), tokenizer.fingerprint, sizes.objective, cache_dir),
-        lambda: _open(config, tokenizer, sizes, cache_dir),
+        (_read_of(c), tokenizer.fingerprint, model_config.objective, cache_dir),
+        lambda: _open(config, tokenizer, model_config, cache_dir),
     )
     dropped: dict[str, tuple[str, ...]] = {}
     if c.splits == splits.CLIENTS:
@@ -126,9 +126,13 @@ def load(
     raise_all(
         [
             *data_checks.too_few_clients(config, clients),
-            *data_checks.too_long(config, store, clients, sizes.max_positions),
+            *data_checks.too_long(
+                config, store, clients, model_config.max_positions
+            ),
             *data_checks.wordless(config, store, clients),
-            *data_checks.beyond_the_table(store, tokenizer, sizes.vocab_size),
+            *data_checks.beyond_the_table(
+                store, tokenizer, model_config.vocab_size
+            ),
         ]
     )
     v, p = config.validation, config.personalization
@@ -166,14 +170,18 @@ def _read_of(c: config_dict.ConfigDict) -> str:
     return json.dumps({k: v for k, v in c.items() if k not in done})
 
 
-def _open(config, tokenizer, sizes, cache_dir: Path):
+def _open(config, tokenizer, model_config, cache_dir: Path):
     c = config.data
     template = Template(
         c.template, c.separator, c.max_query, c.max_target, c.target
     )
     source = sources.get(c.source).open_source(c)
     store = open_store(
-        source, tokenizer, template, cache_dir / 'tokens', sizes.objective
+        source,
+        tokenizer,
+        template,
+        cache_dir / 'tokens',
+        model_config.objective,
     )
     return source, store
 
@@ -257,16 +265,18 @@ def _held_out(
     chosen = np.sort(chosen)
     train, local = [], []
     for client in chosen:
-        own = population[client]
-        order = generator(seed, 'held-out examples', client).permutation(own)
-        share = len(own) * num_local // (num_train + num_local)
+        instances = population[client]
+        order = generator(seed, 'held-out examples', client).permutation(
+            instances
+        )
+        share = len(instances) * num_local // (num_train + num_local)
         n = min(num_local, max(1, share))
         local.append(order[:n])
         train.append(order[n : n + num_train])
     # Client i gives its first examples; the first clients give one more
     # where the number does not divide.
     each, more = divmod(num_common, num_clients)
-    common = [own[: each + (i < more)] for i, own in enumerate(local)]
+    common = [ids[: each + (i < more)] for i, ids in enumerate(local)]
     names = [''] * num_clients
     return HeldOut(chosen, names, train, local, np.concatenate(common))
 
@@ -286,19 +296,19 @@ def _named(config, store: TokenStore, held_out: HeldOut) -> HeldOut:
 
 def _describe(store, dropped, clients: dict[str, Clients]) -> str:
     lines = [f'{len(store)} instances of {len(store.tasks)} tasks']
-    for name, own in clients.items():
-        tasks = [store.tasks[t] for t in np.unique(store.task_of[own.order])]
+    for name, part in clients.items():
+        tasks = [store.tasks[t] for t in np.unique(store.task_of[part.order])]
         types = sorted({t['categories'][0] for t in tasks})
         lines.append(
-            f'{name}: {len(own)} clients of {own.sizes.mean():.0f} ± '
-            f'{own.sizes.std():.1f} instances, {len(tasks)} tasks of '
+            f'{name}: {len(part)} clients of {part.sizes.mean():.0f} ± '
+            f'{part.sizes.std():.1f} instances, {len(tasks)} tasks of '
             f'{len(types)} types ({listing(types)})'
         )
-        if own.dropped:
+        if part.dropped:
             lines.append(
-                f'{name}: {len(own.dropped)} types have less than half a '
+                f'{name}: {len(part.dropped)} types have less than half a '
                 f"client's instances and are left out "
-                f'({sum(own.dropped.values())} instances)'
+                f'({sum(part.dropped.values())} instances)'
             )
     for reason, names in dropped.items():
         lines.append(f'left out: {len(names)} tasks, {reason}')

@@ -42,7 +42,7 @@ def too_long(
     config, store: TokenStore, clients: dict[str, Clients], most: int
 ) -> list[str]:
     """The fault that some example has more than `most` tokens."""
-    used = np.concatenate([own.order for own in clients.values()])
+    used = np.concatenate([part.order for part in clients.values()])
     queries, targets = store.query_lengths[used], store.scored_lengths[used]
     virtual = peft.get(config.peft).positions(config)
     new = config.evaluation.max_new_tokens
@@ -67,7 +67,7 @@ def wordless(
     config, store: TokenStore, clients: dict[str, Clients]
 ) -> list[str]:
     """The fault that a masked language model is asked to write text."""
-    used = np.concatenate([own.order for own in clients.values()])
+    used = np.concatenate([part.order for part in clients.values()])
     if store.objective != 'masked_lm' or store.num_choices[used].all():
         return []
     return [
@@ -120,7 +120,7 @@ def shrunk(config, held_out) -> list[str]:
 
 
 def _instances_of_a_client(data) -> str:
-    """What limits the examples of a client, for the end of a sentence."""
+    """Names the keys that limit a client's examples, to end a sentence."""
     if data.partition == partitions.BY_CLIENT:
         return 'the data have of it'
     return f'config.data.client_size={data.client_size} leaves'

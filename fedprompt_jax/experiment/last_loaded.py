@@ -22,8 +22,8 @@ class LastLoaded:
           make: how to make it.
         """
         with self._one_at_a_time:
-            found = self._objects.get(name)
-            if found is None or found[0] != key:
+            entry = self._objects.get(name)
+            if entry is None or entry[0] != key:
                 self._objects.pop(name, None)  # before the next is made
-                found = self._objects[name] = (key, make())
-            return found[1]
+                entry = self._objects[name] = (key, make())
+            return entry[1]

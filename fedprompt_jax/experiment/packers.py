@@ -42,7 +42,7 @@ def of_training(
     population: Population,
     runs: int = 1,
 ) -> Packer:
-    """For both stages of training; `runs` are computed as one bank."""
+    """Chooses the packer of both training stages; `runs` share one bank."""
     cohorts, epochs = training_batches(config, data, population)
     alone = [*cohorts, *epochs]
     batches = [_side_by_side(batch, runs) for batch in alone]
@@ -91,7 +91,7 @@ def local_steps(config: config_dict.ConfigDict) -> int:
 def of_evaluation(
     config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
 ) -> Packer:
-    """For the losses of what is scored."""
+    """Chooses the packer of the evaluation's losses."""
     batches, used = evaluation_batches(data)
     longest = _longest(data.store, used, data.store.scored_lengths[used])
     return choose(config, model, batches, longest, training=False)
@@ -100,7 +100,7 @@ def of_evaluation(
 def evaluation_batches(
     data: FederatedData,
 ) -> tuple[list[list[Example]], np.ndarray]:
-    """What is scored, in slices, and its instances."""
+    """Returns the scored examples in slices, and their instances."""
     used = np.concatenate([*data.validation.local, *data.held_out.local])
     batches = [
         [
@@ -114,7 +114,7 @@ def evaluation_batches(
 
 
 def describe(packers: dict[str, Packer]) -> str:
-    """The row shapes in words; they are printed and kept in run.json."""
+    """The row shapes in words, for the log and for run.json."""
     lines = []
     for name, packer in packers.items():
         shapes = ' and '.join(
@@ -144,8 +144,8 @@ def choose(
     training: bool,
 ) -> Packer:
     """choose_shapes for a run's model; see there for the arguments."""
-    sizes = model.transformer.config
-    block, layers = block_params(sizes), sizes.reader
+    model_config = model.transformer.config
+    block, layers = block_params(model_config), model_config.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     # What a product goes back once for, attention does 2.5 times.
     back = (1 + ATTENTION_BACKWARD) / 2 if training else 1.0
@@ -156,7 +156,7 @@ def choose(
         longest,
         model.packer(),
         attention_scale=block / (2 * heads * attention),
-        target_cost=target_params(sizes) / block,
+        target_cost=target_params(model_config) / block,
         max_tokens=config.packing.max_tokens,
         row_multiple=config.mesh.data,
         shares=(LONG_RUN if long else SHORT_RUN) if training else EVALUATION,

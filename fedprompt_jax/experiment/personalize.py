@@ -29,7 +29,7 @@ from fedprompt_jax.personalization import Answer, Method, Setup
 
 @flax.struct.dataclass
 class PersonalizationState:
-    """What stage 2 carries from epoch to epoch, and a checkpoint holds.
+    """The state of stage 2 between two epochs; a checkpoint holds it.
 
     Attributes:
       clients: the state of the personalization method; `clients.bank` has the

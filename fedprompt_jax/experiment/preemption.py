@@ -42,7 +42,7 @@ class Preemption:
 
 
 def stopped(unit: str, number: int) -> Preempted:
-    """What to raise once `number` rounds or epochs are saved."""
+    """The exception to raise once `number` rounds or epochs are saved."""
     return Preempted(
         f'stopped by SIGTERM after {unit} {number}, which is saved; the same '
         'command resumes it.'

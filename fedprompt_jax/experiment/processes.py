@@ -21,7 +21,7 @@ PATIENCE = 30  # seconds for a file of one host to be seen by the others
 
 @dataclasses.dataclass(frozen=True)
 class Processes:
-    """How the processes of a run find each other.
+    """The address by which the processes of a run find each other.
 
     Attributes:
       coordinator: host:port at which the first is found; None where the
@@ -74,7 +74,7 @@ def from_flags(
     num_processes: int | None,
     process_id: int | None,
 ) -> Processes | None:
-    """What the flags of main.py ask for; None for a process alone.
+    """Reads the flags of main.py; None for a process that is alone.
 
     Raises:
       ValueError: they contradict each other.
@@ -133,13 +133,13 @@ def share(folder: Path) -> bool:
     return seen
 
 
-def texts(own: str) -> list[str]:
-    """What each process gives, the first one's first; all of them must give."""
+def texts(text: str) -> list[str]:
+    """Gathers a text from each process, in their order; all must call it."""
     if _alone():
-        return [own]
+        return [text]
     from jax.experimental import multihost_utils
 
-    said = np.frombuffer(own.encode(), np.uint8)
+    said = np.frombuffer(text.encode(), np.uint8)
     lengths = _of_all([len(said)])[:, 0]
     padded = np.zeros(lengths.max(), np.uint8)
     padded[: len(said)] = said

@@ -37,7 +37,7 @@ def save_prompts(
         return
     # What a killed start left, half-written files of safetensors too.
     shutil.rmtree(folder, ignore_errors=True)
-    sizes = experiment.lm.config
+    model_config = experiment.lm.config
     base_model = str(experiment.lm.folder.absolute())
 
     def save(name, tree):
@@ -53,7 +53,7 @@ def save_prompts(
                 experiment.model.kind,
                 tree,
                 base_model,
-                sizes,
+                model_config,
             )
         except ValueError as error:  # PEFT has no such adapter
             if name == 'global':
@@ -68,8 +68,8 @@ def save_prompts(
     named = zip(held_out.clients, held_out.names, strict=True)
     for i, (client, name) in enumerate(named):
         if finite[i]:
-            own = jax.tree.map(lambda x, i=i: x[i], bank)
-            save(client_folder(int(client), name), own)
+            params = jax.tree.map(lambda x, i=i: x[i], bank)
+            save(client_folder(int(client), name), params)
 
 
 def client_folder(client: int, name: str) -> str:

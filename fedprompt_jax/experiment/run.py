@@ -336,7 +336,7 @@ def _shared(together: 'Together | None') -> list[str]:
 
 
 def _used(compilations, together: 'Together | None') -> dict[str, Any]:
-    """What the process used; of a run of several, that they were several."""
+    """Memory and compilations of this process, or the number of its runs."""
     if together is not None:
         return {'together': together.size}
     return {

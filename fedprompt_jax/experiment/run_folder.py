@@ -189,7 +189,7 @@ class RunFolder:
         }
 
     def notes(self) -> dict[str, Any]:
-        """What a checkpoint remembers of the logs; {} where another writes."""
+        """Sizes and digests of the logs; {} where another process writes."""
         if not self.writes:
             return {}
         sizes = self.log_sizes()
@@ -249,7 +249,7 @@ def _csv_line(row: dict) -> str:
 
 
 def changed_file(path: Path) -> str:
-    """Which file of a complete run was changed since, and how, or ''.
+    """Names the first file of a complete run that was changed since, or ''.
 
     Args:
       path: RUN. One that an older version completed has no digests, and is
@@ -260,8 +260,8 @@ def changed_file(path: Path) -> str:
     if sums is None:
         return ''
     try:
-        own = sums['run.json']
-        if own != _digest(info | {'sha256': sums}):
+        digest = sums['run.json']
+        if digest != _digest(info | {'sha256': sums}):
             return 'run.json was changed'
         others = {k: v for k, v in sums.items() if k != 'run.json'}
         return integrity.differing(path, others)
@@ -333,21 +333,21 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
         free = (*PATH_KEYS, *LOG_KEYS)
         lines = _differences(*both, free, ('in the first', 'there'))
         if lines:
-            told = ''.join(f'\n  {line}' for line in lines)
+            message = ''.join(f'\n  {line}' for line in lines)
             raise ValueError(
                 f'Process {number} is of another run than the first; nothing '
-                f'was changed. Start all with the same flags and data:{told}'
+                f'was changed. Start all with the same flags and data:{message}'
             )
 
 
 def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
-    """What differs and may; ValueError with all where some may not."""
+    """Returns the allowed changes; raises ValueError if some are not."""
     lines = _differences(before, now, (*FREE_KEYS, *continuing.KEYS))
     if lines:
-        told = ''.join(f'\n  {line}' for line in lines)
+        message = ''.join(f'\n  {line}' for line in lines)
         raise ValueError(
             f'{path} belongs to another run; nothing was changed. Give '
-            f'--workdir another folder, or undo:{told}{_explained(lines)}'
+            f'--workdir another folder, or undo:{message}{_explained(lines)}'
         )
     changes = _changes(before['config'], now['config'])
     fewer = continuing.fewer(changes, *_done(path))
@@ -393,7 +393,7 @@ _FINGERPRINTS = {
 
 
 def _explained(lines: list[str]) -> str:
-    """What has changed where fingerprints differ."""
+    """Explains what a differing fingerprint means."""
     changed = [
         f'\n  ({key}: {words} changed)'
         for key, words in _FINGERPRINTS.items()
@@ -417,8 +417,8 @@ def other_config(path: Path, config: dict) -> list[str]:
     return lines or continuing.fewer(changes, *_done(path))
 
 
-def goes_on(path: Path, config: dict) -> str:
-    """How a run continues with this config, where that differs; else ''.
+def continuation(path: Path, config: dict) -> str:
+    """Says how a run would continue with a changed config; else ''.
 
     Args:
       path: RUN, of which other_config finds nothing.

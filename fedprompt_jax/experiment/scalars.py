@@ -9,7 +9,7 @@ _OF_NAMES = ('stage', 'prompt', 'alpha', *_AXES)
 
 
 def axis(line: Mapping[str, Any]) -> dict[str, int]:
-    """What the line is of, {'round': 3} or {'epoch': 3}."""
+    """The round or the epoch of a line, {'round': 3} or {'epoch': 3}."""
     return {key: line[key] for key in _AXES if key in line}
 
 

@@ -145,10 +145,10 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 def prediction(
     evaluator: Scorer, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
-    """What the model answered to one instance, and what that is worth."""
+    """A line of predictions.jsonl: an answer, with its scores."""
     record = evaluator.store.record(instance)
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
-    found = {
+    line = {
         'task': task['name'],
         'id': record['id'],
         'input': record['input'],
@@ -162,5 +162,5 @@ def prediction(
     }
     if 'choices' in record:
         losses = [float(x) for x in scores.choice_losses[i]]
-        found |= {'choices': record['choices'], 'choice_losses': losses}
-    return found
+        line |= {'choices': record['choices'], 'choice_losses': losses}
+    return line

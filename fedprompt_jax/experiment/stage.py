@@ -13,7 +13,7 @@ State = Any  # whatever the stage carries from step to step
 
 
 class Stage(NamedTuple):
-    """What a stage repeats.
+    """The parts of a stage that the loop repeats.
 
     Attributes:
       unit: 'round' or 'epoch'.

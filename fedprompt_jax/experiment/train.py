@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 @flax.struct.dataclass
 class TrainState:
-    """What stage 1 carries from round to round, and a checkpoint holds.
+    """The state of stage 1 between two rounds; a checkpoint holds it.
 
     Attributes:
       server: the algorithm's ServerState.
@@ -175,16 +175,16 @@ def choose(
     validated = state
     if every and rounds % every:
         validated = validate(experiment, run, state)
-    kept = run.info.get('kept_choice')
-    if kept is None:
+    choice = run.info.get('kept_choice')
+    if choice is None:
         return chosen(validated)
-    if kept == rounds:
+    if choice == rounds:
         return state.server.params, rounds
-    if kept == int(state.best_round):
-        return state.best, kept
+    if choice == int(state.best_round):
+        return state.best, choice
     raise ValueError(
-        f"{run.path / 'run.json'}: 'kept_choice' is {kept!r}, but the prompts "
-        f'of this run are those after round {int(state.best_round)} and '
+        f"{run.path / 'run.json'}: 'kept_choice' is {choice!r}, but the "
+        f'prompts of this run are of rounds {int(state.best_round)} and '
         f'{rounds}; restore the file from a copy, or start in another '
         '--workdir.'
     )
@@ -212,11 +212,11 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     # As many copies as stage 2 has clients: one program serves both.
     copies = len(experiment.data.held_out.clients)
     bank = replicate(state.server.params, copies)
-    requests = [Request(0, int(i)) for own in clients for i in own]
+    requests = [Request(0, int(i)) for instances in clients for i in instances]
     scores = experiment.evaluator.score(bank, requests, 'validation')
-    ends = np.cumsum([len(own) for own in clients])
+    ends = np.cumsum([len(instances) for instances in clients])
     places = np.split(np.arange(len(requests)), ends[:-1])
-    rows = [summary(scores, own, experiment.config.loss) for own in places]
+    rows = [summary(scores, at, experiment.config.loss) for at in places]
     means = {
         k: float(np.mean([row[k] for row in rows]))
         for k in ('rouge_l', 'exact_match', 'loss')
@@ -232,7 +232,7 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
         clients=len(rows),
         seconds=time.perf_counter() - began,
     )
-    # Compared in f32, as they are kept; of equals the earliest stays.
+    # Compared in f32, as they are stored; of equals the earliest stays.
     score, loss = np.float32(means[metric]), np.float32(means['loss'])
     best = (float(state.best_score), -float(state.best_loss))
     if int(state.server.round) and (float(score), -float(loss)) > best:

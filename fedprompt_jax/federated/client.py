@@ -114,12 +114,16 @@ def train(
     """
     losses, norms, first = [], [], None
     for step in steps:
+        # 1. Losses [C] and gradients [C, ...] of this step's batches.
         loss, grads = gradients(bank, step)
-        here = present(step)
+        took_part = present(step)
         first = grads if first is None else first
-        bank, opt_state, norm = cohort_step(tx, bank, opt_state, grads, here)
-        losses.append(jnp.where(here, loss, jnp.nan))
-        norms.append(jnp.where(here, norm, jnp.nan))
+        # 2. Each owner that has a batch takes its optimizer step.
+        bank, opt_state, norm = cohort_step(
+            tx, bank, opt_state, grads, took_part
+        )
+        losses.append(jnp.where(took_part, loss, jnp.nan))
+        norms.append(jnp.where(took_part, norm, jnp.nan))
     return LocalResult(
         bank,
         opt_state,

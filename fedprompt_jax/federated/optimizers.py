@@ -59,7 +59,7 @@ def _check(spec: str, name: str, kwargs: dict[str, Any]) -> None:
 
 def _optimizers() -> list[str]:
     """Names in optax that make a transformation from a learning rate."""
-    found = []
+    names = []
     for name in dir(optax):
         value = getattr(optax, name)
         if name.startswith(('_', 'scale_by_')):  # parts of optimizers
@@ -70,8 +70,8 @@ def _optimizers() -> list[str]:
             except ValueError:
                 continue
             if next(iter(parameters), None) == 'learning_rate':
-                found.append(name)
-    return found
+                names.append(name)
+    return names
 
 
 def make(spec: str, learning_rate: float) -> optax.GradientTransformation:

@@ -84,7 +84,7 @@ class PackedSimulation:
     def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
-        """What `gradients` returns, computed once.
+        """Computes what `gradients` returns, without a second try.
 
         Args:
           bank: trained parameters, leaves [C, ...].
@@ -94,6 +94,7 @@ class PackedSimulation:
         weights = token_weights(examples, self.loss)
         total = None
         for grid in self.packer.pack(examples, weights, isolate):
+            # An owner may lie in several grids: losses and gradients add up.
             part = grid_gradients(
                 self.model, self.base, bank, self.place_rows(grid)
             )

@@ -108,7 +108,7 @@ class VmappedSimulation:
         (bank, opt_state), (losses, norms, grads) = cohort_update(
             self.model, tx, self.base, bank, opt_state, self.place_rows(batches)
         )
-        first = jax.tree.map(lambda g: g[:, 0], grads)
+        first = jax.tree.map(lambda g: g[:, 0], grads)  # of [C, S, ...]
         present = batches.present.T  # [S, C]
         losses, norms = (
             np.where(present, to_host(x).T, np.nan) for x in (losses, norms)
@@ -136,6 +136,7 @@ def pad_batches(
         for examples in steps
     )
     empty = empty_grid(size, Shape(length, targets, (size,)))
+    # Every client has `size` rows in every step, most of them padding.
     lead = (owners, len(steps))
     grid = jax.tree.map(lambda x: np.tile(x, (*lead, 1, 1)), empty)
     present = np.zeros(lead, bool)
@@ -143,9 +144,10 @@ def pad_batches(
         row = np.zeros(owners, int)
         weights = token_weights(examples, loss)
         for i, e in enumerate(examples):
-            own = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
+            rows = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
+            # Inside the vmap a client is the only owner.
             alone = {i: e._replace(owner=0)}
-            packer.write_row(own, row[e.owner], [i], alone, weights)
+            packer.write_row(rows, row[e.owner], [i], alone, weights)
             present[e.owner, s] = True
             row[e.owner] += 1
     return Batch(grid, present)

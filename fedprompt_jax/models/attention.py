@@ -71,12 +71,12 @@ class Attention(nn.Module):
             k = RMSNorm(c.norm_eps, plus, name='key_norm')(k)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = self._with_prefix(k, v, places)
-        mask = self._living(mask, places.slot, past_slot)
+        new_kv = self._with_prefix(k, v, places)
+        mask = self._without_missing_prefix(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, [*past, own], mask, scale, c.score_cap, bias)
+        out = attend(q, [*past, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
-        return output(out, places.owner), own
+        return output(out, places.owner), new_kv
 
     def _with_prefix(self, k, v, places: Places) -> KeysValues:
         """Keys and values of slots become those that their owner trains.
@@ -88,15 +88,15 @@ class Attention(nn.Module):
             return k, v
         owner = jnp.maximum(places.owner, 0)
         slot = jnp.maximum(places.slot, 0)
-        here = (places.slot >= 0)[:, :, None, None]
+        is_slot = (places.slot >= 0)[:, :, None, None]  # [R, L, 1, 1]
 
-        def put(name, x):
-            rows = self.get_variable('peft', name)[owner, slot]
-            return jnp.where(here, rows.astype(x.dtype), x)
+        def with_rows(name, x):
+            rows = self.get_variable('peft', name)[owner, slot]  # [R, L, K, H]
+            return jnp.where(is_slot, rows.astype(x.dtype), x)
 
-        return put('prefix_key', k), put('prefix_value', v)
+        return with_rows('prefix_key', k), with_rows('prefix_value', v)
 
-    def _living(self, mask, slot, past_slot) -> jax.Array:
+    def _without_missing_prefix(self, mask, slot, past_slot) -> jax.Array:
         """Hides the slots that this layer has no prefix for.
 
         'peft' holds prefix_length, int32 [C] (equal for all owners), where
@@ -121,6 +121,7 @@ class Attention(nn.Module):
                 project(c, 'key', x, owner, n),
                 project(c, 'value', x, owner, n),
             )
+        # One kernel makes all three: as [3, H, h] (`parts`), or as [H, 3, h].
         size = 3 * c.num_heads * c.head_dim
         qkv = Linear(size, c.attention_bias, name='qkv')(x, owner)
         axis = 2 if c.fused == 'parts' else 3
@@ -151,6 +152,8 @@ class CrossAttention(nn.Module):
         """
         c = self.config
         q = project(c, 'query', x, owner, c.num_heads)
+        # The encoder's output stays the same while text is written, so that
+        # its keys and values are made once.
         if known is None:
             text = memory.hidden, memory.owner, c.num_kv_heads
             known = project(c, 'key', *text), project(c, 'value', *text)
@@ -196,21 +199,25 @@ def attend(
 
 def _attend(scale: float, cap: float, q, read, mask, bias) -> jax.Array:
     rows, length, num_heads, head_dim = q.shape
+    # Query heads in groups, each of which reads one key head: [R, L, K, G, h].
     kv_heads = read[0][0].shape[2]
     q = q.reshape(rows, length, kv_heads, num_heads // kv_heads, head_dim)
     f32 = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
     scores = [f32('rlkgh,rskh->rkgls', q, k) for k, _ in read]
+    # [R, K, G, L, S]: over all that is read, as if it were joined.
     score = soft_cap(jnp.concatenate(scores, axis=-1) * scale, cap)
     if bias is not None:
         score += bias.reshape(score.shape)
+    # Not -inf: a row that reads nothing would become NaN.
     score = jnp.where(mask[:, None, None], score, -1e30)
     weight = jax.nn.softmax(score, axis=-1).astype(q.dtype)
+    # Each part's share of the weights [R, K, G, L, S_i] meets its values.
     ends = np.cumsum([v.shape[1] for _, v in read])[:-1]
     weights = jnp.split(weight, ends, axis=-1)
     einsum = jnp.einsum if len(read) == 1 else f32  # sums are rounded once
     outs = [
-        einsum('rkgls,rskh->rlkgh', own, v)
-        for own, (_, v) in zip(weights, read, strict=True)
+        einsum('rkgls,rskh->rlkgh', share, v)
+        for share, (_, v) in zip(weights, read, strict=True)
     ]
     out = functools.reduce(jnp.add, outs)
     return out.astype(q.dtype).reshape(rows, length, num_heads * head_dim)

@@ -139,5 +139,5 @@ class ModelConfig:
 
     @property
     def reader(self) -> 'ModelConfig':
-        """Of the layers that read the query: the encoder if there is one."""
+        """The layers that read the query: the encoder's if there is one."""
         return self.encoder or self

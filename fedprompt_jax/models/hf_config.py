@@ -68,7 +68,7 @@ class HFConfig:
         return value
 
     def choice(self, key: str, choices: Mapping[str, str], default: str) -> str:
-        """What a field's value stands for here."""
+        """The value that a field's value stands for."""
         value = self.get(key, default)
         if value not in choices:
             self.faults.append(
@@ -159,7 +159,7 @@ class HFConfig:
         return 1.0
 
     def local_layers(self, num_layers: int) -> tuple[bool, ...]:
-        """Which layers have a sliding window, as layer_types says."""
+        """The layers that have a sliding window by layer_types."""
         kinds = self.get('layer_types')
         known = {'full_attention', 'sliding_attention'}
         if not kinds or len(kinds) != num_layers or set(kinds) - known:

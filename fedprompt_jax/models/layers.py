@@ -13,7 +13,7 @@ from fedprompt_jax.models.linear import Linear
 
 
 class Places(NamedTuple):
-    """Where tokens stand, and whose they are; int [R, L] each.
+    """The positions and owners of tokens; int [R, L] each.
 
     Attributes:
       position: for the positional encoding.
@@ -27,7 +27,7 @@ class Places(NamedTuple):
 
     @classmethod
     def plain(cls, position: jax.Array) -> 'Places':
-        """Of tokens of a model that nothing was trained for."""
+        """The places of tokens of a bare model, which has no owners."""
         nothing = jnp.full_like(position, -1)
         return cls(position, nothing, nothing)
 
@@ -41,7 +41,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 # The name of what the backward pass of a layer keeps, see recomputed.
-KEPT = 'kept'
+SAVED = 'saved'
 
 
 def recomputed(function: Callable) -> Callable:
@@ -51,7 +51,7 @@ def recomputed(function: Callable) -> Callable:
     write to memory and read back.
     """
     call = jax.checkpoint(function, prevent_cse=False)
-    return lambda *args: call(*checkpoint_name(args, KEPT))
+    return lambda *args: call(*checkpoint_name(args, SAVED))
 
 
 class RMSNorm(nn.Module):

@@ -1,7 +1,7 @@
 """Kernels of layers in int8, with a scale for each output.
 
 What is frozen is read and never updated, so that it may be rounded: W[i, o] is
-kept as the integer nearest to W[i, o] / scale[o], where scale[o] is the largest
+held as the integer nearest to W[i, o] / scale[o], where scale[o] is the largest
 |W[:, o]| over 127: absmax, vector by vector, as in LLM.int8() (Dettmers et al.,
 arXiv 2208.07339, sections 2.1 and 3.1), for weights alone. Products are those
 of the activations' type.
@@ -19,7 +19,7 @@ _QUANTIZED = re.compile(r'(.*layers/.*)/kernel')
 
 
 def scale_path(path: str, quantization: str) -> str:
-    """Where the scale of a leaf is; '' for what is not quantized.
+    """The path of a leaf's scale; '' for a leaf that is not quantized.
 
     The kernels of layers are: no tables, no head, no projection outside of
     layers, no norm and no bias.
@@ -64,8 +64,8 @@ def _forward(x, kernel, scale):
     return product(x, kernel, scale), (kernel, scale)
 
 
-def _backward(kept, gradient):
-    kernel, scale = kept
+def _backward(saved, gradient):
+    kernel, scale = saved
     scaled = (gradient * scale).astype(gradient.dtype)
     return scaled @ kernel.astype(gradient.dtype).T, None, None
 

@@ -193,7 +193,7 @@ def _no_safetensors(folder: Path) -> str:
 
 
 def conversion(here: Path, source: str, folder: str) -> str:
-    """How to make a folder with safetensors of a checkpoint of pickles.
+    """Says how to make a folder with safetensors from a checkpoint of pickles.
 
     Args:
       here: a folder that has its config.json.

@@ -46,15 +46,15 @@ def base_leaves(
     Raises:
       ValueError: there is no such quantization.
     """
-    found = {}
+    leaves = {}
     for path, shape in param_shapes(config).items():
         scale = quantization_lib.scale_path(path, quantization)
-        kept = jnp.int8 if scale else dtype
-        found[path] = jax.ShapeDtypeStruct(shape, kept)
+        stored = jnp.int8 if scale else dtype
+        leaves[path] = jax.ShapeDtypeStruct(shape, stored)
         if scale:
             layers, _, outputs = shape
-            found[scale] = jax.ShapeDtypeStruct((layers, outputs), jnp.float32)
-    return found
+            leaves[scale] = jax.ShapeDtypeStruct((layers, outputs), jnp.float32)
+    return leaves
 
 
 def num_params(config: ModelConfig) -> int:

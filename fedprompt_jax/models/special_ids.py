@@ -32,8 +32,8 @@ class SpecialIds:
 
     def ends(self) -> tuple[int, ...]:
         """All ids that end a text, the tokenizer's own first."""
-        own, listed = self._own('eos'), self._of_model('eos')
-        if own is None:
+        first, listed = self._own('eos'), self._of_model('eos')
+        if first is None:
             self._refuse_misspelt_end()
         known = [i for i in listed if self._in_vocabulary(i)]
         for i in sorted(set(listed) - set(known)):
@@ -43,7 +43,7 @@ class SpecialIds:
                 self.folder,
                 i,
             )
-        ids = dict.fromkeys(known if own is None else [own, *known])
+        ids = dict.fromkeys(known if first is None else [first, *known])
         if not ids:
             raise ValueError(
                 f'{self.folder}: no end-of-text token; add "eos_token" to '

@@ -23,7 +23,7 @@ from fedprompt_jax.models.layers import Places
 
 
 class Context(NamedTuple):
-    """What all layers read besides hidden states.
+    """The inputs that all layers read besides hidden states.
 
     Attributes:
       turn: rotary tables of global and local layers, or None.
@@ -76,18 +76,18 @@ class Block(nn.Module):
             return layers.norm(c, name)(y)
 
         if c.layout == 'parallel':
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + y + mlp(norm('mlp_norm', x))
         elif c.layout == 'post':
-            y, own = attention(x)
+            y, new_kv = attention(x)
             x = norm('attention_norm', x + y)
             x = norm('mlp_norm', x + mlp(x))
         elif c.layout == 'sandwich':
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + norm('attention_out_norm', y)
             x = x + norm('mlp_out_norm', mlp(norm('mlp_norm', x)))
         else:
-            y, own = attention(norm('attention_norm', x))
+            y, new_kv = attention(norm('attention_norm', x))
             x = x + y
             if context.memory is not None:
                 cross = CrossAttention(c, name='cross_attention')
@@ -95,7 +95,7 @@ class Block(nn.Module):
                 y, crossed = cross(y, places.owner, context.memory, known)
                 x = x + y
             x = x + mlp(norm('mlp_norm', x))
-        return x, (own, crossed)
+        return x, (new_kv, crossed)
 
 
 class Gathering(Protocol):
@@ -132,9 +132,9 @@ class Stack(nn.Module):
             block = nn.map_variables(block, 'params', self.gather)
         if self.remat or self.gather is not None:
             # What was gathered is gathered again, not kept.
-            names = () if self.remat else (layers.KEPT,)
-            kept = jax.checkpoint_policies.save_only_these_names(*names)
-            block = nn.remat(block, prevent_cse=False, policy=kept)
+            names = () if self.remat else (layers.SAVED,)
+            saved = jax.checkpoint_policies.save_only_these_names(*names)
+            block = nn.remat(block, prevent_cse=False, policy=saved)
         scanned = nn.scan(
             block,
             variable_axes={'params': 0, 'peft': 0},
@@ -201,11 +201,11 @@ class Stack(nn.Module):
             x = self.embedding_norm(x)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
         context = self._context(places, mask, past_places, memory)
-        x, (own, crossed) = self.layers(x, past, known, local, context)
+        x, (new_kv, crossed) = self.layers(x, past, known, local, context)
         if c.final_norm:
             x = self.final_norm(x)
         x = self.project_out(x) if c.embedding_width else x
-        return x, own, crossed
+        return x, new_kv, crossed
 
     def _context(self, places, mask, past_places, memory) -> Context:
         """Masks and rotary tables of global layers and of local ones."""
@@ -215,9 +215,12 @@ class Stack(nn.Module):
             keys = jnp.concatenate([past_places.position, positions], axis=1)
         masks, kinds, bias = [mask], [c.rotary], None
         if any(c.local_layers):
+            # [R, L, S]: how far back in the example a key lies, whatever the
+            # columns; the window is that of the example alone.
             back = positions[:, :, None] - keys[:, None, :]
             masks.append(mask & (back < c.window))
             kinds.append(c.local_rotary or c.rotary)
+        # One table a kind of layer, stacked: a layer picks its own by number.
         turns = [rotary.table(positions, c.head_dim, r) for r in kinds if r]
         stacked = (
             jax.tree.map(lambda *t: jnp.stack(t), *turns) if turns else None

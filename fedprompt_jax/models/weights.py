@@ -30,7 +30,7 @@ _CHUNK_BYTES = 1 << 22  # rows are moved in pieces of about this size
 
 
 class _Tensor(NamedTuple):
-    """Where a checkpoint tensor lies and what it is.
+    """The file, place, shape and dtype of a checkpoint tensor.
 
     `name` is that under which it is stored.
     """

@@ -83,7 +83,7 @@ class IA3(Kind):
 
 
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> IA3:
-    """What config.ia3 says."""
+    """Makes the kind that config.ia3 describes."""
     c = config.ia3
     outputs = modules.find(info, c.outputs, 'config.ia3.outputs')
     inputs = modules.find(info, c.inputs, 'config.ia3.inputs')

@@ -102,7 +102,7 @@ def _zeros() -> Start:
 
 
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> LoRA:
-    """What config.lora says."""
+    """Makes the kind that config.lora describes."""
     c = config.lora
     targets = modules.find(info, c.targets, 'config.lora.targets')
     return LoRA(targets, c.rank, c.alpha, modules.is_conv1d(info, targets[0]))

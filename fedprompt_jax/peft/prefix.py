@@ -157,22 +157,22 @@ class Prefix(Kind):
 
 
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prefix:
-    """What config.prefix says."""
-    c, sizes = config.prefix, info.config.reader
-    chosen = set(c.layers) or set(range(sizes.num_layers))
-    strange = sorted(chosen - set(range(sizes.num_layers)))
+    """Makes the kind that config.prefix describes."""
+    c, reader = config.prefix, info.config.reader
+    chosen = set(c.layers) or set(range(reader.num_layers))
+    strange = sorted(chosen - set(range(reader.num_layers)))
     if strange:
         raise ValueError(
             f'config.prefix.layers has {strange}, but the model has layers 0 '
-            f'to {sizes.num_layers - 1}.'
+            f'to {reader.num_layers - 1}.'
         )
     return Prefix(
-        tuple(c.length if i in chosen else 0 for i in range(sizes.num_layers)),
-        sizes.num_kv_heads,
-        sizes.head_dim,
+        tuple(c.length if i in chosen else 0 for i in range(reader.num_layers)),
+        reader.num_kv_heads,
+        reader.head_dim,
         c.positions == 'shifted',
         c.scale,
-        sizes.width,
+        reader.width,
         c.mlp,
         ('encoder', 'layers') if info.config.encoder else ('layers',),
     )

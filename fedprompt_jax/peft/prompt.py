@@ -99,7 +99,7 @@ class Prompt(Kind):
 
 
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prompt:
-    """What config.prompt says."""
+    """Makes the kind that config.prompt describes."""
     del info
     c = config.prompt
     return Prompt(c.length, c.init, c.scale, c.text)

@@ -25,7 +25,7 @@ Steps = Sequence[Sequence[Example]]
 
 
 class Setup(NamedTuple):
-    """What a method is made of.
+    """The inputs from which a method is made.
 
     Attributes:
       config: the whole, checked config.

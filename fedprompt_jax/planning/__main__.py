@@ -6,7 +6,7 @@
 Row shapes and tokens come from the data where model and data are here, else
 from the lengths that --query_tokens and --target_tokens assume. No weights go
 to a device (a GGUF file is converted into the cache, as a run would);
---chip=cpu measures this machine's CPU first. What chips tell each other is not
+--chip=cpu measures this machine's CPU first. Communication between chips is not
 counted: on a data mesh it is the bank's gradient, once a step; with
 config.mesh.fsdp also the base, twice a gradient and once a token that is
 written.

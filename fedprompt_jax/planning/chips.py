@@ -36,7 +36,7 @@ CPU_SHARE = 0.7  # of the product beside it, on one: benchmarks/RESULTS.md
 
 
 def _chip(gigabytes: float, bf16: float, f32: float, bandwidth: float) -> Chip:
-    """From GB, TFLOP/s of bf16 and of exact f32, and GB/s."""
+    """Makes a Chip from GB, TFLOP/s of bf16 and of exact f32, and GB/s."""
     flops = {'bfloat16': bf16 * 1e12, 'float32': f32 * 1e12}
     return Chip(gigabytes * 1e9, flops, bandwidth * 1e9, ASSUMED)
 

@@ -47,17 +47,19 @@ class Work(NamedTuple):
         return 2 * (self.products + self.attention)
 
 
-def forward(sizes: ModelConfig, rows: int, length: int, targets: int) -> Work:
+def forward(
+    model_config: ModelConfig, rows: int, length: int, targets: int
+) -> Work:
     """One forward pass of a grid."""
-    tokens, layers = rows * length, sizes.reader
-    products = tokens * block_params(sizes)
-    products += rows * targets * target_params(sizes)
+    tokens, layers = rows * length, model_config.reader
+    products = tokens * block_params(model_config)
+    products += rows * targets * target_params(model_config)
     heads = layers.num_layers * layers.num_heads * layers.head_dim
     return Work(products, 2 * tokens * length * heads)
 
 
 def gradient(
-    sizes: ModelConfig,
+    model_config: ModelConfig,
     rows: int,
     length: int,
     targets: int,
@@ -71,7 +73,7 @@ def gradient(
     twice, after the scores have been computed again. With remat all of it
     goes forward twice.
     """
-    once = forward(sizes, rows, length, targets)
+    once = forward(model_config, rows, length, targets)
     return Work(
         once.products * (2 + remat + whole),
         once.attention * (1 + ATTENTION_BACKWARD + remat),
@@ -87,23 +89,23 @@ def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
     return 2 * (work.products + ATTENTION_TIME * work.attention) / rate
 
 
-def sharing(sizes: ModelConfig, model: int) -> int:
-    """How many of so many chips share a layer: all, or each has it whole."""
-    c = sizes.reader
+def sharing(model_config: ModelConfig, model: int) -> int:
+    """The number of `model` chips that share a layer: all of them, or 1."""
+    c = model_config.reader
     heads = c.num_kv_heads * c.head_dim
     fits = c.mlp_width % model == 0 and heads % model == 0
     return model if fits else 1
 
 
-def working(sizes: ModelConfig, mesh: Mapping[str, int]) -> int:
+def working(model_config: ModelConfig, mesh: Mapping[str, int]) -> int:
     """Chips of a mesh that do not compute what others do."""
-    return mesh['data'] * sharing(sizes, mesh['model'])
+    return mesh['data'] * sharing(model_config, mesh['model'])
 
 
 def base_bytes(
     base: Leaves, mesh: Mapping[str, int], fsdp: bool = False
 ) -> float:
-    """Of the base's leaves on one chip of a mesh ('data', 'model')."""
+    """Bytes of the base's leaves on one chip of a mesh ('data', 'model')."""
     total = 0.0
     for path, leaf in base.items():
         axes = [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
@@ -112,7 +114,7 @@ def base_bytes(
 
 
 def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
-    """What FSDP brings together on a chip: the tables, and a layer."""
+    """Bytes that FSDP gathers on a chip at a time: the tables and a layer."""
     total = 0.0
     for path, leaf in base.items():
         over_data, over_both = (
@@ -131,7 +133,7 @@ def _bytes(leaf: jax.ShapeDtypeStruct) -> int:
 
 
 def kept_bytes(
-    sizes: ModelConfig,
+    model_config: ModelConfig,
     rows: int,
     length: int,
     dtype: str,
@@ -139,7 +141,7 @@ def kept_bytes(
     whole: bool = False,
     model: int = 1,
 ) -> float:
-    """What the forward pass of a grid keeps for the backward pass.
+    """Bytes that the forward pass of a grid saves for the backward pass.
 
     Of a token and layer: the arguments of two norms, gate and up, queries,
     keys and values (see models/layers.py, recomputed); with remat the hidden
@@ -147,7 +149,7 @@ def kept_bytes(
     what its kernels multiply as well. `model` chips share all but the hidden
     states.
     """
-    c = sizes.reader
+    c = model_config.reader
     inner = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
     wide = (1 + c.gated) * c.mlp_width + inner
     wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
@@ -160,24 +162,31 @@ def kept_bytes(
 
 
 def logits_bytes(
-    sizes: ModelConfig, rows: int, targets: int, mesh: Mapping[str, int]
+    model_config: ModelConfig, rows: int, targets: int, mesh: Mapping[str, int]
 ) -> float:
     """Logits of a chunk of targets on one chip, and their gradient, f32.
 
     rows are those of the whole grid; see models/token_loss.py.
     """
     columns = min(targets, max(1, CHUNK // rows))
-    cut_by = mesh['model'] if sizes.vocab_size % mesh['model'] == 0 else 1
-    own = rows / mesh['data'] * columns * sizes.vocab_size / cut_by
-    return 2.0 * own * 4
+    cut_by = (
+        mesh['model'] if model_config.vocab_size % mesh['model'] == 0 else 1
+    )
+    chip_rows = rows / mesh['data']
+    numbers = chip_rows * columns * model_config.vocab_size / cut_by
+    return 2.0 * numbers * 4
 
 
 def cache_bytes(
-    sizes: ModelConfig, queries: int, length: int, dtype: str
+    model_config: ModelConfig, queries: int, length: int, dtype: str
 ) -> float:
     """Keys and values of `queries` rows of so many tokens."""
-    own = sizes.num_layers * sizes.num_kv_heads * sizes.head_dim
-    return 2.0 * queries * length * own * jnp.dtype(dtype).itemsize
+    token_numbers = (
+        model_config.num_layers
+        * model_config.num_kv_heads
+        * model_config.head_dim
+    )
+    return 2.0 * queries * length * token_numbers * jnp.dtype(dtype).itemsize
 
 
 def bank_bytes(trained, tx, owners: int) -> float:
@@ -189,13 +198,15 @@ def bank_bytes(trained, tx, owners: int) -> float:
       owners: C.
     """
     state = jax.eval_shape(tx.init, trained)
-    own = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(trained))
+    trained_bytes = sum(
+        x.size * x.dtype.itemsize for x in jax.tree.leaves(trained)
+    )
     more = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-    return owners * (3.0 * own + more)
+    return owners * (3.0 * trained_bytes + more)
 
 
 def decode_seconds(
-    sizes: ModelConfig,
+    model_config: ModelConfig,
     base: Leaves,
     queries: int,
     new_tokens: int,
@@ -205,7 +216,7 @@ def decode_seconds(
 ) -> float:
     """Greedy decoding of one batch: each step reads the base once."""
     read = base_bytes(base, mesh) / chip.bandwidth
-    each = block_params(sizes) + target_params(sizes)
-    chips = working(sizes, mesh)
+    each = block_params(model_config) + target_params(model_config)
+    chips = working(model_config, mesh)
     step = seconds(Work(queries * each, 0.0), chip, dtype, chips)
     return new_tokens * max(read, step)

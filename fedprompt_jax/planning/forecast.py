@@ -20,7 +20,7 @@ from fedprompt_jax.planning.workload import Workload
 
 
 class Forecast(NamedTuple):
-    """Of one run.
+    """The memory, time and traffic that one run will need.
 
     Attributes:
       memory: part -> bytes on one chip.
@@ -61,16 +61,16 @@ def forecast(
       workload: what the model will read.
       chip: each device of the mesh.
     """
-    sizes, dtype = model.transformer.config, config.model.dtype
+    model_config, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
     remat, whole = config.model.remat, model.kind.is_full_model
-    chips = cost.working(sizes, mesh)
+    chips = cost.working(model_config, mesh)
 
     def gradients(batch) -> cost.Work:
         """All that one step of a batch computes."""
         return sum(
             (
-                cost.gradient(sizes, *shape, remat, whole)
+                cost.gradient(model_config, *shape, remat, whole)
                 for shape in grids(workload.training, batch)
             ),
             cost.Work(0.0, 0.0),
@@ -85,7 +85,9 @@ def forecast(
     score = _score_seconds(config, model, workload, chip, mesh)
     v, p = config.validation, config.personalization
     validations = 1 + math.ceil(config.rounds / v.every) if v.every else 0
-    own = p.eval_examples + p.global_examples - p.global_examples / p.clients
+    examples = (
+        p.eval_examples + p.global_examples - p.global_examples / p.clients
+    )
     banks = len(_scored_epochs(p))
     banks += len([a for a in p.alphas if 0 < a < 1]) if p.epochs else 0
     shared = 3 * p.clients * p.eval_examples  # bare, initial and global
@@ -98,7 +100,7 @@ def forecast(
         'training': config.rounds * round_seconds,
         'validation': validations * v.clients * v.examples * score,
         'personalization': steps * step(workload.epochs),
-        'scoring': (shared + banks * p.clients * own) * score,
+        'scoring': (shared + banks * p.clients * examples) * score,
     }
     useful = [ledger.compute(model, [b]) for b in workload.cohorts]
     return Forecast(
@@ -130,17 +132,17 @@ def _score_seconds(
     config, model: TunedModel, workload: Workload, chip: Chip, mesh
 ) -> float:
     """Mean seconds of one request: its losses, and its greedy text if any."""
-    sizes, dtype = model.transformer.config, config.model.dtype
-    chips, total = cost.working(sizes, mesh), 0.0
+    model_config, dtype = model.transformer.config, config.model.dtype
+    chips, total = cost.working(model_config, mesh), 0.0
     for batch in workload.scored:
         for shape in grids(workload.evaluation, batch):
-            work = cost.forward(sizes, *shape)
+            work = cost.forward(model_config, *shape)
             total += cost.seconds(work, chip, dtype, chips)
     base = _base(config, model)
     for rows, length, share in generated(config, workload.queries):
-        work = cost.forward(sizes, rows, length, 1)
+        work = cost.forward(model_config, rows, length, 1)
         steps = cost.decode_seconds(
-            sizes,
+            model_config,
             base,
             rows,
             config.evaluation.max_new_tokens,
@@ -164,7 +166,7 @@ def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
       queries: their lengths.
     """
     lengths, e = sorted(queries, reverse=True), config.evaluation
-    left, found = len(lengths), []
+    left, result = len(lengths), []
     for rows, length in generation.batches(
         lengths,
         e.batch_size,
@@ -172,16 +174,16 @@ def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
         e.max_new_tokens,
         config.mesh.data,
     ):
-        found.append((rows, length, min(1.0, left / rows)))
+        result.append((rows, length, min(1.0, left / rows)))
         left -= rows
-    return found
+    return result
 
 
 def _memory(
     config, model: TunedModel, trained, workload: Workload, mesh: Mapping
 ) -> dict[str, float]:
     """Part -> bytes on one chip, at the moment of the largest grid."""
-    sizes, dtype = model.transformer.config, config.model.dtype
+    model_config, dtype = model.transformer.config, config.model.dtype
     remat, whole = config.model.remat, model.kind.is_full_model
     base = _base(config, model)
     shapes = [
@@ -200,23 +202,23 @@ def _memory(
         'bank and optimizers': cost.bank_bytes(trained, tx, owners),
         'activations': max(
             cost.kept_bytes(
-                sizes,
+                model_config,
                 -(-rows // mesh['data']),
                 length,
                 dtype,
                 remat,
                 whole,
-                cost.sharing(sizes, mesh['model']),
+                cost.sharing(model_config, mesh['model']),
             )
             for rows, length, _ in shapes
         ),
         'logits': max(
-            cost.logits_bytes(sizes, rows, targets, mesh)
+            cost.logits_bytes(model_config, rows, targets, mesh)
             for rows, _, targets in shapes
         ),
         'generation cache': max(
             (
-                cost.cache_bytes(sizes, rows, length + tokens, dtype)
+                cost.cache_bytes(model_config, rows, length + tokens, dtype)
                 for rows, length, _ in generated(config, workload.queries)
             ),
             default=0.0,
@@ -226,8 +228,8 @@ def _memory(
 
 
 def _base(config, model: TunedModel) -> cost.Leaves:
-    sizes, settings = model.transformer.config, config.model
-    return base_leaves(sizes, settings.dtype, settings.quantization)
+    model_config, settings = model.transformer.config, config.model
+    return base_leaves(model_config, settings.dtype, settings.quantization)
 
 
 def needed(memory: Mapping[str, float]) -> float:

@@ -63,8 +63,8 @@ def plan(
     from fedprompt_jax.planning import cost, forecast
     from fedprompt_jax.planning import workload as workload_lib
 
-    sizes, names, assumed = _sizes(config.model.source, cache_dir)
-    model, trained = _model(config, sizes, names)
+    model_config, names, assumed = _sizes(config.model.source, cache_dir)
+    model, trained = _model(config, model_config, names)
     absent = list(sources.get(config.data.source).faults(config))
     if not assumed and not absent:
         workload = workload_lib.of_data(config, model, cache_dir)
@@ -87,24 +87,26 @@ def plan(
         assumed.append('integers become floats in no time where they are used')
     assumed.append('nothing is compiled or loaded')
     if num_chips > 1:
-        assumed.append('what chips tell each other takes no time')
-    base = base_leaves(sizes, config.model.dtype, config.model.quantization)
+        assumed.append('communication between chips takes no time')
+    base = base_leaves(
+        model_config, config.model.dtype, config.model.quantization
+    )
     on_mesh = {'data': mesh.data, 'model': mesh.model}
     if mesh.fsdp and not cost.gathered_bytes(base, on_mesh):
         assumed.append(
             f'config.mesh.data={mesh.data} divides no kernel: config.mesh.fsdp '
             'does nothing'
         )
-    if cost.sharing(sizes, mesh.model) < mesh.model:
+    if cost.sharing(model_config, mesh.model) < mesh.model:
         assumed.append(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
         )
-    found = forecast.forecast(config, model, trained, workload, chip)
-    needed = forecast.needed(found.memory)
+    result = forecast.forecast(config, model, trained, workload, chip)
+    needed = forecast.needed(result.memory)
     return {
         'model': config.model.source,
-        'parameters': num_params(sizes),
+        'parameters': num_params(model_config),
         'trained': sum(x.size for x in jax.tree.leaves(trained)),
         'dtype': config.model.dtype,
         'quantization': config.model.quantization,
@@ -115,7 +117,7 @@ def plan(
         'needed_memory': needed,
         'fits': needed <= chip.memory,
         'levers': levers(config),
-        **found._asdict(),
+        **result._asdict(),
         'rounds': config.rounds,
         'packing': workload.packing,
         'assumed': assumed,
@@ -123,17 +125,17 @@ def plan(
 
 
 def levers(config: config_dict.ConfigDict) -> list[str]:
-    """What would take less memory of a chip."""
+    """Lists changes of the config that take less memory on a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
     whole = config.model.quantization or config.peft == 'full'
-    found = [
+    options = [
         'lower config.packing.max_tokens or config.evaluation.batch_size',
         'take more chips and raise config.mesh.model',
         '' if config.model.remat else 'set config.model.remat=True',
         '' if whole else "set config.model.quantization='int8' (less exact)",
         'set config.mesh.fsdp=True' if several else '',
     ]
-    return [lever for lever in found if lever]
+    return [lever for lever in options if lever]
 
 
 def _sizes(spec: str, cache_dir: Path):
@@ -142,11 +144,11 @@ def _sizes(spec: str, cache_dir: Path):
 
     if spec in KNOWN and not Path(spec).exists():
         fields = KNOWN[spec]
-        told = [f'{spec}: the sizes of a Llama 3.1 8B']
-        return families.model_config(fields), families.names(fields), told
+        notes = [f'{spec}: the sizes of a Llama 3.1 8B']
+        return families.model_config(fields), families.names(fields), notes
     if hub.parse(spec) is not None and not Path(spec).exists():
         folder = hub.download_config(spec)
-        told = [f'{spec}: its config.json alone was fetched']
+        notes = [f'{spec}: its config.json alone was fetched']
     else:
         faults = source.check(spec)
         if faults and not (Path(spec) / 'config.json').is_file():
@@ -154,12 +156,12 @@ def _sizes(spec: str, cache_dir: Path):
                 f'config.model.source={spec!r}: {faults[0]} A plan is content '
                 f'with a config.json, or with {", ".join(KNOWN)}.'
             )
-        told = [f'{spec}: {faults[0]}'] if faults else []
+        notes = [f'{spec}: {faults[0]}'] if faults else []
         folder = Path(spec) if faults else source.resolve(spec, cache_dir)
-    return source.read_config(folder), source.read_names(folder), told
+    return source.read_config(folder), source.read_names(folder), notes
 
 
-def _model(config, sizes, names):
+def _model(config, model_config, names):
     """The model, and the shapes of what one owner trains."""
     import flax.traverse_util
     import jax
@@ -170,10 +172,12 @@ def _model(config, sizes, names):
     from fedprompt_jax.models.sizes import base_leaves, param_shapes
     from fedprompt_jax.models.transformer import Transformer
 
-    shapes = param_shapes(sizes)
-    kind = peft.get(config.peft).make(config, ModelInfo(sizes, names, shapes))
+    shapes = param_shapes(model_config)
+    kind = peft.get(config.peft).make(
+        config, ModelInfo(model_config, names, shapes)
+    )
     settings = config.model
-    leaves = base_leaves(sizes, settings.dtype, settings.quantization)
+    leaves = base_leaves(model_config, settings.dtype, settings.quantization)
     base = flax.traverse_util.unflatten_dict(leaves, sep='/')
 
     def init(base):
@@ -181,13 +185,13 @@ def _model(config, sizes, names):
         embedding = base['embed']['embedding']
         return kind.init(Start(rng, embedding, lambda text: [0], base))
 
-    transformer = Transformer(sizes, remat=config.model.remat)
+    transformer = Transformer(model_config, remat=config.model.remat)
     return TunedModel(transformer, kind), jax.eval_shape(init, base)
 
 
-def text(found: dict[str, Any]) -> str:
+def text(plan: dict[str, Any]) -> str:
     """The forecast for people."""
-    f = found
+    f = plan
     total = f['needed_memory']
     layers = f' (layers {f["quantization"]})' if f['quantization'] else ''
     lines = [
@@ -224,13 +228,13 @@ def text(found: dict[str, Any]) -> str:
         '',
         f'Packing: {f["packing"]}.',
     ]
-    assumed = '; '.join(told.rstrip('.') for told in f['assumed'])
+    assumed = '; '.join(note.rstrip('.') for note in f['assumed'])
     lines.append(f'Assumed: {assumed}.')
     return '\n'.join(lines)
 
 
 def duration(hours: float) -> str:
-    """In the largest unit of which there is one, in 13 columns."""
+    """Formats seconds in the largest fitting unit, in 13 columns."""
     for unit, size in (('h', 1.0), ('min', 60.0)):
         if hours * size >= 1:
             return f'{hours * size:9.2f} {unit}'

@@ -19,7 +19,7 @@ ASSUMED = 6  # batches
 
 
 class Workload(NamedTuple):
-    """What the model will read, as a sample of it or as assumed.
+    """The batches that the model will read: a sample of them, or assumed ones.
 
     Attributes:
       training: packer of both stages of training.
@@ -50,7 +50,7 @@ class Workload(NamedTuple):
 def of_data(
     config: config_dict.ConfigDict, model: TunedModel, cache_dir: Path
 ) -> Workload:
-    """From the data, packed as the run would.
+    """Reads the data and packs a sample of them as the run would.
 
     Args:
       config: a checked one, whose data and model are here.
@@ -80,7 +80,7 @@ def assumed(
     query_tokens: int,
     target_tokens: int,
 ) -> Workload:
-    """From batches of random lengths, gamma distributed around the means.
+    """Makes batches of random lengths, gamma distributed around the means.
 
     Args:
       config: a checked one; its data cut what is longer than they allow.

@@ -120,6 +120,6 @@ def _total(lines: Iterable[Row], key: str) -> float:
 
 
 def _value(line: Row, key: str) -> float:
-    """What a line has of something; what it does not say is nothing."""
+    """The number that a line has under a key; 0 where it has none."""
     value = line.get(key, 0.0)
     return 0.0 if math.isnan(value) else value

@@ -84,7 +84,7 @@ def spot(clients: Points) -> Spot:
 
 
 def count(epochs: dict[int, Points]) -> str:
-    """How many clients stand behind a figure, in words."""
+    """Says in words how many clients a figure is of."""
     everyone = set().union(*epochs.values())
     lost = len(everyone) - min(len(p) for p in epochs.values())
     word = 'client' if len(everyone) == 1 else 'clients'

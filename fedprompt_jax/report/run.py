@@ -15,7 +15,7 @@ _FILES = (records.CONFIG, records.METRICS, records.TRADEOFF)
 
 
 class Run:
-    """What a run left in its folder; what it has not written yet is empty.
+    """The records in a run's folder; those not written yet are empty.
 
     Attributes:
       folder: RUN.
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def chosen_validation(self) -> Row | None:
-        """The validation of the prompt that goes on to stage 2.
+        """The validation of the prompt that stage 2 starts from.
 
         What run.json says; before it says so, the highest score (see
         `selection`) of a trained prompt, of equals the lower loss, then the

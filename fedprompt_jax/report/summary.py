@@ -119,7 +119,7 @@ def final(
 
 
 def label(prompt: str, alpha: float | None = None) -> str:
-    """What a table or a legend calls a prompt."""
+    """The name of a prompt in tables and legends."""
     name = PROMPTS.get(prompt, prompt.replace('_', ' '))
     return name + ('' if alpha is None else f', α = {alpha:g}')
 
@@ -183,7 +183,7 @@ def paired_gain(
 def footnotes(
     rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
 ) -> list[str]:
-    """What a reader of the table has to know, and the paired gains."""
+    """Notes for the reader of the table, and the paired gains."""
     names, gains = score_names(metric), []
     others = (r for r in table(rows) if r['prompt'] not in PROMPTS)
     shared = [*SHARED, *(r['label'] for r in others if r['shared'])]

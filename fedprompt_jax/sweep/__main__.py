@@ -86,25 +86,25 @@ def _sweep() -> None:
             f'--commands={_COMMANDS.value} prints a command for every run '
             'alone; leave out --together and --table.'
         )
-    found = points.read(file, config, files=runs_here)
+    chosen = points.read(file, config, files=runs_here)
     name = f'{file.stem}-{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'sweeps/{name}')
     if _COMMANDS.value:
         shared = list(commands.without(sys.argv[1:], OWN))
-        for line in commands.lines(_COMMANDS.value, found, workdir, shared):
+        for line in commands.lines(_COMMANDS.value, chosen, workdir, shared):
             print(line)
-        print(commands.devices(found), file=sys.stderr)
+        print(commands.devices(chosen), file=sys.stderr)
         return
     if _TABLE.value:
         if not workdir.is_dir():
             raise ValueError(f'--workdir={workdir} does not exist: no run.')
-        folders = [workdir / point.name for point in found]
-        ends = list(map(table.status, found, folders))
-        print(table.write(workdir, found, folders, ends))
+        folders = [workdir / point.name for point in chosen]
+        ends = list(map(table.status, chosen, folders))
+        print(table.write(workdir, chosen, folders, ends))
         return
     began = time.perf_counter()
     cache_dir = Path(_CACHE_DIR.value).expanduser()
-    print(runs.run_all(found, workdir, cache_dir, _TOGETHER.value))
+    print(runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value))
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders and {table.FILE}: {workdir}')
 

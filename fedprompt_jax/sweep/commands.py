@@ -21,7 +21,7 @@ def lines(
     workdir: Path,
     flags: Sequence[str],
 ) -> Iterator[str]:
-    """What to give to a shell, or to kubectl apply -f - for JobSets.
+    """Yields lines for a shell, or JobSets for `kubectl apply -f -`.
 
     Args:
       kind: one of KINDS.
@@ -34,7 +34,9 @@ def lines(
     """
     every = [flags_of(point, workdir, flags) for point in points]
     if kind == 'shell':
-        yield from (shlex.join(['python', 'main.py', *own]) for own in every)
+        yield from (
+            shlex.join(['python', 'main.py', *run_flags]) for run_flags in every
+        )
         return
     if not JOBSET.is_file():
         raise ValueError(
@@ -50,28 +52,30 @@ def lines(
                 'volume, such as /folders/sweeps, for --commands=jobset.'
             )
         template = yaml.safe_load(JOBSET.read_text('utf-8'))
-        for number, own in enumerate(every):
+        for number, run_flags in enumerate(every):
             yield '---'
             name = f'{_short(workdir)}-{number}'
-            yield yaml.safe_dump(_jobset(template, name, own)).rstrip()
+            yield yaml.safe_dump(_jobset(template, name, run_flags)).rstrip()
 
 
 def devices(points: Sequence[Point]) -> str:
-    """How many devices the runs ask for, in a sentence."""
+    """Says in a sentence how many devices the runs need."""
     meshes = {(p.config.mesh.data, p.config.mesh.model) for p in points}
-    told = ' and '.join(
+    devices_text = ' and '.join(
         f'{data * model} (config.mesh {data} x {model})'
         for data, model in sorted(meshes)
     )
-    return f'Devices that the runs need, each its own: {told}.'
+    return f'Devices that the runs need, each its own: {devices_text}.'
 
 
 def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
     """The flags of main.py for a point."""
-    own = [f'--config.{key}={value}' for key, value in point.overrides.items()]
+    overrides = [
+        f'--config.{key}={value}' for key, value in point.overrides.items()
+    ]
     # ml_collections adds up tuples that are given twice.
     rest = without(flags, [f'config.{key}' for key in point.overrides])
-    return [*rest, *own, f'--workdir={workdir / point.name}']
+    return [*rest, *overrides, f'--workdir={workdir / point.name}']
 
 
 def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
@@ -92,7 +96,7 @@ def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
 
 def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
     """A file with a line of flags a run, and the array that reads it."""
-    if any('\n' in flag for own in every for flag in own):
+    if any('\n' in flag for run_flags in every for flag in run_flags):
         raise ValueError('--commands=slurm: no flag may hold a line break.')
     file = shlex.quote(str(workdir / 'flags.txt'))
     yield f'mkdir -p {shlex.quote(str(workdir))}'
@@ -111,7 +115,7 @@ def _short(workdir: Path) -> str:
 
 
 def _jobset(template: Any, name: str, flags: Sequence[str]) -> Any:
-    """The shipped JobSet with other flags; its cache stays, unless told."""
+    """The shipped JobSet with these flags; they may name another cache."""
     made = copy.deepcopy(template)
     made['metadata']['name'] += f'-{name}'
     (job,) = made['spec']['replicatedJobs']

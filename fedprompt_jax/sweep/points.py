@@ -41,7 +41,7 @@ def read(
 
     Raises:
       ValueError: the file, or the config of a point, is at fault; all faults
-        of all points are told.
+        of all points are in one message.
     """
     points: list[Point] = []
     faults = []
@@ -56,7 +56,7 @@ def read(
         if any(point.overrides == other.overrides for other in points):
             faults.append(f'{where}is there already.')
         if any(point.name == other.name for other in points):
-            # Of values that a folder's name does not tell apart.
+            # Values that have the same name of a folder.
             digest = hashlib.sha256(repr(overrides).encode()).hexdigest()
             point = point._replace(name=f'{point.name}~{digest[:6]}')
         points.append(point)
@@ -110,8 +110,8 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
                 raise TypeError(f'must be a {type(now).__name__}.')
             config.update_from_flattened_dict({key: value})
         except (KeyError, AttributeError) as error:
-            told = ' '.join(str(error.args[0]).split())
-            raise ValueError(f'there is no key {key!r}: {told}') from error
+            message = ' '.join(str(error.args[0]).split())
+            raise ValueError(f'there is no key {key!r}: {message}') from error
         except TypeError as error:
             raise ValueError(f'{key}={value!r}: {error}') from error
     return Point(name_of(overrides), overrides, config)
@@ -125,7 +125,7 @@ def _plain(value: Any) -> Any:
 
 
 def name_of(overrides: Mapping[str, Any]) -> str:
-    """A folder's name that tells what is overridden."""
+    """Names a folder after the keys that a point overrides."""
     pairs = (f'{key}={_short(value)}' for key, value in overrides.items())
     return re.sub(r'[^\w.=,+-]', '_', ','.join(pairs)) or 'plain'
 

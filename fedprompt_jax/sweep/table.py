@@ -65,28 +65,28 @@ def scores(folder: Path) -> dict[str, float]:
     stage 2; the others are means over test clients, ROUGE-L and exact
     match x 100, losses in nats.
     """
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     chosen = Run(folder).chosen_validation
     if chosen is not None:
-        found['validation.round'] = chosen['round']
+        values['validation.round'] = chosen['round']
         for key in summary.SCORES:
-            found[f'validation.{key}'] = chosen[key]
+            values[f'validation.{key}'] = chosen[key]
     for row in summary.table(records.read_tradeoff(folder)):
         alpha = f'({row["alpha"]:g})' if row['prompt'] == 'averaged' else ''
         for split in records.SPLITS:
             for key, mean in row[split].items():
-                found[f'{row["prompt"]}{alpha}.{split}.{key}'] = mean.mean
-    return found
+                values[f'{row["prompt"]}{alpha}.{split}.{key}'] = mean.mean
+    return values
 
 
 def status(point: Point, folder: Path) -> str:
-    """How far a point's run is, by what it left in its folder."""
+    """Says how far a point's run has come, from the files in its folder."""
     info = Run(folder).info
     if info:
         other = run_folder.other_config(folder, point.config.to_dict())
         if other:
             return f'{OTHER}: {"; ".join(other)}'
-        if more := run_folder.goes_on(folder, point.config.to_dict()):
+        if more := run_folder.continuation(folder, point.config.to_dict()):
             return f'not complete: {more}'
     if info.get('complete'):
         wrong = run_folder.changed_file(folder)
@@ -100,68 +100,72 @@ def write(
     workdir: Path,
     points: Sequence[Point],
     folders: Sequence[Path],
-    told: Sequence[str],
+    ends: Sequence[str],
 ) -> str:
     """Writes WORKDIR/sweep.csv, whole or not at all; returns the table."""
-    found = rows(points, folders, told)
+    records = rows(points, folders, ends)
     workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(workdir / FILE, as_csv(found))
-    return text_table(points, found)
+    write_whole(workdir / FILE, as_csv(records))
+    return text_table(points, records)
 
 
 def rows(
-    points: Sequence[Point], folders: Sequence[Path], told: Sequence[str]
+    points: Sequence[Point], folders: Sequence[Path], ends: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row a run: what it overrides, its folder, how it ended, its scores."""
-    found = []
-    for point, folder, how in zip(points, folders, told, strict=True):
-        own: dict[str, Any] = {}
-        if how == COMPLETE:
-            own = {SELECTION: Run(folder).selection, **scores(folder)}
-        found.append(
-            {**point.overrides, 'point': point.name, 'status': how, **own}
+    records = []
+    for point, folder, end in zip(points, folders, ends, strict=True):
+        results: dict[str, Any] = {}
+        if end == COMPLETE:
+            results = {SELECTION: Run(folder).selection, **scores(folder)}
+        records.append(
+            {**point.overrides, 'point': point.name, 'status': end, **results}
         )
-    return found
+    return records
 
 
-def as_csv(found: Sequence[dict[str, Any]]) -> str:
+def as_csv(records: Sequence[dict[str, Any]]) -> str:
     """All rows and columns; empty where a run has no such thing."""
-    columns = list(dict.fromkeys(key for row in found for key in row))
+    columns = list(dict.fromkeys(key for row in records for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(records)
     return text.getvalue()
 
 
-def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
-    """For a terminal: points that differ in the seed alone share a line."""
+def text_table(
+    points: Sequence[Point], records: Sequence[dict[str, Any]]
+) -> str:
+    """A table for a terminal; points that differ in the seed share a line."""
     groups: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
-    for point, row in zip(points, found, strict=True):
+    for point, row in zip(points, records, strict=True):
         rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
-        own = next((rows for other, rows in groups if other == rest), None)
-        if own is None:
-            groups.append((rest, own := []))
-        own.append(row)
+        group = next((rows for other, rows in groups if other == rest), None)
+        if group is None:
+            groups.append((rest, group := []))
+        group.append(row)
     short = [name_of(rest) for rest, _ in groups]
     names = [
         name if short.count(name) == 1 else f'{rest}'
         for name, (rest, _) in zip(short, groups, strict=True)
     ]
     width = max(map(len, names)) + 2
-    metric = _metric(found)
+    metric = _metric(records)
     title = summary.score_names(metric)[metric]
     titles = {k.format(metric): v.format(title) for k, v in SHOWN.items()}
-    shown = {k: v for k, v in titles.items() if any(k in row for row in found)}
+    shown = {
+        k: v for k, v in titles.items() if any(k in row for row in records)
+    }
     head = ''.join(f'{title:>17}' for title in shown.values())
     lines = [f'{"":{width}}{"runs":>6}{head}']
-    for name, (_, own) in zip(names, groups, strict=True):
-        done = [row for row in own if row['status'] == COMPLETE]
+    for name, (_, group) in zip(names, groups, strict=True):
+        done = [row for row in group if row['status'] == COMPLETE]
         cells = (
             _show(interval([row.get(key, math.nan) for row in done]))
             for key in shown
         )
-        count = f'{len(done)}/{len(own)}'
+        count = f'{len(done)}/{len(group)}'
         lines.append(
             f'{name:{width}}{count:>6}' + ''.join(f'{c:>17}' for c in cells)
         )
@@ -174,17 +178,17 @@ def text_table(points: Sequence[Point], found: Sequence[dict[str, Any]]) -> str:
     ]
     lines += [
         f'{row["point"]}: {row["status"]}'
-        for row in found
+        for row in records
         if row['status'] != COMPLETE
     ]
     return '\n'.join(lines)
 
 
-def _metric(found: Sequence[dict[str, Any]]) -> str:
+def _metric(records: Sequence[dict[str, Any]]) -> str:
     """The score that chose the prompts of all complete runs, or ROUGE-L."""
     metrics = {
         row.get(SELECTION, 'rouge_l')
-        for row in found
+        for row in records
         if row['status'] == COMPLETE
     }
     return metrics.pop() if len(metrics) == 1 else 'rouge_l'

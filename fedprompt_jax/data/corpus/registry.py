@@ -64,7 +64,7 @@ def distinct_pairs(task: Task) -> list[tuple[str, list[str]]]:
       ValueError: two references of an input are equal, or the task answers the
         same input in two ways.
     """
-    found: dict[str, list[str]] = {}
+    answers: dict[str, list[str]] = {}
     stream = task.pairs(random.Random(task.name))
     for text, references in itertools.islice(stream, TRIES):
         if len(set(references)) < len(references):
@@ -72,15 +72,15 @@ def distinct_pairs(task: Task) -> list[tuple[str, list[str]]]:
                 f'embedded task {task.name!r}: input {text!r} has equal '
                 f'references {references}; each must occur once.'
             )
-        if found.setdefault(text, references) != references:
+        if answers.setdefault(text, references) != references:
             raise ValueError(
                 f'embedded task {task.name!r}: input {text!r} is answered by '
-                f'{found[text]} and by {references}; put both in one list.'
+                f'{answers[text]} and by {references}; put both in one list.'
             )
-        if len(found) == SIZE + 3:  # 2 examples, and perhaps the negative one
+        if len(answers) == SIZE + 3:  # 2 examples, and perhaps the negative one
             break
-    found.pop(task.wrong[0], None)
-    return list(found.items())[: SIZE + 2]
+    answers.pop(task.wrong[0], None)
+    return list(answers.items())[: SIZE + 2]
 
 
 def build(task: Task, number: int) -> dict:

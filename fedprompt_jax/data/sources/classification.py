@@ -36,8 +36,8 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     needed = (*NEEDED, 'text_pair') if given else NEEDED
 
     def read() -> Iterator[Task]:
-        found = table.load(data.path, columns, needed)
-        return _tasks(found, labels, data.answers)
+        rows = table.load(data.path, columns, needed)
+        return _tasks(rows, labels, data.answers)
 
     content = table.fingerprint(data.path)
     return Source(
@@ -74,10 +74,10 @@ def _entry(label: str) -> tuple[str, str]:
 
 
 def _tasks(
-    found: table.Table, labels: Sequence[str], given: str
+    rows: table.Table, labels: Sequence[str], given: str
 ) -> Iterator[Task]:
-    path = found.path
-    _check_classes(found, labels)
+    path = rows.path
+    _check_classes(rows, labels)
     names = tuple(_entry(label)[0] for label in labels)
     words = tuple(_entry(label)[1] for label in labels)
 
@@ -86,34 +86,36 @@ def _tasks(
 
     named = any('=' in label for label in labels)
     convention = answers.decide(
-        (answer(*row) for row in found.rows('label')),
+        (answer(*row) for row in rows.rows('label')),
         ('text',) if named else ('text', 'index0', 'index1'),
         given,
         path,
         _needed_name if named else _needed,
     )
-    own: dict[str, list[Instance]] = {word: [] for word in words}
-    for number, (where, row) in enumerate(found.rows(), start=1):
+    by_word: dict[str, list[Instance]] = {word: [] for word in words}
+    for number, (where, row) in enumerate(rows.rows(), start=1):
         right = answers.index(answer(where, row), convention)
         if right is None:  # `decide` has seen another row
             tasks.changed(path)
         word = words[right]
         text = cells.text(where, 'text', row['text'])
         pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))
-        own[word].append(Instance(str(number), text, (word,), words, pair=pair))
+        by_word[word].append(
+            Instance(str(number), text, (word,), words, pair=pair)
+        )
     name = Path(path).stem
-    for word, instances in own.items():
+    for word, instances in by_word.items():
         if not instances:
             _LOG.warning('%s: no row has the label of %r.', path, word)
         if instances:
             yield tasks.bare(f'{name}-{word}', instances, category=word)
 
 
-def _check_classes(found: table.Table, labels: Sequence[str]) -> None:
-    names = found.classes('label')
+def _check_classes(rows: table.Table, labels: Sequence[str]) -> None:
+    names = rows.classes('label')
     if names is not None and len(names) != len(labels):
         raise ValueError(
-            f'config.data.path={found.path!r} has {len(names)} classes ('
+            f'config.data.path={rows.path!r} has {len(names)} classes ('
             f'{", ".join(names)}), and config.data.labels has {len(labels)} '
             'words; give one for each.'
         )

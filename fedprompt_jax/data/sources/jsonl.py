@@ -55,20 +55,20 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
 
 
 def _columns(data) -> dict[str, str]:
-    found = table.renamed(data.columns, COLUMNS)
-    return {name: theirs for name, (theirs,) in found.items()}
+    theirs_by_name = table.renamed(data.columns, COLUMNS)
+    return {name: theirs for name, (theirs,) in theirs_by_name.items()}
 
 
 def _files(path: str) -> list[Path]:
     place = Path(path)
-    found = [place] if place.is_file() else files.visible(place, '*.jsonl')
-    if not found:
+    paths = [place] if place.is_file() else files.visible(place, '*.jsonl')
+    if not paths:
         raise ValueError(
             f'config.data.path={path!r} is no file and no folder with *.jsonl '
             'files; give one whose lines are {client, task, input, output}.'
         )
-    intact.refuse_impostors(found)
-    return found
+    intact.refuse_impostors(paths)
+    return paths
 
 
 def _instances(

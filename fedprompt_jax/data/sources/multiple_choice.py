@@ -28,12 +28,12 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     needed = COLUMNS if columns['context'] != ('context',) else NEEDED
 
     def read() -> Iterator[Task]:
-        found = table.load(data.path, columns, needed)
-        given = (_answer(*row) for row in found.rows('options', 'answer'))
+        rows = table.load(data.path, columns, needed)
+        given = (_answer(*row) for row in rows.rows('options', 'answer'))
         convention = answers.decide(
             given, _CONVENTIONS, data.answers, data.path, _needed
         )
-        instances = _instances(found, convention)
+        instances = _instances(rows, convention)
         yield tasks.bare(Path(data.path).stem, instances)
 
     content = table.fingerprint(data.path)
@@ -52,12 +52,12 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     yield from tasks.client_faults(config)
 
 
-def _instances(found: table.Table, convention: str) -> Iterator[Instance]:
-    for number, (where, row) in enumerate(found.rows(), start=1):
+def _instances(rows: table.Table, convention: str) -> Iterator[Instance]:
+    for number, (where, row) in enumerate(rows.rows(), start=1):
         answer = _answer(where, row)
         right = answers.index(answer, convention)
         if right is None:  # `decide` has seen another row
-            tasks.changed(found.path)
+            tasks.changed(rows.path)
         yield Instance(
             str(number),
             cells.text(where, 'question', row['question']),
@@ -83,20 +83,20 @@ def _answer(where: str, row: dict[str, Any]) -> Answer:
     return Answer(where, 'answer', row['answer'], texts, texts, labels, typed)
 
 
-def _texts(where: str, field: str, found: Any) -> tuple[str, ...]:
-    if not isinstance(found, list):
+def _texts(where: str, field: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
         cells.fail(
             where,
             field,
-            found,
+            value,
             'a list; where each option has a column of its own, say '
             "config.data.columns=('options=FIRST+SECOND',)",
         )
-    for i, cell in enumerate(found):
+    for i, cell in enumerate(value):
         if cell is None or cell == '':
             cells.fail(where, f'{field}[{i}]', cell, 'text')
     return tuple(
-        cells.text(where, f'{field}[{i}]', cell) for i, cell in enumerate(found)
+        cells.text(where, f'{field}[{i}]', cell) for i, cell in enumerate(value)
     )
 
 

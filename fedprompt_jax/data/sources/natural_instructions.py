@@ -36,8 +36,8 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     columns = table.renamed(data.columns, COLUMNS)
 
     def read() -> Iterator[Task]:
-        found = table.load(data.path, columns, COLUMNS, split='all')
-        bare = table.unchanged(_tasks(found), data.path, content)
+        rows = table.load(data.path, columns, COLUMNS, split='all')
+        bare = table.unchanged(_tasks(rows), data.path, content)
         yield from tasks.with_metadata(bare, data.metadata)
         now = tasks.metadata_fingerprint(data.metadata)
         tasks.check_unchanged(data.metadata, metadata, now)
@@ -59,7 +59,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     yield from tasks.metadata_faults(config)
 
 
-def _tasks(found: table.Table) -> Iterator[Task]:
+def _tasks(rows: table.Table) -> Iterator[Task]:
     """Bare tasks by number; one at a time is in memory.
 
     Rows come in any order and are more than memory may hold. They wait in a
@@ -72,7 +72,7 @@ def _tasks(found: table.Table) -> Iterator[Task]:
     with tempfile.TemporaryFile(dir=folder) as waiting:
         starts: dict[str, array.array] = {}
         end = 0
-        for where, row in found.rows():
+        for where, row in rows.rows():
             texts = [cells.text(where, k, row[k]) for k in COLUMNS]
             starts.setdefault(texts[0], array.array('q')).append(end)
             end += waiting.write(json.dumps(texts[1:]).encode() + b'\n')

@@ -154,7 +154,7 @@ def decide(
 
 
 def _needed(answer: Answer, convention: str) -> str:
-    """What an answer must be by the convention that is given."""
+    """Says what an answer must be under the given convention."""
     n = len(answer.options)
     words = {
         'text': f'one of {", ".join(answer.names)}',
@@ -166,7 +166,7 @@ def _needed(answer: Answer, convention: str) -> str:
 
 
 class _Evidence:
-    """What the rows seen so far say; it does not grow with their number."""
+    """Evidence from the rows read so far; its size is fixed."""
 
     def __init__(self, among: Sequence[str]) -> None:
         self.among = tuple(among)

@@ -82,7 +82,7 @@ def _rows(
 def _converter(
     kind: 'pa.DataType', names: tuple[str, ...] | None = None
 ) -> Callable[[Any], Any]:
-    """From the Python value of an Arrow type, not None, to a cell."""
+    """A function from a value of an Arrow type, never None, to a cell."""
     import pyarrow.types as t
 
     if names is not None:

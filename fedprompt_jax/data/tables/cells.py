@@ -54,7 +54,7 @@ def text(where: str, field: str, cell: Any) -> str:
 
 
 def optional_text(where: str, field: str, cell: Any) -> str:
-    """As `text`, and '' where there is nothing."""
+    """Returns a cell as `text` does, or '' where the cell is empty."""
     return '' if cell is None else text(where, field, cell)
 
 

@@ -86,7 +86,7 @@ def _of_parquet(path: str, file: Path) -> Part:
 def of_hub(
     path: str, name: str, config: str | None, named: str | None, split: str
 ) -> Part:
-    """What `datasets` has by a name: a split, which `path` may name."""
+    """Reads a split of a set on the hub; `path` may name the split."""
     import datasets
 
     try:

@@ -66,7 +66,7 @@ def renamed(
       ValueError: an entry is not of that form, names another column, or makes
         one of several that is no list.
     """
-    found: dict[str, tuple[str, ...]] = {name: (name,) for name in known}
+    columns_of: dict[str, tuple[str, ...]] = {name: (name,) for name in known}
     for entry in columns:
         name, equals, theirs = entry.partition('=')
         if name not in known or not equals or not theirs:
@@ -75,13 +75,13 @@ def renamed(
                 f"'column=column of the data', and the columns are "
                 f'{", ".join(known)}.'
             )
-        found[name] = tuple(theirs.split('+'))
-        if len(found[name]) > 1 and name not in lists:
+        columns_of[name] = tuple(theirs.split('+'))
+        if len(columns_of[name]) > 1 and name not in lists:
             raise ValueError(
                 f'config.data.columns has {entry!r}, but {name!r} is made of '
                 'one column.'
             )
-    return found
+    return columns_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,18 +140,18 @@ def fingerprint(path: str) -> str:
     return digests.fingerprint(_files(path))
 
 
-def unchanged(found: Iterable[Task], path: str, content: str) -> Iterator[Task]:
+def unchanged(read: Iterable[Task], path: str, content: str) -> Iterator[Task]:
     """Yields tasks of a table, and sees that its files stayed as they were.
 
     Args:
-      found: the tasks, read as they are asked for.
+      read: the tasks, each read when it is requested.
       path: of the table. The hub's are not looked at: `datasets` has them.
       content: its fingerprint before any was read.
 
     Raises:
       ValueError: the files are others now.
     """
-    yield from found
+    yield from read
     if Path(path).exists():
         tasks.check_unchanged(path, content, fingerprint(path))
 
@@ -175,12 +175,12 @@ def load(
     """
     wanted = {name: columns[name] for name in needed}
     if Path(path).exists():
-        found = [parts.of_file(path, file, wanted) for file in _files(path)]
+        loaded = [parts.of_file(path, file, wanted) for file in _files(path)]
     else:
-        found = [parts.of_hub(path, *_hub_name(path), split)]
-    parts.check(path, found, columns, wanted)
-    there = {k: v for k, v in columns.items() if parts.have(found, v)}
-    table = Table(path, there, found)
+        loaded = [parts.of_hub(path, *_hub_name(path), split)]
+    parts.check(path, loaded, columns, wanted)
+    there = {k: v for k, v in columns.items() if parts.have(loaded, v)}
+    table = Table(path, there, loaded)
     if next(table.rows(needed[0]), None) is None:
         raise ValueError(f'config.data.path={path!r} has no row of data.')
     return table
@@ -189,20 +189,20 @@ def load(
 def _files(path: str) -> list[Path]:
     place = Path(path)
     if place.is_file():
-        found = [place] if place.suffix in _KINDS else []
+        paths = [place] if place.suffix in _KINDS else []
     else:
         # A .json beside a data set is as a rule about it.
         kinds = (kind for kind in _KINDS if kind != '.json')
-        found = [f for k in kinds for f in files.visible(place, f'**/*{k}')]
-    kinds_there = sorted({f.suffix for f in found})
+        paths = [f for k in kinds for f in files.visible(place, f'**/*{k}')]
+    kinds_there = sorted({f.suffix for f in paths})
     if len(kinds_there) != 1:
         raise ValueError(
             f'config.data.path={path!r} must be a file, or hold files, of one '
             f'of the kinds {", ".join(_KINDS)}; found '
             f'{" and ".join(kinds_there) or "none"}.'
         )
-    intact.refuse_impostors(found)
-    return found
+    intact.refuse_impostors(paths)
+    return paths
 
 
 def _hub_name(path: str) -> tuple[str, str | None, str | None]:

@@ -50,9 +50,9 @@ def with_metadata(tasks: Iterable[Task], folder: str) -> Iterator[Task]:
                 'whose categories are needed; add it, or give no folder.'
             )
         file = files[task.name]
-        found = sni.read_task(file)
+        original = sni.read_task(file)
         yield dataclasses.replace(
-            found, definition=task.definition, instances=task.instances
+            original, definition=task.definition, instances=task.instances
         )
 
 

@@ -58,7 +58,7 @@ def csv_rows(file: Path) -> Iterator[Row]:
 
 
 def other_delimiter(file: Path, header: list[str]) -> str:
-    """What to do about a header of one cell that seems to be several."""
+    """A hint for a header of one cell that looks like several, or ''."""
     near = [d for d in _DELIMITERS if len(header) == 1 and d in header[0]]
     if not near or file.suffix not in _CSV:
         return ''
@@ -82,7 +82,7 @@ def _quoting(file: Path) -> str:
 
 
 def _csv_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Where a row begins, a line from 1, and its cells."""
+    """Yields the line at which each row begins, from 1, and its cells."""
     csv.field_size_limit(_LARGEST_CELL)
     options: dict[str, Any] = _CSV[file.suffix]
     line = 1

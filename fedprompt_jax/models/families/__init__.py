@@ -18,8 +18,8 @@ from fedprompt_jax.models.names import Name
 def families() -> dict[str, ModuleType]:
     """Each model_type that is known, and its family's module."""
     modules = [
-        importlib.import_module(f'{__name__}.{found.name}')
-        for found in pkgutil.iter_modules(__path__)
+        importlib.import_module(f'{__name__}.{module.name}')
+        for module in pkgutil.iter_modules(__path__)
     ]
     return {kind: m for m in modules for kind in m.MODEL_TYPES}
 

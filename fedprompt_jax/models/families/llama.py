@@ -87,7 +87,7 @@ def _biases(hf: HFConfig, kind: str) -> bool:
 def _window(
     hf: HFConfig, kind: str, num_layers: int
 ) -> tuple[tuple[bool, ...], int]:
-    """Which layers have a window, and its size; ((), 0) for none."""
+    """The layers that have a sliding window, and its size; ((), 0) for none."""
     uses = kind == 'mistral' or (
         kind != 'llama' and hf.get('use_sliding_window', False)
     )

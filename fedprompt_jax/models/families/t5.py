@@ -27,8 +27,8 @@ _UNBOUNDED = 1 << 20  # relative positions: no row of a table ends
 def _attention(number: int, module: str, leaf: str) -> list:
     kernels = {'q': 'query', 'k': 'key', 'v': 'value', 'o': 'output'}
     rules = [
-        (f'layer.{number}.{module}.{hf}.weight', f'{leaf}/{own}/kernel', True)
-        for hf, own in kernels.items()
+        (f'layer.{number}.{module}.{hf}.weight', f'{leaf}/{name}/kernel', True)
+        for hf, name in kernels.items()
     ]
     norm = f'layer.{number}.layer_norm.weight'
     return [*rules, (norm, f'{leaf}_norm/scale', False)]

@@ -22,7 +22,7 @@ _QWEN2 = _LLAMA3.replace('{1,3}', '')
 
 
 class _Split(NamedTuple):
-    """How text becomes pieces that merges stay within.
+    """The rules by which text becomes pieces; merges stay within a piece.
 
     Attributes:
       regex: of a piece; '' for GPT-2's.

@@ -25,7 +25,7 @@ _CHUNK_BYTES = 1 << 22  # rows are converted in pieces of about this size
 
 
 class _Plan(NamedTuple):
-    """What a file becomes.
+    """The parts of the folder that a GGUF file becomes.
 
     Attributes:
       file: the file.
@@ -63,7 +63,7 @@ def convert(gguf_path: str | Path, out_folder: str | Path) -> Path:
 
 
 def _plan(path: Path) -> _Plan:
-    """What a file becomes; ValueError with all that is wrong with it."""
+    """Plans the conversion of a file; raises ValueError with all its faults."""
     file = GGUFFile(path)
     arch = archs.of(file)
     config = arch.config(file)
@@ -100,10 +100,10 @@ def _write_tensors(
     The format: the header's length (u64), the header in JSON padded to eight
     bytes, then the tensors in the header's order.
     """
-    kept = [t for t in file.tensors if tensors[t.name].name]
+    wanted = [t for t in file.tensors if tensors[t.name].name]
     header: dict[str, Any] = {'__metadata__': {'format': 'pt'}}
     offset = 0
-    for tensor in kept:
+    for tensor in wanted:
         rule, shape = tensors[tensor.name], file.shapes[tensor.name]
         end = offset + 4 * int(np.prod(shape))
         header[rule.name] = {
@@ -115,7 +115,7 @@ def _write_tensors(
     text = json.dumps(header).encode()
     text += b' ' * (-len(text) % 8)
     stream.write(struct.pack('<Q', len(text)) + text)
-    for tensor in tqdm.tqdm(kept, 'convert GGUF', disable=None):
+    for tensor in tqdm.tqdm(wanted, 'convert GGUF', disable=None):
         pieces = _floats(tensor, tensors[tensor.name])
         if tensors[tensor.name].transpose:  # its first row needs all of them
             pieces = iter([np.concatenate(list(pieces)).T])

@@ -30,9 +30,9 @@ class GGUFFile(Metadata):
     """
 
     def __init__(self, path: Path) -> None:
-        found = header.read(path)
-        super().__init__(path, found.fields)
-        self.tensors = storage.tensors(path, found)
+        parsed = header.read(path)
+        super().__init__(path, parsed.fields)
+        self.tensors = storage.tensors(path, parsed)
         self.shapes = {t.name: t.shape for t in self.tensors}
         parts = self.field('split.count', int)
         if parts not in (None, 0, 1):
@@ -87,7 +87,7 @@ class GGUFFile(Metadata):
         ]
 
     def sizes(self) -> dict[str, Any]:
-        """What config.json has of a Llama's sizes, and of its relatives'."""
+        """The sizes in config.json of a Llama and its relatives."""
         heads, groups, head_dim = self.heads()
         self.only('rope.dimension_count', None, head_dim)
         if head_dim % 2:

@@ -39,7 +39,7 @@ def _shape(
     rules: Iterable[Name],
     leaves: Mapping[str, tuple[int, ...]],
 ) -> tuple[int, ...] | None:
-    """Of the checkpoint's tensor; None for one that is not loaded."""
+    """The shape of the checkpoint's tensor; None if it is not loaded."""
     for rule in rules:
         match = re.fullmatch(rule.pattern, name)
         if match and rule.path in leaves:

@@ -33,7 +33,7 @@ class Reader:
         return ValueError(f'{self.path} is damaged: {what}; download it again.')
 
     def take(self, count: int, what: str = 'its header') -> int:
-        """Where the next `count` bytes start; they are there."""
+        """The offset of the next `count` bytes; raises if they are missing."""
         start, end = self.at, self.at + count
         if end > len(self.content):
             raise ValueError(

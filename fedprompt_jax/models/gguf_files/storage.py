@@ -130,19 +130,19 @@ def _types(infos: list[Info]) -> Iterator[str]:
 def _name(kind: int) -> str | None:
     """The gguf package's name of a type; None where it has none."""
     try:
-        found = gguf.GGMLQuantizationType(kind)
+        quantization = gguf.GGMLQuantizationType(kind)
     except ValueError:
         return None
-    return found.name if found in gguf.GGML_QUANT_SIZES else None
+    return quantization.name if quantization in gguf.GGML_QUANT_SIZES else None
 
 
 @functools.cache
 def _readable(kind: int) -> bool:
     """Whether the gguf package makes floats of a type: it tries one block."""
-    found = gguf.GGMLQuantizationType(kind)
-    block = np.zeros((1, gguf.GGML_QUANT_SIZES[found][1]), np.uint8)
+    quantization = gguf.GGMLQuantizationType(kind)
+    block = np.zeros((1, gguf.GGML_QUANT_SIZES[quantization][1]), np.uint8)
     try:
-        gguf.quants.dequantize(block, found)
+        gguf.quants.dequantize(block, quantization)
     except NotImplementedError:
         return False
     return True

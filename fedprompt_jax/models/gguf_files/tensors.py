@@ -9,7 +9,7 @@ Rows = np.ndarray  # int [n], which row of the file is row i of the checkpoint
 
 
 class Tensor(NamedTuple):
-    """What one tensor of the file becomes.
+    """The tensor of a checkpoint that one tensor of the file becomes.
 
     Attributes:
       name: of the checkpoint's tensor; '' where the config says it all.

@@ -40,7 +40,7 @@ _OTHER_COLORS = (canvas.PURPLE, canvas.SKY, canvas.INK)
 
 
 def draw(runs: Sequence[Run]) -> 'Figure | None':
-    """From the global prompt to the last epoch.
+    """Draws local against global scores, epoch by epoch.
 
     Of one run: left, everything, the anchors, and each client faintly; right,
     the means alone, epochs and averaged prompts with standard errors over

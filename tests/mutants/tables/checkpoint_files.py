@@ -546,8 +546,8 @@ MUTATIONS = (
     Mutation(
         'one-end-alone',
         _SPECIAL,
-        'ids = dict.fromkeys(known if own is None else [own, *known])',
-        'ids = dict.fromkeys(known if own is None else [own])',
+        'ids = dict.fromkeys(known if first is None else [first, *known])',
+        'ids = dict.fromkeys(known if first is None else [first])',
         'Chat models write on behind the end of their turn.',
         (
             'tests/tokenizer_test.py::test_every_end_of_generation_is_known_'
@@ -557,8 +557,8 @@ MUTATIONS = (
     Mutation(
         'the-model-s-end-first',
         _SPECIAL,
-        'ids = dict.fromkeys(known if own is None else [own, *known])',
-        'ids = dict.fromkeys(known if own is None else [*known, own])',
+        'ids = dict.fromkeys(known if first is None else [first, *known])',
+        'ids = dict.fromkeys(known if first is None else [*known, first])',
         'Targets end with another token than that of the tokenizer.',
         (
             'tests/tokenizer_test.py::test_every_end_of_generation_is_known_'
@@ -590,7 +590,7 @@ MUTATIONS = (
     Mutation(
         'a-misspelt-end-is-ignored',
         _SPECIAL,
-        """        if own is None:
+        """        if first is None:
             self._refuse_misspelt_end()
 """,
         '',
@@ -869,8 +869,8 @@ MUTATIONS = (
     Mutation(
         'files-in-the-order-of-the-disk',
         'fedprompt_jax/files.py',
-        'return sorted(f for f in found if is_data(f) and f.is_file())',
-        'return [f for f in found if is_data(f) and f.is_file()]',
+        'return sorted(f for f in paths if is_data(f) and f.is_file())',
+        'return [f for f in paths if is_data(f) and f.is_file()]',
         'Two machines read the data in two orders.',
         (
             'tests/files_test.py::'
@@ -904,7 +904,7 @@ MUTATIONS = (
         'gguf-gemma-27b-scale-forgotten',
         _ARCHS + 'gemma.py',
         """    if layers == _LAYERS_OF_27B[arch]:
-        scalar = found['hidden_size'] // found['num_attention_heads']
+        scalar = fields['hidden_size'] // fields['num_attention_heads']
 """,
         '',
         'A converted Gemma of 27B is another model.',

@@ -32,8 +32,8 @@ MUTATIONS = (
     Mutation(
         'answers-may-contradict-each-other',
         f'{CORPUS}/registry.py',
-        'if found.setdefault(text, references) != references:',
-        'if found.setdefault(text, references) is None:',
+        'if answers.setdefault(text, references) != references:',
+        'if answers.setdefault(text, references) is None:',
         'One question has two answers, and the second counts as wrong.',
         ('tests/corpus_test.py::test_contradiction_is_an_error',),
     ),

@@ -443,8 +443,8 @@ MUTATIONS = (
     Mutation(
         'rule-of-choices-is-ignored',
         SCORING,
-        'choices_lib.likeliest(own, texts, tokens, self.choices)',
-        "choices_lib.likeliest(own, texts, tokens, 'sum')",
+        'of_choices, texts, tokens, self.choices\n',
+        "of_choices, texts, tokens, 'sum'\n",
         'config.evaluation.choices has no effect.',
         ('tests/choices_test.py::test_the_rules_differ_on_such_data',),
     ),
@@ -567,8 +567,8 @@ MUTATIONS = (
     Mutation(
         'decoder-places-are-one-late',
         SEQ2SEQ,
-        'here, past = at(jnp.full((rows, 1), step)), [own, written]',
-        'here, past = at(jnp.full((rows, 1), step + 1)), [own, written]',
+        'here, past = at(jnp.full((rows, 1), step)), [new_kv, written]',
+        'here, past = at(jnp.full((rows, 1), step + 1)), [new_kv, written]',
         'Outputs of T5 are written from wrong positions.',
         (PLAIN_CALL,),
     ),

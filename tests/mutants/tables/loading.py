@@ -110,8 +110,8 @@ MUTATIONS = (
     Mutation(
         'a-store-is-shared-by-models',
         DATA,
-        '(_read_of(c), tokenizer.fingerprint, sizes.objective, cache_dir)',
-        '(_read_of(c), sizes.objective, cache_dir)',
+        'tokenizer.fingerprint, model_config.objective, cache_dir)',
+        'model_config.objective, cache_dir)',
         "A point of a sweep over models reads another tokenizer's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
@@ -160,7 +160,7 @@ MUTATIONS = (
     Mutation(
         'common-examples-of-the-first-clients',
         DATA,
-        'common = [own[: each + (i < more)] for i, own in enumerate(local)]',
+        'common = [ids[: each + (i < more)] for i, ids in enumerate(local)]',
         'common = [np.concatenate(local)[:num_common]]',
         'The global score is of a few clients.',
         (

@@ -45,12 +45,12 @@ MUTATIONS = (
         _ATTENTION,
         """        if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-        own = self._with_prefix(k, v, places)
+        new_kv = self._with_prefix(k, v, places)
 """,
-        """        own = k, v = self._with_prefix(k, v, places)
+        """        new_kv = k, v = self._with_prefix(k, v, places)
         if turn is not None:
             q, k = rotary_lib.rotate(q, turn), rotary_lib.rotate(k, turn)
-            own = k, v
+            new_kv = k, v
 """,
         'A prefix of PEFT means another model here.',
         (
@@ -72,12 +72,10 @@ MUTATIONS = (
     Mutation(
         'query-scale-ignored',
         _ATTENTION,
-        """        mask = self._living(mask, places.slot, past_slot)
-        scale = c.query_scale or c.head_dim**-0.5
-""",
-        """        mask = self._living(mask, places.slot, past_slot)
-        scale = c.head_dim**-0.5
-""",
+        """        scale = c.query_scale or c.head_dim**-0.5
+        out = attend(q, [*past, new_kv]""",
+        """        scale = c.head_dim**-0.5
+        out = attend(q, [*past, new_kv]""",
         'Gemma 2 and T5 are other models.',
         ('tests/models_test.py::test_logits[gemma2]',),
     ),
@@ -266,7 +264,7 @@ MUTATIONS = (
     Mutation(
         'nothing-is-recomputed',
         _LAYERS,
-        'return lambda *args: call(*checkpoint_name(args, KEPT))',
+        'return lambda *args: call(*checkpoint_name(args, SAVED))',
         'return function',
         'A step keeps more activations than the plan says.',
         (
@@ -613,8 +611,8 @@ MUTATIONS = (
     Mutation(
         'remat-keeps-everything',
         _STACK,
-        'names = () if self.remat else (layers.KEPT,)',
-        'names = (layers.KEPT,)',
+        'names = () if self.remat else (layers.SAVED,)',
+        'names = (layers.SAVED,)',
         'config.model.remat saves no memory.',
         ('tests/simulation_test.py::test_remat_recomputes_and_gives_the_same',),
     ),

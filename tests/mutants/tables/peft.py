@@ -169,8 +169,8 @@ MUTATIONS = (
     Mutation(
         'a-prefix-has-as-many-heads-as-queries',
         _PREFIX,
-        '        sizes.num_kv_heads,\n',
-        '        sizes.num_heads,\n',
+        '        reader.num_kv_heads,\n',
+        '        reader.num_heads,\n',
         'A model with grouped heads has no room for the prefix.',
         ('tests/kinds_test.py::test_a_prefix_is_what_the_config_says',),
     ),
@@ -489,8 +489,8 @@ MUTATIONS = (
     Mutation(
         'a-target-that-matches-nothing-trains-nothing',
         _MODULES,
-        '    if not found:\n',
-        '    if found is None:\n',
+        '    if not modules:\n',
+        '    if modules is None:\n',
         'A misspelt target is a run of the bare model.',
         (
             'tests/peft_test.py'
@@ -540,7 +540,7 @@ MUTATIONS = (
     Mutation(
         'every-adapter-is-of-a-causal-model',
         _HF,
-        "'task_type': _TASKS[sizes.objective],",
+        "'task_type': _TASKS[model_config.objective],",
         "'task_type': _TASKS['causal_lm'],",
         'PEFT loads an adapter of T5 as one of a causal model, and fails.',
         ('tests/kinds_test.py::test_a_saved_adapter_names_its_task',),
@@ -556,8 +556,8 @@ MUTATIONS = (
     Mutation(
         'heads-are-counted-as-layers',
         _HF,
-        "'num_layers': sizes.num_layers,",
-        "'num_layers': sizes.num_heads,",
+        "'num_layers': model_config.num_layers,",
+        "'num_layers': model_config.num_heads,",
         'PEFT makes a prompt for another number of layers.',
         ('tests/kinds_test.py::test_a_saved_adapter_names_its_task',),
     ),

@@ -102,8 +102,8 @@ MUTATIONS = (
     Mutation(
         'logits-of-every-token',
         COST,
-        'products += rows * targets * target_params(sizes)',
-        'products += tokens * target_params(sizes)',
+        'products += rows * targets * target_params(model_config)',
+        'products += tokens * target_params(model_config)',
         'Planned operations of models with large vocabularies.',
         ('tests/forecast_test.py::test_operations_of_a_forward_pass_by_hand',),
     ),
@@ -137,24 +137,24 @@ MUTATIONS = (
     Mutation(
         'one-cache-for-keys-and-values',
         COST,
-        'return 2.0 * queries * length * own',
-        'return 1.0 * queries * length * own',
+        'return 2.0 * queries * length * token_numbers',
+        'return 1.0 * queries * length * token_numbers',
         'Planned memory of generation.',
         BYTES,
     ),
     Mutation(
         'logits-without-gradient',
         COST,
-        'return 2.0 * own * 4',
-        'return 1.0 * own * 4',
+        'return 2.0 * numbers * 4',
+        'return 1.0 * numbers * 4',
         'Planned memory.',
         BYTES,
     ),
     Mutation(
         'every-chip-has-all-rows-logits',
         COST,
-        "own = rows / mesh['data'] * columns",
-        'own = rows * columns',
+        "chip_rows = rows / mesh['data']",
+        'chip_rows = rows',
         'Planned memory of a mesh.',
         BYTES,
     ),
@@ -169,8 +169,8 @@ MUTATIONS = (
     Mutation(
         'a-bank-without-optimizer-state',
         COST,
-        'return owners * (3.0 * own + more)',
-        'return owners * 3.0 * own',
+        'return owners * (3.0 * trained_bytes + more)',
+        'return owners * 3.0 * trained_bytes',
         'Planned memory of large cohorts.',
         ('tests/plan_test.py::test_a_bank_s_bytes',),
     ),
@@ -279,8 +279,8 @@ MUTATIONS = (
     Mutation(
         'a-last-batch-is-always-full',
         FORECAST,
-        'found.append((rows, length, min(1.0, left / rows)))',
-        'found.append((rows, length, 1.0))',
+        'result.append((rows, length, min(1.0, left / rows)))',
+        'result.append((rows, length, 1.0))',
         'Planned hours of generation.',
         (
             'tests/forecast_test.py::'

@@ -313,8 +313,8 @@ MUTATIONS = (
     Mutation(
         'run-json-has-no-digest',
         RUN_FOLDER,
-        "if own != _digest(info | {'sha256': sums}):",
-        'if not own:',
+        "if digest != _digest(info | {'sha256': sums}):",
+        'if not digest:',
         'A changed choice of the round is believed.',
         KNOWS_CHANGES,
     ),

@@ -39,8 +39,8 @@ MUTATIONS = (
     Mutation(
         'spaces-of-a-list-belong-to-a-name',
         SNI,
-        'dict.fromkeys(n.strip() for n in found if n.strip())',
-        'dict.fromkeys(n for n in found if n.strip())',
+        'dict.fromkeys(n.strip() for n in lines if n.strip())',
+        'dict.fromkeys(n for n in lines if n.strip())',
         'Tasks are in no list, and dropped.',
         ('tests/sni_test.py::test_split_lists_are_read_without_blank_lines',),
     ),

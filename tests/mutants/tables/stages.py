@@ -55,9 +55,9 @@ MUTATIONS = (
     Mutation(
         'validation-is-a-mean-over-instances',
         _TRAIN,
-        'rows = [summary(scores, own, experiment.config.loss) for own in',
-        'own = np.concatenate(places)\n'
-        '    rows = [summary(scores, own, experiment.config.loss) for _ in',
+        'rows = [summary(scores, at, experiment.config.loss) for at in',
+        'at = np.concatenate(places)\n'
+        '    rows = [summary(scores, at, experiment.config.loss) for _ in',
         'Large clients weigh more in the choice than small ones.',
         (_VALIDATION + 'test_validation_is_the_mean_of_the_clients_means',),
     ),
@@ -145,7 +145,7 @@ MUTATIONS = (
     Mutation(
         'a-choice-that-was-kept-is-made-again',
         _TRAIN,
-        '    if kept is None:\n',
+        '    if choice is None:\n',
         '    if True:\n',
         'Scores under other settings are compared, and the prompt changes.',
         (
@@ -692,16 +692,16 @@ MUTATIONS = (
     Mutation(
         'every-client-is-saved-the-first-one-s-prompt',
         _PROMPTS,
-        'own = jax.tree.map(lambda x, i=i: x[i], bank)',
-        'own = jax.tree.map(lambda x: x[0], bank)',
+        'params = jax.tree.map(lambda x, i=i: x[i], bank)',
+        'params = jax.tree.map(lambda x: x[0], bank)',
         'Saved prompts are not those that were scored.',
         (_LEFT + 'test_every_folder_has_the_prompt_of_its_name',),
     ),
     Mutation(
         'a-client-s-folder-has-its-row-for-its-id',
         _PROMPTS,
-        'save(client_folder(int(client), name), own)',
-        'save(client_folder(i, name), own)',
+        'save(client_folder(int(client), name), params)',
+        'save(client_folder(i, name), params)',
         'Saved prompts are found under the names of other clients.',
         (_LEFT + 'test_every_folder_has_the_prompt_of_its_name',),
     ),
@@ -1061,8 +1061,8 @@ MUTATIONS = (
     Mutation(
         'a-thing-of-another-key-is-taken',
         _LAST_LOADED,
-        'if found is None or found[0] != key:',
-        'if found is None:',
+        'if entry is None or entry[0] != key:',
+        'if entry is None:',
         'The second run of a sweep has the model and data of the first.',
         ('tests/last_loaded_test.py::test_a_thing_is_made_once_for_a_key',),
     ),

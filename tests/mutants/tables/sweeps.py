@@ -182,8 +182,8 @@ MUTATIONS = (
     Mutation(
         'standard-errors-for-means-in-the-sweep',
         TABLE,
-        'found[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.mean',
-        'found[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.se',
+        'values[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.mean',
+        'values[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.se',
         'All numbers of sweep.csv.',
         BY_NAME,
     ),
@@ -222,8 +222,8 @@ MUTATIONS = (
     Mutation(
         'a-run-that-went-on-is-complete',
         TABLE,
-        'if more := run_folder.goes_on(folder, point.config.to_dict()):',
-        'if (more := run_folder.goes_on(folder, point.config.to_dict())) '
+        'if more := run_folder.continuation(folder, point.config.to_dict()):',
+        'if (more := run_folder.continuation(folder, point.config.to_dict())) '
         'is None:',
         'A run of fewer rounds stands in the table.',
         (
@@ -242,16 +242,16 @@ MUTATIONS = (
     Mutation(
         'together-is-ignored',
         SWEEP,
-        'runs.run_all(found, workdir, cache_dir, _TOGETHER.value)',
-        'runs.run_all(found, workdir, cache_dir)',
+        'runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value)',
+        'runs.run_all(chosen, workdir, cache_dir)',
         'Runs follow each other though they need not.',
         ('tests/commands_test.py::test_the_sweep_hands_its_flags_on',),
     ),
     Mutation(
         'a-missing-model-is-found-in-the-first-run',
         SWEEP,
-        'found = points.read(file, config, files=runs_here)',
-        'found = points.read(file, config, files=not runs_here)',
+        'chosen = points.read(file, config, files=runs_here)',
+        'chosen = points.read(file, config, files=not runs_here)',
         'A fault is told late.',
         ('tests/commands_test.py::test_faults_of_the_sweep_are_told',),
     ),

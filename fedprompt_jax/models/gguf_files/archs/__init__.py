@@ -17,8 +17,8 @@ from fedprompt_jax.models.gguf_files.file import GGUFFile
 def architectures() -> dict[str, ModuleType]:
     """Each general.architecture that is known, and the module that reads it."""
     modules = [
-        importlib.import_module(f'{__name__}.{found.name}')
-        for found in pkgutil.iter_modules(__path__)
+        importlib.import_module(f'{__name__}.{module.name}')
+        for module in pkgutil.iter_modules(__path__)
     ]
     return {arch: m for m in modules for arch in m.ARCHITECTURES}
 

@@ -51,7 +51,7 @@ _NORMS = {
 def config(file: GGUFFile) -> dict[str, Any]:
     """The config.json of the model."""
     kind, name = _CLASSES[str(file.arch)]
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         'architectures': [name],
         'model_type': kind,
         **file.sizes(),
@@ -62,13 +62,13 @@ def config(file: GGUFFile) -> dict[str, Any]:
         'attention_bias': False,
     }
     if file.arch != 'gemma':
-        found |= _later(file, found)
-    found |= _rope(file)
-    return found
+        fields |= _later(file, fields)
+    fields |= _rope(file)
+    return fields
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes."""
+    """Lists what each tensor of the file becomes."""
     outer = {
         'token_embd.weight': Tensor('model.embed_tokens.weight'),
         'output_norm.weight': Tensor('model.norm.weight', shift=-1.0),
@@ -81,12 +81,12 @@ def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
     return table(outer, layer, 'model.layers.{}.', layers)
 
 
-def _later(file: GGUFFile, found: dict[str, Any]) -> dict[str, Any]:
+def _later(file: GGUFFile, fields: dict[str, Any]) -> dict[str, Any]:
     """Query scale, caps and windows, which came with Gemma 2."""
-    arch, layers = str(file.arch), found['num_hidden_layers']
-    scalar = found['head_dim']
+    arch, layers = str(file.arch), fields['num_hidden_layers']
+    scalar = fields['head_dim']
     if layers == _LAYERS_OF_27B[arch]:
-        scalar = found['hidden_size'] // found['num_attention_heads']
+        scalar = fields['hidden_size'] // fields['num_attention_heads']
     caps = [
         file.real(f'{key}_logit_softcapping', 0.0) or None
         for key in ('attn', 'final')
@@ -105,7 +105,7 @@ def _later(file: GGUFFile, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _near(file: GGUFFile, layers: int, window: int | None) -> list[bool]:
-    """Which layers have the window."""
+    """The layers that have the sliding window."""
     if window is None:
         return [False] * layers
     key = 'attention.sliding_window_pattern'

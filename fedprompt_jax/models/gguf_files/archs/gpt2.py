@@ -43,7 +43,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes; the kernels (in, out) again."""
+    """Lists what each tensor becomes; kernels are (in, out) again."""
     outer = dict(_OUTER)
     if not file.tied:
         outer['output.weight'] = Tensor('lm_head.weight')

@@ -64,7 +64,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes."""
+    """Lists what each tensor of the file becomes."""
     outer = dict(_OUTER)
     if not file.tied:
         outer['output.weight'] = Tensor('embed_out.weight')

@@ -52,7 +52,7 @@ def config(file: GGUFFile) -> dict[str, Any]:
     kind = 'mistral' if window else str(file.arch)
     theta = file.real('rope.freq_base', 10000.0, 1.0)
     sizes = file.sizes()
-    found = {
+    fields = {
         'architectures': [_CLASSES[kind]],
         'model_type': kind,
         **sizes,
@@ -64,15 +64,15 @@ def config(file: GGUFFile) -> dict[str, Any]:
         'mlp_bias': _has(file, 'ffn_up.bias'),
     }
     if window:
-        found['sliding_window'] = window
+        fields['sliding_window'] = window
     scaling = file.rope_scaling() or _llama3(file, theta, sizes['head_dim'])
     if scaling:
-        found['rope_scaling'] = scaling
-    return found
+        fields['rope_scaling'] = scaling
+    return fields
 
 
 def tensors(file: GGUFFile, config: dict[str, Any]) -> dict[str, Tensor]:
-    """What each tensor becomes; biases where the file has any."""
+    """Lists what each tensor becomes; biases where the file has any."""
     outer = {
         'token_embd.weight': Tensor('model.embed_tokens.weight'),
         'output_norm.weight': Tensor('model.norm.weight'),
@@ -107,10 +107,10 @@ def _llama3(
     file: GGUFFile, theta: float, head_dim: int
 ) -> dict[str, Any] | None:
     """The rotary scaling that the file's factors stand for."""
-    found = [t for t in file.tensors if t.name == _FACTORS]
-    if not found:
+    tensors = [t for t in file.tensors if t.name == _FACTORS]
+    if not tensors:
         return None
-    factors = found[0].floats(found[0].data).reshape(-1)
+    factors = tensors[0].floats(tensors[0].data).reshape(-1)
     scaling = None
     if 2 * len(factors) == head_dim and np.isfinite(factors).all():
         scaling = rope_factors.llama3(factors, theta)
