@@ -7,7 +7,7 @@ out. So `config.local_steps` counts batches, two or three a step.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import config_dict
 import numpy as np
@@ -15,7 +15,7 @@ import optax
 
 from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.bank.owners import num_owners
-from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.algorithm import Algorithm, Setup, Simulation
 from fedprompt_jax.federated.client import LocalResult, present_owners, train
 from fedprompt_jax.rules import number, one_of
 
@@ -27,15 +27,19 @@ KEYS = {
 }
 
 
-class Meta:
+class Meta(NamedTuple):
     """A simulation whose local steps follow the gradient of the objective."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._inner, self._c = setup.simulation, setup.config.per_fedavg
+    inner: Simulation
+    section: config_dict.ConfigDict
+
+    def gradients(self, bank, examples):
+        """See Simulation.gradients; these are of the losses f_i."""
+        return self.inner.gradients(bank, examples)
 
     def local_train(self, tx, bank, opt_state, steps) -> LocalResult:
         """See Simulation.local_train; `steps` are BATCHES a local step."""
-        size, owners = BATCHES[self._c.variant], num_owners(bank)
+        size, owners = BATCHES[self.section.variant], num_owners(bank)
         groups = [steps[i : i + size] for i in range(0, len(steps), size)]
 
         def present(batches):
@@ -45,20 +49,20 @@ class Meta:
 
     def compute(self, steps) -> dict[str, Any]:
         """See Simulation.compute; a third batch is read at two prompts."""
-        third = steps[2::3] if self._c.variant == 'hf' else []
-        return self._inner.compute([*steps, *third])
+        third = steps[2::3] if self.section.variant == 'hf' else []
+        return self.inner.compute([*steps, *third])
 
     def _gradients(self, bank, batches):
         """Losses after the inner step f32 [C], and the objective's gradient."""
-        rate, delta = self._c.inner_learning_rate, self._c.delta
-        _, first = self._inner.gradients(bank, batches[0])
+        rate, delta = self.section.inner_learning_rate, self.section.delta
+        _, first = self.inner.gradients(bank, batches[0])
         inner = optax.tree.add_scale(bank, -rate, first)
-        loss, grads = self._inner.gradients(inner, batches[1])
-        if self._c.variant == 'fo':
+        loss, grads = self.inner.gradients(inner, batches[1])
+        if self.section.variant == 'fo':
             return loss, grads
         # The Hessian at w times the gradient after the inner step.
         ahead, behind = (
-            self._inner.gradients(
+            self.inner.gradients(
                 optax.tree.add_scale(bank, step, grads), batches[2]
             )[1]
             for step in (delta, -delta)
@@ -69,8 +73,9 @@ class Meta:
 
 def make(setup: Setup) -> Algorithm:
     """FedAvg of clients that follow the objective's gradient."""
-    hf = setup.config.per_fedavg.variant == 'hf'
-    average = fedavg.make(setup._replace(simulation=Meta(setup)))
+    section = setup.config.per_fedavg
+    meta, hf = Meta(setup.simulation, section), section.variant == 'hf'
+    average = fedavg.make(setup._replace(simulation=meta))
     return average._replace(passes=4 / 3 if hf else 1.0)
 
 

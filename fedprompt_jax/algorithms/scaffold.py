@@ -5,7 +5,8 @@ The server keeps c, client i keeps c_i, a local step follows g_i(y) - c_i + c.
 batches ('I'), or by c_i - c + (x - y_i) / (K rate) after K steps ('II').
 """
 
-import flax.struct
+from typing import Any
+
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -21,11 +22,10 @@ from fedprompt_jax.rules import one_of
 KEYS = {'option': one_of('I', 'II')}
 
 
-@flax.struct.dataclass
 class State(server.ServerState):
     """FedAvg's, and the server's control variate c, like params."""
 
-    control: object
+    control: Any
 
 
 def make(setup: Setup) -> Algorithm:

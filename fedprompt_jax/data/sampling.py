@@ -92,7 +92,7 @@ def sample_cohort(
     clients = np.sort(rng.choice(len(population), size, replace=False))
     sizes = np.array([len(population[c]) for c in clients], np.int64)
     if num_epochs:
-        steps = []
+        steps: list[list[Example]] = []
         for epoch in range(num_epochs):
             steps += epoch_steps(
                 store,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -279,7 +279,7 @@ def make_evaluator(
 
 def make_algorithm(
     config: config_dict.ConfigDict,
-    simulation: Simulation | None,
+    simulation: Simulation,
     params: Params,
     num_clients: int,
 ) -> Algorithm:
@@ -287,7 +287,7 @@ def make_algorithm(
 
     Args:
       config: the checked config.
-      simulation: computes cohorts; None where no round will be computed.
+      simulation: computes cohorts.
       params: what is trained, before any training.
       num_clients: N, of the population.
     """
@@ -333,7 +333,8 @@ def exchange(config: config_dict.ConfigDict, params: Params) -> Exchange:
     """
 
     def make(params: Params) -> Algorithm:
-        return make_algorithm(config, None, params, num_clients=1)
+        # No round is computed: nothing asks for the simulation.
+        return make_algorithm(config, cast(Any, None), params, num_clients=1)
 
     def trees(params: Params) -> tuple[ledger.Sent, Any]:
         algorithm = make(params)
@@ -341,7 +342,8 @@ def exchange(config: config_dict.ConfigDict, params: Params) -> Exchange:
         client = algorithm.client
         return algorithm.sent(state), client(state) if client else None
 
-    return Exchange(*jax.eval_shape(trees, params), make(params).passes)
+    sent, kept = jax.eval_shape(trees, params)
+    return Exchange(sent, kept, make(params).passes)
 
 
 def scheduled(

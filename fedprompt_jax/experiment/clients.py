@@ -37,10 +37,8 @@ class Clients:
         self._root = checkpoints
         self._store: ClientStore | None = None
         algorithm = experiment.algorithm
-        like = None
-        if algorithm.client is not None:
-            like = jax.eval_shape(lambda: algorithm.client(algorithm.init()))
-        if like is not None:
+        if (client := algorithm.client) is not None:
+            like = jax.eval_shape(lambda: client(algorithm.init()))
             memory = experiment.config.client_store.memory_gb * 1e9
             self._store = ClientStore(like, memory)
 

@@ -24,7 +24,7 @@ from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.aggregates import Aggregate
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.ledger import Sent
-from fedprompt_jax.federated.server import ServerState, server_update
+from fedprompt_jax.federated.server import S, server_update
 
 Metrics = dict[str, Any]  # scalars by their names in metrics.jsonl
 
@@ -119,8 +119,8 @@ class Setup(NamedTuple):
         return self.aggregate(bank, cohort.num_examples)
 
     def server_step(
-        self, state: ServerState, pseudo_gradients, grads, cohort: Cohort
-    ) -> tuple[ServerState, Metrics]:
+        self, state: S, pseudo_gradients, grads, cohort: Cohort
+    ) -> tuple[S, Metrics]:
         """The next state, and the norms of the step; see server_update.
 
         Args:

@@ -1,7 +1,7 @@
 """The server: its state, and its optimizer on the aggregate of a cohort."""
 
 import functools
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.struct
 import jax
@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import optax
 
 
-@flax.struct.dataclass
-class ServerState:
+class ServerState(flax.struct.PyTreeNode):
     """All that the server of FedAvg carries from round to round.
 
     Attributes:
@@ -24,6 +23,9 @@ class ServerState:
     round: jax.Array
 
 
+S = TypeVar('S', bound=ServerState)
+
+
 def init(params: Any, tx: optax.GradientTransformation) -> ServerState:
     """The state before the first round."""
     return ServerState(params, tx.init(params), jnp.zeros((), jnp.int32))
@@ -32,10 +34,10 @@ def init(params: Any, tx: optax.GradientTransformation) -> ServerState:
 @functools.partial(jax.jit, static_argnames='tx')
 def server_update(
     tx: optax.GradientTransformation,
-    state: ServerState,
+    state: S,
     pseudo_gradient: Any,
     gradient: Any,
-) -> tuple[ServerState, dict[str, jax.Array]]:
+) -> tuple[S, dict[str, jax.Array]]:
     """One step of the server optimizer (generalised FedAvg, 2003.00295).
 
     Args:

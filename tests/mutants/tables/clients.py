@@ -297,8 +297,8 @@ MUTATIONS = (
     Mutation(
         'every-epoch-in-the-same-order',
         SAMPLING,
-        "generator(seed, 'epoch', epoch, client)",
-        "generator(seed, 'epoch', client)",
+        "('epoch', epoch) if round is None",
+        "('epoch', 0) if round is None",
         'Batches repeat.',
         (
             'tests/sampling_test.py::test_an_epoch_is_a_function_of_seed_epoch_and_client',

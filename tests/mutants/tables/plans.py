@@ -249,8 +249,8 @@ MUTATIONS = (
     Mutation(
         'a-round-is-one-local-step',
         FORECAST,
-        'round_seconds = config.local_steps * step(workload.cohorts)',
-        'round_seconds = step(workload.cohorts)',
+        'round_seconds = gradients_taken * step',
+        'round_seconds = exchange.passes * step',
         'Planned hours of training.',
         TRAINING,
     ),

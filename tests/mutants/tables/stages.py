@@ -187,10 +187,9 @@ MUTATIONS = (
     Mutation(
         'the-cohort-of-a-round-is-that-of-the-first',
         _TRAIN,
-        'server, metrics = experiment.algorithm.round(state.server, cohort)',
-        'cohort = experiment.cohort(0)\n'
-        '    server, metrics = '
-        'experiment.algorithm.round(state.server, cohort)',
+        '    algorithm = experiment.algorithm\n',
+        '    algorithm = experiment.algorithm\n'
+        '    cohort = experiment.cohort(0)\n',
         'Only the clients of the first cohort are trained on.',
         (
             _ROUNDS
@@ -198,21 +197,10 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        'pooled-training-is-logged-with-traffic',
-        _TRAIN,
-        'server.params, len(cohort.clients), experiment.pooled',
-        'server.params, len(cohort.clients), False',
-        'The baseline without clients has the traffic of one.',
-        (
-            _WIRING + 'test_centralized_training_is_of_one_client_with_all_data'
-            '_and_no_traffic',
-        ),
-    ),
-    Mutation(
         'traffic-is-that-of-one-client',
         _TRAIN,
-        'server.params, len(cohort.clients), experiment.pooled',
-        'server.params, 1, experiment.pooled',
+        'algorithm.sent(server), len(cohort.clients)',
+        'algorithm.sent(server), 1',
         'The traffic of a cohort is divided by its size.',
         (
             _WIRING
@@ -318,12 +306,10 @@ MUTATIONS = (
     Mutation(
         'the-pull-comes-behind-the-optimizer',
         _FINE_TUNE,
-        '        optimizers.pull_to_start(c.l2) if c.l2 else '
-        'optax.identity(),\n'
+        '        pull_to_start(c.l2) if c.l2 else optax.identity(),\n'
         '        optimizers.make(c.optimizer, c.learning_rate),\n',
         '        optimizers.make(c.optimizer, c.learning_rate),\n'
-        '        optimizers.pull_to_start(c.l2) if c.l2 else '
-        'optax.identity(),\n',
+        '        pull_to_start(c.l2) if c.l2 else optax.identity(),\n',
         'The objective is not the documented one.',
         (
             _EPOCHS + 'test_the_optimizer_steps_on_the_gradient_of_loss_and'
@@ -517,8 +503,8 @@ MUTATIONS = (
     Mutation(
         'clients-step-with-the-server-s-rate',
         _BUILD,
-        'optimizers.make(client.optimizer, client.learning_rate),',
-        'optimizers.make(client.optimizer, server.learning_rate),',
+        'scheduled(config.client, config.rounds)',
+        'scheduled(config.server, config.rounds)',
         'The most important number of a run is another.',
         (
             _WIRING
@@ -529,8 +515,8 @@ MUTATIONS = (
     Mutation(
         'config-aggregation-is-ignored',
         _BUILD,
-        '        config.aggregation,\n',
-        "        'uniform',\n",
+        'aggregates.make(config.aggregation)',
+        "aggregates.make('uniform')",
         'Weighing clients by their examples has no effect.',
         (
             _WIRING
@@ -568,8 +554,12 @@ MUTATIONS = (
     Mutation(
         'local-steps-and-batch-size-are-swapped',
         _BUILD,
-        'num_steps=c.local_steps,\n            batch_size=c.batch_size,',
-        'num_steps=c.batch_size,\n            batch_size=c.local_steps,',
+        'num_steps=c.local_steps,\n'
+        '            num_epochs=c.local_epochs,\n'
+        '            batch_size=c.batch_size,',
+        'num_steps=c.batch_size,\n'
+        '            num_epochs=c.local_epochs,\n'
+        '            batch_size=c.local_steps,',
         'Clients take many small steps instead of few large ones.',
         (_WIRING + 'test_a_cohort_is_of_the_sizes_and_the_seed_of_the_config',),
     ),
@@ -1127,7 +1117,7 @@ MUTATIONS = (
     Mutation(
         'config-l2-is-ignored',
         'fedprompt_jax/personalization/fine_tune.py',
-        'optimizers.pull_to_start(c.l2) if c.l2 else optax.identity(),',
+        'pull_to_start(c.l2) if c.l2 else optax.identity(),',
         'optax.identity(),',
         'Runs of several lambdas are one run.',
         (
