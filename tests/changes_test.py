@@ -47,10 +47,27 @@ def test_the_earliest_start_that_a_change_needs_counts(
     ],
 )
 def test_less_than_is_done_is_refused(changes, rounds, epochs, refused):
-    lines = continuing.fewer(changes, rounds, epochs)
+    lines = continuing.faults(changes, constant(), rounds, epochs)
     assert [line.split('=')[0] for line in lines] == [
         f'config.{key}' for key in refused
     ]
+
+
+def constant(**schedules) -> dict:
+    """A config whose learning rates are constant, but for these sides."""
+    sides = {'client': 'constant', 'server': 'constant'} | schedules
+    return {side: {'schedule': text} for side, text in sides.items()}
+
+
+@pytest.mark.parametrize('side', ['client', 'server'])
+def test_a_schedule_over_all_rounds_keeps_their_number(side):
+    config = constant(**{side: 'linear(end=0.1)'})
+    (line,) = continuing.faults(ROUNDS, config, 4, 0)
+    assert line.startswith(f"config.{side}.schedule='linear(end=0.1)' depends")
+    assert not continuing.faults(ROUNDS, config, 0, 0)  # none is done
+    assert not continuing.faults(EPOCHS, config, 4, 0)
+    forever = constant(**{side: 'exponential'})
+    assert not continuing.faults(ROUNDS, forever, 4, 0)
 
 
 def test_validations_under_other_settings_are_reported():

@@ -21,6 +21,8 @@ from fedprompt_jax.experiment import preemption, processes
 from tests import main_test
 
 ROOT = Path(__file__).parents[1]
+# Its clients keep something, and so does the server.
+CONFIG = 'scaffold'
 FLAGS = [
     '--config.mesh.data=2',
     '--config.rounds=4',
@@ -67,7 +69,9 @@ class Pair:
             '--num_processes=2',
         ]
         self.processes = start(
-            project.command('two', *FLAGS, *several, f'--process_id={i}')
+            project.command(
+                'two', *FLAGS, *several, f'--process_id={i}', config=CONFIG
+            )
             for i in range(2)
         )
 
@@ -102,7 +106,7 @@ def project(tmp_path_factory):
 def one(project) -> Path:
     """The run folder of one process with two devices."""
     done = subprocess.run(
-        project.command('one', *FLAGS),
+        project.command('one', *FLAGS, config=CONFIG),
         cwd=ROOT,
         env=environment(devices=2),
         capture_output=True,
@@ -126,7 +130,7 @@ def stopped(project) -> list[list[tuple[int, str, str]]]:
 @pytest.fixture(scope='module')
 def last(project, stopped) -> subprocess.CompletedProcess:
     """The last start of that run, by the launcher."""
-    python, _, *flags = project.command('two', *FLAGS)
+    python, _, *flags = project.command('two', *FLAGS, config=CONFIG)
     return subprocess.run(
         [ROOT / 'launch' / 'local_multiprocess.sh', '2', *flags],
         env=environment(devices=1)

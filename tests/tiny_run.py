@@ -38,9 +38,9 @@ class StopAfter:
 class Runs:
     """Starts runs of one tiny model on tiny data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base=fedavg_adam) -> None:
         self.folder, self.loaded = folder, LastLoaded()
-        self.base = fedavg_adam.get_config()
+        self.base = base.get_config()
         self.base.update_from_flattened_dict(
             FLAGS
             | {

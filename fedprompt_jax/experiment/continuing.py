@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import enum
 from typing import Any
 
+from fedprompt_jax.federated import schedules
+
 # Key -> (value before, value now).
 Changes = Mapping[str, tuple[Any, Any]]
 
@@ -60,23 +62,37 @@ def describe(changes: Changes) -> str:
     return f'was a run of {old}; it now continues to {new}: {words}'
 
 
-def fewer(changes: Changes, rounds: int, epochs: int) -> list[str]:
-    """Lines that say where fewer rounds or epochs are asked than were done.
+def faults(
+    changes: Changes, config: Mapping[str, Any], rounds: int, epochs: int
+) -> list[str]:
+    """Lines that say why a run cannot continue with these changes.
+
+    Fewer rounds or epochs are requested than were done; or learning rates of
+    rounds that were done would have been others.
 
     Args:
       changes: of the config.
+      config: as it is now, as nested dicts.
       rounds: of stage 1, done.
       epochs: of stage 2, done.
     """
     done = {'rounds': rounds}
     if not restarts_stage_2(changes):
         done['personalization.epochs'] = epochs
-    return [
+    lines = [
         f'config.{key}={changes[key][1]} is less than the {count} that are '
         f'done there; use at least {count}'
         for key, count in done.items()
         if key in changes and changes[key][1] < count
     ]
+    for side in ('client', 'server') if 'rounds' in changes else ():
+        schedule = config[side]['schedule']
+        if rounds and schedules.depends_on_rounds(schedule):
+            lines.append(
+                f'config.{side}.schedule={schedule!r} depends on '
+                f'config.rounds, which was {changes["rounds"][0]}; keep it'
+            )
+    return lines
 
 
 def validated_before(changes: Changes, rounds: int) -> str:

@@ -350,10 +350,10 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
             f'--workdir another folder, or undo:{message}{_explained(lines)}'
         )
     changes = _changes(before['config'], now['config'])
-    fewer = continuing.fewer(changes, *_done(path))
-    if fewer:
+    faults = continuing.faults(changes, now['config'], *_done(path))
+    if faults:
         raise ValueError(
-            f'{path} cannot continue: {"; ".join(fewer)}, or give --workdir '
+            f'{path} cannot continue: {"; ".join(faults)}, or give --workdir '
             'another folder. Nothing was changed.'
         )
     return changes
@@ -414,7 +414,7 @@ def other_config(path: Path, config: dict) -> list[str]:
         {'config': stored}, {'config': config}, (*FREE_KEYS, *continuing.KEYS)
     )
     changes = _changes(stored, config)
-    return lines or continuing.fewer(changes, *_done(path))
+    return lines or continuing.faults(changes, config, *_done(path))
 
 
 def continuation(path: Path, config: dict) -> str:
