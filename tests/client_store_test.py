@@ -75,6 +75,12 @@ def test_what_is_put_is_a_copy():
     assert numbers(store, [0]) == [1]
 
 
+def test_a_row_does_not_hold_its_cohort_in_memory():
+    store = ClientStore(LIKE, 1e9)
+    store.put(np.arange(50), bank(*range(50)))
+    assert all(row.base is None for row in store._rows.values())
+
+
 @pytest.mark.parametrize('memory', ROOM)
 def test_what_is_saved_is_loaded_and_later_changes_are_not(memory, tmp_path):
     store = ClientStore(LIKE, memory)

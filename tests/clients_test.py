@@ -1,13 +1,17 @@
 """What clients keep in a whole run: killed anywhere, damaged, in files."""
 
+import types
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import scaffold
 from fedprompt_jax.experiment import checkpoint, integrity
+from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.federated import client_rows, client_store
 from fedprompt_jax.federated.client_rows import ClientRows
-from tests import main_test
+from tests import main_test, quadratics, recorders
 from tests.tiny_run import Runs, info, results
 
 SHORT = {
@@ -114,6 +118,21 @@ def test_memory_changes_no_result(memory_gb, runs, whole, tmp_path):
     assert rows(path) == rows(whole)
 
 
+def test_a_row_that_turns_non_finite_is_not_kept(tmp_path):
+    algorithm = quadratics.make('local', None, quadratics.start(0.5))
+    experiment = types.SimpleNamespace(
+        algorithm=algorithm,
+        devices=recorders.Devices(),
+        config=quadratics.config_of('local'),
+    )
+    clients, ids = Clients(experiment, tmp_path), np.array([3, 8])
+    before = clients.take(algorithm.init(), ids)
+    after = {'prompt': jnp.array([[[1.5]], [[jnp.nan]]])}
+    clients.put(ids, before, after)
+    kept = clients.take(algorithm.init(), ids)['prompt']
+    assert np.ravel(kept).tolist() == [1.5, 0.5]
+
+
 def test_a_damaged_file_of_rows_sends_the_run_back(runs, whole, tmp_path):
     """To a checkpoint that does not need it; the run ends the same."""
     path = tmp_path / 'run'
@@ -155,5 +174,9 @@ def test_an_algorithm_that_keeps_nothing_leaves_nothing(runs, tmp_path):
 def test_more_rounds_continue_with_what_clients_kept(runs, whole, tmp_path):
     path = tmp_path / 'run'
     runs.start(path, **SHORT | {'rounds': 3})
+    # As a kill leaves it between the rows and their checkpoint.
+    orphan = path / 'checkpoints' / 'clients' / '00000009.rows.npy'
+    orphan.write_bytes(b'')
     runs.start(path, **SHORT)
     assert rows(path) == rows(whole)
+    assert not orphan.exists()

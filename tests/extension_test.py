@@ -1,4 +1,4 @@
-"""A family and a kind of trained parameters, each by one short file.
+"""A family, a kind of parameters and an algorithm, each by one short file.
 
 The family's numbers are compared with PyTorch's like all others', in
 models_test.py and tests/parity.
@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from configs import fedavg_adam
-from fedprompt_jax import peft
+from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
@@ -18,13 +18,18 @@ from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.transformer import Transformer
-from tests import extensions, plain, tiny_families
+from tests import (
+    algorithm_contract_test,
+    extensions,
+    plain,
+    tiny_families,
+)
 from tests.parity import golden
 
 
 def test_each_is_a_file_of_less_than_80_lines():
     files = list(extensions.FOLDER.glob('*/*.py'))
-    assert len(files) == 2
+    assert len(files) == 3
     for file in files:
         assert len(file.read_text().splitlines()) < 80, file
 
@@ -32,6 +37,11 @@ def test_each_is_a_file_of_less_than_80_lines():
 def test_the_family_is_found_and_compared_like_all():
     assert 'starcoder2' in families.families()
     assert 'starcoder2' in golden.NAMES and golden.path('starcoder2').exists()
+
+
+def test_the_algorithm_is_found_and_has_the_laws_of_all():
+    assert 'fedper' in algorithms.names()
+    assert 'fedper' in algorithm_contract_test.NAMES
 
 
 def test_the_kind_trains_the_second_factor_alone(tmp_path):

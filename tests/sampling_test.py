@@ -369,3 +369,27 @@ def test_of_two_builders_the_first_wins(lm, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     again = open_store(data.source, lm.tokenizer, TEMPLATE, tmp_path)
     assert len(again) == len(other)
+
+
+def test_local_epochs_read_each_instance_once_an_epoch(store, instance_of):
+    c = cohort(store, size=5, num_steps=0, num_epochs=2, batch_size=2)
+    seen: dict[int, list[int]] = {}
+    for step in c.steps:
+        owners = [e.owner for e in step]
+        assert max(np.bincount(owners)) <= 2
+        for e in step:
+            seen.setdefault(e.owner, []).append(instance_of(e))
+    for owner, client in enumerate(c.clients):
+        expected = np.sort(np.tile(POPULATION[client], 2))
+        assert sorted(seen[owner]) == expected.tolist()
+        first = seen[owner][: len(POPULATION[client])]
+        assert sorted(first) == POPULATION[client].tolist()
+    assert len(c.steps) == 2 * 4  # the largest client has 7 instances
+
+
+def test_local_epochs_are_drawn_by_round(store):
+    sizes = {'size': 5, 'num_steps': 0, 'num_epochs': 2}
+    first = tokens(cohort(store, **sizes))
+    assert first == tokens(cohort(store, **sizes))
+    assert first != tokens(cohort(store, round=1, **sizes))
+    assert first != tokens(cohort(store, seed=1, **sizes))
