@@ -11,6 +11,8 @@ from fedprompt_jax.files import write_json
 
 CONFIG = {
     'rounds': 4,
+    'client': {'schedule': 'constant'},
+    'server': {'schedule': 'constant'},
     'personalization': {'epochs': 2, 'alphas': [0.5]},
     'evaluation': {'choices': 'sum', 'max_new_tokens': 8},
 }

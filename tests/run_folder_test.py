@@ -92,7 +92,12 @@ def test_no_other_key_of_the_config_may_differ(tmp_path):
 
 def test_no_fewer_rounds_than_are_done(tmp_path):
     """Ten come after nine, though not as words."""
-    config = {'rounds': 12, 'personalization': {'epochs': 12}}
+    config = {
+        'rounds': 12,
+        'personalization': {'epochs': 12},
+        'client': {'schedule': 'constant'},
+        'server': {'schedule': 'constant'},
+    }
     opened(tmp_path, config)
     for stage, last in (('train', 10), ('personalize', 9)):
         for number in range(8, last + 1):
