@@ -8,6 +8,11 @@ size: opening store and index, then the mean over rounds of drawing a cohort
 of 32 clients with 4 steps of 4 examples, and of packing it; and the memory
 beyond that of the process before (anonymous pages, which no kernel takes
 back).
+
+With --kept_floats each client keeps so many numbers between rounds. Then also
+the mean over --kept_rounds rounds of --kept_cohort clients: taking out their
+rows and storing changed ones, and a checkpoint after each round with its bytes;
+and the memory and the files after the last round.
 """
 
 import json
@@ -25,6 +30,14 @@ _CLIENTS = flags.DEFINE_list(
     'clients', ['1000', '10000', '100000', '1000000'], 'Sizes.'
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 10, 'Rounds that are averaged.')
+_KEPT_FLOATS = flags.DEFINE_integer(
+    'kept_floats', 0, 'Numbers (f32) that a client keeps; 0 for none.'
+)
+_KEPT_ROUNDS = flags.DEFINE_integer('kept_rounds', 100, 'Rounds of these.')
+_KEPT_COHORT = flags.DEFINE_integer('kept_cohort', 100, 'Clients of a round.')
+_MEMORY_GB = flags.DEFINE_float(
+    'memory_gb', 4.0, 'Most memory of rows, as config.client_store.memory_gb.'
+)
 
 EACH = 8  # instances a client
 TOKENS = 40  # of a query; a target has a tenth
@@ -71,7 +84,48 @@ def measure(clients: int) -> dict[str, float]:
             'sampling_s': sampling / _ROUNDS.value,
             'packing_s': packing / _ROUNDS.value,
             'memory_mb': (anonymous() - before) / 1e6,
+            **(kept(clients, Path(place)) if _KEPT_FLOATS.value else {}),
         }
+
+
+def kept(clients: int, place: Path) -> dict[str, float]:
+    """Of rounds whose clients keep something; see above."""
+    import jax
+
+    from fedprompt_jax.data.randomness import generator
+    from fedprompt_jax.federated.client_store import ClientStore
+
+    count, folder = _KEPT_FLOATS.value, place / 'clients'
+    before, began = anonymous(), time.perf_counter()
+    like = {'kept': jax.ShapeDtypeStruct((count,), np.float32)}
+    store = ClientStore(like, _MEMORY_GB.value * 1e9)
+    never = {'kept': np.zeros(count, np.float32)}
+    opened, rounds, saves, written = time.perf_counter() - began, 0.0, 0.0, 0
+    for number in range(_KEPT_ROUNDS.value):
+        began = time.perf_counter()
+        rng = generator(0, 'cohort', number)
+        cohort = rng.choice(clients, _KEPT_COHORT.value, replace=False)
+        rows = store.take(cohort, never)['kept']
+        store.put(cohort, {'kept': rows + 1})
+        rounds += time.perf_counter() - began
+        began, old = time.perf_counter(), size_of(folder)
+        store.save(folder, f'{number:08}')
+        saves += time.perf_counter() - began
+        written += size_of(folder) - old
+    return {
+        'kept_open_s': opened,
+        'kept_round_s': rounds / _KEPT_ROUNDS.value,
+        'kept_save_s': saves / _KEPT_ROUNDS.value,
+        'kept_saved_mb': written / 1e6 / _KEPT_ROUNDS.value,
+        'kept_clients': len(store),
+        'kept_memory_mb': (anonymous() - before) / 1e6,
+        'kept_files_mb': size_of(folder) / 1e6,
+    }
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(p.stat().st_size for p in folder.glob('*'))
 
 
 def write_arrays(place: Path, clients: int) -> None:
@@ -117,13 +171,13 @@ def anonymous() -> int:
 
 def table(runs: list[dict]) -> str:
     """The same for people."""
-    head = ('clients', 'open s', 'sampling s', 'packing s', 'memory MB')
-    lines = [' '.join(f'{h:>11}' for h in head)]
+    width = max(map(len, runs[0])) + 2
+    lines = [''.join(f'{key:>{width}}' for key in runs[0])]
     for r in runs:
-        lines.append(
-            f'{r["clients"]:11,} {r["open_s"]:11.3f} {r["sampling_s"]:11.3f} '
-            f'{r["packing_s"]:11.3f} {r["memory_mb"]:11.1f}'
+        numbers = (
+            f'{x:,}' if isinstance(x, int) else f'{x:.4g}' for x in r.values()
         )
+        lines.append(''.join(f'{n:>{width}}' for n in numbers))
     return '\n'.join(lines)
 
 
