@@ -80,7 +80,10 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # name of a folder of official lists in <path>/splits/ (or <metadata>/).
     # Or 'clients': all data are partitioned; a seeded tenth of the clients is
     # held out for validation and a tenth for test, or more if needed below.
+    # Or 'within': no client is held out, but of each one's examples a share;
+    # validation and stage 2 are then of training clients.
     c.data.splits = 'random'
+    c.data.held_out_share = 0.2  # for 'within' alone: half of it for test
     # 'high', 'medium', 'low', 'dirichlet'; or 'client', as in the data (jsonl).
     c.data.partition = 'high'
     c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone

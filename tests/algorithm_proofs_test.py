@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from fedprompt_jax import algorithms
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated.packed import PackedSimulation
 from tests import numpy_algorithms, plain, quadratics
@@ -145,6 +146,36 @@ def test_per_fedavg_is_its_definition(variant, problem):
         },
     )
     near(state.params, x, problem)
+
+
+@pytest.mark.parametrize(
+    ('name', 'changes', 'text'),
+    [
+        (
+            'scaffold',
+            {'client.optimizer': 'adam'},
+            "must be 'sgd' for config.scaffold.option='II'",
+        ),
+        ('per_fedavg', {'local_steps': 5}, 'must be a multiple of 2'),
+        (
+            'per_fedavg',
+            {'per_fedavg.variant': 'hf', 'local_steps': 8},
+            'must be a multiple of 3',
+        ),
+        (
+            'per_fedavg',
+            {'local_steps': 0, 'local_epochs': 1},
+            'config.local_epochs=0',
+        ),
+    ],
+)
+def test_what_an_algorithm_cannot_use_is_a_sentence(name, changes, text):
+    config = quadratics.config_of(name, **changes)
+    (line,) = algorithms.faults(config)
+    assert text in line
+    changes = {'scaffold.option': 'I'} if name == 'scaffold' else {}
+    config = quadratics.config_of(name, **changes)
+    assert not list(algorithms.faults(config))
 
 
 def test_fedprox_without_a_pull_is_fedavg():

@@ -260,6 +260,13 @@ def test_every_choice_refuses_another_word(key):
         ({'data.target': 'so'}, 'must contain {output}'),
         ({'data.target': '{output} {input}'}, 'the unknown field {input}'),
         ({'algorithm': 'centralized'}, 'config.clients_per_round=4 must be 1'),
+        ({'algorithm': 'reptile'}, "must be 'sgd' for algorithm='reptile'"),
+        ({'local_steps': 0}, 'one of them must be 0'),
+        ({'local_epochs': 2}, 'one of them must be 0'),
+        ({'data.held_out_share': 1.0}, 'must be below 1'),
+        ({'client.schedule': 'cosin'}, "config.client.schedule='cosin'"),
+        ({'server.schedule': 'linear(a=1)'}, 'config.server.schedule='),
+        ({'aggregation': 'medan'}, "config.aggregation='medan'"),
     ],
 )
 def test_faults_between_two_keys(changes, text):

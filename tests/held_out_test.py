@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment.data import _held_out as held_out
+from fedprompt_jax.experiment.data import _held_out
 
 POPULATION = [np.arange(100 * i, 100 * i + 49) for i in range(8)]
+
+
+def held_out(population, *args):
+    return _held_out({'test': population}, 'test', *args)
 
 
 def test_training_and_scored_examples_are_disjoint_and_the_client_s_own():

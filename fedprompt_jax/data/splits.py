@@ -11,6 +11,8 @@ SPLITS = ('train', 'validation', 'test')  # split ids 0, 1, 2
 DROPPED = -1
 RULES = ('paper', 'random')  # for task types
 CLIENTS = 'clients'  # all are partitioned first, then clients are split
+WITHIN = 'within'  # no client is held out, but examples of each are
+NO_LISTS = (*RULES, CLIENTS, WITHIN)  # any other value names lists
 
 # Profit (arXiv 2310.04627), section 3, footnote 2. Appendix B lists Mathematics
 # too, but excludes it a sentence earlier: 7 types, as the main text says.

@@ -59,6 +59,15 @@ class Clients:
             rows = where(finite_owners(after), after, before)
             self._store.put(clients, jax.tree.map(to_host, rows))
 
+    def prompts(self, server: Any, clients: np.ndarray) -> Any:
+        """What these training clients answer with now, leaves [C, ...].
+
+        None where it is the global prompt.
+        """
+        if self._algorithm.prompts is None:
+            return None
+        return self._algorithm.prompts(server, self.take(server, clients))
+
     def save(self, round: int) -> dict[str, Any]:
         """Writes what changed since the last time; returns notes about it."""
         if self._store is None:

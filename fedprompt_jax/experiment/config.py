@@ -30,6 +30,7 @@ RULES = {
     'seed': _COUNT,
     'data.dirichlet_alpha': _RATE,
     'data.client_size': number(2),
+    'data.held_out_share': _RATE,
     'data.max_query': _POSITIVE,
     'data.max_target': _POSITIVE,
     'prompt.length': _POSITIVE,
@@ -173,6 +174,11 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             f'be between clients={p.clients} and clients * eval_examples='
             f'{most}, since it is drawn evenly from their eval examples.'
         )
+    if c.data.held_out_share >= 1:
+        yield (
+            f'config.data.held_out_share={c.data.held_out_share!r} must be '
+            "below 1: a share of a client's examples is left to train on."
+        )
     if bool(c.local_steps) == bool(c.local_epochs):
         yield (
             f'config.local_steps={c.local_steps} and config.local_epochs='
@@ -188,8 +194,7 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
                 f'paper-{c.data.partition} if there is one, or '
                 '--config.scale=custom with learning rates of your own.'
             )
-    rules = (*splits.RULES, splits.CLIENTS)
-    if c.data.splits not in rules and c.data.path == 'embedded':
+    if c.data.splits not in splits.NO_LISTS and c.data.path == 'embedded':
         yield (
             f'config.data.splits={c.data.splits!r} is no rule, and the '
             "embedded corpus has no lists of splits; use 'paper' or 'random'."
@@ -199,10 +204,11 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
 
 
 def _by_client_faults(data: config_dict.ConfigDict) -> Iterator[str]:
-    if data.splits != splits.CLIENTS:
+    if data.splits not in (splits.CLIENTS, splits.WITHIN):
         yield (
             "config.data.partition='client' needs config.data.splits="
-            f"'clients', not {data.splits!r}: clients have tasks of any type."
+            f"'clients' or 'within', not {data.splits!r}: clients have tasks "
+            'of any type.'
         )
     able = sources.with_clients()
     if data.source in sources.names() and data.source not in able:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.data import partitions, sni, sources, splits
+from fedprompt_jax.data import partitions, sni, sources, splits, within
 from fedprompt_jax.data.listing import listing
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
@@ -22,10 +22,14 @@ from fedprompt_jax.models.config import ModelConfig
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeldOut:
-    """C clients whose data no prompt was trained on before.
+    """C clients, with examples that no prompt was trained on before.
+
+    With config.data.splits='within' they are training clients, and only `local`
+    was held out.
 
     Attributes:
-      clients: int64 [C] client ids, numbers within the split.
+      clients: int64 [C] client ids, numbers within the split (those of the
+        training population with 'within').
       names: [C] the names that the data give them, '' for clients that
         config.data.partition made.
       train: for each client, its instances for personalization.
@@ -115,7 +119,10 @@ def load(
         lambda: _open(config, tokenizer, model_config, cache_dir),
     )
     dropped: dict[str, tuple[str, ...]] = {}
-    if c.splits == splits.CLIENTS:
+    if c.splits == splits.WITHIN:
+        everybody = _all_clients(config, store)
+        clients = within.cut(everybody, c.held_out_share, config.seed)
+    elif c.splits == splits.CLIENTS:
         clients = _split_clients(config, store)
     else:
         split = _split(config, store)
@@ -136,12 +143,14 @@ def load(
         ]
     )
     v, p = config.validation, config.personalization
-    validation = _held_out(
-        clients['validation'], config.seed, v.clients, 0, v.examples, 0
+    hold_out = _held_out if c.splits != splits.WITHIN else _held_out_within
+    validation = hold_out(
+        clients, 'validation', config.seed, v.clients, 0, v.examples, 0
     )
     validation = _named(config, store, validation)
-    held_out = _held_out(
-        clients[p.split],
+    held_out = hold_out(
+        clients,
+        p.split,
         config.seed,
         p.clients,
         p.train_examples,
@@ -166,7 +175,7 @@ def load(
 
 def _read_of(c: config_dict.ConfigDict) -> str:
     """All of config.data but what is done with instances once they are read."""
-    done = ('partition', 'dirichlet_alpha', 'client_size')
+    done = ('partition', 'dirichlet_alpha', 'client_size', 'held_out_share')
     return json.dumps({k: v for k, v in c.items() if k not in done})
 
 
@@ -215,22 +224,25 @@ def _clients(config, store, split, name: str) -> Clients:
 def _split_clients(config, store) -> dict[str, Clients]:
     """The clients of each split: all are partitioned, then clients split."""
     c, v, p = config.data, config.validation, config.personalization
-    if c.partition == partitions.BY_CLIENT:
-        client_size = None
-        clients = partitions.by_client(store.client_of)
-    else:
-        client_size = c.client_size
-        everything = np.arange(len(store))
-        clients = _partition(config, store, everything, c.partition)
+    clients = _all_clients(config, store)
+    of_data = c.partition == partitions.BY_CLIENT
     more = p.clients if p.split == 'validation' else 0
     parts = splits.split_clients(
         clients.sizes,
         max(v.clients, more),
         p.clients,
         config.seed,
-        client_size,
+        None if of_data else c.client_size,
     )
     return {name: clients.take(parts[name]) for name in splits.SPLITS}
+
+
+def _all_clients(config, store) -> Clients:
+    """The clients of all data, as the data or config.data.partition say."""
+    if config.data.partition == partitions.BY_CLIENT:
+        return partitions.by_client(store.client_of)
+    everything = np.arange(len(store))
+    return _partition(config, store, everything, config.data.partition)
 
 
 def _partition(config, store, instances: np.ndarray, kind: str) -> Clients:
@@ -249,7 +261,8 @@ def _partition(config, store, instances: np.ndarray, kind: str) -> Clients:
 
 
 def _held_out(
-    population: Clients,
+    parts: dict[str, Clients],
+    split: str,
     seed: int,
     num_clients: int,
     num_train: int,
@@ -260,9 +273,8 @@ def _held_out(
 
     A client with fewer instances than asked is cut in the same proportion.
     """
-    rng = generator(seed, 'held-out clients')
-    chosen = rng.choice(len(population), num_clients, replace=False)
-    chosen = np.sort(chosen)
+    population = parts[split]
+    chosen = _draw(np.arange(len(population)), num_clients, seed)
     train, local = [], []
     for client in chosen:
         instances = population[client]
@@ -273,11 +285,44 @@ def _held_out(
         n = min(num_local, max(1, share))
         local.append(order[:n])
         train.append(order[n : n + num_train])
+    return _with_common(chosen, train, local, num_common)
+
+
+def _held_out_within(
+    parts: dict[str, Clients],
+    split: str,
+    seed: int,
+    num_clients: int,
+    num_train: int,
+    num_local: int,
+    num_common: int,
+) -> HeldOut:
+    """Draws training clients, with examples that were held out of them."""
+    able = np.flatnonzero(parts[split].sizes)
+    chosen = _draw(able, num_clients, seed)
+    train = [parts['train'][c][:num_train] for c in chosen]
+    local = [parts[split][c][:num_local] for c in chosen]
+    return _with_common(chosen, train, local, num_common)
+
+
+def _draw(clients: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """So many of the clients, sorted."""
+    rng = generator(seed, 'held-out clients')
+    return np.sort(clients[rng.choice(len(clients), count, replace=False)])
+
+
+def _with_common(
+    chosen: np.ndarray,
+    train: list[np.ndarray],
+    local: list[np.ndarray],
+    num_common: int,
+) -> HeldOut:
+    """The clients with the common set, drawn evenly from all `local`."""
     # Client i gives its first examples; the first clients give one more
     # where the number does not divide.
-    each, more = divmod(num_common, num_clients)
+    each, more = divmod(num_common, len(chosen))
     common = [ids[: each + (i < more)] for i, ids in enumerate(local)]
-    names = [''] * num_clients
+    names = [''] * len(chosen)
     return HeldOut(chosen, names, train, local, np.concatenate(common))
 
 

@@ -22,6 +22,9 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
         ),
     }
     c, fix = config.data, 'use at most that'
+    numbers = {
+        name: int((part.sizes > 0).sum()) for name, part in clients.items()
+    }
     if c.partition != partitions.BY_CLIENT:
         fix += f', or a smaller config.data.client_size than {c.client_size}'
     if c.splits == splits.CLIENTS:
@@ -31,10 +34,10 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
         fix += 'config.personalization.clients)'
         fix = fix.format(**held)
     return [
-        f'config.{key}={n} is more than the {len(clients[split])} clients '
+        f'config.{key}={n} is more than the {numbers[split]} clients '
         f'of the {split} split; {fix}.'
         for key, (split, n) in asked.items()
-        if n > len(clients[split])
+        if n > numbers[split]
     ]
 
 

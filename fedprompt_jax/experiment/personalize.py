@@ -1,6 +1,6 @@
 """Stage 2: every held-out client makes the global prompt its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import dataclasses
 import functools
 import time
@@ -16,15 +16,20 @@ from fedprompt_jax.bank.owners import (
     mean_of_finite,
     replicate,
 )
+from fedprompt_jax.data import splits
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import means, score_prompts
 from fedprompt_jax.experiment.stage import Stage, repeat
+from fedprompt_jax.experiment.train import TrainState
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.personalization import Answer, Method, Setup
+
+KEPT = 'kept_by_client'  # label of what a training client answers with
 
 
 @flax.struct.dataclass
@@ -69,6 +74,7 @@ def start(
     preemption: Preemption,
     params,
     rounds: int,
+    more: Sequence[Answer] = (),
 ) -> PersonalizationState:
     """Scores the anchors; returns the state before the first epoch, saved.
 
@@ -79,12 +85,13 @@ def start(
       preemption: whether to stop.
       params: the global prompt.
       rounds: of training that it had.
+      more: answers that are scored besides.
 
     Raises:
       Preempted: stopped before the first epoch; the scores are saved.
     """
     state = initial(experiment, params, rounds)
-    score_all(experiment, run, anchors(experiment, params), 0)
+    score_all(experiment, run, [*anchors(experiment, params), *more], 0)
     save(checkpoints, run, state)
     if preemption.asked():
         raise stopped('epoch', 0)
@@ -214,6 +221,26 @@ def anchors(experiment: Experiment, params) -> list[Answer]:
         Answer('initial', experiment.params, alpha=0.0, shared=True),
         Answer('global', params, alpha=0.0, shared=True),
     ]
+
+
+def kept_by_clients(
+    experiment: Experiment, clients: Clients, trained: TrainState
+) -> list[Answer]:
+    """What training clients answer with after the last round.
+
+    [] where no training client is scored, or where all of them answer with the
+    global prompt.
+
+    Args:
+      experiment: its parts.
+      clients: what they keep.
+      trained: stage 1 after its last round.
+    """
+    if experiment.config.data.splits != splits.WITHIN:
+        return []
+    ids = experiment.data.held_out.clients
+    prompts = clients.prompts(trained.server, ids)
+    return [] if prompts is None else [Answer(KEPT, prompts, alpha=1.0)]
 
 
 def score_all(

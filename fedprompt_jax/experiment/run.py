@@ -233,10 +233,11 @@ def _run_stages(
             clients = Clients(experiment, run.path / 'checkpoints')
             trained = train.train(experiment, run, training, asked, clients)
             params, rounds = train.choose(experiment, run, trained)
+            kept = personalize.kept_by_clients(experiment, clients, trained)
             run.update_info(chosen_round=rounds)
             _LOG.info('The prompt after round %d goes to stage 2.', rounds)
             state = personalize.start(
-                experiment, run, personalizing, asked, params, rounds
+                experiment, run, personalizing, asked, params, rounds, kept
             )
         state = personalize.personalize(
             experiment, run, personalizing, asked, state

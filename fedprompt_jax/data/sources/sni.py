@@ -45,7 +45,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
         return
     try:
         sni.task_files(c.path)
-        if c.splits not in (*splits.RULES, splits.CLIENTS):
+        if c.splits not in splits.NO_LISTS:
             sni.read_splits(c.path, c.splits)
     except ValueError as error:
         yield f'config.data.path={c.path!r}: {error}'

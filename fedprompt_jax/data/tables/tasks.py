@@ -59,7 +59,7 @@ def with_metadata(tasks: Iterable[Task], folder: str) -> Iterator[Task]:
 def metadata_faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with config.data.metadata and the splits it may hold."""
     c = config.data
-    listed = c.splits not in (*splits.RULES, splits.CLIENTS)
+    listed = c.splits not in splits.NO_LISTS
     if listed and not c.metadata:
         yield (
             f'config.data.splits={c.splits!r} is no rule, and source='
@@ -79,10 +79,10 @@ def metadata_faults(config: config_dict.ConfigDict) -> Iterator[str]:
 def client_faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong where clients are split, and not SNI's task types."""
     c = config.data
-    if c.splits != splits.CLIENTS:
+    if c.splits not in (splits.CLIENTS, splits.WITHIN):
         yield (
             f'config.data.splits={c.splits!r} splits by task type, which '
-            f"source={c.source!r} does not know; use 'clients'."
+            f"source={c.source!r} does not know; use 'clients' or 'within'."
         )
 
 

@@ -16,7 +16,58 @@ _RATES = 'tests/schedules_test.py::'
 _KEPT = 'tests/client_store_test.py::'
 _RUNS = 'tests/clients_test.py::'
 
+_VIEWS = 'tests/views_test.py::'
+_WITHIN = 'fedprompt_jax/data/within.py'
+
 MUTATIONS = (
+    Mutation(
+        'validation-examples-are-those-of-test',
+        _WITHIN,
+        "'validation': second & ~first, 'test': first",
+        "'validation': first, 'test': first",
+        'The prompt is chosen on what it is scored on.',
+        (_VIEWS + 'test_the_parts_of_a_client_are_disjoint_and_complete',),
+    ),
+    Mutation(
+        'held-out-examples-are-trained-on',
+        _WITHIN,
+        "{'train': ~second,",
+        "{'train': ~first,",
+        'Validation examples are trained on.',
+        (_VIEWS + 'test_the_parts_of_a_client_are_disjoint_and_complete',),
+    ),
+    Mutation(
+        'the-same-examples-are-held-out-for-every-seed',
+        _WITHIN,
+        "randomness.generator(seed, 'within')",
+        "randomness.generator(0, 'within')",
+        'Seeds say nothing of the spread over test examples.',
+        (_VIEWS + 'test_which_examples_are_held_out_is_drawn_by_the_seed',),
+    ),
+    Mutation(
+        'each-of-two-parts-gets-the-whole-share',
+        _WITHIN,
+        'np.rint(sizes * share / 2)',
+        'np.rint(sizes * share)',
+        'Clients train on less than the config says.',
+        (_VIEWS + 'test_validation_and_test_get_half_of_the_share_each',),
+    ),
+    Mutation(
+        'clients-answer-with-what-the-first-ones-keep',
+        'fedprompt_jax/experiment/personalize.py',
+        'ids = experiment.data.held_out.clients\n    prompts = clients',
+        'ids = experiment.data.held_out.clients * 0\n    prompts = clients',
+        'Scores are of the prompts of others.',
+        (_VIEWS + 'test_the_prompt_of_the_client_is_scored',),
+    ),
+    Mutation(
+        'clients-personalize-on-the-scored-examples',
+        'fedprompt_jax/experiment/data.py',
+        "train = [parts['train'][c][:num_train] for c in chosen]",
+        'train = [parts[split][c][:num_train] for c in chosen]',
+        'Test examples are trained on.',
+        (_VIEWS + 'test_nothing_that_is_scored_is_trained_on',),
+    ),
     Mutation(
         'the-correction-has-the-other-sign',
         f'{_A}/scaffold.py',

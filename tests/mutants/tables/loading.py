@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         'validation-clients-of-the-test-split',
         DATA,
-        "clients['validation'], config.seed, v.clients",
-        "clients['test'], config.seed, v.clients",
+        "clients, 'validation', config.seed, v.clients",
+        "clients, 'test', config.seed, v.clients",
         'The prompt is chosen on the test clients.',
         (
             'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_its_task_types',
@@ -50,8 +50,8 @@ MUTATIONS = (
     Mutation(
         'stage-2-always-on-the-test-split',
         DATA,
-        'clients[p.split],',
-        "clients['test'],",
+        '        p.split,\n        config.seed,',
+        "        'test',\n        config.seed,",
         'Settings are chosen on the test clients.',
         (
             'tests/splits_wiring_test.py::test_the_split_of_personalization_is_that_of_stage_2_s_clients',
@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         'a-store-is-shared-by-runs-of-other-queries',
         DATA,
-        "done = ('partition', 'dirichlet_alpha', 'client_size')",
-        "done = ('partition', 'dirichlet_alpha', 'client_size', 'max_query')",
+        "'client_size', 'held_out_share')",
+        "'client_size', 'max_query')",
         "A point of a sweep over max_query reads the first one's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
@@ -191,8 +191,8 @@ MUTATIONS = (
     Mutation(
         'too-few-clients-of-stage-2-pass',
         CHECKS,
-        'if n > len(clients[split])',
-        "if n > len(clients['train'])",
+        'if n > numbers[split]',
+        "if n > numbers['train']",
         'A run ends after its first stage with an error of numpy.',
         (
             'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_asked_of_it_is_named',
@@ -201,8 +201,8 @@ MUTATIONS = (
     Mutation(
         'as-many-clients-as-there-are-are-refused',
         CHECKS,
-        'if n > len(clients[split])',
-        'if n >= len(clients[split])',
+        'if n > numbers[split]',
+        'if n >= numbers[split]',
         'A run on all clients at once is refused.',
         (
             'tests/data_checks_test.py::test_a_split_with_fewer_clients_than_asked_of_it_is_named',
