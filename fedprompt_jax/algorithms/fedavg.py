@@ -12,7 +12,7 @@ from fedprompt_jax.bank.owners import finite_owners, replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import Algorithm, Setup
-from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.ledger import both_ways
 from fedprompt_jax.federated.server import ServerState
 
 
@@ -38,4 +38,4 @@ def make(setup: Setup) -> Algorithm:
         metrics |= local.metrics(finite_owners(displacement))
         return state, clients, metrics | setup.simulation.compute(cohort.steps)
 
-    return Algorithm(init, round, lambda s: Sent(s.params, s.params))
+    return Algorithm(init, round, both_ways(lambda state: state.params))

@@ -20,11 +20,9 @@ from fedprompt_jax.federated.client import LocalResult, present_owners, train
 from fedprompt_jax.rules import number, one_of
 
 BATCHES = {'fo': 2, 'hf': 3}  # of one local step
-KEYS = {
-    'variant': one_of(*BATCHES),
-    'inner_learning_rate': number(0, above=True),
-    'delta': number(0, above=True),
-}
+_RATE = number(0, above=True)
+KEYS = {'inner_learning_rate': _RATE, 'delta': _RATE}
+KEYS['variant'] = one_of(*BATCHES)
 
 
 class Meta(NamedTuple):
@@ -32,10 +30,6 @@ class Meta(NamedTuple):
 
     inner: Simulation
     section: config_dict.ConfigDict
-
-    def gradients(self, bank, examples):
-        """See Simulation.gradients; these are of the losses f_i."""
-        return self.inner.gradients(bank, examples)
 
     def local_train(self, tx, bank, opt_state, steps) -> LocalResult:
         """See Simulation.local_train; `steps` are BATCHES a local step."""
@@ -49,8 +43,8 @@ class Meta(NamedTuple):
 
     def compute(self, steps) -> dict[str, Any]:
         """See Simulation.compute; a third batch is read at two prompts."""
-        third = steps[2::3] if self.section.variant == 'hf' else []
-        return self.inner.compute([*steps, *third])
+        again = steps[2::3] if self.section.variant == 'hf' else []
+        return self.inner.compute([*steps, *again])
 
     def _gradients(self, bank, batches):
         """Losses after the inner step f32 [C], and the objective's gradient."""
@@ -61,12 +55,8 @@ class Meta(NamedTuple):
         if self.section.variant == 'fo':
             return loss, grads
         # The Hessian at w times the gradient after the inner step.
-        ahead, behind = (
-            self.inner.gradients(
-                optax.tree.add_scale(bank, step, grads), batches[2]
-            )[1]
-            for step in (delta, -delta)
-        )
+        ends = (optax.tree.add_scale(bank, d, grads) for d in (delta, -delta))
+        ahead, behind = (self.inner.gradients(x, batches[2])[1] for x in ends)
         curved = optax.tree.sub(ahead, behind)
         return loss, optax.tree.add_scale(grads, -rate / (2 * delta), curved)
 
@@ -74,9 +64,9 @@ class Meta(NamedTuple):
 def make(setup: Setup) -> Algorithm:
     """FedAvg of clients that follow the objective's gradient."""
     section = setup.config.per_fedavg
-    meta, hf = Meta(setup.simulation, section), section.variant == 'hf'
+    meta: Any = Meta(setup.simulation, section)
     average = fedavg.make(setup._replace(simulation=meta))
-    return average._replace(passes=4 / 3 if hf else 1.0)
+    return average._replace(passes=1 if section.variant == 'fo' else 4 / 3)
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:

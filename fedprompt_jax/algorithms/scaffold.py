@@ -5,8 +5,6 @@ The server keeps c, client i keeps c_i, a local step follows g_i(y) - c_i + c.
 batches ('I'), or by c_i - c + (x - y_i) / (K rate) after K steps ('II').
 """
 
-from typing import Any
-
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -15,7 +13,7 @@ import optax
 from fedprompt_jax.bank import owners
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import Algorithm, Setup
-from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.ledger import both_ways
 from fedprompt_jax.federated.transformations import add_correction
 from fedprompt_jax.rules import one_of
 
@@ -25,7 +23,7 @@ KEYS = {'option': one_of('I', 'II')}
 class State(server.ServerState):
     """FedAvg's, and the server's control variate c, like params."""
 
-    control: Any
+    control: dict
 
 
 def make(setup: Setup) -> Algorithm:
@@ -35,8 +33,7 @@ def make(setup: Setup) -> Algorithm:
 
     def init() -> State:
         state = server.init(setup.params, setup.server_tx)
-        zeros = optax.tree.zeros_like(setup.params)
-        return State(state.params, state.opt_state, state.round, zeros)
+        return State(**vars(state), control=optax.tree.zeros_like(setup.params))
 
     def round(state: State, clients, cohort):
         start = owners.replicate(state.params, len(cohort.clients))
@@ -46,18 +43,17 @@ def make(setup: Setup) -> Algorithm:
         displacement = optax.tree.sub(start, local.bank)
         if second:
             steps = (~np.isnan(local.losses)).sum(axis=0)  # K, [C]
-            scale = 1 / (steps * setup.client_rate(int(state.round)))
-            slope = jax.vmap(optax.tree.scale)(scale, displacement)
+            rate = setup.client_rate(int(state.round))
+            slope = jax.vmap(optax.tree.scale)(1 / (steps * rate), displacement)
             new = optax.tree.sub(slope, correction)
         else:
             new = setup.simulation.gradients(start, cohort.examples)[1]
         # Who is dropped keeps c_i, so that c stays the mean of all c_i.
         finite = owners.finite_owners((displacement, new))
         new = owners.where(finite, new, clients)
-        control = jax.tree.map(
-            lambda c, i, old: c + (i - old).sum(axis=0) / setup.num_clients,
-            *(state.control, new, clients),
-        )
+        change = jax.tree.map(lambda i, c: (i - c).sum(axis=0), new, clients)
+        share = 1 / setup.num_clients
+        control = optax.tree.add_scale(state.control, share, change)
         state, metrics = setup.server_step(
             state, displacement, local.first_grads, cohort
         )
@@ -66,19 +62,17 @@ def make(setup: Setup) -> Algorithm:
         metrics['control_norm'] = optax.tree.norm(control)
         return state.replace(control=control), new, metrics
 
-    return Algorithm(
-        *(init, round),
-        sent=lambda s: Sent((s.params, s.control), (s.params, s.control)),
-        client=lambda s: optax.tree.zeros_like(s.control),
-        passes=1 if second else 2,
-    )
+    def zeros(state: State):
+        return optax.tree.zeros_like(state.control)
+
+    sent = both_ways(lambda state: (state.params, state.control))
+    return Algorithm(init, round, sent, zeros, passes=1 if second else 2)
 
 
 def faults(config: config_dict.ConfigDict):
     """Option II reads a gradient from a displacement: it needs plain SGD."""
-    optimizer = config.client.optimizer
-    if config.scaffold.option == 'II' and optimizer != 'sgd':
+    if config.scaffold.option == 'II' and config.client.optimizer != 'sgd':
         yield (
-            f"config.client.optimizer={optimizer!r} must be 'sgd' for "
-            "config.scaffold.option='II'; or use option 'I'."
+            f'config.client.optimizer={config.client.optimizer!r} must be '
+            "'sgd' for config.scaffold.option='II'; or use option 'I'."
         )

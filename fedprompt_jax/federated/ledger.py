@@ -1,6 +1,6 @@
 """What a round costs: bytes sent, tokens read, floating-point operations."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import math
 from typing import Any, NamedTuple
 
@@ -21,6 +21,11 @@ class Sent(NamedTuple):
 
     down: Any
     up: Any
+
+
+def both_ways(part: Callable[[Any], Any]) -> Callable[[Any], Sent]:
+    """A `sent` of the same tree in both directions: part(server state)."""
+    return lambda state: Sent(part(state), part(state))
 
 
 def tree_bytes(tree) -> int:

@@ -111,8 +111,8 @@ MUTATIONS = (
     Mutation(
         'variates-are-sent-for-nothing',
         f'{_A}/scaffold.py',
-        'Sent((s.params, s.control), (s.params, s.control))',
-        'Sent(s.params, s.params)',
+        'both_ways(lambda state: (state.params, state.control))',
+        'both_ways(lambda state: state.params)',
         'SCAFFOLD seems as cheap as FedAvg.',
         (_RUNS + 'test_clients_of_later_rounds_read_what_earlier_ones_kept',),
     ),
