@@ -15,7 +15,7 @@ ROOFS = ('planning', 'sweep')  # nothing in the package imports them
 # What every room may use.
 BELOW = (
     'fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact',
-    'fedprompt_jax.mesh',
+    'fedprompt_jax.mesh', 'fedprompt_jax.rules',
 )  # fmt: skip
 SLOW = ('jax', 'flax', 'optax', 'transformers', 'rouge_score', 'datasets')
 

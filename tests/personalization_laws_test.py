@@ -11,8 +11,8 @@ import pytest
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
-from fedprompt_jax.federated.optimizers import pull_to_start
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.transformations import pull_to_start
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.personalization.fine_tune import mix
 from tests import plain

@@ -288,9 +288,10 @@ def test_shipped_sweeps_have_all_their_points(name):
 # What is not in one call of the model, or is a run's own in it.
 A_RUN_S_OWN = (
     'name', 'scale', 'seed', 'data.splits', 'data.partition',
-    'data.client_size', 'data.dirichlet_alpha', 'algorithm', 'rounds',
-    'clients_per_round', 'local_steps', 'batch_size', 'aggregation', 'client',
-    'server', 'validation', 'personalization', 'checkpoint', 'log',
+    'data.client_size', 'data.dirichlet_alpha', 'data.held_out_share',
+    'algorithm', 'rounds', 'clients_per_round', 'local_steps', 'local_epochs',
+    'batch_size', 'aggregation', 'client', 'client_store', 'server',
+    'validation', 'personalization', 'checkpoint', 'log',
 )  # fmt: skip
 
 

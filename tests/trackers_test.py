@@ -113,10 +113,10 @@ def tracked(runs):
             patch.delenv(key, raising=False)
         saves = [train.save]  # and no more
 
-        def save(*args):
+        def save(*args, **kwargs):
             if not saves:
                 raise Killed
-            saves.pop()(*args)
+            saves.pop()(*args, **kwargs)
 
         with patch.context() as inner:
             inner.setattr(train, 'save', save)

@@ -181,6 +181,22 @@ MUTATIONS = (
         (_PROOFS + 'test_fedprox_is_sgd_on_the_loss_and_the_pull',),
     ),
     Mutation(
+        'reptile-with-any-server-optimizer',
+        f'{_A}/reptile.py',
+        "if config.server.optimizer != 'sgd':",
+        "if config.server.optimizer == 'adam':",
+        'What is called Reptile is FedAdam.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'arguments-of-an-aggregate-are-ignored',
+        f'{_F}/specs.py',
+        'return functions[name](*args, **kwargs)',
+        'return functions[name](*args)',
+        'config.aggregation has the default of its argument.',
+        (_SUMS + 'test_the_trimmed_mean_leaves_out_a_share_at_either_end',),
+    ),
+    Mutation(
         'a-client-that-left-pulls-the-median',
         _AGGREGATES,
         'jnp.where(per_owner(finite, x), x, jnp.nan), axis=0',
