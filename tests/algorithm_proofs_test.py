@@ -1,5 +1,7 @@
 """Algorithms against NumPy, and the algorithms that they become at limits."""
 
+from unittest import mock
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,11 @@ import optax
 import pytest
 
 from fedprompt_jax import algorithms
+from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.data.sampling import Cohort
+from fedprompt_jax.experiment import build
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.transformations import pull_to_start
 from tests import numpy_algorithms, plain, quadratics
 
 POPULATION, RATE, SERVER_RATE = 5, 0.1, 0.7
@@ -185,6 +190,39 @@ def test_fedprox_without_a_pull_is_fedavg():
     np.testing.assert_array_equal(state.params, expected.params)
     pulled, _, _ = run('fedprox', problem, **{'fedprox.mu': 1.0})
     assert quadratics.scalar(pulled) != quadratics.scalar(expected)
+
+
+def test_a_pull_that_decays_by_round_is_a_setting_of_the_client_optimizer():
+    """FedProx with mu 0.8, 0.4, 0.2: no array is closed over."""
+    problem, mus = OnQuadratics(), [0.8, 0.4, 0.2]
+    setups = []
+
+    def make(setup):
+        setups.append(setup)
+        return fedavg.make(setup)
+
+    config = quadratics.config_of('fedavg', **SGD)
+    with mock.patch.object(algorithms, 'get') as get:
+        get.return_value.make = make
+        build.make_algorithm(config, problem.simulation, problem.start, 5)
+    (setup,) = setups
+    pull = optax.inject_hyperparams(pull_to_start)(strength=9.0)
+    decaying = setup._replace(
+        client_tx=optax.chain(pull, setup.client_tx),
+        client_settings=lambda round: {'strength': mus[round]},
+    )
+    state, _, _ = quadratics.run(fedavg.make(decaying), problem.cohorts)
+    x = problem.x()
+    for mu, one in zip(mus, problem.rounds, strict=True):
+        moves = []
+        for batches in one.values():
+            y = x.copy()
+            for batch in batches:
+                gradient = problem.gradient(y, batch)
+                y = y - RATE * (gradient + mu * (y - x))
+            moves.append(y - x)
+        x = x + SERVER_RATE * np.mean(moves, axis=0)
+    near(state.params, x, problem)
 
 
 def test_fedprox_is_sgd_on_the_loss_and_the_pull():

@@ -1,5 +1,6 @@
 """What clients keep in a whole run: killed anywhere, damaged, in files."""
 
+import gc
 import types
 
 import jax.numpy as jnp
@@ -11,6 +12,9 @@ from fedprompt_jax.experiment import checkpoint, integrity
 from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.federated import client_rows, client_store
 from fedprompt_jax.federated.client_rows import ClientRows
+from fedprompt_jax.report import page
+from fedprompt_jax.sweep import points
+from fedprompt_jax.sweep import runs as sweep_runs
 from tests import main_test, quadratics, recorders
 from tests.tiny_run import Runs, info, results
 
@@ -160,6 +164,32 @@ def test_files_that_no_checkpoint_names_are_removed(whole):
     }
     folder = whole / 'checkpoints' / 'clients'
     assert {p.name for p in folder.iterdir()} == named
+
+
+def test_runs_of_one_bank_keep_what_they_would_keep_alone(runs, monkeypatch):
+    """Each run has a store and files of its own."""
+    monkeypatch.setattr(page, 'write', lambda *_: None)
+    rates, folder = (0.2, 0.5), runs.folder / 'bank'
+    found = [
+        points.Point(
+            f'{rate}', {}, runs.config(**SHORT, client__learning_rate=rate)
+        )
+        for rate in rates
+    ]
+    gc.collect()  # a run that was killed has left its lock
+    sweep_runs.run_all(found, folder, runs.folder / 'cache', 2)
+    kept = []
+    for rate in rates:
+        alone = runs.folder / f'alone {rate}'
+        runs.start(alone, **SHORT, client__learning_rate=rate)
+        one, other = rows(alone), rows(folder / f'{rate}')
+        assert one.keys() == other.keys()
+        for client, row in one.items():
+            expected = np.frombuffer(row, np.float32)
+            got = np.frombuffer(other[client], np.float32)
+            np.testing.assert_allclose(got, expected, rtol=1e-2, atol=1e-3)
+        kept.append(one)
+    assert kept[0] != kept[1]
 
 
 def test_an_algorithm_that_keeps_nothing_leaves_nothing(runs, tmp_path):

@@ -54,7 +54,7 @@ def test_a_rate_that_is_state_is_the_rate(spec):
     scheduled = optimizers.make_scheduled(spec, 5.0)
     expected, _ = plain.update(grads, plain.init(params), params)
     state = jax.vmap(scheduled.init)(params)
-    state = optimizers.with_rate(state, 0.07)
+    state = optimizers.with_settings(state, {'learning_rate': 0.07})
     got, _ = jax.vmap(scheduled.update)(grads, state, params)
     each, _ = jax.vmap(plain.update)(
         grads, jax.vmap(plain.init)(params), params
@@ -63,7 +63,7 @@ def test_a_rate_that_is_state_is_the_rate(spec):
     assert optax.tree.norm(expected) > 0
     # A constant rate is no state: nothing is set.
     assert jax.tree.structure(
-        optimizers.with_rate(plain.init(params), 9.0)
+        optimizers.with_settings(plain.init(params), {'learning_rate': 9.0})
     ) == jax.tree.structure(plain.init(params))
 
 

@@ -92,6 +92,8 @@ class Setup(NamedTuple):
       aggregate: how the clients' trees become one; see aggregates.py.
       num_clients: N, clients of the population.
       params: what is trained, before any training.
+      client_settings: round, from 0 -> more hyper-parameters of client_tx that
+        follow the round, of parts made by optax.inject_hyperparams.
     """
 
     config: config_dict.ConfigDict
@@ -103,6 +105,7 @@ class Setup(NamedTuple):
     aggregate: Aggregate
     num_clients: int
     params: Any
+    client_settings: Callable[[int], dict[str, float]] = lambda round: {}
 
     def start_clients(self, bank, round: jax.Array) -> Any:
         """States [C, ...] of client optimizers that start in this round.
@@ -112,7 +115,10 @@ class Setup(NamedTuple):
           round: int32 scalar, from 0.
         """
         opt_state = jax.vmap(self.client_tx.init)(bank)
-        return optimizers.with_rate(opt_state, self.client_rate(int(round)))
+        number = int(round)
+        settings = {optimizers.RATE: self.client_rate(number)}
+        settings |= self.client_settings(number)
+        return optimizers.with_settings(opt_state, settings)
 
     def mean(self, bank, cohort: Cohort) -> Any:
         """What the aggregate makes of the cohort's trees: leaves [...]."""
@@ -129,11 +135,11 @@ class Setup(NamedTuple):
           grads: the clients' gradients at its params, leaves [C, ...].
           cohort: whose they are.
         """
-        rate = self.server_rate(int(state.round))
+        settings = {optimizers.RATE: self.server_rate(int(state.round))}
         return server_update(
             self.server_tx,
             state.replace(
-                opt_state=optimizers.with_rate(state.opt_state, rate)
+                opt_state=optimizers.with_settings(state.opt_state, settings)
             ),
             self.mean(pseudo_gradients, cohort),
             self.mean(grads, cohort),

@@ -1,7 +1,9 @@
 """Optax optimizers by name, with a learning rate that may follow the round."""
 
+from collections.abc import Mapping
 import difflib
 import inspect
+import itertools
 from typing import Any
 
 import jax
@@ -83,7 +85,7 @@ def make(spec: str, learning_rate: float) -> optax.GradientTransformation:
 def make_scheduled(
     spec: str, learning_rate: float
 ) -> optax.GradientTransformation:
-    """The same optimizer with the learning rate in its state; see with_rate."""
+    """The same with the learning rate as state; see with_settings."""
     name, kwargs = parse(spec)
     function = getattr(optax, name)
     others = set(inspect.signature(function).parameters) - {RATE}
@@ -92,14 +94,20 @@ def make_scheduled(
     )
 
 
-def with_rate(opt_state: Any, rate: float) -> Any:
-    """The state with another learning rate, where it holds one.
+def with_settings(opt_state: Any, settings: Mapping[str, float]) -> Any:
+    """The state with other hyper-parameters, where it holds such ones.
 
-    That of make() is part of the optimizer; that of make_scheduled() is state.
+    Args:
+      opt_state: state of a transformation that optax.inject_hyperparams made,
+        alone or in a chain; any other is returned as it is.
+      settings: name of a hyper-parameter -> value.
     """
 
     def leaf(path, x):
-        names = [getattr(part, 'key', None) for part in path]
-        return jnp.full_like(x, rate) if RATE in names else x
+        for parent, part in itertools.pairwise(path):
+            if getattr(parent, 'name', '') == 'hyperparams':
+                if (value := settings.get(part.key)) is not None:
+                    return jnp.full_like(x, value)
+        return x
 
     return jax.tree_util.tree_map_with_path(leaf, opt_state)

@@ -266,8 +266,8 @@ MUTATIONS = (
     Mutation(
         'client-optimizers-start-at-the-first-rate',
         f'{_F}/algorithm.py',
-        'optimizers.with_rate(opt_state, self.client_rate(int(round)))',
-        'opt_state',
+        'optimizers.with_settings(opt_state, settings)\n\n',
+        'opt_state\n\n',
         'config.client.schedule has no effect.',
         (
             _PROOFS + 'test_a_schedule_sets_the_rate_of_each_round_on_both_'
@@ -277,8 +277,8 @@ MUTATIONS = (
     Mutation(
         'the-server-s-schedule-has-no-effect',
         f'{_F}/algorithm.py',
-        'rate = self.server_rate(int(state.round))',
-        'rate = self.server_rate(0)',
+        'self.server_rate(int(state.round))',
+        'self.server_rate(0)',
         'config.server.schedule has no effect.',
         (
             _PROOFS + 'test_a_schedule_sets_the_rate_of_each_round_on_both_'
