@@ -13,9 +13,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c = fedavg_adam.get_config(scale)
     c.name = 'ditto'
     c.algorithm = 'ditto'
-    c.data.splits = (
-        'within'  # what a client keeps is scored on its own examples
-    )
+    # What a client keeps is scored on examples of its own.
+    c.data.splits = 'within'
+    c.data.held_out_share = 0.35
     c.ditto = config_dict.ConfigDict()
     c.ditto.strength = 0.1  # lambda of (lambda / 2) |v_i - x|^2
     c.ditto.learning_rate = 0.03  # of v_i, with config.client.optimizer

@@ -13,8 +13,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c = fedavg_adam.get_config(scale)
     c.name = 'local'
     c.algorithm = 'local'
-    c.data.splits = (
-        'within'  # what a client keeps is scored on its own examples
-    )
+    # What a client keeps is scored on examples of its own.
+    c.data.splits = 'within'
+    c.data.held_out_share = 0.35
     c.client.learning_rate = c.personalization.learning_rate
     return c

@@ -126,7 +126,11 @@ def _instances_of_a_client(data) -> str:
     """Names the keys that limit a client's examples, to end a sentence."""
     if data.partition == partitions.BY_CLIENT:
         return 'the data have of it'
-    return f'config.data.client_size={data.client_size} leaves'
+    sized = f'config.data.client_size={data.client_size}'
+    if data.splits == splits.WITHIN:
+        share = f'config.data.held_out_share={data.held_out_share}'
+        return f'{sized} with {share} leaves'
+    return f'{sized} leaves'
 
 
 def truncated(store: TokenStore) -> list[str]:
