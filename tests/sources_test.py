@@ -187,7 +187,10 @@ def test_the_default_keys_of_a_source_are_faults(source, text):
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        ({'splits': 'random', 'source': 'jsonl'}, "='clients', not 'random'"),
+        (
+            {'splits': 'random', 'source': 'jsonl'},
+            "='clients' or 'within', not 'random'",
+        ),
         ({'source': 'sni'}, "(jsonl), and config.data.source='sni' is none"),
     ],
 )
