@@ -151,6 +151,7 @@ def test_a_run_leaves_the_run_folder(whole):
         key = row['prompt'], int(row['epoch']), row['split']
         counts[key] = counts.get(key, 0) + 1
     scored = [('bare', 0), ('initial', 0), ('global', 0)]
+    scored += [('copy', 0), ('majority', 0)]
     scored += [('personalized', 2), ('personalized', 4), ('averaged', 4)]
     expected = {(*s, split): 2 for s in scored for split in ('local', 'global')}
     assert counts == expected

@@ -36,7 +36,7 @@ class StageTwo:
       end: the state that it ends with.
     """
 
-    def __init__(self, model, store, *, saves=2, seed=0, **changes) -> None:
+    def __init__(self, model, store, lm, *, saves=2, seed=0, **changes) -> None:
         config = fedavg_adam.get_config()
         config.batch_size, config.seed = 4, seed
         config.checkpoint.every = saves
@@ -58,6 +58,7 @@ class StageTwo:
             simulation=self.simulation,
             evaluator=recorders.Scorer(store),
             params=INITIAL,
+            lm=lm,
             devices=recorders.Devices(),
         )
 
@@ -87,13 +88,13 @@ class StageTwo:
 
 
 @pytest.fixture(scope='module')
-def start(model, store):
-    return lambda **changes: StageTwo(model, store, **changes).execute()
+def start(model, store, lm):
+    return lambda **changes: StageTwo(model, store, lm, **changes).execute()
 
 
 @pytest.fixture(scope='module')
-def stage_two(model, store):
-    return lambda **changes: StageTwo(model, store, **changes)
+def stage_two(model, store, lm):
+    return lambda **changes: StageTwo(model, store, lm, **changes)
 
 
 def test_every_client_starts_from_the_global_prompt(start):
@@ -190,6 +191,8 @@ def test_rows_say_which_run_they_are_of(start):
         ('bare', 0, 0.0),
         ('initial', 0, 0.0),
         ('global', 0, 0.0),
+        ('copy', 0, 0.0),
+        ('majority', 0, 0.0),
         ('personalized', 1, 1.0),
         ('personalized', 2, 1.0),
         ('averaged', 2, 0.25),  # 0 and 1 are there already
@@ -214,7 +217,9 @@ def test_the_checkpoint_before_the_first_epoch_has_the_anchors(stage_two):
     stage = stage_two()
     stage.checkpoints = AsLogged(stage.run)
     stage.execute()
-    assert set(stage.checkpoints.rows[0]) == {'bare', 'initial', 'global'}
+    assert set(stage.checkpoints.rows[0]) == {
+        'bare', 'initial', 'global', 'copy', 'majority',
+    }  # fmt: skip
 
 
 def test_every_few_epochs_are_saved_and_the_last_one(start):

@@ -136,10 +136,8 @@ class Evaluator(NamedTuple):
             texts,
             placed(
                 [
-                    self._rouge_l(r.instance, record, text)
-                    for r, record, text in zip(
-                        requests, records, texts, strict=True
-                    )
+                    rouge_l(self.store, self.tokenizer, r.instance, text)
+                    for r, text in zip(requests, texts, strict=True)
                 ]
             ),
             placed(
@@ -202,11 +200,6 @@ class Evaluator(NamedTuple):
         for text, output in zip(texts, outputs, strict=True):
             yield text.strip(), len(output)
 
-    def _rouge_l(self, instance: int, record: dict, text: str) -> float:
-        task = self.store.tasks[self.store.task_of[instance]]
-        compared = units.units(task, record, self.tokenizer)
-        return units.rouge_l(text, record['outputs'], compared, self.tokenizer)
-
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''
     ) -> np.ndarray:
@@ -257,6 +250,16 @@ class Evaluator(NamedTuple):
             )
             progress(len(np.unique(of)))
         return total
+
+
+def rouge_l(
+    store: TokenStore, tokenizer: Tokenizer, instance: int, text: str
+) -> float:
+    """ROUGE-L of a text as the answer to an instance, 0 to 1."""
+    record = store.record(instance)
+    task = store.tasks[store.task_of[instance]]
+    compared = units.units(task, record, tokenizer)
+    return units.rouge_l(text, record['outputs'], compared, tokenizer)
 
 
 def mean_loss(scores: Scores, chosen: np.ndarray, loss: str) -> float:

@@ -18,6 +18,8 @@ from fedprompt_jax.bank.owners import (
 )
 from fedprompt_jax.data import splits
 from fedprompt_jax.data.sampling import epoch_steps
+from fedprompt_jax.evaluation import anchors as anchors_lib
+from fedprompt_jax.evaluation import scoring
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
@@ -92,6 +94,7 @@ def start(
     """
     state = initial(experiment, params, rounds)
     score_all(experiment, run, [*anchors(experiment, params), *more], 0)
+    score_without_model(experiment, run)
     save(checkpoints, run, state)
     if preemption.asked():
         raise stopped('epoch', 0)
@@ -258,18 +261,42 @@ def score(
     experiment: Experiment, run: RunFolder, answer: Answer, epoch: int
 ) -> None:
     """Scores one answer of all held-out clients after so many epochs."""
-    began = time.perf_counter()
-    config, held_out = experiment.config, experiment.data.held_out
     evaluator, prompts = experiment.evaluator, answer.prompts
     if answer.bare:
         evaluator, prompts = evaluator.bare()
         prompts = experiment.devices.replicate(prompts)
     if answer.shared:  # as many copies as clients: one program serves all
-        prompts = replicate(prompts, len(held_out.clients))
+        prompts = replicate(prompts, len(experiment.data.held_out.clients))
+    answer = answer._replace(prompts=prompts)
+    score_by(evaluator, experiment, run, answer, epoch)
+
+
+def score_without_model(experiment: Experiment, run: RunFolder) -> None:
+    """Scores the anchors that need no model; see evaluation/anchors.py.
+
+    They are fitted on the examples on which clients personalize.
+    """
+    store, held_out = experiment.data.store, experiment.data.held_out
+    rouge_l = functools.partial(scoring.rouge_l, store, experiment.lm.tokenizer)
+    for label, fit in anchors_lib.ANCHORS.items():
+        answers = [fit(store, train, rouge_l) for train in held_out.train]
+        scorer = anchors_lib.WithoutModel(store, rouge_l, answers)
+        score_by(scorer, experiment, run, Answer(label, None, alpha=0.0), 0)
+
+
+def score_by(
+    evaluator: scoring.Scorer | anchors_lib.WithoutModel,
+    experiment: Experiment,
+    run: RunFolder,
+    answer: Answer,
+    epoch: int,
+) -> None:
+    """Adds what the evaluator finds of an answer to the run's records."""
+    began, config = time.perf_counter(), experiment.config
     rows, predictions = score_prompts(
         evaluator,
-        held_out,
-        prompts,
+        experiment.data.held_out,
+        answer.prompts,
         answer.shared,
         config.loss,
         {

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fedprompt_jax.evaluation.anchors import WithoutModel
 from fedprompt_jax.evaluation.scoring import (
     Request,
     Scorer,
@@ -17,7 +18,7 @@ from fedprompt_jax.report.summary import SCORES, mean_of
 
 
 def score_prompts(
-    evaluator: Scorer,
+    evaluator: Scorer | WithoutModel,
     held_out: HeldOut,
     bank,
     shared: bool,
@@ -143,7 +144,7 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 
 
 def prediction(
-    evaluator: Scorer, scores: Scores, i: int, instance: int
+    evaluator: Scorer | WithoutModel, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
     """A line of predictions.jsonl: an answer, with its scores."""
     record = evaluator.store.record(instance)

@@ -377,10 +377,9 @@ MUTATIONS = (
     Mutation(
         'first-reference-alone',
         SCORING,
-        "return units.rouge_l(text, record['outputs'], compared, "
-        'self.tokenizer)',
-        "return units.rouge_l(text, record['outputs'][:1], compared[:1], "
-        'self.tokenizer)',
+        "return units.rouge_l(text, record['outputs'], compared, tokenizer)",
+        "first = record['outputs'][:1]\n"
+        '    return units.rouge_l(text, first, compared[:1], tokenizer)',
         'SNI takes the best of several references.',
         (REFERENCES,),
     ),

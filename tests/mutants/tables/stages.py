@@ -469,12 +469,10 @@ MUTATIONS = (
     Mutation(
         'scores-of-the-anchors-are-not-saved',
         _PERSONALIZE,
-        '    score_all(experiment, run, [*anchors(experiment, params), '
-        '*more], 0)\n'
+        '    score_without_model(experiment, run)\n'
         '    save(checkpoints, run, state)\n',
         '    save(checkpoints, run, state)\n'
-        '    score_all(experiment, run, [*anchors(experiment, params), '
-        '*more], 0)\n',
+        '    score_without_model(experiment, run)\n',
         'A run that is stopped in its first epoch loses three rows.',
         (
             _EPOCHS + 'test_the_checkpoint_before_the_first_epoch_has_the'
