@@ -113,11 +113,19 @@ def labels(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def numbers(lines: list[dict[str, Any]], keys: set[str]) -> list[np.ndarray]:
-    """The numbers of some keys, an array a line, in the order of the keys."""
-    chosen = [sorted(line.keys() & keys) for line in lines]
+    """The numbers of some keys, an array a line, in the order of the keys.
+
+    Without those that are none: an answer without a model has no loss.
+    """
     return [
-        np.array([float(line[k]) for k in own])
-        for line, own in zip(lines, chosen, strict=True)
+        np.array(
+            [
+                float(line[key])
+                for key in sorted(line.keys() & keys)
+                if line[key] not in (None, 'nan')
+            ]
+        )
+        for line in lines
     ]
 
 

@@ -25,7 +25,7 @@ class Score:
     prediction: str
     rouge_l: float
     exact_match: float
-    loss: float
+    loss: float | None
     target_tokens: int
     output_tokens: int
 
@@ -110,6 +110,13 @@ class Model:
         x = self.data.instances[i]
         out = self.greedy(prompt, x.query)
         text = self.data.tokenizer.decode(out, skip_special_tokens=True).strip()
+        score = self.score_text(text, i)
+        score.loss, score.output_tokens = self.loss(prompt, i).item(), len(out)
+        return score
+
+    def score_text(self, text: str, i: int) -> Score:
+        """Scores of a text that no model has written."""
+        x = self.data.instances[i]
         return Score(
             text,
             max(
@@ -117,9 +124,9 @@ class Model:
                 for reference in x.outputs
             ),
             float(any(normal(text) == normal(r) for r in x.outputs)),
-            self.loss(prompt, i).item(),
+            None,
             len(x.target),
-            len(out),
+            0,
         )
 
 
@@ -128,7 +135,7 @@ def summary(scores: list[Score]) -> dict[str, float]:
     return {
         'rouge_l': 100 * float(np.mean([s.rouge_l for s in scores])),
         'exact_match': 100 * float(np.mean([s.exact_match for s in scores])),
-        'loss': float(np.mean([s.loss for s in scores])),
+        'loss': float(np.mean([s.loss or np.nan for s in scores])),
     }
 
 

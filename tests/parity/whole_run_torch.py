@@ -9,7 +9,7 @@ example at a time, so that nothing is padded or packed.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import re
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from tests.parity.whole_run import Results
 from tests.parity.whole_run_data import Batch
-from tests.parity.whole_run_model import Model, Prompt, Score, summary
+from tests.parity.whole_run_model import Model, Score, summary
 
 FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
@@ -91,10 +91,15 @@ class Run:
         name: str,
         epoch: int,
         alpha: float,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[Any],
         shared: bool = False,
+        score: Callable[[Any, int], Score] | None = None,
     ) -> None:
-        """Local and global scores of the clients' prompts, one for each."""
+        """Local and global scores of the clients' prompts, one for each.
+
+        Where `score` is given they are what it takes.
+        """
+        score = score or self.model.score
         c, held_out = self.config, self.data.held_out
         labels = {
             'run': f'{c.name}-{c.scale}',
@@ -113,7 +118,7 @@ class Run:
             for split, own in (('local', local), ('global', held_out.common)):
                 for i in own:
                     if (owner, i) not in scores:
-                        scores[owner, i] = self.model.score(prompt, i)
+                        scores[owner, i] = score(prompt, i)
                 values = summary([scores[owner, i] for i in own])
                 for key, value in values.items():
                     columns[f'{split}_{key}'].append(value)
@@ -121,7 +126,7 @@ class Run:
                 row |= {'client': client, 'client_name': '', 'split': split}
                 row['n'] = len(own)
                 self.rows.append({key: str(row[key]) for key in FIELDS})
-        for (owner, i), score in scores.items():
+        for (owner, i), result in scores.items():
             x = self.data.instances[i]
             self.predictions.append(
                 labels
@@ -132,11 +137,14 @@ class Run:
                     'input': x.input,
                     'references': x.outputs,
                 }
-                | dataclasses.asdict(score)
+                | dataclasses.asdict(result)
             )
         self.metrics.append(
             {'stage': 'score', 'prompt': name, 'epoch': epoch, 'alpha': alpha}
-            | {key: float(np.mean(column)) for key, column in columns.items()}
+            | {
+                key: None if np.isnan(mean := np.mean(column)) else float(mean)
+                for key, column in columns.items()
+            }
         )
 
     # Stage 1.
@@ -251,6 +259,7 @@ class Run:
         anchors = {'bare': None, 'initial': initial, 'global': shared}
         for name, prompt in anchors.items():
             self.score_clients(name, 0, 0.0, [prompt] * count, shared=True)
+        self.score_texts()
         prompts = [shared.clone() for _ in range(count)]
         optimizers = [make_optimizer(c, prompt) for prompt in prompts]
         for epoch in range(1, c.epochs + 1):
@@ -261,6 +270,38 @@ class Run:
             mixed = [alpha * own + (1 - alpha) * shared for own in prompts]
             self.score_clients('averaged', c.epochs, alpha, mixed)
         return prompts
+
+    def score_texts(self) -> None:
+        """Scores what is copied from the input, and the usual answer."""
+        instances, train = self.data.instances, self.data.held_out.train
+
+        def copied(rule: int | None, i: int) -> Score:
+            words = instances[i].input.split()
+            if rule is None:
+                text = instances[i].input
+            elif -len(words) <= rule < len(words):
+                text = words[rule]
+            else:
+                text = ''
+            return self.model.score_text(text, i)
+
+        rules: list[int | None] = [None]
+        for n in range(8):
+            rules += [n, -1 - n]
+        chosen = []
+        for own in train:
+            worth = [summary([copied(rule, i) for i in own]) for rule in rules]
+            pairs = [(w['rouge_l'], w['exact_match']) for w in worth]
+            chosen.append(rules[pairs.index(max(pairs))])
+        self.score_clients('copy', 0, 0.0, chosen, score=copied)
+        usual = []
+        for own in train:
+            outputs = [instances[i].outputs[0] for i in own]
+            counts = [outputs.count(text) for text in outputs]
+            usual.append(outputs[counts.index(max(counts))])
+        self.score_clients(
+            'majority', 0, 0.0, usual, score=self.model.score_text
+        )
 
     def epoch(self, number: int, prompts, optimizers, shared) -> None:
         """Moves each client's prompt by one pass through its instances."""
