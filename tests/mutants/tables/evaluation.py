@@ -64,7 +64,69 @@ ROWS = (
 PRINTED = 'tests/stats_test.py::test_the_printed_table_says_the_same'
 TOGETHER = 'tests/rendezvous_test.py::test_scoring_together_is_scoring_alone'
 
+_ANCHORS = 'fedprompt_jax/evaluation/anchors.py'
+
 MUTATIONS = (
+    Mutation(
+        'copy-takes-the-last-place-that-is-as-good',
+        _ANCHORS,
+        'place = max(places(), key=worth) if records else None',
+        'place = max(places()[::-1], key=worth) if records else None',
+        'The anchor depends on words that happen to be there.',
+        (
+            'tests/anchors_test.py::test_copy_takes_the_whole_input_where_'
+            'nothing_fits',
+        ),
+    ),
+    Mutation(
+        'copy-is-fitted-on-nothing',
+        _ANCHORS,
+        'place = max(places(), key=worth) if records else None',
+        'place = None',
+        'The anchor is weaker than it should be.',
+        (
+            'tests/anchors_test.py::test_copy_takes_the_place_that_fits_its_'
+            'examples',
+        ),
+    ),
+    Mutation(
+        'the-majority-counts-all-references',
+        _ANCHORS,
+        "[store.record(int(i))['outputs'][0] for i in instances]",
+        "[x for i in instances for x in store.record(int(i))['outputs']]",
+        'The anchor answers with second references.',
+        (
+            'tests/anchors_test.py::test_the_majority_is_the_most_frequent_'
+            'first_output',
+        ),
+    ),
+    Mutation(
+        'an-anchor-answers-what-is-no-choice',
+        _ANCHORS,
+        'if not choices:\n        return text',
+        'if True:\n        return text',
+        'Accuracy of the anchors is 0.',
+        ('tests/anchors_test.py::test_an_answer_is_one_of_the_choices',),
+    ),
+    Mutation(
+        'anchors-are-the-first-client-s',
+        _ANCHORS,
+        'self.answers[r.owner](record)',
+        'self.answers[0](record)',
+        'The anchors of all clients are of one client.',
+        (
+            'tests/anchors_test.py::test_scores_are_those_of_the_answers_of_'
+            'each_owner',
+        ),
+    ),
+    Mutation(
+        'anchors-are-fitted-on-what-is-scored',
+        'fedprompt_jax/experiment/personalize.py',
+        'for train in held_out.train]',
+        'for train in held_out.local]',
+        'The anchors know the answers.',
+        ('tests/whole_run_test.py::test_the_table_has_pytorch_s_rows',),
+    ),
     # causal.py
     Mutation(
         'outputs-placed-behind-the-padding',
