@@ -109,9 +109,14 @@ def kept(clients: int, place: Path) -> dict[str, float]:
         store.put(cohort, {'kept': rows + 1})
         rounds += time.perf_counter() - began
         began, old = time.perf_counter(), size_of(folder)
-        store.save(folder, f'{number:08}')
+        files = store.save(folder, f'{number:08}')
         saves += time.perf_counter() - began
         written += size_of(folder) - old
+        # As a run does, with one checkpoint.
+        named = {name for entry in files for name in entry['sha256']}
+        for path in folder.glob('*'):
+            if path.name not in named:
+                path.unlink()
     return {
         'kept_open_s': opened,
         'kept_round_s': rounds / _KEPT_ROUNDS.value,
