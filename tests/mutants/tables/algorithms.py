@@ -117,6 +117,25 @@ MUTATIONS = (
         (_RUNS + 'test_clients_of_later_rounds_read_what_earlier_ones_kept',),
     ),
     Mutation(
+        'a-correction-is-taken-away',
+        f'{_F}/transformations.py',
+        'jax.tree.map(jnp.add, grads, correction), correction',
+        'jax.tree.map(jnp.subtract, grads, correction), correction',
+        'Control variates push the wrong way.',
+        (
+            'tests/transformations_test.py::test_a_correction_is_added_to_the_'
+            'gradient_of_each_owner',
+        ),
+    ),
+    Mutation(
+        'a-mask-hides-everything-at-first',
+        f'{_F}/transformations.py',
+        'optax.GradientTransformation(_like(1.0), update)',
+        'optax.GradientTransformation(_like(0.0), update)',
+        'Nothing is trained.',
+        ('tests/transformations_test.py::test_both_do_nothing_at_first',),
+    ),
+    Mutation(
         'ditto-pulls-to-where-the-client-was',
         f'{_A}/ditto.py',
         'clients, (center, opt_state)',
