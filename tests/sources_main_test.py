@@ -87,7 +87,8 @@ def test_a_user_s_own_clients(runs):
     assert len(info['clients']['validation']) == 2
     for p in predictions(run):
         assert p['client_name'] == by_id.get(p['client'])
-        assert (p['client'] is None) == (p['prompt'] != 'personalized')
+        shared = p['prompt'] in ('bare', 'initial', 'global')
+        assert (p['client'] is None) == shared
     folders = {f'client-{i}-{n.replace(" ", "_")}' for i, n in by_id.items()}
     folders |= {'initial', 'global'}
     assert {f.name for f in (run / 'prompts').iterdir()} == folders
@@ -110,6 +111,9 @@ def test_answers_that_are_chosen(source, runs, capsys):
     for p in found:
         assert p['prediction'] in p['choices']
         assert p['exact_match'] == (p['prediction'] == p['references'][0])
+        if p['prompt'] in ('copy', 'majority'):
+            assert set(p['choice_losses']) == {None}
+            continue
         rates = [
             loss / len(text)
             for loss, text in zip(p['choice_losses'], p['choices'], strict=True)
