@@ -25,7 +25,7 @@ def write_whole(
     """Writes a file whole or not at all, in the place of an older one.
 
     A killed process leaves at most the hidden file .NAME.new beside it, which
-    the next one writes over.
+    the next call overwrites.
 
     Args:
       path: the file to write; its folder exists.
@@ -33,7 +33,7 @@ def write_whole(
       sync: whether the content is on the disk before the file has its name,
         so that a machine that loses power leaves no empty file either.
       shared: whether several processes may write the file at the same time;
-        the hidden file then has a name of its own for each of them.
+        each then has another hidden file.
     """
     unique = f'-{uuid.uuid4().hex}' if shared else ''
     temporary = path.with_name(f'.{path.name}{unique}.new')
@@ -46,16 +46,19 @@ def write_whole(
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all, of anything `plain` takes."""
+    """Writes a value as a JSON file, whole or not at all; see plain."""
     text = json.dumps(plain(value), indent=2, ensure_ascii=False)
     write_whole(path, text + '\n')
 
 
 def plain(value: Any) -> Any:
-    """Returns a value for JSON.
+    """Replaces what JSON does not have in a value, at any depth.
 
-    Arrays of one number become numbers, what is not finite null, and tuples
-    lists.
+    Scalars of NumPy and JAX become Python's numbers, numbers that are not
+    finite None, and tuples lists.
+
+        >>> plain({'loss': float('nan'), 'mesh': (4, 2)})
+        {'loss': None, 'mesh': [4, 2]}
     """
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
@@ -72,8 +75,8 @@ def plain(value: Any) -> Any:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder, which becomes `path` if nothing is raised.
 
-    Where another process has made `path` meanwhile, that one stays. What
-    killed processes of this machine left behind is removed.
+    If another process has made `path` meanwhile, its folder stays. Temporary
+    folders of killed processes of this machine are removed.
 
     Args:
       path: the folder to make; its parents are made too.
@@ -95,6 +98,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
+    """Removes temporary folders whose process no longer runs."""
     for left in folder.glob(f'.building-{socket.gethostname()}-*-*'):
         if not _alive(int(left.name.split('-')[-2])):
             shutil.rmtree(left, ignore_errors=True)

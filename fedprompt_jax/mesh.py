@@ -1,8 +1,8 @@
 """Where arrays live: rows over `data`, the base over `model`.
 
 The bank is small and stays replicated; XLA sums its gradient over the mesh.
-The mesh may span the devices of several processes. Each then holds its part of
-an array, and brings to it only what lies there.
+The mesh may span the devices of several processes. Each process then holds the
+part of an array that is on its devices, and provides that part alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,15 @@ def check_devices(data: int, model: int) -> None:
 
 
 def make_mesh(data: int, model: int) -> Mesh:
-    """A mesh ('data', 'model') over all devices; see check_devices."""
+    """A mesh ('data', 'model') over all devices.
+
+    Args:
+      data: devices among which rows are divided.
+      model: devices among which the base is divided.
+
+    Raises:
+      ValueError: data * model is not the number of devices.
+    """
     check_devices(data, model)
     return jax.make_mesh(
         (data, model), ('data', 'model'), axis_types=(AxisType.Auto,) * 2
@@ -55,11 +63,12 @@ def make_mesh(data: int, model: int) -> Mesh:
 def base_sharding(
     mesh: Mesh, leaves: Mapping[str, jax.ShapeDtypeStruct], fsdp: bool = False
 ) -> Callable[[str], NamedSharding]:
-    """Path of a base leaf, such as 'layers/mlp/up/kernel' -> its sharding.
+    """A function: path of a base leaf -> its sharding.
 
     Args:
       mesh: of make_mesh.
-      leaves: of the base, see sizes.base_leaves.
+      leaves: path, such as 'layers/mlp/up/kernel' -> shape of the leaf; see
+        sizes.base_leaves.
       fsdp: see cut.
     """
 
@@ -75,13 +84,19 @@ def cut(
 ) -> PartitionSpec:
     """The PartitionSpec by which a base leaf is cut over axes of these sizes.
 
-    An axis that does not divide its dimension leaves it whole.
+    A dimension that its axis does not divide stays whole.
+
+        >>> tuple(cut('head/kernel', (6, 8), {'data': 2, 'model': 4}, True))
+        ('data', 'model')
+        >>> tuple(cut('head/kernel', (6, 9), {'data': 2, 'model': 4}, True))
+        ('data', None)
 
     Args:
-      path: such as 'layers/mlp/up/kernel'.
-      shape: of the leaf.
-      sizes: axis -> devices.
-      fsdp: over 'data' too: each layer is gathered when it is at work.
+      path: path of the leaf, such as 'layers/mlp/up/kernel'.
+      shape: shape of the leaf.
+      sizes: axis -> number of devices along it.
+      fsdp: whether it is cut over 'data' too; each layer is then gathered
+        while it is computed.
     """
     specs = (spec for rule, spec in RULES if re.search(rule, path))
     spec = next(specs, PartitionSpec())
@@ -99,9 +114,9 @@ def cut(
 
 @dataclasses.dataclass(frozen=True)
 class Gather:
-    """Brings the variables of a layer together over 'data' (FSDP).
+    """Gathers the variables of a layer over 'data' (FSDP).
 
-    Without it XLA may as well move the rows to the kernels.
+    Without it XLA might move the rows to the kernels instead.
     """
 
     mesh: Mesh
@@ -116,6 +131,7 @@ class Gather:
 
     def _layer(self, keys, x):
         path = _path(keys)
+        # One layer's leaf lacks the axis of layers, with which RULES begin.
         spec = cut(path, (1, *x.shape), dict(self.mesh.shape), fsdp=False)
         return self._placed(x, PartitionSpec(*spec[1:]))
 
@@ -137,7 +153,7 @@ def _path(keys) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """All devices of a run, and how arrays are placed on them.
+    """Places arrays on all devices of a run.
 
     Attributes:
       mesh: of make_mesh.
@@ -146,10 +162,11 @@ class Devices:
     mesh: Mesh
 
     def rows(self, tree):
-        """Places host arrays whose leading axis is rows, cut over 'data'.
+        """Places host arrays [R, ...] on the devices, R cut over 'data'.
 
-        Arrays whose rows `data` does not divide are placed whole everywhere.
-        What a process holds of the rows of others (see my_rows) is never read.
+        An array whose R `data` does not divide is placed whole everywhere. A
+        process need not fill the rows of other processes (see my_rows): its
+        values there are never read.
         """
 
         def place(x):
@@ -159,7 +176,7 @@ class Devices:
         return jax.tree.map(place, tree)
 
     def my_rows(self, rows: int) -> np.ndarray:
-        """bool [rows]: those of an array that `rows` places in this process."""
+        """Which of an array's rows `rows` places in this process, bool [R]."""
         mine = np.zeros(rows, bool)
         sharding = _row_sharding(self.mesh, rows)
         for place in sharding.addressable_devices_indices_map((rows,)).values():
@@ -173,7 +190,7 @@ class Devices:
 
 
 def to_host(x) -> np.ndarray:
-    """All of an array, on every process; all of them must ask for it."""
+    """The whole array on the host; every process must call it."""
     if isinstance(x, jax.Array) and not (
         x.is_fully_addressable or x.is_fully_replicated
     ):
@@ -189,9 +206,11 @@ def _row_sharding(mesh: Mesh, rows: int) -> NamedSharding:
 
 
 def _place(x, sharding: NamedSharding) -> jax.Array:
-    """An array of the host, or one that lies on devices, placed anew."""
+    """Places an array of the host or of devices as the sharding says."""
     spans = isinstance(x, jax.Array) and not x.is_fully_addressable
     if spans or sharding.is_fully_addressable:
         return jax.device_put(x, sharding)
+    # device_put would compare the array's values among the processes, which
+    # hold different rows.
     x = np.asarray(x)
     return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])

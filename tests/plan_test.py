@@ -95,7 +95,7 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     sizes, programs = compiled
     remat = form.startswith('remat')
     allocated = programs[form].memory_analysis().temp_size_in_bytes
-    planned = cost.kept_bytes(sizes, 8, 128, 'float32', remat)
+    planned = cost.saved_bytes(sizes, 8, 128, 'float32', remat)
     one = {'data': 1, 'model': 1}
     planned += cost.logits_bytes(sizes, 8, 64, one)
     assert planned == pytest.approx(allocated, rel=0.35)

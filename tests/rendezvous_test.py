@@ -87,7 +87,7 @@ def test_one_that_leaves_wakes_those_that_wait():
 
     waits = threading.Thread(target=ask, daemon=True)
     waits.start()
-    while not rendezvous._asked:
+    while not rendezvous._requests:
         time.sleep(0.001)
     rendezvous.leave(1)
     waits.join(timeout=3)

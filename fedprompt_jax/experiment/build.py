@@ -71,10 +71,10 @@ class Experiment:
       data: token store and clients.
       lm: the frozen model, its tokenizer and its folder.
       model: the frozen model and the kind of what is trained.
-      devices: places arrays.
-      simulation: how cohorts are computed.
+      devices: places arrays on devices.
+      simulation: computes cohorts.
       evaluator: scores prompts.
-      algorithm: of stage 1.
+      algorithm: the algorithm of stage 1.
       params: what is trained, before any training.
       packing: the row shapes in words.
     """
@@ -120,7 +120,7 @@ def load_data(
     cache_dir: Path,
     loaded: LastLoaded | None = None,
 ) -> tuple[Path, data_lib.FederatedData]:
-    """The model's folder and the data: no device is touched.
+    """Resolves the model's folder and reads the data; uses no device.
 
     Args:
       config: the checked config.
@@ -314,9 +314,9 @@ class Exchange(NamedTuple):
     """What an algorithm sends and keeps, as shapes.
 
     Attributes:
-      sent: what one client gets and returns in a round.
-      kept: what one client keeps between rounds; None for nothing.
-      passes: how often the gradient of a cohort's batches is taken.
+      sent: shapes of what one client gets and returns in a round.
+      kept: shapes of what one client keeps between rounds; None for nothing.
+      passes: gradients that are taken of each batch of a cohort.
     """
 
     sent: ledger.Sent

@@ -1,7 +1,7 @@
-"""Checkpoints by Orbax: atomic, of which the latest few and the best one stay.
+"""Checkpoints by Orbax: atomic; the latest few and the best one are saved.
 
-Beside what Orbax writes, the folder of a step has notes.json and, written
-last, SHA256SUMS: a folder without it, or that differs from it, is damaged.
+Besides Orbax's files, the folder of a step has notes.json and, written last,
+SHA256SUMS: a folder without it, or that differs from it, is damaged.
 """
 
 import functools
@@ -17,7 +17,7 @@ from fedprompt_jax.experiment.run_folder import read_object
 from fedprompt_jax.files import write_json
 
 NOTES = 'notes.json'
-# The one before the latest is there until the latest has its SHA256SUMS.
+# The one before the latest stays until the latest has its SHA256SUMS.
 LEAST = 2
 # Two saves at a time, from threads, mix up Orbax's temporary folders.
 _ONE_AT_A_TIME = threading.RLock()
@@ -42,10 +42,10 @@ class Checkpoints:
         """Opens `folder`; what a killed save left behind is removed.
 
         Args:
-          folder: made if it is not there.
-          keep: how many latest checkpoints stay, besides the best; two at
-            least.
-          metric: what the scores are that the best one is chosen by.
+          folder: the folder of the stage; it is made if it does not exist.
+          keep: the number of latest checkpoints that stay, besides the best;
+            at least two stay.
+          metric: the name of the score that the best one is chosen by.
         """
         self._folder, self._metric = folder, metric
         policies = ocp.training.preservation_policies
@@ -68,9 +68,9 @@ class Checkpoints:
 
         Args:
           step: rounds or epochs done.
-          tree: arrays.
-          notes: anything JSON has; those of the first process are saved.
-          score: what the best checkpoint is chosen by; None ranks last.
+          tree: the state, a tree of arrays.
+          notes: a JSON object; that of the first process is saved.
+          score: the best checkpoint has the highest; None ranks last.
         """
         metrics = {self._metric: -1.0 if score is None else score}
         self._checkpointer.save(step, tree, metrics=metrics)
@@ -86,7 +86,7 @@ class Checkpoints:
         return None if latest is None else latest.step
 
     def notes(self) -> dict[str, Any]:
-        """Those of the latest checkpoint; {} before the first save."""
+        """The notes of the latest checkpoint; {} before the first save."""
         if self.step is None:
             return {}
         return read_notes(self._folder / str(self.step))
@@ -100,7 +100,7 @@ class Checkpoints:
             the result shall have.
 
         Raises:
-          ValueError: it holds something else.
+          ValueError: the checkpoint holds another tree.
         """
         latest = self._checkpointer.latest
         if latest is None:
@@ -135,7 +135,7 @@ class Checkpoints:
 
 
 def shapes(tree: Any) -> list[tuple]:
-    """Shape and dtype of each leaf."""
+    """(shape, dtype) of each leaf of a tree."""
     return [(x.shape, x.dtype) for x in jax.tree.leaves(tree)]
 
 

@@ -1,8 +1,8 @@
-"""What the clients of a run keep: taken out before a round, put back after.
+"""The state that each client of a run keeps between its rounds.
 
-Its files lie in RUN/checkpoints/clients; the notes of a checkpoint of stage 1
-name those that it needs, so that a run which is killed at any moment resumes
-with what the clients kept then.
+A cohort's rows are taken out before a round and stored after it. The files lie
+in RUN/checkpoints/clients; the notes of a checkpoint of stage 1 name those that
+it needs, so that a killed run resumes with what the clients kept at that time.
 """
 
 from pathlib import Path
@@ -23,10 +23,10 @@ NOTE = 'clients'  # the key of a checkpoint's notes
 
 
 class Clients:
-    """The rows of a run's clients, as its rounds see them; see ClientStore."""
+    """The rows of a run's clients, placed on devices; see ClientStore."""
 
     def __init__(self, experiment: Experiment, checkpoints: Path) -> None:
-        """No client has been seen.
+        """Starts with no rows: no client has taken part in a round.
 
         Args:
           experiment: its algorithm says what clients keep.
@@ -43,7 +43,12 @@ class Clients:
             self._store = ClientStore(like, memory)
 
     def take(self, server: Any, clients: np.ndarray) -> Any:
-        """What a cohort keeps, leaves [C, ...]; None where nothing is kept."""
+        """The rows of a cohort, leaves [C, ...]; None if clients keep nothing.
+
+        Args:
+          server: the server's state; a client's first row comes from it.
+          clients: int [C], ids of the cohort.
+        """
         if self._store is None:
             return None
         assert self._algorithm.client is not None
@@ -51,25 +56,34 @@ class Clients:
         return self._devices.replicate(self._store.take(clients, never))
 
     def put(self, clients: np.ndarray, before: Any, after: Any) -> None:
-        """Keeps what a round has returned.
+        """Stores the rows that a round has returned.
 
-        A client whose row turns non-finite keeps what it had.
+        A client whose new row is not finite keeps its old one.
+
+        Args:
+          clients: int [C], ids of the cohort.
+          before: its rows before the round, leaves [C, ...].
+          after: its rows after the round, leaves [C, ...].
         """
         if self._store is not None:
             rows = where(finite_owners(after), after, before)
             self._store.put(clients, jax.tree.map(to_host, rows))
 
     def prompts(self, server: Any, clients: np.ndarray) -> Any:
-        """What these training clients answer with now, leaves [C, ...].
+        """The prompts that training clients use now, leaves [C, ...].
 
-        None where it is the global prompt.
+        None if all of them use the global prompt.
         """
         if self._algorithm.prompts is None:
             return None
         return self._algorithm.prompts(server, self.take(server, clients))
 
     def save(self, round: int) -> dict[str, Any]:
-        """Writes what changed since the last time; returns notes about it."""
+        """Writes the rows that changed since the last save.
+
+        Returns:
+          Notes for the checkpoint: the files that it needs.
+        """
         if self._store is None:
             return {}
         files = self._store.save(
@@ -78,7 +92,7 @@ class Clients:
         return {NOTE: files}
 
     def restore(self, notes: dict[str, Any]) -> None:
-        """Takes over what the notes of a checkpoint name."""
+        """Reads the rows from the files that a checkpoint's notes name."""
         if self._store is not None:
             self._store.load(self._root / FOLDER, notes.get(NOTE, []))
 
@@ -99,7 +113,7 @@ class Clients:
 
 
 def fault(root: Path, notes: dict[str, Any]) -> str:
-    """Why the files that a checkpoint names are not whole, or ''.
+    """What is wrong with the files that a checkpoint names, or ''.
 
     Args:
       root: RUN/checkpoints.

@@ -34,7 +34,10 @@ def define_cache_dir():
 
 
 def parse(argv: Sequence[str]) -> list[str]:
-    """Flags as absl reads them; an unknown config key is a sentence."""
+    """Parses the flags; returns the other arguments, the program's name first.
+
+    A fault of the flags or of the config ends the program with a sentence.
+    """
     try:
         rest = flags.FLAGS(argv)
         if flags.FLAGS.config is not None:
@@ -42,7 +45,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         return rest
     except flags.Error as error:
         sys.exit(f'error: {_sentence(str(error))}')
-    except (AttributeError, KeyError) as error:  # it says what is near
+    except (AttributeError, KeyError) as error:  # it names similar keys
         text = str(error.args[0] if error.args else error)
         text = ' '.join(text.replace('\\n', ' ').replace('\\', '').split())
         sys.exit(

@@ -1,4 +1,4 @@
-"""Counts what XLA compiles, so that a run can say it."""
+"""The number and the seconds of XLA's compilations, for run.json."""
 
 import jax
 
@@ -6,10 +6,14 @@ _EVENT = '/jax/core/compile/backend_compile_duration'
 
 
 class Compilations:
-    """Number and seconds of compilations since construction.
+    """Counts compilations from its construction on.
 
-    A program found in the persistent cache counts with the seconds that
+    A program from the persistent cache counts as well, with the seconds that
     reading it took.
+
+    Attributes:
+      count: the number of programs.
+      seconds: the time that they took.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """Keys that may change between two starts of a run, and what follows.
 
-A checkpoint holds nothing that depends on where a run ends, so that a run
-that continues to more rounds or epochs ends as one that was asked for them from
-the start: with the same bits, or up to rounding where so many local steps are
-packed into rows of another shape (packers.LONG), which a warning says.
+A checkpoint holds nothing that depends on where a run ends. A run that
+continues to more rounds or epochs therefore ends as one that was configured
+with them from the start: with the same bits, or up to rounding (with a warning)
+where so many local steps are packed into rows of another shape (packers.LONG).
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ class Start(enum.IntEnum):
     AVERAGES = 3
 
 
-# What is not here, and not in run_folder.FREE_KEYS, is another run.
+# Key -> where a run starts again when it changes. A change of a key that is
+# neither here nor in run_folder.FREE_KEYS makes another run.
 KEYS = {
     'rounds': Start.ROUND,
     'evaluation.choices': Start.STAGE_2,
@@ -45,17 +46,17 @@ _WORDS = {
 
 
 def start(changes: Changes) -> Start:
-    """The earliest start that one of the changes needs."""
+    """The earliest point from which one of the changes needs a new start."""
     return min((KEYS[key] for key in changes), default=Start.AVERAGES)
 
 
 def restarts_stage_2(changes: Changes) -> bool:
-    """Whether nothing of stage 2 can be used."""
+    """Whether stage 2 has to start again from its beginning."""
     return bool(changes) and start(changes) <= Start.STAGE_2
 
 
 def describe(changes: Changes) -> str:
-    """'was a run of rounds=2; it now continues to rounds=4: ...'."""
+    """What changes, in words: 'was a run of rounds=2; it now continues ...'."""
     old = ', '.join(f'{key}={pair[0]!r}' for key, pair in changes.items())
     new = ', '.join(f'{key}={pair[1]!r}' for key, pair in changes.items())
     words = _WORDS[start(changes)]
@@ -67,14 +68,14 @@ def faults(
 ) -> list[str]:
     """Lines that say why a run cannot continue with these changes.
 
-    Fewer rounds or epochs are requested than were done; or learning rates of
-    rounds that were done would have been others.
+    Fewer rounds or epochs are requested than were done; or rounds that were
+    done would have had other learning rates.
 
     Args:
-      changes: of the config.
-      config: as it is now, as nested dicts.
-      rounds: of stage 1, done.
-      epochs: of stage 2, done.
+      changes: changes of the config.
+      config: the config of this start, as nested dicts.
+      rounds: rounds of stage 1 that are done.
+      epochs: epochs of stage 2 that are done.
     """
     done = {'rounds': rounds}
     if not restarts_stage_2(changes):
@@ -96,7 +97,7 @@ def faults(
 
 
 def validated_before(changes: Changes, rounds: int) -> str:
-    """Warns that validations of `rounds` rounds were of other settings."""
+    """A warning that validations up to `rounds` had other settings, or ''."""
     old = ', '.join(
         f'config.{key}={pair[0]!r} (now {pair[1]!r})'
         for key, pair in changes.items()

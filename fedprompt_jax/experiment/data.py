@@ -13,7 +13,7 @@ from fedprompt_jax.data.listing import listing
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.store import TokenStore, open_store
-from fedprompt_jax.data.tokenizing import Template, Tokenizer
+from fedprompt_jax.data.tokenizing import Source, Template, Tokenizer
 from fedprompt_jax.experiment import data_checks
 from fedprompt_jax.experiment.config import raise_all
 from fedprompt_jax.experiment.last_loaded import LastLoaded
@@ -25,16 +25,17 @@ class HeldOut:
     """C clients, with examples that no prompt was trained on before.
 
     With config.data.splits='within' they are training clients, and only `local`
-    was held out.
+    was held out. Instances are indices of the token store.
 
     Attributes:
       clients: int64 [C] client ids, numbers within the split (those of the
         training population with 'within').
       names: [C] the names that the data give them, '' for clients that
         config.data.partition made.
-      train: for each client, its instances for personalization.
-      local: for each client, its instances for the local score.
-      common: instances of the global score, drawn evenly from all `local`.
+      train: for each client, int64 instances for personalization.
+      local: for each client, int64 instances for the local score.
+      common: int64 instances for the global score, drawn evenly from all
+        `local`.
     """
 
     clients: np.ndarray
@@ -53,8 +54,8 @@ class FederatedData:
       population: training clients, their instances as indices of the store.
       validation: clients that choose the prompt of stage 2 (`train` unused).
       held_out: clients of stage 2.
-      description: what was split and dropped, for people.
-      warnings: what a reader of the results has to know.
+      description: what was split and dropped, in words.
+      warnings: sentences that a reader of the results has to know.
     """
 
     store: TokenStore
@@ -105,7 +106,7 @@ def load(
       config: the checked config.
       tokenizer: the model's.
       model_config: the model's.
-      cache_dir: where token stores live.
+      cache_dir: the folder of token stores.
       loaded: what earlier runs of this process have opened.
 
     Raises:
@@ -174,12 +175,21 @@ def load(
 
 
 def _read_of(c: config_dict.ConfigDict) -> str:
-    """All of config.data but what is done with instances once they are read."""
-    done = ('partition', 'dirichlet_alpha', 'client_size', 'held_out_share')
-    return json.dumps({k: v for k, v in c.items() if k not in done})
+    """The keys of config.data that tokens depend on, as JSON.
+
+    Those left out say what is done with instances once they are read.
+    """
+    later = ('partition', 'dirichlet_alpha', 'client_size', 'held_out_share')
+    return json.dumps({k: v for k, v in c.items() if k not in later})
 
 
-def _open(config, tokenizer, model_config, cache_dir: Path):
+def _open(
+    config: config_dict.ConfigDict,
+    tokenizer: Tokenizer,
+    model_config: ModelConfig,
+    cache_dir: Path,
+) -> tuple[Source, TokenStore]:
+    """Opens the source of the data and its token store."""
     c = config.data
     template = Template(
         c.template, c.separator, c.max_query, c.max_target, c.target
@@ -195,7 +205,10 @@ def _open(config, tokenizer, model_config, cache_dir: Path):
     return source, store
 
 
-def _split(config, store: TokenStore) -> splits.SplitAssignment:
+def _split(
+    config: config_dict.ConfigDict, store: TokenStore
+) -> splits.SplitAssignment:
+    """Assigns tasks to the splits, by a rule or by the lists of a folder."""
     c = config.data
     listed = None
     if c.splits not in splits.RULES:
@@ -209,8 +222,16 @@ def _split(config, store: TokenStore) -> splits.SplitAssignment:
     )
 
 
-def _clients(config, store, split, name: str) -> Clients:
-    """The clients of a split; all but training are cut as 'high' (C.3)."""
+def _clients(
+    config: config_dict.ConfigDict,
+    store: TokenStore,
+    split: splits.SplitAssignment,
+    name: str,
+) -> Clients:
+    """The clients of a split, from its tasks alone.
+
+    Splits other than training are partitioned as 'high', as in Profit, C.3.
+    """
     chosen = split.split_of_task[store.task_of] == splits.SPLITS.index(name)
     instances = np.flatnonzero(chosen)
     kind = config.data.partition if name == 'train' else 'high'
@@ -218,11 +239,17 @@ def _clients(config, store, split, name: str) -> Clients:
         clients = _partition(config, store, instances, kind)
     except ValueError as error:
         raise ValueError(f'The {name} split: {error}') from None
+    # From indices of the split's instances to those of the store's.
     return dataclasses.replace(clients, order=instances[clients.order])
 
 
-def _split_clients(config, store) -> dict[str, Clients]:
-    """The clients of each split: all are partitioned, then clients split."""
+def _split_clients(
+    config: config_dict.ConfigDict, store: TokenStore
+) -> dict[str, Clients]:
+    """The clients of each split, where whole clients are held out.
+
+    All data are partitioned first; then the clients are split.
+    """
     c, v, p = config.data, config.validation, config.personalization
     clients = _all_clients(config, store)
     of_data = c.partition == partitions.BY_CLIENT
@@ -237,7 +264,7 @@ def _split_clients(config, store) -> dict[str, Clients]:
     return {name: clients.take(parts[name]) for name in splits.SPLITS}
 
 
-def _all_clients(config, store) -> Clients:
+def _all_clients(config: config_dict.ConfigDict, store: TokenStore) -> Clients:
     """The clients of all data, as the data or config.data.partition say."""
     if config.data.partition == partitions.BY_CLIENT:
         return partitions.by_client(store.client_of)
@@ -245,7 +272,14 @@ def _all_clients(config, store) -> Clients:
     return _partition(config, store, everything, config.data.partition)
 
 
-def _partition(config, store, instances: np.ndarray, kind: str) -> Clients:
+def _partition(
+    config: config_dict.ConfigDict,
+    store: TokenStore,
+    instances: np.ndarray,
+    kind: str,
+) -> Clients:
+    """Partitions instances [I] of the store; `order` indexes these I."""
+    # int [tasks]: the number of each task's type.
     _, type_of_task = np.unique(
         [t['categories'][0] for t in store.tasks], return_inverse=True
     )
@@ -269,9 +303,19 @@ def _held_out(
     num_local: int,
     num_common: int,
 ) -> HeldOut:
-    """Draws clients, and cuts the instances of each in two.
+    """Draws held-out clients, and cuts the instances of each in two.
 
-    A client with fewer instances than asked is cut in the same proportion.
+    A client with fewer than num_train + num_local instances is cut in the same
+    proportion.
+
+    Args:
+      parts: the clients of each split.
+      split: the one to draw from.
+      seed: config.seed.
+      num_clients: C.
+      num_train: most instances of a client for personalization.
+      num_local: most instances of a client for its local score.
+      num_common: instances of the global score.
     """
     population = parts[split]
     chosen = _draw(np.arange(len(population)), num_clients, seed)
@@ -282,6 +326,7 @@ def _held_out(
             instances
         )
         share = len(instances) * num_local // (num_train + num_local)
+        # At least one to score, whatever the proportion.
         n = min(num_local, max(1, share))
         local.append(order[:n])
         train.append(order[n : n + num_train])
@@ -297,16 +342,20 @@ def _held_out_within(
     num_local: int,
     num_common: int,
 ) -> HeldOut:
-    """Draws training clients, with examples that were held out of them."""
-    able = np.flatnonzero(parts[split].sizes)
-    chosen = _draw(able, num_clients, seed)
+    """Draws training clients, with examples that were held out of them.
+
+    Clients have the same number in every part of `parts`; the arguments are
+    those of _held_out.
+    """
+    with_examples = np.flatnonzero(parts[split].sizes)
+    chosen = _draw(with_examples, num_clients, seed)
     train = [parts['train'][c][:num_train] for c in chosen]
     local = [parts[split][c][:num_local] for c in chosen]
     return _with_common(chosen, train, local, num_common)
 
 
 def _draw(clients: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """So many of the clients, sorted."""
+    """Draws `count` of the clients without replacement, sorted: [count]."""
     rng = generator(seed, 'held-out clients')
     return np.sort(clients[rng.choice(len(clients), count, replace=False)])
 
@@ -317,16 +366,18 @@ def _with_common(
     local: list[np.ndarray],
     num_common: int,
 ) -> HeldOut:
-    """The clients with the common set, drawn evenly from all `local`."""
-    # Client i gives its first examples; the first clients give one more
-    # where the number does not divide.
+    """The clients, with a common set drawn evenly from all `local`."""
+    # Every client gives its first `each` examples, and the first `more`
+    # clients give one more.
     each, more = divmod(num_common, len(chosen))
     common = [ids[: each + (i < more)] for i, ids in enumerate(local)]
     names = [''] * len(chosen)
     return HeldOut(chosen, names, train, local, np.concatenate(common))
 
 
-def _named(config, store: TokenStore, held_out: HeldOut) -> HeldOut:
+def _named(
+    config: config_dict.ConfigDict, store: TokenStore, held_out: HeldOut
+) -> HeldOut:
     """Held-out clients with their names, where the data have clients.
 
     A name is read from a client's scored instances: a client's number within
@@ -339,7 +390,18 @@ def _named(config, store: TokenStore, held_out: HeldOut) -> HeldOut:
     return dataclasses.replace(held_out, names=names)
 
 
-def _describe(store, dropped, clients: dict[str, Clients]) -> str:
+def _describe(
+    store: TokenStore,
+    dropped: dict[str, tuple[str, ...]],
+    clients: dict[str, Clients],
+) -> str:
+    """What was split, dropped and truncated, a line each.
+
+    Args:
+      store: tokens of every instance.
+      dropped: reason -> names of the tasks that were left out for it.
+      clients: the clients of each split.
+    """
     lines = [f'{len(store)} instances of {len(store.tasks)} tasks']
     for name, part in clients.items():
         tasks = [store.tasks[t] for t in np.unique(store.task_of[part.order])]

@@ -1,4 +1,4 @@
-"""What can be wrong with the data of an experiment, or has to be said of it."""
+"""Faults of an experiment's data, and warnings about them, as sentences."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ MANY = 0.05  # share of truncated texts above which a warning is due
 
 
 def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
-    """Faults: a split has less clients than are asked of it."""
-    asked = {
+    """Faults: a split has fewer clients than the config needs of it."""
+    requested = {
         'clients_per_round': ('train', config.clients_per_round),
         'validation.clients': ('validation', config.validation.clients),
         'personalization.clients': (
@@ -36,7 +36,7 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
     return [
         f'config.{key}={n} is more than the {numbers[split]} clients '
         f'of the {split} split; {fix}.'
-        for key, (split, n) in asked.items()
+        for key, (split, n) in requested.items()
         if n > numbers[split]
     ]
 
@@ -44,12 +44,20 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
 def too_long(
     config, store: TokenStore, clients: dict[str, Clients], most: int
 ) -> list[str]:
-    """The fault that some example has more than `most` tokens."""
+    """The fault that an example may need more than `most` positions.
+
+    Args:
+      config: the checked config.
+      store: tokens of every instance.
+      clients: the clients of each split.
+      most: positions that the model was trained for.
+    """
     used = np.concatenate([part.order for part in clients.values()])
     queries, targets = store.query_lengths[used], store.scored_lengths[used]
     virtual = peft.get(config.peft).positions(config)
     new = config.evaluation.max_new_tokens
     longest = int(queries.max())
+    # A causal model reads query and answer in one row, others the query alone.
     if store.objective == 'causal_lm':
         # Where an answer is chosen, none is generated.
         generated = np.where(store.num_choices[used], 0, new)
@@ -69,7 +77,7 @@ def too_long(
 def wordless(
     config, store: TokenStore, clients: dict[str, Clients]
 ) -> list[str]:
-    """The fault that a masked language model is asked to write text."""
+    """The fault that the data ask a masked language model for free text."""
     used = np.concatenate([part.order for part in clients.values()])
     if store.objective != 'masked_lm' or store.num_choices[used].all():
         return []
@@ -95,7 +103,7 @@ def beyond_the_table(store: TokenStore, tokenizer, rows: int) -> list[str]:
 
 
 def shrunk(config, held_out) -> list[str]:
-    """Warnings where held-out clients have fewer examples than asked."""
+    """Warnings where held-out clients have fewer examples than configured."""
     p = config.personalization
     lines = []
     for key, parts in (
@@ -103,14 +111,14 @@ def shrunk(config, held_out) -> list[str]:
         ('eval_examples', held_out.local),
     ):
         sizes = [*map(len, parts)]
-        least, asked = min(sizes), p[key]
-        if least >= asked:
+        least, requested = min(sizes), p[key]
+        if least >= requested:
             continue
-        named = shortened(held_out.names[sizes.index(least)])
-        whose = f' ({named!r})' if named else ''
+        name = shortened(held_out.names[sizes.index(least)])
+        whose = f' ({name!r})' if name else ''
         lines.append(
             f'The smallest held-out client{whose} has {least} examples where '
-            f'config.personalization.{key}={asked} asks for more than '
+            f'config.personalization.{key}={requested} asks for more than '
             f'{_instances_of_a_client(config.data)}.'
         )
     if len(held_out.common) < p.global_examples:
@@ -123,7 +131,7 @@ def shrunk(config, held_out) -> list[str]:
 
 
 def _instances_of_a_client(data) -> str:
-    """Names the keys that limit a client's examples, to end a sentence."""
+    """The end of a sentence: what limits the examples of a client."""
     if data.partition == partitions.BY_CLIENT:
         return 'the data have of it'
     sized = f'config.data.client_size={data.client_size}'

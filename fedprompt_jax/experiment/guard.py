@@ -1,16 +1,16 @@
-"""Tells the user when a prompt does not move the loss."""
+"""A warning for the user when a prompt does not move the loss."""
 
 import math
 
-ROUNDS = 3  # rounds looked at, from the first
-LEAST = 1e-4  # relative change of the loss a round
+ROUNDS = 3  # the first rounds, which are examined
+LEAST = 1e-4  # relative change of the loss in a round that counts as one
 
 
 def prompt_moves(metrics: list[dict]) -> str | None:
     """A warning if no update of the first rounds mattered, else None.
 
-    The change looked at is the first-order one, <gradient, update>: it does
-    not suffer from the noise of sampling other clients each round.
+    The change is the first-order one, <gradient, update>: it is free of the
+    noise of sampling other clients in each round.
 
     Args:
       metrics: lines of metrics.jsonl, null as NaN.

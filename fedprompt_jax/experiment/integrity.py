@@ -28,7 +28,7 @@ def sha256(path: Path, size: int | None = None) -> str:
 
 
 def sums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """Path relative to `folder` -> sha256, of those that are files."""
+    """Path relative to `folder` -> sha256 (hex); folders are left out."""
     return {
         path.relative_to(folder).as_posix(): sha256(path)
         for path in sorted(paths)
@@ -37,7 +37,12 @@ def sums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
 
 
 def differing(folder: Path, expected: Mapping[str, str]) -> str:
-    """Why the first of these files is not the one that was summed, or ''."""
+    """What is wrong with the first file that differs from its sha256, or ''.
+
+    Args:
+      folder: where the files are.
+      expected: path relative to it -> sha256 (hex).
+    """
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():

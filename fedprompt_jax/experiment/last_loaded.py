@@ -13,13 +13,13 @@ class LastLoaded:
         self._one_at_a_time = threading.RLock()
 
     def get(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The object of that name; made anew if its key has changed.
+        """The object of that name; loaded again if its key has changed.
 
         Args:
-          name: what it is. One of each is remembered: two models might not
-            fit in memory.
-          key: everything that it depends on.
-          make: how to make it.
+          name: what the object is, such as 'model'. One of each name is
+            remembered: two models might not fit in memory.
+          key: everything that the object depends on.
+          make: loads the object.
         """
         with self._one_at_a_time:
             entry = self._objects.get(name)

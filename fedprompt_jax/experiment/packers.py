@@ -1,4 +1,4 @@
-"""The row shapes of a run's two uses of the model, from its own data."""
+"""The row shapes of training and of evaluation, chosen from a run's data."""
 
 from collections.abc import Sequence
 import itertools
@@ -25,14 +25,16 @@ from fedprompt_jax.models.sizes import (
     target_params,
 )
 
-SAMPLE = 6  # most batches of a stage from which row shapes are chosen,
-EXAMPLES = 4096  # and most examples in them, beyond the first batch
+# Row shapes are chosen from at most so many batches of a stage, and from at
+# most so many examples beyond the first batch.
+SAMPLE = 6
+EXAMPLES = 4096
 # Numbers of rows to compile for, as quantiles of what batches need. A long run
 # earns back the compilation of more of them; scores come in bulk.
 SHORT_RUN, LONG_RUN = (0.5, 1.0), (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 LONG = 256  # local steps, from which a run is long
 EVALUATION = (0.25,)
-SLICE = 64  # examples of a batch of the evaluation from which they are
+SLICE = 64  # instances of a batch of the evaluation in the sample
 
 
 def of_training(
@@ -42,7 +44,15 @@ def of_training(
     population: Population,
     runs: int = 1,
 ) -> Packer:
-    """Chooses the packer of both training stages; `runs` share one bank."""
+    """Chooses the packer of both training stages from a sample of batches.
+
+    Args:
+      config: the checked config.
+      model: the model and the kind of what is trained.
+      data: the data.
+      population: the training clients as the algorithm sees them.
+      runs: the number of runs that share one bank.
+    """
     cohorts, epochs = training_batches(config, data, population)
     alone = [*cohorts, *epochs]
     batches = [_side_by_side(batch, runs) for batch in alone]
@@ -55,7 +65,11 @@ def of_training(
 def training_batches(
     config: config_dict.ConfigDict, data: FederatedData, population: Population
 ) -> tuple[list[list[Example]], list[list[Example]]]:
-    """A sample of the batches of a local step, and of personalization."""
+    """A sample of the batches of stage 1 and of those of stage 2.
+
+    Each batch holds the examples of all clients in one local step, with owners
+    0 ... C - 1.
+    """
     cohorts = []
     in_round = config.clients_per_round * config.batch_size
     for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
@@ -83,7 +97,10 @@ def training_batches(
 
 
 def local_steps(config: config_dict.ConfigDict) -> int:
-    """Steps of a client in a round; of local epochs, those of a mean client."""
+    """Steps of a client in a round.
+
+    With config.local_epochs they are those of a client of mean size.
+    """
     passes = -(-config.data.client_size // config.batch_size)
     return config.local_steps or config.local_epochs * passes
 
@@ -100,7 +117,12 @@ def of_evaluation(
 def evaluation_batches(
     data: FederatedData,
 ) -> tuple[list[list[Example]], np.ndarray]:
-    """Returns the scored examples in slices, and their instances."""
+    """Returns the scored examples in batches, and their instances.
+
+    Returns:
+      Batches of the examples of SLICE instances each, with an example for each
+      choice; and the instances, int64 [n].
+    """
     used = np.concatenate([*data.validation.local, *data.held_out.local])
     batches = [
         [
@@ -127,7 +149,7 @@ def describe(packers: dict[str, Packer]) -> str:
 
 
 def _side_by_side(examples: Sequence[Example], runs: int) -> list[Example]:
-    """A batch as so many runs would bring it, whose owners stand in a row."""
+    """The batch of `runs` equal runs: run r's owner c is r * C + c."""
     owners = 1 + max(e.owner for e in examples)
     return [
         e._replace(owner=e.owner + run * owners)
@@ -143,11 +165,20 @@ def choose(
     longest: tuple[int, int],
     training: bool,
 ) -> Packer:
-    """choose_shapes for a run's model; see there for the arguments."""
+    """Chooses row shapes by the costs of the model; see data.shapes.
+
+    Args:
+      config: the checked config.
+      model: the model and the kind of what is trained.
+      batches: a sample of those that will be packed.
+      longest: most tokens and most targets of an example.
+      training: whether gradients are computed, and not losses alone.
+    """
     model_config = model.transformer.config
     block, layers = block_params(model_config), model_config.reader
     heads = layers.num_layers * layers.num_heads * layers.head_dim
-    # What a product goes back once for, attention does 2.5 times.
+    # Relative to forward, a product costs 2 with its backward pass, attention
+    # 1 + ATTENTION_BACKWARD.
     back = (1 + ATTENTION_BACKWARD) / 2 if training else 1.0
     attention = ATTENTION_TIME * back
     long = config.rounds * local_steps(config) >= LONG
@@ -166,6 +197,6 @@ def choose(
 def _longest(
     store: TokenStore, used: np.ndarray, targets: np.ndarray
 ) -> tuple[int, int]:
-    """Most tokens, and most targets, of an instance of those used."""
+    """The most tokens and the most targets of the instances `used`."""
     tokens = store.row_lengths(used, targets)
     return int(tokens.max()), int(targets.max())

@@ -1,4 +1,4 @@
-"""Stage 2: every held-out client makes the global prompt its own."""
+"""Stage 2: every held-out client personalizes the global prompt."""
 
 from collections.abc import Iterable, Sequence
 import dataclasses
@@ -42,8 +42,8 @@ class PersonalizationState:
       clients: the state of the personalization method; `clients.bank` has the
         clients' prompts, leaves [C, ...].
       epoch: int32 scalar, epochs done.
-      shared: the global prompt that they start from.
-      rounds: int32 scalar, rounds of training that it had.
+      shared: the global prompt that the clients start from.
+      rounds: int32 scalar, rounds of training that `shared` had.
     """
 
     clients: Any
@@ -120,12 +120,12 @@ def personalize(
     Raises:
       Preempted: stopped after an epoch, which is saved.
     """
-    c, how = experiment.config.personalization, method(experiment)
+    c, personal = experiment.config.personalization, method(experiment)
 
     def after(state: PersonalizationState) -> PersonalizationState:
         epoch = int(state.epoch)
         if epoch % c.every == 0:
-            answers = how.answers(state.clients, state.shared)
+            answers = personal.answers(state.clients, state.shared)
             score_all(experiment, run, answers, epoch)
         return state
 
@@ -136,7 +136,7 @@ def personalize(
             'personalization epochs',
             c.epochs,
             experiment.config.checkpoint.every,
-            functools.partial(train_epoch, experiment, run, how),
+            functools.partial(train_epoch, experiment, run, personal),
             after,
             functools.partial(save, checkpoints, run),
         ),
@@ -146,12 +146,13 @@ def personalize(
         run,
         preemption,
     )
-    # Scores that only the end of the run has come after its last checkpoint.
+    # Scores of the last epoch alone follow the last checkpoint, so that a
+    # longer run can continue from it.
     if c.epochs % c.every:
-        answers = how.answers(state.clients, state.shared)
+        answers = personal.answers(state.clients, state.shared)
         score_all(experiment, run, answers, c.epochs)
     if c.epochs:
-        answers = how.last_answers(state.clients, state.shared)
+        answers = personal.last_answers(state.clients, state.shared)
         score_all(experiment, run, answers, c.epochs)
     return state
 
@@ -175,7 +176,7 @@ def initial(
 def train_epoch(
     experiment: Experiment,
     run: RunFolder,
-    how: Method,
+    personal: Method,
     state: PersonalizationState,
     number: int,
     began: float,
@@ -185,9 +186,9 @@ def train_epoch(
     Args:
       experiment: its parts.
       run: where the line goes.
-      how: the personalization method.
-      state: before the epoch.
-      number: of the epoch, from 0.
+      personal: the personalization method.
+      state: the state before the epoch.
+      number: the epoch's number, from 0.
       began: perf_counter's seconds at its beginning.
     """
     held_out, config = experiment.data.held_out, experiment.config
@@ -201,7 +202,7 @@ def train_epoch(
             epoch=number,
         )
     )
-    clients, local = how.epoch(state.clients, steps)
+    clients, local = personal.epoch(state.clients, steps)
     finite = finite_owners(clients.bank)
     loss = mean_of_finite(local.losses, finite)
     run.log(
@@ -218,7 +219,7 @@ def train_epoch(
 
 
 def anchors(experiment: Experiment, params) -> list[Answer]:
-    """The bare model, the initial and the global prompt."""
+    """The answers that are scored before stage 2: bare, initial and global."""
     return [
         Answer('bare', None, alpha=0.0, shared=True, bare=True),
         Answer('initial', experiment.params, alpha=0.0, shared=True),
@@ -260,12 +261,19 @@ def score_all(
 def score(
     experiment: Experiment, run: RunFolder, answer: Answer, epoch: int
 ) -> None:
-    """Scores one answer of all held-out clients after so many epochs."""
+    """Scores one answer of all held-out clients, and adds it to the records.
+
+    Args:
+      experiment: its parts.
+      run: where the scores go.
+      answer: the prompts: one, or a bank with leaves [C, ...].
+      epoch: epochs of personalization that the prompts had.
+    """
     evaluator, prompts = experiment.evaluator, answer.prompts
     if answer.bare:
         evaluator, prompts = evaluator.bare()
         prompts = experiment.devices.replicate(prompts)
-    if answer.shared:  # as many copies as clients: one program serves all
+    if answer.shared:  # [C, ...] like a bank: one program serves all answers
         prompts = replicate(prompts, len(experiment.data.held_out.clients))
     answer = answer._replace(prompts=prompts)
     score_by(evaluator, experiment, run, answer, epoch)
@@ -291,7 +299,7 @@ def score_by(
     answer: Answer,
     epoch: int,
 ) -> None:
-    """Adds what the evaluator finds of an answer to the run's records."""
+    """Scores an answer with an evaluator, and adds it to the records."""
     began, config = time.perf_counter(), experiment.config
     rows, predictions = score_prompts(
         evaluator,
@@ -322,5 +330,5 @@ def score_by(
 def save(
     checkpoints: Checkpoints, run: RunFolder, state: PersonalizationState
 ) -> None:
-    """Saves the state, and how long the logs are that belong to it."""
+    """Saves the state, with the sizes of the logs that belong to it."""
     checkpoints.save(int(state.epoch), state, run.notes(), None)

@@ -1,7 +1,7 @@
-"""SIGTERM, as clusters send it before they take a machine away.
+"""SIGTERM, which clusters send before they take a machine away.
 
-The round (or epoch) at work is finished and saved, then the run ends; the
-same command resumes it.
+The current round (or epoch) is finished and saved, then the run ends; the same
+command resumes it.
 """
 
 import logging
@@ -15,14 +15,14 @@ EXIT_CODE = 75  # sysexits.h: a temporary failure, try again
 
 
 class Preempted(Exception):
-    """The run was asked to stop, and all that it did is saved."""
+    """The run stopped on request; everything that it computed is saved."""
 
 
 class Preemption:
     """Remembers a SIGTERM while it is entered; a second one kills."""
 
     def __init__(self) -> None:
-        self._came = False
+        self._received = False
 
     def __enter__(self) -> 'Preemption':
         self._before = signal.signal(signal.SIGTERM, self._note)
@@ -32,13 +32,16 @@ class Preemption:
         signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
 
     def _note(self, *_) -> None:
-        self._came = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _LOG.warning('SIGTERM: finishes what it is at, saves it and stops.')
+        self._received = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one kills
+        _LOG.warning(
+            'SIGTERM: the run finishes the current round or epoch, saves it '
+            'and stops.'
+        )
 
     def asked(self) -> bool:
-        """Whether any process was asked to stop; all of them must ask."""
-        return processes.any_of(self._came)
+        """Whether any process has received SIGTERM; all must call it."""
+        return processes.any_of(self._received)
 
 
 def stopped(unit: str, number: int) -> Preempted:

@@ -1,4 +1,4 @@
-"""Makes the next thing while the last one is at work."""
+"""Computes the next item in a thread while the last one is used."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +8,10 @@ T = TypeVar('T')
 
 
 def prefetched(make: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
-    """make(n) for each number n, the next being made in a thread.
+    """Yields make(n) for each number n; a thread computes the next one.
 
-    One is made ahead, so that memory does not grow; what make() raises is
-    raised when its turn comes.
+    Only one is computed ahead, so that memory does not grow. An exception of
+    make() is raised when its item is due.
     """
     with ThreadPoolExecutor(1, 'prefetch') as pool:
         waiting = None

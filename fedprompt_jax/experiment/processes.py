@@ -1,7 +1,7 @@
 """The processes of a run: the same program and config, one or more a host.
 
-All compute the same rounds, each on its rows; the first alone writes and
-speaks. Nothing slow is imported before they connect.
+All compute the same rounds, each on its rows; the first alone writes files and
+messages. Nothing slow is imported before they connect.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-# A process that says nothing for so long is lost, and ends the others.
-HEARTBEAT = 60  # seconds
+# Seconds without a sign of a process, after which the others end.
+HEARTBEAT = 60
 PATIENCE = 30  # seconds for a file of one host to be seen by the others
 
 
@@ -24,10 +24,10 @@ class Processes:
     """The address by which the processes of a run find each other.
 
     Attributes:
-      coordinator: host:port at which the first is found; None where the
-        cluster says all three (Cloud TPU, GKE, SLURM).
-      num_processes: of the run.
-      process_id: of this one, from 0.
+      coordinator: host:port of the first process; None where the cluster
+        provides all three values (Cloud TPU, GKE, SLURM).
+      num_processes: the number of processes of the run.
+      process_id: the number of this process, from 0.
     """
 
     coordinator: str | None = None
@@ -35,7 +35,7 @@ class Processes:
     process_id: int | None = None
 
     def connect(self) -> None:
-        """Waits for all; to be called before JAX looks for devices.
+        """Waits for all processes; call it before JAX looks for devices.
 
         Raises:
           ValueError: there is no cluster that knows them, or they do not
@@ -43,7 +43,7 @@ class Processes:
         """
         import jax
 
-        # SIGTERM is ours: see preemption.py.
+        # preemption.py handles SIGTERM.
         jax.config.update('jax_enable_preemption_service', False)
         try:
             jax.distributed.initialize(
@@ -74,7 +74,7 @@ def from_flags(
     num_processes: int | None,
     process_id: int | None,
 ) -> Processes | None:
-    """Reads the flags of main.py; None for a process that is alone.
+    """The processes that the flags of main.py name; None for one alone.
 
     Raises:
       ValueError: they contradict each other.
@@ -108,25 +108,25 @@ def from_flags(
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes and speaks."""
+    """Whether this is the process that writes files and messages."""
     import jax
 
     return jax.process_index() == 0
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag holds in some process; all of them must ask."""
+    """Whether the flag is true in any process; all must call it."""
     return bool(_of_all([flag]).any())
 
 
 def share(folder: Path) -> bool:
-    """Whether all see the same folder; all of them must ask."""
+    """Whether all processes see the same folder; all must call it."""
     if _alone():
         return True
     mark = folder / f'.shared-{_of_all([secrets.randbits(31)])[0, 0]}'
     if is_first():
         mark.touch()
-    any_of(False)  # it is there from here on
+    any_of(False)  # a barrier: the first process has made the mark
     seen = not any_of(not _appears(mark))
     if is_first():
         mark.unlink()
@@ -139,11 +139,12 @@ def texts(text: str) -> list[str]:
         return [text]
     from jax.experimental import multihost_utils
 
-    said = np.frombuffer(text.encode(), np.uint8)
-    lengths = _of_all([len(said)])[:, 0]
+    encoded = np.frombuffer(text.encode(), np.uint8)
+    lengths = _of_all([len(encoded)])[:, 0]  # [processes]
+    # Arrays of one shape alone can be gathered.
     padded = np.zeros(lengths.max(), np.uint8)
-    padded[: len(said)] = said
-    rows = multihost_utils.process_allgather(padded)
+    padded[: len(encoded)] = encoded
+    rows = multihost_utils.process_allgather(padded)  # [processes, longest]
     return [
         bytes(row[:length]).decode()
         for row, length in zip(rows, lengths, strict=True)
@@ -151,7 +152,7 @@ def texts(text: str) -> list[str]:
 
 
 def first_alone(work: Callable[[], None]) -> None:
-    """Does in the first process what the others wait for; all must ask.
+    """Calls `work` in the first process, while others wait; all must call it.
 
     Raises:
       ValueError: in all processes, with the first one's message.
@@ -171,15 +172,15 @@ def first_alone(work: Callable[[], None]) -> None:
 
 
 def _appears(path: Path) -> bool:
-    """Whether a file is there, or comes within what NFS keeps in mind."""
-    ends = time.monotonic() + PATIENCE
-    while not path.exists() and time.monotonic() < ends:
+    """Whether a file appears within PATIENCE: NFS caches what is missing."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     return path.exists()
 
 
 def _of_all(values: Sequence[int]) -> np.ndarray:
-    """The values of each process, [processes, n]."""
+    """Gathers the values of all processes, [processes, n]."""
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(np.array(values))

@@ -1,7 +1,7 @@
 """Where a run resumes: at the latest checkpoint that is not damaged.
 
-The first process decides it alone, before anything is computed. What is
-refused is refused before anything in the folder is changed.
+The first process decides this alone, before anything is computed. A run that
+cannot resume is refused before anything in its folder is changed.
 """
 
 import logging
@@ -21,7 +21,7 @@ from fedprompt_jax.report.records import METRICS
 _LOG = logging.getLogger(__name__)
 
 UNITS = {'train': 'round', 'personalize': 'epoch of personalization'}
-# What run.json says of a run that is complete.
+# Keys that run.json has for a complete run alone.
 _OF_COMPLETE = ('complete', 'finished', 'sha256', 'seconds')
 
 
@@ -41,10 +41,10 @@ class Damage(NamedTuple):
 
 
 def prepare(run: RunFolder) -> None:
-    """Makes the folder that of a run which resumes at its latest checkpoint.
+    """Prepares the folder so that the run resumes at its latest checkpoint.
 
-    Damaged checkpoints are moved to checkpoints/damaged; the logs are cut
-    back to the point; where the config differs, the run takes it over.
+    Damaged checkpoints are moved to checkpoints/damaged, the logs are cut back
+    to the point, and a changed config replaces the old one.
 
     Raises:
       ValueError: there are checkpoints and all of them are damaged; or a log
@@ -64,9 +64,9 @@ def prepare(run: RunFolder) -> None:
             )
     if point is not None:
         run.check_logs(point.notes)
-    # Any moment from here on is safe to be killed at: a run that is not
-    # complete resumes from its checkpoints, of which none is removed before
-    # it is so; config.json is last, so that the next start repeats all.
+    # From here on the process may be killed at any moment. A run that is not
+    # complete resumes from its checkpoints, and none is removed before run.json
+    # says so. config.json is written last, so that the next start repeats all.
     if run.changes:
         _reopen(run)
     if anew:
@@ -100,10 +100,10 @@ def _find(root: Path, anew: bool) -> tuple[Point | None, list[Damage]]:
 
 
 def _refuse_damage(root: Path, damages: list[Damage]) -> None:
-    """Raises ValueError where there is nothing but damaged checkpoints.
+    """Raises ValueError if rounds were done and all checkpoints are damaged.
 
-    A save before the first round may have been interrupted: nothing that was
-    computed is lost by starting over.
+    A damaged checkpoint of round 0 is no fault: its save was interrupted before
+    the first round, and starting over loses no computation.
     """
     if any(int(damage.folder.name) for damage in damages):
         lines = ''.join(f'\n  {d.folder}: {d.fault}' for d in damages)
@@ -117,7 +117,7 @@ def _refuse_damage(root: Path, damages: list[Damage]) -> None:
 def _move_aside(
     run: RunFolder, root: Path, point: Point | None, damages: list[Damage]
 ) -> None:
-    """Moves damaged checkpoints, so that others can be saved in their place."""
+    """Moves damaged checkpoints away, so that their names are free again."""
     where = 'The run starts over.'
     if point is not None:
         where = f'The run resumes after {UNITS[point.stage]} {point.step}.'
@@ -133,7 +133,7 @@ def _move_aside(
 
 
 def _free(folder: Path, name: str) -> Path:
-    """A path in the folder that is not there yet."""
+    """A path in the folder that does not exist yet, such as NAME or NAME-2."""
     number, path = 1, folder / name
     while path.exists():
         number += 1
@@ -142,7 +142,7 @@ def _free(folder: Path, name: str) -> Path:
 
 
 def _reopen(run: RunFolder) -> None:
-    """Makes a complete run one that is not."""
+    """Marks a complete run as incomplete in run.json."""
     info, drop = run.info, [*_OF_COMPLETE]
     values = {}
     start = continuing.start(run.changes)

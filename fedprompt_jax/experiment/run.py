@@ -124,7 +124,7 @@ def execute(
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
     experiment = build.build(config, folder, data, loaded, together)
-    _tell_start(run, experiment, identity, together)
+    _record_start(run, experiment, identity, together)
     checkpoints = {
         name: Checkpoints(
             workdir / 'checkpoints' / name,
@@ -133,7 +133,7 @@ def execute(
         )
         for name in ('train', 'personalize')
     }
-    _tell_progress(checkpoints)
+    _log_progress(checkpoints)
     # 3. The two stages.
     try:
         state = _run_stages(experiment, run, checkpoints, preemption)
@@ -227,20 +227,20 @@ def _run_stages(
     if preemption is not None:
         signals = contextlib.nullcontext(preemption)
     training, personalizing = checkpoints['train'], checkpoints['personalize']
-    with signals as asked, trackers.following(run, experiment.config):
+    with signals as stop, trackers.following(run, experiment.config):
         state = personalize.restore(experiment, personalizing)
         if state is None:
             clients = Clients(experiment, run.path / 'checkpoints')
-            trained = train.train(experiment, run, training, asked, clients)
+            trained = train.train(experiment, run, training, stop, clients)
             params, rounds = train.choose(experiment, run, trained)
             kept = personalize.kept_by_clients(experiment, clients, trained)
             run.update_info(chosen_round=rounds)
             _LOG.info('The prompt after round %d goes to stage 2.', rounds)
             state = personalize.start(
-                experiment, run, personalizing, asked, params, rounds, kept
+                experiment, run, personalizing, stop, params, rounds, kept
             )
         state = personalize.personalize(
-            experiment, run, personalizing, asked, state
+            experiment, run, personalizing, stop, state
         )
     training.close()
     personalizing.close()
@@ -248,7 +248,7 @@ def _run_stages(
 
 
 def finish(run: 'RunFolder') -> None:
-    """Writes the report of a run, and that nothing is left to do.
+    """Writes the report of a run and marks the run as complete.
 
     A figure that cannot be drawn is a warning: it can be drawn again, and no
     result depends on it.
@@ -261,13 +261,13 @@ def finish(run: 'RunFolder') -> None:
     run.complete()
 
 
-def _tell_start(
+def _record_start(
     run: 'RunFolder',
     experiment: 'Experiment',
     identity: dict[str, str],
     together: 'Together | None',
 ) -> None:
-    """Logs, and keeps in run.json, what the run is and where it runs."""
+    """Logs what the run is and where it runs, and writes it to run.json."""
     import jax
 
     from fedprompt_jax.evaluation import units
@@ -327,7 +327,7 @@ def _reshaped(before: str | None, packing: str) -> list[str]:
 
 
 def _shared(together: 'Together | None') -> list[str]:
-    """Says whose seconds a run's are, where they are not its own."""
+    """A warning that seconds are those of all runs of a bank, or []."""
     if together is None:
         return []
     return [
@@ -337,7 +337,10 @@ def _shared(together: 'Together | None') -> list[str]:
 
 
 def _used(compilations, together: 'Together | None') -> dict[str, Any]:
-    """Memory and compilations of this process, or the number of its runs."""
+    """Memory and compilations of this process, for run.json.
+
+    Runs that are computed together share them: it is their number instead.
+    """
     if together is not None:
         return {'together': together.size}
     return {
@@ -349,7 +352,7 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
     }
 
 
-def _tell_progress(stages) -> None:
+def _log_progress(stages) -> None:
     """Logs after which round or epoch a stopped run resumes."""
     from fedprompt_jax.experiment.resume import UNITS
 
@@ -384,6 +387,6 @@ def _versions() -> dict[str, str]:
 
 
 def _peak_memory() -> float:
-    """Most memory this process ever had, in GB (10^9 bytes)."""
+    """The peak memory of this process, in GB (10^9 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == 'darwin' else 1024) / 1e9

@@ -1,9 +1,9 @@
 """The folder that a run leaves, and how it survives being killed.
 
-Three files grow during a run. A checkpoint remembers their sizes and digests,
-and a restart cuts them back to it: what was written after the last checkpoint
-is written again, the same. Once a run is complete, run.json has the digests of
-what it left.
+Three files grow during a run. A checkpoint records their sizes and digests,
+and a restart cuts them back to these sizes: what was written after the last
+checkpoint is computed and written again. Once a run is complete, run.json has
+the digests of its files.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,10 +30,11 @@ from fedprompt_jax.report.records import (
 
 PREDICTIONS = 'predictions.jsonl'
 LOGS = (METRICS, TRADEOFF, PREDICTIONS)
-# Keys that may differ between the processes of a run: what lies at a path is
-# known by its fingerprint.
+# Keys that may differ between the processes of a run: fingerprints identify
+# what lies at a path.
 PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
-# Who else gets the lines of metrics.jsonl changes no result.
+# Keys that name trackers, which get the lines of metrics.jsonl and change no
+# result.
 LOG_KEYS = ('log.tensorboard', 'log.wandb')
 # Keys that may differ between two starts of a run. Another mesh changes the
 # order of sums, so that results agree up to rounding and not to the bit.
@@ -47,14 +48,15 @@ class RunFolder:
     """A run's folder; `path` exists after construction.
 
     Attributes:
-      path: RUN.
-      writes: whether this process may change it; else what writes does
-        nothing.
-      shows: whether it shows the run's progress.
-      config: that of this start, as nested dicts.
-      changes: keys that differ from the last start's config, from which the
-        run can continue: key -> (before, now).
-      followers: get every line of metrics.jsonl when it has been written.
+      path: RUN, the folder.
+      writes: whether this process writes files; in others, methods that write
+        have no effect.
+      shows: whether this process shows the run's progress.
+      config: the config of this start, as nested dicts.
+      changes: keys with which the run can continue though they differ from
+        the last start's config: key -> (before, now).
+      followers: functions that get every line of metrics.jsonl once it is
+        written.
     """
 
     def __init__(
@@ -63,15 +65,16 @@ class RunFolder:
         """Opens the folder of a new run, or of this very run.
 
         Args:
-          path: RUN.
+          path: RUN, the folder; it is made if it does not exist.
           config: the config as nested dicts.
           identity: fingerprints of data and weights.
-          writes: false in all processes of a run but the first.
+          writes: whether this process writes files, which the first process
+            of a run does.
 
         Raises:
-          ValueError: the folder belongs to a run with another config or
-            other data or weights; the differences are listed. Or a process
-            is using it, or its JSON files are damaged.
+          ValueError: the folder belongs to a run with another config, other
+            data or other weights (the differences are listed); another process
+            is using it; or its JSON files are damaged.
         """
         self.path, self.writes, self.shows = path, writes, writes
         self.config = plain(config)
@@ -92,6 +95,7 @@ class RunFolder:
             write_json(path / 'config.json', config)
 
     def _stored(self) -> dict:
+        """The config and the fingerprints of the run's last start."""
         config = read_object(self.path / 'config.json')
         identity = self.info.get('fingerprints')
         if not isinstance(identity, dict):
@@ -109,15 +113,20 @@ class RunFolder:
         return read_object(path) if path.exists() else {}
 
     def update_info(self, drop: Iterable[str] = (), **values: Any) -> None:
-        """Adds to run.json, and drops some of its keys."""
+        """Changes run.json.
+
+        Args:
+          drop: keys to remove.
+          **values: keys to add or to replace.
+        """
         if self.writes:
-            kept = {k: v for k, v in self.info.items() if k not in drop}
-            write_json(self.path / 'run.json', kept | values)
+            rest = {k: v for k, v in self.info.items() if k not in drop}
+            write_json(self.path / 'run.json', rest | values)
 
     def complete(self) -> None:
-        """Says in run.json that all is done, with the digests of all files.
+        """Marks the run as complete in run.json, with digests of its files.
 
-        Reports and figures are no part of them: they can be drawn again.
+        Reports and figures have no digest: they can be drawn again.
         """
         if not self.writes:
             return
@@ -130,11 +139,11 @@ class RunFolder:
         write_json(self.path / 'run.json', info)
 
     def check_complete(self) -> None:
-        """Raises ValueError where a file of a complete run was changed."""
-        wrong = changed_file(self.path)
-        if wrong:
+        """Raises ValueError if a file of a complete run was changed."""
+        fault = changed_file(self.path)
+        if fault:
             raise ValueError(
-                f'{self.path} is a complete run of which {wrong}. Restore the '
+                f'{self.path} is a complete run of which {fault}. Restore the '
                 'file from a copy, or run it again with another --workdir.'
             )
 
@@ -146,10 +155,11 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
+        """Whether run.json says that the run is complete."""
         return bool(self.info.get('complete'))
 
     def warn(self, warning: str) -> None:
-        """Adds a warning to run.json, once."""
+        """Adds a warning to run.json unless it is there already."""
         warnings = self.info.get('warnings', [])
         if warning not in warnings:
             self.update_info(warnings=[*warnings, warning])
@@ -165,7 +175,9 @@ class RunFolder:
         """The lines of metrics.jsonl, null as NaN."""
         return read_metrics(self.path)
 
-    def add_scores(self, rows: Iterable[dict], predictions: Iterable[dict]):
+    def add_scores(
+        self, rows: Iterable[dict], predictions: Iterable[dict]
+    ) -> None:
         """Adds rows to tradeoff.csv and lines to predictions.jsonl."""
         names = dict(zip(TRADEOFF_FIELDS, TRADEOFF_FIELDS, strict=True))
         header = [] if self.log_sizes()[TRADEOFF] else [names]
@@ -189,7 +201,10 @@ class RunFolder:
         }
 
     def notes(self) -> dict[str, Any]:
-        """Sizes and digests of the logs; {} where another process writes."""
+        """The logs' sizes in bytes and digests, for a checkpoint.
+
+        {} in a process that does not write.
+        """
         if not self.writes:
             return {}
         sizes = self.log_sizes()
@@ -201,10 +216,12 @@ class RunFolder:
         return {'log_sizes': sizes, 'log_sha256': digests}
 
     def check_logs(self, notes: dict[str, Any]) -> None:
-        """Raises ValueError where a log is not what a checkpoint remembers.
+        """Raises ValueError if a log differs from what a checkpoint recorded.
+
+        What was added to the log since then is no fault.
 
         Args:
-          notes: of the checkpoint.
+          notes: those of the checkpoint; see `notes`.
         """
         for name, size in notes['log_sizes'].items():
             path, have = self.path / name, self.log_sizes()[name]
@@ -223,7 +240,10 @@ class RunFolder:
                 )
 
     def cut_logs(self, sizes: dict[str, int]) -> None:
-        """Takes the logs back to the sizes that a checkpoint remembers.
+        """Truncates the logs to the sizes that a checkpoint recorded.
+
+        Args:
+          sizes: name of a log -> bytes.
 
         Raises:
           ValueError: a log is shorter than that: somebody changed it.
@@ -249,11 +269,11 @@ def _csv_line(row: dict) -> str:
 
 
 def changed_file(path: Path) -> str:
-    """Names the first file of a complete run that was changed since, or ''.
+    """What is wrong with the first changed file of a complete run, or ''.
 
     Args:
-      path: RUN. One that an older version completed has no digests, and is
-        taken as it is.
+      path: RUN. A run that an older version completed has no digests: its
+        files are not checked.
     """
     info = read_object(path / 'run.json')
     sums = info.get('sha256')
@@ -270,7 +290,7 @@ def changed_file(path: Path) -> str:
 
 
 def _digest(info: dict[str, Any]) -> str:
-    """sha256 of run.json but for that digest itself."""
+    """The sha256 (hex) of run.json without its own digest."""
     others = {k: v for k, v in info['sha256'].items() if k != 'run.json'}
     text = json.dumps(plain(info | {'sha256': others}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -290,8 +310,8 @@ def read_object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         fault = 'is missing'
     except ValueError as error:
-        other = intact.impostor(path)
-        fault = other[0] if other else f'is damaged ({error})'
+        faults = intact.impostor(path)
+        fault = faults[0] if faults else f'is damaged ({error})'
     raise ValueError(
         f'{path} {fault}; restore the file from a copy, or give --workdir '
         'another folder.'
@@ -299,7 +319,13 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def _lock(folder: Path) -> int:
-    """Locks a folder until the descriptor is closed or the process ends."""
+    """Locks a folder; returns the descriptor that holds the lock.
+
+    The lock ends when the descriptor is closed or the process ends.
+
+    Raises:
+      ValueError: another process holds it.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -315,15 +341,15 @@ def _lock(folder: Path) -> int:
 
 
 def now() -> str:
-    """The time, in UTC, as run.json has it."""
+    """The time in UTC, in ISO 8601 to the second, as run.json has it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
 def refuse_other_processes(config: dict, identity: dict) -> None:
-    """Raises ValueError, in all processes, where one is of another run.
+    """Raises ValueError, in all processes, if one computes another run.
 
     Args:
-      config: this process's, as nested dicts.
+      config: the config of this process, as nested dicts.
       identity: fingerprints of its data and weights.
     """
     now = plain({'config': config, 'fingerprints': identity})
@@ -341,7 +367,16 @@ def refuse_other_processes(config: dict, identity: dict) -> None:
 
 
 def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
-    """Returns the allowed changes; raises ValueError if some are not."""
+    """Returns the changes with which a run can continue.
+
+    Args:
+      path: RUN.
+      before: config and fingerprints of the last start.
+      now: those of this start.
+
+    Raises:
+      ValueError: there are changes with which it cannot.
+    """
     lines = _differences(before, now, (*FREE_KEYS, *continuing.KEYS))
     if lines:
         message = ''.join(f'\n  {line}' for line in lines)
@@ -370,7 +405,7 @@ def _changes(before: dict, now: dict) -> continuing.Changes:
 
 
 def _done(path: Path) -> tuple[int, int]:
-    """Rounds and epochs at the latest checkpoints on disk."""
+    """Rounds and epochs done at the latest checkpoints on disk; 0 for none."""
     rounds, epochs = (
         max(
             (int(p.name) for p in folder.iterdir() if p.name.isdecimal())
@@ -383,6 +418,7 @@ def _done(path: Path) -> tuple[int, int]:
     return rounds, epochs
 
 
+# Key of a fingerprint -> what has changed if it differs.
 _FINGERPRINTS = {
     'tokens': 'the data at config.data.path (their rows, in their order), the '
     'tokenizer, or how texts become tokens',
@@ -434,7 +470,16 @@ def _differences(
     free_keys: Iterable[str] = FREE_KEYS,
     names: tuple[str, str] = ('there', 'now'),
 ) -> list[str]:
-    """All of them, if there is one that a run does not allow; else none."""
+    """Lines that say where two configs differ; [] if all differences are free.
+
+    One difference that is not free is enough to list all of them.
+
+    Args:
+      before: {'config': ..., 'fingerprints': ...}, nested.
+      now: the same of this start.
+      free_keys: keys of the config that may differ.
+      names: words for the values before and now.
+    """
     old, new = _flat(plain(before)), _flat(plain(now))
     free = {f'config.{key}' for key in free_keys}
     changed = [
@@ -452,7 +497,7 @@ def _differences(
 
 
 def _flat(tree: dict, prefix: str = '') -> dict[str, Any]:
-    """Nested dicts as one, its keys dotted."""
+    """Flattens nested dicts: {'a': {'b': 1}} becomes {'a.b': 1}."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):

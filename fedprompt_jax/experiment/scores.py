@@ -27,14 +27,14 @@ def score_prompts(
 ) -> tuple[list[dict], list[dict]]:
     """Scores each client's prompt on its own and on the common examples.
 
-    A prompt that several clients share is run once an example.
+    A prompt that several clients share is computed once for each example.
 
     Args:
-      evaluator: runs the model.
+      evaluator: scores requests.
       held_out: the clients and their examples.
       bank: the prompts, leaves [C, ...].
-      shared: whether all clients use the bank's first prompt, else each its
-        own.
+      shared: whether all clients use the bank's first prompt; else client i
+        uses prompt i.
       loss: a key of data.examples.LOSSES.
       labels: fields that all rows share: run, prompt, seed, epoch, alpha,
         lambda.
@@ -57,6 +57,7 @@ def score_prompts(
             ('global', held_out.common),
         )
     ]
+    # Request -> its row in the scores: a request may be in several parts.
     place: dict[Request, int] = {}
     for *_, requests in parts:
         for request in requests:
@@ -78,7 +79,7 @@ def score_prompts(
 
 
 def means(rows: Sequence[dict]) -> dict[str, float]:
-    """The final table's means over clients, as 'local_rouge_l'.
+    """The means over clients of the final table, such as 'local_rouge_l'.
 
     Args:
       rows: of score_prompts.
@@ -117,24 +118,33 @@ def leading_metric(num_choices: Sequence[int] | np.ndarray) -> str:
 
 
 def selection(data: FederatedData) -> str:
-    """The leading metric of a run: that of its validation instances."""
+    """The leading metric of a run, from its validation instances."""
     instances = np.concatenate(data.validation.local)
     return leading_metric(data.store.num_choices[instances])
 
 
 def scored_instances(data: FederatedData, validated: bool) -> list[int]:
-    """Instances of the store that a run scores, each of them once.
+    """The store's instances that a run scores, sorted, each of them once.
 
     Args:
-      data: of the run.
-      validated: whether there is validation.
+      data: the run's data.
+      validated: whether the run has validation.
     """
     used = [*(data.validation.local if validated else ()), *data.held_out.local]
     return sorted({int(i) for instances in used for i in instances})
 
 
 def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
-    """Means over the chosen requests: ROUGE-L and exact match x 100, loss."""
+    """Means over the chosen requests, and their number `n`.
+
+    Args:
+      scores: of all requests.
+      chosen: int [n], positions of the requests in `scores`.
+      loss: a key of data.examples.LOSSES.
+
+    Returns:
+      'rouge_l' and 'exact_match' x 100, 'loss' and 'n'.
+    """
     return {
         'rouge_l': 100 * float(np.mean(scores.rouge_l[chosen])),
         'exact_match': 100 * float(np.mean(scores.exact_match[chosen])),
@@ -146,7 +156,14 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 def prediction(
     evaluator: Scorer | WithoutModel, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
-    """A line of predictions.jsonl: an answer, with its scores."""
+    """A line of predictions.jsonl: a request, its answer and its scores.
+
+    Args:
+      evaluator: has the store of texts.
+      scores: of all requests.
+      i: the position of the request in `scores`.
+      instance: the request's instance in the store.
+    """
     record = evaluator.store.record(instance)
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
     line = {

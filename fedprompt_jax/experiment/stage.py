@@ -1,4 +1,4 @@
-"""The loop of a stage: step, score, save, stop when asked; with a bar."""
+"""The loop of a stage: step, score, save, stop on request; with a bar."""
 
 from collections.abc import Callable, Iterable
 import time
@@ -17,8 +17,8 @@ class Stage(NamedTuple):
 
     Attributes:
       unit: 'round' or 'epoch'.
-      title: of the progress bar.
-      total: steps in the whole stage.
+      title: the title of the progress bar.
+      total: the number of steps in the whole stage.
       save_every: steps between two checkpoints.
       step: (state, item, began) -> (state, loss). It logs its own line;
         `began` is when the wait for the item began, in perf_counter's seconds.

@@ -34,9 +34,9 @@ class TrainState:
 
     Attributes:
       server: the algorithm's ServerState.
-      best: params with the best score so far, of validations that
-        validation.every asks for: that after the last round of a run is no
-        part of a state from which a longer run may continue.
+      best: params with the best score so far, of the validations every
+        config.validation.every rounds. The one after the last round does not
+        count: a longer run may continue from this state.
       best_score: f32 scalar, that score, the leading_metric; -1 before the
         first.
       best_loss: f32 scalar, its validation loss, which decides among equals.
@@ -191,9 +191,9 @@ def choose(
 
 
 def chosen(state: TrainState) -> tuple[Any, int]:
-    """The prompt that goes to stage 2, and the rounds it had.
+    """The prompt that stage 2 starts from, and the rounds it had.
 
-    The best by validation; the last where there was no validation.
+    It is the best by validation, or the last one without validation.
     """
     if float(state.best_score) < 0:
         return state.server.params, int(state.server.round)
@@ -201,9 +201,11 @@ def chosen(state: TrainState) -> tuple[Any, int]:
 
 
 def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
-    """Scores the server's prompt on the validation clients, keeps the best.
+    """Scores the server's prompt on the validation clients; logs the means.
 
-    The initial prompt is scored and never chosen: stage 2 is about training.
+    Returns:
+      The state, with the prompt as `best` if it is. The initial prompt is
+      scored and never chosen: stage 2 needs one that was trained.
     """
     if not experiment.config.validation.every:
         return state
@@ -214,6 +216,7 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     bank = replicate(state.server.params, copies)
     requests = [Request(0, int(i)) for instances in clients for i in instances]
     scores = experiment.evaluator.score(bank, requests, 'validation')
+    # The positions of each client's requests, which follow each other.
     ends = np.cumsum([len(instances) for instances in clients])
     places = np.split(np.arange(len(requests)), ends[:-1])
     rows = [summary(scores, at, experiment.config.loss) for at in places]
@@ -251,16 +254,17 @@ def save(
     state: TrainState,
     clients: Clients,
 ) -> None:
-    """Saves the state, what clients keep, and how long the logs are then."""
+    """Saves the state, what clients keep, and the sizes of the logs."""
     number = int(state.server.round)
-    here = number == int(state.best_round)
-    score = float(state.best_score) if here else None
+    is_best = number == int(state.best_round)
+    score = float(state.best_score) if is_best else None
     notes = run.notes() | clients.save(number)
     checkpoints.save(number, state, notes, score)
     clients.remove_unused()
 
 
-def _require_finite(server, number: int, run: RunFolder) -> None:
+def _require_finite(server: Any, number: int, run: RunFolder) -> None:
+    """Raises FloatingPointError if the server's state is not finite."""
     leaves = jax.tree.leaves(server)
     if not all(bool(jnp.isfinite(x).all()) for x in leaves):
         raise FloatingPointError(

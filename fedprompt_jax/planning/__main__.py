@@ -3,13 +3,13 @@
     python -m fedprompt_jax.planning --config=configs/fedavg_adam.py:paper \\
         --chip=v5p --chips=64
 
-Row shapes and tokens come from the data where model and data are here, else
-from the lengths that --query_tokens and --target_tokens assume. No weights go
-to a device (a GGUF file is converted into the cache, as a run would);
---chip=cpu measures this machine's CPU first. Communication between chips is not
-counted: on a data mesh it is the bank's gradient, once a step; with
-config.mesh.fsdp also the base, twice a gradient and once a token that is
-written.
+Row shapes and tokens come from the data where model and data are on this
+machine, else from the mean lengths that --query_tokens and --target_tokens
+give. No weights are loaded onto a device (a GGUF file is converted into the
+cache, as a run would do); --chip=cpu measures this machine's CPU first.
+Communication between chips is not counted: on a data mesh the bank's gradient
+is sent once a step; with config.mesh.fsdp the base is sent too, twice for each
+gradient and once for each generated token.
 """
 
 import json
@@ -30,7 +30,7 @@ _CHIP = flags.DEFINE_enum(
     'chip',
     None,
     [*chips.CHIPS, chips.CPU],
-    'The kind of chip that the plan is for.',
+    "The kind of chip that the plan is for; 'cpu' measures this machine.",
 )
 _CHIPS = flags.DEFINE_integer(
     'chips', 1, 'The number of chips in the mesh.', lower_bound=1
@@ -39,13 +39,13 @@ _CHIPS = flags.DEFINE_integer(
 _QUERY = flags.DEFINE_integer(
     'query_tokens',
     61,
-    'Mean tokens of a query, assumed if the data are not available.',
+    'The mean number of tokens of a query, used if the data are absent.',
     lower_bound=1,
 )
 _TARGET = flags.DEFINE_integer(
     'target_tokens',
     12,
-    'Mean tokens of a target, assumed if the data are not available.',
+    'The mean number of tokens of a target, used if the data are absent.',
     lower_bound=1,
 )
 _JSON = flags.DEFINE_bool(

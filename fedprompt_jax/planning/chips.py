@@ -1,6 +1,7 @@
 """What a chip can do: memory, operations a second, bytes a second.
 
-Vendors' figures of dense products; what is measured here is the CPU alone.
+The figures are those that vendors give for dense products. Only the CPU is
+measured.
 """
 
 from collections.abc import Callable
@@ -16,12 +17,12 @@ class Chip(NamedTuple):
     """One device of a mesh.
 
     Attributes:
-      memory: bytes.
+      memory: size of its memory in bytes.
       flops: dtype -> floating-point operations a second of matrix products.
-      bandwidth: bytes a second from its memory.
-      share: of `flops`, what matrix products of a whole step are expected to
-        reach.
-      measured: whether `flops` and `bandwidth` are measured ones.
+      bandwidth: bytes a second that it reads from its memory.
+      share: the part of `flops` that the matrix products of a whole step are
+        expected to reach, from 0 to 1.
+      measured: whether `flops` and `bandwidth` were measured.
     """
 
     memory: float
@@ -31,8 +32,8 @@ class Chip(NamedTuple):
     measured: bool = False
 
 
-ASSUMED = 0.5  # share of the vendor's figure; nobody has measured it here
-CPU_SHARE = 0.7  # of the product beside it, on one: benchmarks/RESULTS.md
+ASSUMED = 0.5  # Chip.share of accelerators; not measured
+CPU_SHARE = 0.7  # Chip.share of a CPU, measured: see benchmarks/RESULTS.md
 
 
 def _chip(gigabytes: float, bf16: float, f32: float, bandwidth: float) -> Chip:
@@ -58,12 +59,16 @@ REPEATS = 6
 
 
 def get(name: str) -> Chip:
-    """A chip by its name; 'cpu' measures this machine, which takes seconds."""
+    """The chip of that name; 'cpu' measures this machine, for some seconds.
+
+    Args:
+      name: a key of CHIPS, or CPU.
+    """
     return measure() if name == CPU else CHIPS[name]
 
 
 def measure() -> Chip:
-    """This machine as one chip, by a product and a copy."""
+    """Measures this machine as one chip, by a matrix product and a copy."""
     import jax
     import jax.numpy as jnp
 
@@ -76,13 +81,18 @@ def measure() -> Chip:
         flops[dtype] = 2 * size**3 / fastest(product, a, a)
     x = jax.device_put(np.ones(1 << 26, np.float32), host)
     double = jax.jit(lambda x: 2 * x)
-    seconds = fastest(double, x)
+    seconds = fastest(double, x)  # reads x once and writes as many bytes
     pages = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     return Chip(pages, flops, 2 * x.nbytes / seconds, CPU_SHARE, True)
 
 
 def fastest(call: Callable[..., Any], *args: Any) -> float:
-    """Seconds of the fastest of REPEATS calls that return an array."""
+    """Seconds of the fastest of REPEATS calls, after one that compiles.
+
+    Args:
+      call: returns one JAX array.
+      *args: its arguments.
+    """
     call(*args).block_until_ready()
     seconds = []
     for _ in range(REPEATS):

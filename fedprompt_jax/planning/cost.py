@@ -1,8 +1,12 @@
 """Memory of a chip, and operations and seconds of a call of the model.
 
-The formulas are those of federated/ledger.py for the useful work, and the
-same with everything that a packed grid computes besides: padding, prompts,
-attention scores, and what the backward pass computes again.
+The formulas are those of federated/ledger.py, which counts useful work alone.
+To it they add what a packed grid computes besides: padding, prompts, attention
+scores, and what the backward pass computes again.
+
+A grid has `rows` rows of `length` tokens, each with up to `targets` targets.
+`whole` says that the whole model trains, `remat` is config.model.remat, and a
+mesh is {'data': chips, 'model': chips}.
 """
 
 from collections.abc import Mapping
@@ -11,7 +15,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
+from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.sizes import (
@@ -23,16 +29,16 @@ from fedprompt_jax.models.sizes import (
 from fedprompt_jax.models.token_loss import CHUNK
 from fedprompt_jax.planning.chips import Chip
 
-# Of the base, by path: see sizes.base_leaves.
+# Path of a leaf of the base -> its shape and dtype: see sizes.base_leaves.
 Leaves = Mapping[str, jax.ShapeDtypeStruct]
 
 
 class Work(NamedTuple):
-    """Multiply-adds, of the base's products and of attention's.
+    """Numbers of multiply-adds, which `+` adds up.
 
     Attributes:
-      products: tokens times parameters.
-      attention: scores, and sums of values.
+      products: of products with the base: tokens times parameters.
+      attention: of attention's scores and of its sums of values.
     """
 
     products: float
@@ -43,18 +49,20 @@ class Work(NamedTuple):
 
     @property
     def flops(self) -> float:
-        """Two a multiply-add."""
+        """Floating-point operations: two for each multiply-add."""
         return 2 * (self.products + self.attention)
 
 
 def forward(
     model_config: ModelConfig, rows: int, length: int, targets: int
 ) -> Work:
-    """One forward pass of a grid."""
+    """The work of one forward pass of a grid."""
     tokens, layers = rows * length, model_config.reader
+    # Layers compute all tokens of the grid, the head its targets alone.
     products = tokens * block_params(model_config)
     products += rows * targets * target_params(model_config)
     heads = layers.num_layers * layers.num_heads * layers.head_dim
+    # Two products, q k and p v: every token with all tokens of its row.
     return Work(products, 2 * tokens * length * heads)
 
 
@@ -66,12 +74,12 @@ def gradient(
     remat: bool = False,
     whole: bool = False,
 ) -> Work:
-    """Forward and backward of a grid.
+    """The work of the forward and the backward pass of a grid.
 
-    A product with the base goes back once, to its input, and a second time to
-    the base where the whole model trains; attention's two products go back
-    twice, after the scores have been computed again. With remat all of it
-    goes forward twice.
+    Backward, a product with the base costs one more product, for the gradient
+    of its input, and another one for the gradient of the base where the whole
+    model trains. Attention computes its scores again, and each of its two
+    products costs two. With remat the forward pass is computed twice.
     """
     once = forward(model_config, rows, length, targets)
     return Work(
@@ -83,14 +91,18 @@ def gradient(
 def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
     """Seconds that `chips` chips take for work that is divided evenly.
 
-    Attention is ATTENTION_TIME times slower than products.
+    A multiply-add of attention takes ATTENTION_TIME times as long as one of
+    the products.
     """
     rate = chip.flops[dtype] * chip.share * chips
     return 2 * (work.products + ATTENTION_TIME * work.attention) / rate
 
 
 def sharing(model_config: ModelConfig, model: int) -> int:
-    """The number of `model` chips that share a layer: all of them, or 1."""
+    """The number of `model` chips that share a layer: all of them, or 1.
+
+    It is 1 where they do not divide the layer; each then computes all of it.
+    """
     c = model_config.reader
     heads = c.num_kv_heads * c.head_dim
     fits = c.mlp_width % model == 0 and heads % model == 0
@@ -98,41 +110,54 @@ def sharing(model_config: ModelConfig, model: int) -> int:
 
 
 def working(model_config: ModelConfig, mesh: Mapping[str, int]) -> int:
-    """Chips of a mesh that do not compute what others do."""
+    """The number of a mesh's chips among which the work is divided.
+
+    The others compute the same as one of these.
+    """
     return mesh['data'] * sharing(model_config, mesh['model'])
 
 
 def base_bytes(
     base: Leaves, mesh: Mapping[str, int], fsdp: bool = False
 ) -> float:
-    """Bytes of the base's leaves on one chip of a mesh ('data', 'model')."""
+    """Bytes of the base's leaves on one chip of a mesh."""
     total = 0.0
     for path, leaf in base.items():
-        axes = [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
+        axes = _axes(path, leaf, mesh, fsdp)
         total += _bytes(leaf) / math.prod(mesh[axis] for axis in axes)
     return total
 
 
 def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
-    """Bytes that FSDP gathers on a chip at a time: the tables and a layer."""
+    """Bytes that FSDP gathers on a chip at a time: the tables and a layer.
+
+    They are 0 where `data` divides no leaf.
+    """
     total = 0.0
     for path, leaf in base.items():
-        over_data, over_both = (
-            [a for a in cut(path, leaf.shape, mesh, fsdp) if a is not None]
-            for fsdp in (False, True)
-        )
-        if over_data != over_both:
-            parts = math.prod(mesh[axis] for axis in over_data)
+        gathered = _axes(path, leaf, mesh, fsdp=False)
+        if gathered != _axes(path, leaf, mesh, fsdp=True):
+            # Gathered over 'data', a leaf is still cut over 'model'.
+            parts = math.prod(mesh[axis] for axis in gathered)
+            # Leaves of layers are [layers, ...]: one layer at a time.
             stacked = leaf.shape[0] if 'layers/' in path else 1
             total += _bytes(leaf) / stacked / parts
     return total
+
+
+def _axes(
+    path: str, leaf: jax.ShapeDtypeStruct, mesh: Mapping[str, int], fsdp: bool
+) -> list[str]:
+    """The axes of a mesh over which a leaf of the base is cut."""
+    spec = cut(path, leaf.shape, mesh, fsdp)
+    return [axis for axis in spec if axis is not None]
 
 
 def _bytes(leaf: jax.ShapeDtypeStruct) -> int:
     return math.prod(leaf.shape) * leaf.dtype.itemsize
 
 
-def kept_bytes(
+def saved_bytes(
     model_config: ModelConfig,
     rows: int,
     length: int,
@@ -143,19 +168,22 @@ def kept_bytes(
 ) -> float:
     """Bytes that the forward pass of a grid saves for the backward pass.
 
-    Of a token and layer: the arguments of two norms, gate and up, queries,
-    keys and values (see models/layers.py, recomputed); with remat the hidden
+    For each token and layer it saves the arguments of two norms, gate and up,
+    queries, keys and values (see models/layers.py); with remat the hidden
     state alone, and all of one layer at a time. Where the whole model trains,
-    what its kernels multiply as well. `model` chips share all but the hidden
-    states.
+    it also saves what the kernels multiply. `model` chips share all but the
+    hidden states.
     """
     c = model_config.reader
+    # Numbers for a token in one layer: queries, keys and values,
     inner = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
+    # gate and up; where the whole model trains, the inputs of `down` and
+    # `output` too. All of these are cut over 'model'.
     wide = (1 + c.gated) * c.mlp_width + inner
     wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
     layer = (2 + 2 * whole) * c.width + wide / model
     of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
-    # f32: scores, probabilities and their gradients, of one layer.
+    # Scores, probabilities and the gradient of each, of one layer in f32.
     scores = 4 * c.num_heads * length * 4 / model
     size = jnp.dtype(dtype).itemsize
     return rows * length * (of_token * size + scores)
@@ -164,10 +192,12 @@ def kept_bytes(
 def logits_bytes(
     model_config: ModelConfig, rows: int, targets: int, mesh: Mapping[str, int]
 ) -> float:
-    """Logits of a chunk of targets on one chip, and their gradient, f32.
+    """Bytes of the f32 logits of a chunk of targets, and of their gradient.
 
-    rows are those of the whole grid; see models/token_loss.py.
+    They are those of one chip of the mesh; `rows` are those of the whole grid.
+    See models/token_loss.py.
     """
+    # token_loss takes CHUNK targets at a time, as whole columns of the grid.
     columns = min(targets, max(1, CHUNK // rows))
     cut_by = (
         mesh['model'] if model_config.vocab_size % mesh['model'] == 0 else 1
@@ -180,7 +210,7 @@ def logits_bytes(
 def cache_bytes(
     model_config: ModelConfig, queries: int, length: int, dtype: str
 ) -> float:
-    """Keys and values of `queries` rows of so many tokens."""
+    """Bytes of the keys and values of `queries` rows of `length` tokens."""
     token_numbers = (
         model_config.num_layers
         * model_config.num_kv_heads
@@ -189,13 +219,15 @@ def cache_bytes(
     return 2.0 * queries * length * token_numbers * jnp.dtype(dtype).itemsize
 
 
-def bank_bytes(trained, tx, owners: int) -> float:
-    """A bank with its start, gradient and optimizer state: all of it f32.
+def bank_bytes(
+    trained: Params, tx: optax.GradientTransformation, owners: int
+) -> float:
+    """Bytes of a bank with its start, gradient and optimizer state.
 
     Args:
-      trained: one owner's parameters, arrays or their shapes.
+      trained: one owner's parameters, arrays or their shapes; f32.
       tx: the client optimizer.
-      owners: C.
+      owners: C, the number of owners in the bank.
     """
     state = jax.eval_shape(tx.init, trained)
     trained_bytes = sum(
@@ -214,7 +246,19 @@ def decode_seconds(
     dtype: str,
     mesh: Mapping[str, int],
 ) -> float:
-    """Greedy decoding of one batch: each step reads the base once."""
+    """Seconds of the greedy decoding of one batch.
+
+    Each step reads the base once, which may take longer than to compute.
+
+    Args:
+      model_config: the model's.
+      base: its leaves.
+      queries: rows of the batch.
+      new_tokens: steps, one for each token that a row may get.
+      chip: each device of the mesh.
+      dtype: of the computation, a key of chip.flops.
+      mesh: {'data': chips, 'model': chips}.
+    """
     read = base_bytes(base, mesh) / chip.bandwidth
     each = block_params(model_config) + target_params(model_config)
     chips = working(model_config, mesh)

@@ -24,14 +24,16 @@ class Forecast(NamedTuple):
 
     Attributes:
       memory: part -> bytes on one chip.
-      tokens: real tokens a round.
-      useful_flops: a round, as the ledger counts them.
-      flops: a round, with padding, prompts, attention and recomputation.
-      round_seconds: of training.
+      tokens: tokens of a round of training, without padding.
+      useful_flops: floating-point operations of a round, as
+        federated/ledger.py counts them.
+      flops: those of a round with padding, prompts, attention and
+        recomputation.
+      round_seconds: seconds of a round of training.
       hours: part of the run -> hours.
-      bytes_down: that a client gets in a round.
-      bytes_up: that it returns.
-      bytes_kept: that it keeps between rounds.
+      bytes_down: bytes that the server sends to one client in a round.
+      bytes_up: bytes that one client returns in a round.
+      bytes_kept: bytes that one client keeps between rounds.
     """
 
     memory: dict[str, float]
@@ -52,11 +54,11 @@ def forecast(
     workload: Workload,
     chip: Chip,
 ) -> Forecast:
-    """The forecast of a run.
+    """The memory, time and traffic of a run; nothing is computed on a device.
 
     Args:
-      config: a checked one; config.mesh says how many chips there are.
-      model: sizes of the model and kind of what is trained.
+      config: a checked one; config.mesh gives the number of chips.
+      model: the model without its weights, and the kind of what is trained.
       trained: shapes of one owner's trained parameters.
       workload: what the model will read.
       chip: each device of the mesh.
@@ -66,8 +68,8 @@ def forecast(
     remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(model_config, mesh)
 
-    def gradients(batch) -> cost.Work:
-        """All that one step of a batch computes."""
+    def gradients(batch: Sequence[Example]) -> cost.Work:
+        """The work of one step on a batch, over all its grids."""
         return sum(
             (
                 cost.gradient(model_config, *shape, remat, whole)
@@ -76,8 +78,8 @@ def forecast(
             cost.Work(0.0, 0.0),
         )
 
-    def step(batches) -> float:
-        """Mean seconds of one gradient."""
+    def step(batches: Sequence[Sequence[Example]]) -> float:
+        """Mean seconds of one gradient, over the batches."""
         return _mean(
             cost.seconds(gradients(b), chip, dtype, chips) for b in batches
         )
@@ -85,6 +87,9 @@ def forecast(
     score = _score_seconds(config, model, workload, chip, mesh)
     v, p = config.validation, config.personalization
     validations = 1 + math.ceil(config.rounds / v.every) if v.every else 0
+    # A client's prompt is scored on its local examples and on those of the
+    # common set, of which global_examples / clients are local ones: they are
+    # scored once.
     examples = (
         p.eval_examples + p.global_examples - p.global_examples / p.clients
     )
@@ -120,7 +125,12 @@ def forecast(
 def grids(
     packer: Packer, examples: Sequence[Example]
 ) -> list[tuple[int, int, int]]:
-    """(rows, length, targets) of the grids that a batch is packed into."""
+    """The grids that a batch is packed into: (rows, length, targets) of each.
+
+    Args:
+      packer: packs the batch; `rows` is one of those that it compiles for.
+      examples: of the batch.
+    """
     return [
         (size, shape.length, shape.targets)
         for shape, rows in packer.rows(examples)
@@ -129,9 +139,13 @@ def grids(
 
 
 def _score_seconds(
-    config, model: TunedModel, workload: Workload, chip: Chip, mesh
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    workload: Workload,
+    chip: Chip,
+    mesh: Mapping[str, int],
 ) -> float:
-    """Mean seconds of one request: its losses, and its greedy text if any."""
+    """Mean seconds to score one request: its losses, and its text if any."""
     model_config, dtype = model.transformer.config, config.model.dtype
     chips, total = cost.working(model_config, mesh), 0.0
     for batch in workload.scored:
@@ -155,15 +169,19 @@ def _score_seconds(
     return total / workload.requests
 
 
-def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
-    """(rows, padded length, share in use) of the batches of some queries.
-
-    What a sample leaves of its last batch, the rest of the run's queries
-    would fill.
+def generated(
+    config: config_dict.ConfigDict, queries: Iterable[int]
+) -> list[tuple[int, int, float]]:
+    """The batches in which text is generated for some queries.
 
     Args:
       config: of the run.
-      queries: their lengths.
+      queries: their lengths in tokens; a sample of the run's queries.
+
+    Returns:
+      (rows, padded length, share) of each batch. The share, from 0 to 1, is
+      that of the rows which the sample fills: other queries of the run would
+      fill the rest of its last batch.
     """
     lengths, e = sorted(queries, reverse=True), config.evaluation
     left, result = len(lengths), []
@@ -180,9 +198,13 @@ def generated(config, queries: Iterable[int]) -> list[tuple[int, int, float]]:
 
 
 def _memory(
-    config, model: TunedModel, trained, workload: Workload, mesh: Mapping
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    trained: Any,
+    workload: Workload,
+    mesh: Mapping[str, int],
 ) -> dict[str, float]:
-    """Part -> bytes on one chip, at the moment of the largest grid."""
+    """Part -> bytes on one chip, each with the grid that takes most of it."""
     model_config, dtype = model.transformer.config, config.model.dtype
     remat, whole = config.model.remat, model.kind.is_full_model
     base = _base(config, model)
@@ -201,9 +223,9 @@ def _memory(
         ),
         'bank and optimizers': cost.bank_bytes(trained, tx, owners),
         'activations': max(
-            cost.kept_bytes(
+            cost.saved_bytes(
                 model_config,
-                -(-rows // mesh['data']),
+                -(-rows // mesh['data']),  # rows of one chip
                 length,
                 dtype,
                 remat,
@@ -227,20 +249,28 @@ def _memory(
     }
 
 
-def _base(config, model: TunedModel) -> cost.Leaves:
+def _base(config: config_dict.ConfigDict, model: TunedModel) -> cost.Leaves:
+    """The leaves of the model's base in the config's dtypes."""
     model_config, settings = model.transformer.config, config.model
     return base_leaves(model_config, settings.dtype, settings.quantization)
 
 
 def needed(memory: Mapping[str, float]) -> float:
-    """Bytes at the worst moment: text is generated when nothing trains."""
+    """Bytes of one chip at the worst moment.
+
+    Training and generation take turns: they never need memory together.
+
+    Args:
+      memory: part -> bytes, of a Forecast.
+    """
     training = memory['activations'] + memory['logits']
     parts = 'base', 'gathered', 'bank and optimizers'
     always = sum(memory[part] for part in parts)
     return always + max(training, memory['generation cache'])
 
 
-def _scored_epochs(p) -> list[int]:
+def _scored_epochs(p: config_dict.ConfigDict) -> list[int]:
+    """The epochs after which config.personalization scores its prompts."""
     epochs = range(1, p.epochs + 1)
     return [n for n in epochs if n == p.epochs or n % p.every == 0]
 

@@ -1,7 +1,7 @@
 """The plan of a run, from its config: as numbers and as text."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import config_dict
 import numpy as np
@@ -10,7 +10,12 @@ from fedprompt_jax.data import sources
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.planning import chips
 
-# config.json of models that can be planned for without a folder.
+if TYPE_CHECKING:  # its imports take seconds
+    from fedprompt_jax.bank.binding import TunedModel
+    from fedprompt_jax.models.config import ModelConfig
+    from fedprompt_jax.models.names import Name
+
+# Name -> config.json of a model that can be planned for without its folder.
 KNOWN: dict[str, dict[str, Any]] = {
     'llama-8b': {
         'model_type': 'llama',
@@ -35,14 +40,21 @@ def plan(
     lengths: tuple[int, int],
     cache_dir: Path,
 ) -> dict[str, Any]:
-    """The forecast of a run as numbers, and what was assumed.
+    """The forecast of a run as one JSON object, with what was assumed.
 
     Args:
       config: of the run.
-      chip_name: of chips.CHIPS, or chips.CPU.
-      num_chips: of the mesh.
-      lengths: mean tokens of a query and a target, where no data are here.
+      chip_name: a key of chips.CHIPS, or chips.CPU.
+      num_chips: the number of chips in the mesh.
+      lengths: mean tokens of a query and of a target, used where the data are
+        not on this machine.
       cache_dir: converted models and token stores.
+
+    Returns:
+      The fields of forecast.Forecast, in its units, and: `parameters` and
+      `trained`, numbers of parameters; `chip_memory` and `needed_memory`,
+      bytes of one chip; `fits` and `levers`, whether the run fits and what
+      would save memory; `packing` and `assumed`, sentences.
 
     Raises:
       ValueError: the config, the mesh, the model or the data is at fault.
@@ -63,7 +75,7 @@ def plan(
     from fedprompt_jax.planning import cost, forecast
     from fedprompt_jax.planning import workload as workload_lib
 
-    model_config, names, assumed = _sizes(config.model.source, cache_dir)
+    model_config, names, assumed = _read_model(config.model.source, cache_dir)
     model, trained = _model(config, model_config, names)
     absent = list(sources.get(config.data.source).faults(config))
     if not assumed and not absent:
@@ -138,8 +150,21 @@ def levers(config: config_dict.ConfigDict) -> list[str]:
     return [lever for lever in options if lever]
 
 
-def _sizes(spec: str, cache_dir: Path):
-    """Sizes and names of a model, and a sentence where it is not here."""
+def _read_model(
+    spec: str, cache_dir: Path
+) -> tuple['ModelConfig', 'tuple[Name, ...]', list[str]]:
+    """The config of a model and the rules for its tensors; reads no weights.
+
+    Args:
+      spec: config.model.source.
+      cache_dir: converted models.
+
+    Returns:
+      The two, and a note of what was assumed if the model is not local.
+
+    Raises:
+      ValueError: there is no config.json to read.
+    """
     from fedprompt_jax.models import families, hub, source
 
     if spec in KNOWN and not Path(spec).exists():
@@ -161,8 +186,12 @@ def _sizes(spec: str, cache_dir: Path):
     return source.read_config(folder), source.read_names(folder), notes
 
 
-def _model(config, model_config, names):
-    """The model, and the shapes of what one owner trains."""
+def _model(
+    config: config_dict.ConfigDict,
+    model_config: 'ModelConfig',
+    names: 'tuple[Name, ...]',
+) -> tuple['TunedModel', Any]:
+    """The model without its weights, and the shapes of what an owner trains."""
     import flax.traverse_util
     import jax
 
@@ -181,6 +210,7 @@ def _model(config, model_config, names):
     base = flax.traverse_util.unflatten_dict(leaves, sep='/')
 
     def init(base):
+        # Traced for its shapes alone: random numbers and tokens do not matter.
         rng = np.random.default_rng(0)
         embedding = base['embed']['embedding']
         return kind.init(Start(rng, embedding, lambda text: [0], base))
@@ -190,7 +220,11 @@ def _model(config, model_config, names):
 
 
 def text(plan: dict[str, Any]) -> str:
-    """The forecast for people."""
+    """The plan as text for a terminal.
+
+    Args:
+      plan: as `plan` returns it.
+    """
     f = plan
     total = f['needed_memory']
     layers = f' (layers {f["quantization"]})' if f['quantization'] else ''
@@ -234,7 +268,11 @@ def text(plan: dict[str, Any]) -> str:
 
 
 def duration(hours: float) -> str:
-    """Formats seconds in the largest fitting unit, in 13 columns."""
+    """Formats hours in the largest fitting unit: h, min or s.
+
+    >>> duration(0.5)
+    '    30.00 min'
+    """
     for unit, size in (('h', 1.0), ('min', 60.0)):
         if hours * size >= 1:
             return f'{hours * size:9.2f} {unit}'

@@ -1,4 +1,4 @@
-"""What a run will make the model read: a sample of it, or as assumed."""
+"""The batches that the model will read: a sample of a run's, or assumed."""
 
 from collections.abc import Sequence
 import itertools
@@ -15,7 +15,7 @@ from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.sampling import Pooled
 from fedprompt_jax.experiment import build, packers
 
-ASSUMED = 6  # batches
+ASSUMED = 6  # batches of each kind, where the data are absent
 
 
 class Workload(NamedTuple):
@@ -23,12 +23,14 @@ class Workload(NamedTuple):
 
     Attributes:
       training: packer of both stages of training.
-      evaluation: packer of losses.
+      evaluation: packer of the evaluation's losses.
       cohorts: a sample of batches of one local step.
       epochs: a sample of batches of one step of personalization.
-      scored: a sample of what is scored, with the choices of each request.
-      requests: number of requests in that sample.
-      queries: lengths of those that text is generated for.
+      scored: a sample of batches that are scored; a request has an example
+        for each of its choices.
+      requests: number of requests in `scored`.
+      queries: lengths, in tokens, of the queries in `scored` for which text is
+        generated.
     """
 
     training: Packer
@@ -53,8 +55,8 @@ def of_data(
     """Reads the data and packs a sample of them as the run would.
 
     Args:
-      config: a checked one, whose data and model are here.
-      model: sizes of the model and kind of what is trained.
+      config: a checked one, whose data and model are on this machine.
+      model: the model without its weights, and the kind of what is trained.
       cache_dir: converted models and token stores.
     """
     _, data = build.load_data(config, cache_dir)
@@ -83,16 +85,17 @@ def assumed(
     """Makes batches of random lengths, gamma distributed around the means.
 
     Args:
-      config: a checked one; its data cut what is longer than they allow.
-      model: sizes of the model and kind of what is trained.
-      query_tokens: mean of a query.
-      target_tokens: mean of a target.
+      config: a checked one; longer lengths are cut at config.data.max_query
+        and config.data.max_target.
+      model: the model without its weights, and the kind of what is trained.
+      query_tokens: mean tokens of a query, before they are cut.
+      target_tokens: mean tokens of a target, before they are cut.
     """
     rng, c = np.random.default_rng(0), config.data
     objective = model.transformer.config.objective
 
     def batch(owners: int, each: int) -> list[Example]:
-        def lengths(mean: int, most: int):
+        def lengths(mean: int, most: int) -> np.ndarray:  # [owners, each]
             drawn = rng.gamma(1.5, mean / 1.5, (owners, each))
             return np.clip(np.rint(drawn).astype(int), 1, most)
 
@@ -122,7 +125,7 @@ def assumed(
 
 
 def _blank(owner: int, query: int, target: int, objective: str) -> Example:
-    """An example of these lengths; its targets are at the query's end."""
+    """An example of these lengths in tokens, all of them 0."""
     at = None if objective == 'causal_lm' else np.full(target, query - 1)
     return Example(
         owner, np.zeros(query, np.int32), np.zeros(target, np.int32), at

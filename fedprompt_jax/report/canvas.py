@@ -10,7 +10,7 @@ from fedprompt_jax.report.run import Run
 if TYPE_CHECKING:  # it takes a second to import
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart by colour-blind readers.
+# Okabe and Ito's palette: colour-blind readers can distinguish its colours.
 BLUE, ORANGE, GREEN, VERMILLION = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 SKY, PURPLE = '#56B4E9', '#CC79A7'
 GREY, INK = '#8A8A8A', '#222222'

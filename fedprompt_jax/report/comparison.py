@@ -1,4 +1,4 @@
-"""DIR/report.html of several runs: what they show together, a table each."""
+"""DIR/report.html of several runs: common figures, and a table for each."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from fedprompt_jax.report.run import Run, is_run, open_runs
 
 
 def write(folders: Sequence[str | Path], output: str | Path) -> Path:
-    """Draws the figures of several runs and writes their page; its path.
+    """Draws the figures of several runs, writes their page, returns its path.
 
     Args:
-      folders: of the runs, which are only read.
+      folders: the run folders, which are only read.
       output: the folder for figures/ and report.html; it is made.
 
     Raises:

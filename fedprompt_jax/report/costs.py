@@ -1,4 +1,4 @@
-"""What a run cost: bytes sent, tokens, operations, seconds."""
+"""The costs of a run as tables: bytes sent, tokens, operations, seconds."""
 
 from collections.abc import Iterable, Sequence
 import math
@@ -12,7 +12,7 @@ _EVALUATION = 'evaluation'  # every other stage of metrics.jsonl
 def traffic(
     lines: Sequence[Row], clients_per_round: int | None
 ) -> list[list[str]]:
-    """Communication of training: a header, then the two directions.
+    """A table of the communication of training: a header, then two directions.
 
     Args:
       lines: of metrics.jsonl; bytes_up and bytes_down are a round's, over all
@@ -33,12 +33,12 @@ def traffic(
 
 
 def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
-    """Computation by stage: a header, then training, personalization, ...
+    """A table of the computation by stage: a header, then the stages.
 
     Args:
       lines: of metrics.jsonl.
-      seconds: of the whole run, what the lines leave of which is the row
-        'rest'; None where they are not known.
+      seconds: seconds of the whole run, or None where they are not known. The
+        row 'rest' has those that no line of metrics.jsonl counts.
     """
     stages: dict[str, list[Row]] = {s: [] for s in _STAGES.values()}
     stages[_EVALUATION] = []
@@ -71,7 +71,7 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
 
 
 def dropped(lines: Sequence[Row]) -> list[str]:
-    """A sentence a stage in which clients turned non-finite."""
+    """A sentence for each stage in which clients turned non-finite."""
     sentences = []
     rounds = [n for n in _dropped(lines, 'train') if n]
     if rounds:
@@ -79,7 +79,7 @@ def dropped(lines: Sequence[Row]) -> list[str]:
             f'Training left out {sum(rounds)} client update(s) that turned '
             f'non-finite, in {len(rounds)} round(s).'
         )
-    # A prompt that is lost stays lost: the last epoch counts them all.
+    # A non-finite prompt stays so: the last epoch counts all of them.
     lost = _dropped(lines, 'personalize')[-1:]
     if any(lost):
         sentences.append(
@@ -90,7 +90,7 @@ def dropped(lines: Sequence[Row]) -> list[str]:
 
 
 def size(x: float) -> str:
-    """Bytes in words."""
+    """A number of bytes in the largest unit that fits, such as '1.5 KiB'."""
     if math.isnan(x):
         return '–'
     units = ('bytes', 'KiB', 'MiB', 'GiB', 'TiB')
@@ -106,7 +106,7 @@ def count(x: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A share in percent."""
+    """The share of a part in percent; a dash if the whole is 0."""
     return f'{100 * part / whole:.1f} %' if whole else '–'
 
 

@@ -81,7 +81,7 @@ def figure(drawing: Drawing) -> str:
 
 
 def scores(run: Run, heading: str) -> Iterator[str]:
-    """The table of a run's scores and its notes; nothing before it has any."""
+    """Yields the table of a run's scores and its notes, if it has scores."""
     if not run.has_scores:
         return
     cells = summary.cells(run.rows, run.selection)

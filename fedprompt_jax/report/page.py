@@ -1,4 +1,4 @@
-"""RUN/report.html: one page with all that a run left, and nothing beside it."""
+"""RUN/report.html: one self-contained page with all results of a run."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import itertools
@@ -19,7 +19,7 @@ CLIENTS = 20  # most names of clients that are shown
 def write(
     folder: str | Path, warn: Callable[[str], None] = lambda sentence: None
 ) -> Path:
-    """Draws the figures and writes RUN/report.html, whole; its path.
+    """Draws the figures and writes RUN/report.html, whole; returns its path.
 
     Parts for which the run has no data yet are left out, and so is a figure
     that raises an error.
@@ -61,7 +61,7 @@ def _body(
     run: Run, drawings: Sequence[Drawing], failures: Sequence[str]
 ) -> Iterator[str]:
     yield markup.paragraph(when(run))
-    # Of the figures, what this drawing says, and not what an earlier one did.
+    # Failures of figures are those of this drawing, not of an earlier one.
     warnings = [
         x for x in run.info.get('warnings') or () if not drawing.is_failure(x)
     ]
@@ -105,7 +105,7 @@ def _logs(lines: list[Row]) -> Iterator[str]:
 def _by_step(
     lines: Iterable[Row], stages: Sequence[str], key: str
 ) -> list[list[str]]:
-    """A header, then a row a step, the stages' columns side by side."""
+    """A header, then a row for each step, with the columns of all stages."""
     steps: dict[int, Row] = {}
     names: dict[str, None] = {}  # the columns, in the order of the log
     for stage in stages:
@@ -151,7 +151,7 @@ def _first_clients(lists: dict[str, dict[str, str]]) -> dict[str, dict]:
 
 
 def _flat(tree: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, str]]:
-    """Dotted keys and values; a list is a line an item where it has text."""
+    """Yields dotted keys and values; a list of texts has a line for each."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _flat(value, f'{prefix}{key}.')

@@ -13,7 +13,14 @@ Points = dict[Any, tuple[float, float]]  # client -> (local, global) score
 
 
 class Spot(NamedTuple):
-    """Means over clients, local (x) and global (y), with standard errors."""
+    """The means over clients as a point of a plot.
+
+    Attributes:
+      x: mean local score.
+      y: mean global score.
+      x_se: standard error of `x`.
+      y_se: standard error of `y`.
+    """
 
     x: float
     y: float
@@ -37,12 +44,12 @@ def axes(metric: str) -> dict[str, str]:
 def points(
     rows: Sequence[Row], prompt: str, metric: str, **fixed: Any
 ) -> Points:
-    """Both scores of each client that has both; a dropped one is left out.
+    """The scores of a prompt for each client that has both of them.
 
     Args:
       rows: of tradeoff.csv.
-      prompt: the scored prompt.
-      metric: which score.
+      prompt: the label of the scored prompt.
+      metric: the score, such as 'rouge_l'.
       **fixed: values that other columns must have.
     """
     fixed['prompt'] = prompt
@@ -78,13 +85,13 @@ def by_alpha(rows: Sequence[Row], metric: str) -> dict[float, Points]:
 
 
 def spot(clients: Points) -> Spot:
-    """Means of at least one client's scores."""
+    """The means over clients, of which there is at least one."""
     x, y = (mean_of(scores) for scores in zip(*clients.values(), strict=True))
     return Spot(x.mean, y.mean, x.se, y.se)
 
 
 def count(epochs: dict[int, Points]) -> str:
-    """Says in words how many clients a figure is of."""
+    """The number of clients in a figure, and of those dropped, in words."""
     everyone = set().union(*epochs.values())
     lost = len(everyone) - min(len(p) for p in epochs.values())
     word = 'client' if len(everyone) == 1 else 'clients'

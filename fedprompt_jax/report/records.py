@@ -19,8 +19,8 @@ TRADEOFF_FIELDS = (
 
 Row = dict[str, Any]  # of tradeoff.csv, or a line of metrics.jsonl
 SPLITS = ('local', 'global')
-# Names of the prompts that every run scores, in the order of its table. Any
-# other label may follow them, and is its own name.
+# Label -> name of the prompts that every run scores, in the order of its
+# table. Other labels may follow; they serve as names themselves.
 PROMPTS = {
     'bare': 'bare model',
     'initial': 'initial prompt',
@@ -31,14 +31,14 @@ PROMPTS = {
 
 
 def read_tradeoff(folder: str | Path) -> list[Row]:
-    """The rows of RUN/tradeoff.csv: a client x split x scored prompt.
+    """The rows of RUN/tradeoff.csv: one for a client, split and prompt.
 
-    Scores are floats (0..100; loss in nats; NaN for a dropped client), seed,
-    client, epoch and n are ints. client_name is '' where the data name no
-    clients, and in the runs of versions that had no such column.
+    Scores are floats (0..100; loss in nats; NaN for a dropped client); seed,
+    client, epoch and n are ints. client_name is '' where the data do not name
+    clients, and in runs of older versions, which had no such column.
 
     Raises:
-      ValueError: the file is absent, or a column or value is not as it should.
+      ValueError: the file or a column is missing, or a value is malformed.
     """
     path = Path(folder) / TRADEOFF
     if not path.is_file():
@@ -55,10 +55,12 @@ def read_tradeoff(folder: str | Path) -> list[Row]:
 
 
 def read_metrics(folder: str | Path) -> list[Row]:
-    """The lines of RUN/metrics.jsonl, null as NaN; [] where there is no file.
+    """The lines of RUN/metrics.jsonl, null as NaN; [] if there is no file.
+
+    An incomplete last line is left out.
 
     Raises:
-      ValueError: a line is no JSON object.
+      ValueError: another line is not a JSON object.
     """
     path = Path(folder) / METRICS
     lines: list[Row] = []
@@ -113,6 +115,7 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 
 
 def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
+    """A row of tradeoff.csv with its values parsed; see _TYPES."""
     typed: Row = {'client_name': row.get('client_name', '')}
     for column, kind in _TYPES.items():
         text = row[column]

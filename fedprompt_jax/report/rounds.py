@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def series(lines: list[Row], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rounds and values, NaN where a line lacks the key."""
+    """Rounds and values of a key, both [lines]; NaN where a line lacks it."""
     values = np.array([x.get(key, math.nan) for x in lines], float)
     return np.array([x['round'] for x in lines], float), values
 
 
 def dots(x: np.ndarray) -> Style:
-    """Few rounds are points; of many, the line says enough."""
+    """Markers for a curve: up to 40 rounds are points, more a line alone."""
     return {'marker': 'o', 'markersize': 4} if len(x) <= 40 else {}
 
 
 def label(ax: 'Axes') -> None:
-    """Makes the horizontal axis that of rounds."""
+    """Labels the horizontal axis as rounds, with ticks at integers."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,4 +1,4 @@
-"""A run as its folder describes it: each file is read once, when asked for."""
+"""A run as its folder describes it: each file is read once, when needed."""
 
 from collections.abc import Sequence
 import functools
@@ -18,8 +18,8 @@ class Run:
     """The records in a run's folder; those not written yet are empty.
 
     Attributes:
-      folder: RUN.
-      name: of the run among others, as in a legend; the folder's by default.
+      folder: RUN, the folder.
+      name: the run's name in legends; by default that of the folder.
     """
 
     def __init__(self, folder: str | Path, name: str = '') -> None:
@@ -38,12 +38,12 @@ class Run:
 
     @functools.cached_property
     def metrics(self) -> list[Row]:
-        """The lines of metrics.jsonl: a stage each, with its numbers."""
+        """The lines of metrics.jsonl: each has a stage and its numbers."""
         return records.read_metrics(self.folder)
 
     @functools.cached_property
     def rows(self) -> list[Row]:
-        """The rows of tradeoff.csv: a client x split x scored prompt."""
+        """The rows of tradeoff.csv: one for a client, split and prompt."""
         if not self.has_scores:
             return []
         return records.read_tradeoff(self.folder)
@@ -72,9 +72,10 @@ class Run:
     def chosen_validation(self) -> Row | None:
         """The validation of the prompt that stage 2 starts from.
 
-        What run.json says; before it says so, the highest score (see
-        `selection`) of a trained prompt, of equals the lower loss, then the
-        earlier. None where that prompt was never validated.
+        It is that of the round in run.json. Before run.json has one, it is the
+        best of a trained prompt: by the highest score (see `selection`), then
+        the lower loss, then the earlier round. None where the prompt was never
+        validated.
         """
         metric = self.selection
         scored = [
@@ -100,7 +101,7 @@ def is_run(folder: Path) -> bool:
 
 
 def open_run(folder: str | Path, name: str = '') -> Run:
-    """The run of a folder, all of whose files can be read.
+    """Opens a run and reads its files, so that a damaged one is an error now.
 
     Raises:
       ValueError: it is no run folder, or a file in it is damaged.
@@ -116,7 +117,7 @@ def open_run(folder: str | Path, name: str = '') -> Run:
 
 
 def open_runs(folders: Sequence[str | Path]) -> list[Run]:
-    """The runs of several folders, with names that tell them apart.
+    """Opens the runs of several folders, each with another name.
 
     A name is the end of the folder's path, as short as it can be.
 

@@ -1,4 +1,4 @@
-"""The scores of a run as means over clients: its final table."""
+"""The final table of a run: its scores as means over clients."""
 
 from collections.abc import Iterable, Sequence
 import math
@@ -10,15 +10,16 @@ import numpy as np
 from fedprompt_jax.report.records import PROMPTS, SPLITS, Row
 
 SCORES = {'rouge_l': 'ROUGE-L', 'exact_match': 'exact match', 'loss': 'loss'}
-# Of a run whose answers are chosen: exact match is its accuracy.
+# The same for a run whose answers are choices: exact match is the accuracy.
 CHOICE_SCORES = {
     'exact_match': 'accuracy',
     'loss': 'loss',
     'rouge_l': 'ROUGE-L',
 }
-SHARED = ('bare', 'initial', 'global')  # of PROMPTS, those all clients share
+SHARED = ('bare', 'initial', 'global')  # those of PROMPTS all clients share
 _DIGITS = {'rouge_l': 2, 'exact_match': 2, 'loss': 3}
-_WIDTHS = {'rouge_l': 16, 'exact_match': 16, 'loss': 17}  # in a terminal
+# Columns of a terminal.
+_WIDTHS = {'rouge_l': 16, 'exact_match': 16, 'loss': 17}
 _BLOCKS = {
     'local': "local: each client's own held-out examples",
     'global': 'global: one set drawn evenly from all evaluated clients',
@@ -27,14 +28,15 @@ _RESAMPLES = 9999
 
 
 class Mean(NamedTuple):
-    """A mean over clients, and what stands behind it.
+    """A mean over clients, with its standard error and its counts.
 
     Attributes:
-      mean: NaN where no client has a score.
-      se: sd (ddof=1) / sqrt(clients); NaN for fewer than two clients, and for
-        the global score of a shared prompt, which is one number.
-      clients: scores in the mean.
-      dropped: clients whose score is NaN, left out of the mean.
+      mean: the mean; NaN where no client has a score.
+      se: the standard error, sd (ddof=1) / sqrt(clients); NaN for fewer than
+        two clients, and for the global score of a shared prompt, which is one
+        number.
+      clients: the number of scores in the mean.
+      dropped: the number of clients whose score is NaN, left out of the mean.
     """
 
     mean: float
@@ -44,7 +46,14 @@ class Mean(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """A mean of paired differences, with its 95 % bootstrap interval."""
+    """A mean of paired differences, with its 95 % bootstrap interval.
+
+    Attributes:
+      mean: the mean over clients; NaN for no client.
+      low: the lower end of the interval; NaN for fewer than two clients.
+      high: the upper end, as `low`.
+      clients: the number of pairs.
+    """
 
     mean: float
     low: float
@@ -53,7 +62,11 @@ class Gain(NamedTuple):
 
 
 def score_names(metric: str) -> dict[str, str]:
-    """The scores in the order of a table, `metric` first, with their names."""
+    """Key of a score -> its name, in the order of a table.
+
+    Args:
+      metric: the score that comes first, 'rouge_l' or 'exact_match'.
+    """
     return CHOICE_SCORES if metric == 'exact_match' else SCORES
 
 
@@ -81,10 +94,10 @@ def table(rows: Sequence[Row]) -> list[Row]:
       rows: of read_tradeoff.
 
     Returns:
-      {'prompt', 'label', 'shared', 'epoch', 'alpha', 'local', 'global'} a row,
-      the last two {'rouge_l', 'exact_match', 'loss'} -> Mean. The personalized
-      and averaged prompts are those of the last epoch, a prompt that is not
-      among PROMPTS that of its own last; absent prompts have no row.
+      Rows with the keys 'prompt', 'label', 'shared', 'epoch', 'alpha', 'local'
+      and 'global'; the last two hold {'rouge_l', 'exact_match', 'loss'} ->
+      Mean. A prompt that clients train is the one after the last epoch that
+      scored it; absent prompts have no row.
     """
     return [_table_row(*key, group) for key, group in final(rows).items()]
 
@@ -92,29 +105,30 @@ def table(rows: Sequence[Row]) -> list[Row]:
 def final(
     rows: Iterable[Row],
 ) -> dict[tuple[str, float | None], list[Row]]:
-    """The last rows of each prompt: (prompt, alpha) -> rows, as in `table`.
+    """The rows behind each row of `table`: (prompt, alpha) -> rows.
 
-    Prompts that are not among PROMPTS follow those, in the order of their
-    first rows. alpha is None where a prompt has only one, but for averages.
+    Prompts that are not among PROMPTS come last, in the order of their first
+    rows. Averaged prompts have an alpha in the key; others have None, unless
+    one that is not among PROMPTS was scored with several.
     """
     by_prompt: dict[str, list[Row]] = {prompt: [] for prompt in PROMPTS}
     for r in rows:
         by_prompt.setdefault(r['prompt'], []).append(r)
     groups: dict[tuple[str, float | None], list[Row]] = {}
-    for prompt, mine in by_prompt.items():
+    for prompt, prompt_rows in by_prompt.items():
         if prompt not in SHARED:
-            last = last_epoch(mine, prompt)
-            mine = [r for r in mine if r['epoch'] == last]
+            last = last_epoch(prompt_rows, prompt)
+            prompt_rows = [r for r in prompt_rows if r['epoch'] == last]
         by_alpha: dict[float | None, list[Row]] = {}
-        for r in mine:
+        for r in prompt_rows:
             alpha = None if math.isnan(r['alpha']) else r['alpha']
             by_alpha.setdefault(alpha, []).append(r)
         several = prompt not in PROMPTS and len(by_alpha) > 1
         if prompt == 'averaged' or several:
             for alpha in sorted(by_alpha, key=lambda a: a or 0.0):
                 groups[prompt, alpha] = by_alpha[alpha]
-        elif mine:
-            groups[prompt, None] = mine
+        elif prompt_rows:
+            groups[prompt, None] = prompt_rows
     return groups
 
 
@@ -127,14 +141,14 @@ def label(prompt: str, alpha: float | None = None) -> str:
 def is_shared(prompt: str, rows: Iterable[Row]) -> bool:
     """Whether all clients have the same prompt.
 
-    A label that is not among PROMPTS does not say so; its rows do. A shared
-    prompt is scored before any client trains it (epoch 0) and once on the
-    common set, so that all clients of a run have the same global scores, the
-    loss to the last bit. One client alone proves nothing.
+    For a label that is not among PROMPTS the rows decide. A shared prompt is
+    scored before any client trains it (epoch 0) and once on the common set, so
+    that all clients of a run have the same global scores, the loss to the last
+    bit. The scores of one client alone decide nothing: it is not shared.
 
     Args:
       prompt: the label.
-      rows: of that prompt.
+      rows: the rows of that prompt in tradeoff.csv.
     """
     if prompt in PROMPTS:
         return prompt in SHARED
@@ -153,10 +167,15 @@ def is_shared(prompt: str, rows: Iterable[Row]) -> bool:
 def paired_gain(
     rows: Sequence[Row], split: str, metric: str = 'rouge_l'
 ) -> Gain:
-    """Personalized (last epoch) minus global prompt, a mean over clients.
+    """The gain of the personalized prompt over the global one.
 
-    The interval is the percentile bootstrap over clients, of a fixed seed;
-    NaN for fewer than two clients.
+    It is the mean over clients of the differences after the last epoch. The
+    interval is the percentile bootstrap over clients, with a fixed seed.
+
+    Args:
+      rows: of read_tradeoff.
+      split: 'local' or 'global'.
+      metric: the score; differences are in its unit.
     """
     from scipy import stats
 
@@ -183,7 +202,13 @@ def paired_gain(
 def footnotes(
     rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
 ) -> list[str]:
-    """Notes for the reader of the table, and the paired gains."""
+    """Sentences under the final table: its units and the paired gains.
+
+    Args:
+      rows: of read_tradeoff.
+      unit: the unit of the loss, in words.
+      metric: the score of the gains.
+    """
     names, gains = score_names(metric), []
     others = (r for r in table(rows) if r['prompt'] not in PROMPTS)
     shared = [*SHARED, *(r['label'] for r in others if r['shared'])]
@@ -205,7 +230,12 @@ def footnotes(
 
 
 def cells(rows: Sequence[Row], metric: str = 'rouge_l') -> list[list[str]]:
-    """The final table as text: a header, then a list of cells per prompt."""
+    """The cells of the final table: a header, then a line for each prompt.
+
+    Args:
+      rows: of read_tradeoff.
+      metric: the score that comes first.
+    """
     names = score_names(metric)
     columns = [f'{s} {name}' for s in SPLITS for name in names.values()]
     lines = [['prompt', *columns, 'clients']]
@@ -218,7 +248,13 @@ def cells(rows: Sequence[Row], metric: str = 'rouge_l') -> list[list[str]]:
 def text_table(
     rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
 ) -> str:
-    """The final table for a terminal: a block per split, then footnotes."""
+    """The final table for a terminal: a block for each split, then footnotes.
+
+    Args:
+      rows: of read_tradeoff.
+      unit: the unit of the loss, in words.
+      metric: the score that comes first.
+    """
     names = score_names(metric)
     prompts = table(rows)
     # The known labels fit 80 columns; a longer one makes the table wider.
@@ -243,7 +279,13 @@ def text_table(
 def markdown_table(
     rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
 ) -> str:
-    """The final table in Markdown, with its footnotes as a paragraph."""
+    """The final table in Markdown, followed by its footnotes.
+
+    Args:
+      rows: of read_tradeoff.
+      unit: the unit of the loss, in words.
+      metric: the score that comes first.
+    """
     header, *body = cells(rows, metric)
     rule = ['---', *['---:'] * (len(header) - 1)]
     lines = [f'| {" | ".join(x)} |' for x in (header, rule, *body)]
@@ -251,6 +293,7 @@ def markdown_table(
 
 
 def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
+    """The row of `table` for the rows of one prompt."""
     row: Row = {
         'prompt': prompt,
         'label': label(prompt, alpha),
@@ -259,8 +302,8 @@ def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
         'alpha': rows[0]['alpha'],
     }
     for split in SPLITS:
-        here = [r for r in rows if r['split'] == split]
-        row[split] = {m: mean_of(r[m] for r in here) for m in SCORES}
+        of_split = [r for r in rows if r['split'] == split]
+        row[split] = {m: mean_of(r[m] for r in of_split) for m in SCORES}
     if row['shared']:
         # One prompt on one set: copies of a number have no spread.
         means = row['global']
@@ -271,6 +314,7 @@ def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:
 def _by_client(
     rows: Iterable[Row], prompt: str, epoch: int, split: str, metric: str
 ) -> dict[Any, float]:
+    """(run, seed, client) -> score of a prompt after an epoch, on a split."""
     return {
         (r['run'], r['seed'], r['client']): r[metric]
         for r in rows
@@ -279,6 +323,7 @@ def _by_client(
 
 
 def _show(x: Mean, metric: str) -> str:
+    """The mean ± standard error as text; a dash where there is no mean."""
     if math.isnan(x.mean):
         return '–'
     digits = _DIGITS[metric]
@@ -287,11 +332,18 @@ def _show(x: Mean, metric: str) -> str:
 
 
 def _count(x: Mean) -> str:
+    """The number of clients in a mean, 'n of N' if some were dropped."""
     total = x.clients + x.dropped
     return f'{x.clients} of {total}' if x.dropped else f'{x.clients}'
 
 
 def _aligned(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """A line of a terminal's table: the first cell to the left, others right.
+
+    Args:
+      texts: the cells.
+      widths: the columns that each takes.
+    """
     first, *rest = zip(texts, widths, strict=True)
     line = f'{first[0]:<{first[1]}}' + ''.join(f'{t:>{w}}' for t, w in rest)
     return line.rstrip()

@@ -6,10 +6,11 @@
     python -m fedprompt_jax.sweep ... --commands=shell|slurm|jobset
     python -m fedprompt_jax.sweep ... --table
 
-The runs follow each other, and share the loaded model, the tokens and what is
-compiled; with --together=N, N of them are computed as one bank. Each leaves a
-run folder in --workdir; the table and sweep.csv gather them. Run the same
-command to resume; --table shows the runs of other machines.
+The runs follow each other, and share the loaded model, the tokens and the
+compiled programs; with --together=N, N of them are computed as one bank. Each
+run writes a run folder in --workdir; the table and sweep.csv collect their
+scores. Run the same command to resume; --table also shows runs that other
+machines have put into --workdir.
 """
 
 import logging
@@ -54,7 +55,8 @@ _TABLE = flags.DEFINE_bool(
     'table', False, 'Show the table of complete runs instead of running any.'
 )
 
-OWN = ('sweep', 'workdir', 'together', 'commands', 'table', 'notable')
+# Flags of a sweep that main.py does not have.
+SWEEP_FLAGS = ('sweep', 'workdir', 'together', 'commands', 'table', 'notable')
 _LOG = logging.getLogger('fedprompt_jax')
 
 
@@ -79,6 +81,7 @@ def main(argv: list[str]) -> None:
 
 
 def _sweep() -> None:
+    """Does what the flags ask for: runs, or prints commands or the table."""
     config, file = _CONFIG.value, Path(_SWEEP.value or '')
     runs_here = not (_COMMANDS.value or _TABLE.value)
     if _COMMANDS.value and (_TABLE.value or _TOGETHER.value > 1):
@@ -90,7 +93,7 @@ def _sweep() -> None:
     name = f'{file.stem}-{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'sweeps/{name}')
     if _COMMANDS.value:
-        shared = list(commands.without(sys.argv[1:], OWN))
+        shared = list(commands.without(sys.argv[1:], SWEEP_FLAGS))
         for line in commands.lines(_COMMANDS.value, chosen, workdir, shared):
             print(line)
         print(commands.devices(chosen), file=sys.stderr)

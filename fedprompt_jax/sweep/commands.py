@@ -25,12 +25,13 @@ def lines(
 
     Args:
       kind: one of KINDS.
-      points: of the sweep.
-      workdir: of the sweep.
-      flags: of main.py that all runs share.
+      points: the runs of the sweep.
+      workdir: the folder for their run folders.
+      flags: flags of main.py that all runs share.
 
     Raises:
-      ValueError: the folder has no launch scripts.
+      ValueError: the current folder has no launch scripts, a flag has a line
+        break (slurm), or workdir is not absolute (jobset).
     """
     every = [flags_of(point, workdir, flags) for point in points]
     if kind == 'shell':
@@ -59,7 +60,7 @@ def lines(
 
 
 def devices(points: Sequence[Point]) -> str:
-    """Says in a sentence how many devices the runs need."""
+    """A sentence with the numbers of devices that the runs need."""
     meshes = {(p.config.mesh.data, p.config.mesh.model) for p in points}
     devices_text = ' and '.join(
         f'{data * model} (config.mesh {data} x {model})'
@@ -69,24 +70,38 @@ def devices(points: Sequence[Point]) -> str:
 
 
 def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
-    """The flags of main.py for a point."""
+    """The arguments of main.py that compute a point.
+
+    Args:
+      point: a run of the sweep; what it overrides replaces other flags.
+      workdir: the folder for the run folders.
+      flags: flags of main.py that all runs share.
+    """
     overrides = [
         f'--config.{key}={value}' for key, value in point.overrides.items()
     ]
-    # ml_collections adds up tuples that are given twice.
+    # ml_collections concatenates the tuples of a flag that is given twice.
     rest = without(flags, [f'config.{key}' for key in point.overrides])
     return [*rest, *overrides, f'--workdir={workdir / point.name}']
 
 
 def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
-    """Arguments but the flags of these names, as --name=value or --name v."""
+    """Yields all arguments but the flags of these names.
+
+        >>> list(without(['--a=1', '--b', '2', '--c'], ['b']))
+        ['--a=1', '--c']
+
+    Args:
+      argv: arguments; a flag is --name=value, or --name value in two of them.
+      names: flags to leave out, without dashes.
+    """
     value_follows = False
     for argument in argv:
         name, equals, _ = argument.lstrip('-').partition('=')
         if argument.startswith('-'):
-            gone = name in names
-            value_follows = gone and not equals
-            if not gone:
+            left_out = name in names
+            value_follows = left_out and not equals
+            if not left_out:
                 yield argument
         elif value_follows:
             value_follows = False
@@ -95,7 +110,10 @@ def without(argv: Sequence[str], names: Sequence[str]) -> Iterator[str]:
 
 
 def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
-    """A file with a line of flags a run, and the array that reads it."""
+    """Yields shell lines that write a file of flags and submit its array.
+
+    Task i of the array reads line i of the file.
+    """
     if any('\n' in flag for run_flags in every for flag in run_flags):
         raise ValueError('--commands=slurm: no flag may hold a line break.')
     file = shlex.quote(str(workdir / 'flags.txt'))
@@ -110,22 +128,25 @@ def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
 
 
 def _short(workdir: Path) -> str:
-    """Six letters that tell sweeps of a namespace apart."""
+    """Six hex digits that distinguish the sweeps of a cluster's namespace."""
     return hashlib.sha256(str(workdir).encode()).hexdigest()[:6]
 
 
 def _jobset(template: Any, name: str, flags: Sequence[str]) -> Any:
-    """The shipped JobSet with these flags; they may name another cache."""
-    made = copy.deepcopy(template)
-    made['metadata']['name'] += f'-{name}'
-    (job,) = made['spec']['replicatedJobs']
+    """The shipped JobSet with a run's name and flags.
+
+    Its --cache_dir stays unless the flags have one.
+    """
+    jobset = copy.deepcopy(template)
+    jobset['metadata']['name'] += f'-{name}'
+    (job,) = jobset['spec']['replicatedJobs']
     pod = job['template']['spec']['template']['spec']
     (container,) = pod['containers']
-    shared = [
+    cache_dir = [
         argument
         for argument in container['args']
         if argument.startswith('--cache_dir')
         and not any(flag.startswith('--cache_dir') for flag in flags)
     ]
-    container['args'] = ['--distributed', *shared, *flags]
-    return made
+    container['args'] = ['--distributed', *cache_dir, *flags]
+    return jobset

@@ -24,8 +24,8 @@ class Participant(NamedTuple):
     """A run among those that are computed together.
 
     Attributes:
-      rendezvous: of all the runs.
-      number: of this run, from 0.
+      rendezvous: where all the runs meet.
+      number: this run's number, from 0.
     """
 
     rendezvous: Rendezvous
@@ -82,12 +82,14 @@ class MergedSimulation(PackedSimulation):
 def _all_gradients(
     requests: Sequence[_Gradients],
 ) -> list[tuple[jax.Array, Any]]:
-    one = requests[0].simulation
+    """The gradients of each request, from one call with all of them."""
+    first = requests[0].simulation  # model, base and loss are those of all
     packer = widest([r.simulation.packer for r in requests])
     merged = PackedSimulation(
-        one.model, one.base, packer, one.loss, one.place_rows
+        first.model, first.base, packer, first.loss, first.place_rows
     )
     bank, starts = side_by_side([r.bank for r in requests])  # [sum of C_i, ...]
+    # Run i's owner c is owner starts[i] + c of the merged bank.
     examples = [
         e._replace(owner=e.owner + start)
         for r, start in zip(requests, starts, strict=True)
@@ -95,6 +97,7 @@ def _all_gradients(
     ]
     results = merged.gradients_once(bank, examples, requests[0].isolate)
     ends = [*starts[1:], num_owners(bank)]
+    # Run i gets the rows [starts[i], ends[i]) of all leaves: [C_i, ...].
     return [
         jax.tree.map(lambda x, a=a, b=b: x[a:b], results)
         for a, b in zip(starts, ends, strict=True)
@@ -124,8 +127,8 @@ class MergedEvaluator:
 
     def bare(self) -> tuple['MergedEvaluator', Params]:
         """See Evaluator.bare."""
-        alone, nothing = self._alone.bare()
-        return MergedEvaluator(alone, self._participant, True), nothing
+        alone, params = self._alone.bare()
+        return MergedEvaluator(alone, self._participant, True), params
 
     def score(
         self, bank, requests: Sequence[Request], progress: str = ''
@@ -136,26 +139,35 @@ class MergedEvaluator:
         return self._participant.ask(key, _all_scores, request)
 
 
-def _all_scores(asked: Sequence[_Scoring]) -> list[Scores]:
-    packer = widest([a.evaluator.packer for a in asked])
-    merged = asked[0].evaluator._replace(packer=packer)
-    bank, starts = side_by_side([a.bank for a in asked])
+def _all_scores(scorings: Sequence[_Scoring]) -> list[Scores]:
+    """The scores of each run's requests, from one call with all of them."""
+    packer = widest([s.evaluator.packer for s in scorings])
+    merged = scorings[0].evaluator._replace(packer=packer)
+    bank, starts = side_by_side([s.bank for s in scorings])
     requests = [
         r._replace(owner=r.owner + start)
-        for a, start in zip(asked, starts, strict=True)
-        for r in a.requests
+        for s, start in zip(scorings, starts, strict=True)
+        for r in s.requests
     ]
-    scores = merged.score(bank, requests, asked[0].progress)
-    ends = np.cumsum([len(a.requests) for a in asked])
+    scores = merged.score(bank, requests, scorings[0].progress)
+    # Scores follow the requests, and these the runs: cut them apart again.
+    ends = np.cumsum([len(s.requests) for s in scorings])
     parts: list[Scores] = []
-    for a, end in zip(asked, ends, strict=True):
-        values: Any = (x[end - len(a.requests) : end] for x in scores)
+    for s, end in zip(scorings, ends, strict=True):
+        values: Any = (x[end - len(s.requests) : end] for x in scores)
         parts.append(Scores(*values))
     return parts
 
 
 def side_by_side(banks: Sequence[Any]) -> tuple[Any, list[int]]:
-    """Banks [C_i, ...] as one [sum of C_i, ...], and where each begins."""
+    """Concatenates banks; returns the bank and the first owner of each.
+
+    Args:
+      banks: trees with leaves [C_i, ...].
+
+    Returns:
+      A tree with leaves [sum of C_i, ...], and C_0 + ... + C_(i-1) for each i.
+    """
     starts = [0]
     for bank in banks[:-1]:
         starts.append(starts[-1] + num_owners(bank))
@@ -163,7 +175,12 @@ def side_by_side(banks: Sequence[Any]) -> tuple[Any, list[int]]:
 
 
 def widest(packers: Sequence[Packer]) -> Packer:
-    """A packer whose shapes hold what each of the packers' shapes hold."""
+    """A packer whose rows hold every example that one of the packers holds.
+
+    Args:
+      packers: those of runs that are computed together.
+    """
+    # The longest shape is the last: it has to hold the most targets as well.
     longest = max(packers, key=lambda p: p.shapes[-1].length)
     *shapes, last = longest.shapes
     targets = max(p.shapes[-1].targets for p in packers)

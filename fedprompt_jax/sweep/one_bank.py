@@ -1,10 +1,10 @@
-"""Several runs of a sweep as one bank: each in a thread of its own.
+"""Several runs of a sweep as one bank: a thread computes each.
 
-Every run does what it would do alone, writes its own folder and has its own
-optimizers; gradients and scores come from one call of the model for all.
-Rows are packed from all runs' examples, so that results agree with those of
-runs alone up to rounding, and not to the bit; so do those of a bank that was
-stopped, whose runs may resume from other rounds.
+Every run does what it would do alone, with its own folder and optimizers, but
+gradients and scores come from one call of the model for all runs. Rows are
+packed from the examples of all runs, so that results agree with those of runs
+alone up to rounding, and not to the bit. The same holds for a bank that was
+stopped and resumed: its runs may resume from different rounds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from fedprompt_jax.sweep.merged import Participant
 from fedprompt_jax.sweep.points import Point
 from fedprompt_jax.sweep.rendezvous import Rendezvous
 
-# What one call of the model depends on.
+# Keys of the config that one call of the model depends on.
 ALIKE = (
     'model', 'peft', 'prompt', 'prefix', 'lora', 'ia3', 'loss', 'simulation',
     'packing', 'evaluation', 'mesh', 'data.source', 'data.path',
@@ -30,7 +30,7 @@ ALIKE = (
 
 
 def faults(points: Sequence[Point]) -> Iterator[str]:
-    """Why these points cannot be one bank."""
+    """Yields a sentence for each reason why these points cannot be one bank."""
     first, *others = points
     for key in ALIKE:
         value = lookup(first.config, key)
@@ -61,19 +61,19 @@ def run(
     """Runs the points as one bank.
 
     Args:
-      points: of which faults() finds nothing.
-      folders: run folder of each.
+      points: the runs, for which faults() yields no reason.
+      folders: the run folder of each.
       cache_dir: see experiment.run.
       loaded: what earlier runs have loaded.
-      preemption: asked by all of them.
+      preemption: whether to stop; all runs ask the same.
 
     Returns:
-      What each ended with; None where it is complete.
+      The exception that each run ended with; None where it is complete.
     """
     rendezvous = Rendezvous(len(points))
     ends: list[BaseException | None] = [None] * len(points)
 
-    def one(number: int) -> None:
+    def run_point(number: int) -> None:
         try:
             run_lib.execute(
                 points[number].config,
@@ -86,10 +86,10 @@ def run(
         except BaseException as error:
             ends[number] = error
         finally:
-            rendezvous.leave(number)
+            rendezvous.leave(number)  # else the others wait for it for ever
 
     threads = [
-        threading.Thread(target=one, args=[n], daemon=True)
+        threading.Thread(target=run_point, args=[n], daemon=True)
         for n in range(len(points))
     ]
     for thread in threads:

@@ -19,9 +19,10 @@ class Point(NamedTuple):
     """One run of a sweep.
 
     Attributes:
-      name: of its run folder, such as 'client.learning_rate=0.1,seed=2'.
-      overrides: dotted key -> value.
-      config: the whole, checked.
+      name: the name of its run folder, such as
+        'client.learning_rate=0.1,seed=2'.
+      overrides: dotted key of the config -> value.
+      config: the whole config with these values, checked.
     """
 
     name: str
@@ -32,12 +33,12 @@ class Point(NamedTuple):
 def read(
     path: Path, config: config_dict.ConfigDict, files: bool = True
 ) -> list[Point]:
-    """The points that a sweep's file yields.
+    """The points that a sweep's file yields, in its order.
 
     Args:
       path: a Python file with points(), which yields dicts of overrides.
-      config: what is overridden.
-      files: also check that data and models are here.
+      config: the config whose values are overridden; it is not changed.
+      files: whether to check that data and models are on this machine.
 
     Raises:
       ValueError: the file, or the config of a point, is at fault; all faults
@@ -68,6 +69,7 @@ def read(
 
 
 def _overrides(path: Path) -> Iterator[Any]:
+    """Yields what points() of a file yields, of whatever type it is."""
     if not path.is_file():
         raise ValueError(
             f'--sweep={path} does not exist; give a Python file such as '
@@ -89,6 +91,11 @@ def _overrides(path: Path) -> Iterator[Any]:
 
 
 def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
+    """The point of some overrides, whose keys and types are checked.
+
+    Raises:
+      ValueError: a key does not exist, or its value has another type.
+    """
     if not isinstance(overrides, Mapping):
         raise ValueError("must be a dict such as {'seed': 1}.")
     config = copy.deepcopy(config)
@@ -100,14 +107,15 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
             bare = key.removeprefix('config.')
             raise ValueError(f"leave out 'config.' of {key!r}: {bare!r}.")
         try:
-            now = config_lib.lookup(config, key)
-            if value is None or isinstance(now, config_dict.ConfigDict):
+            default = config_lib.lookup(config, key)
+            if value is None or isinstance(default, config_dict.ConfigDict):
                 raise ValueError(
                     f'{key}={value!r}: a key and its value are needed, such '
                     "as 'client.learning_rate': 0.1."
                 )
-            if isinstance(value, bool) and not isinstance(now, bool):
-                raise TypeError(f'must be a {type(now).__name__}.')
+            # To ConfigDict, True is an int: 'rounds': True would be a round.
+            if isinstance(value, bool) and not isinstance(default, bool):
+                raise TypeError(f'must be a {type(default).__name__}.')
             config.update_from_flattened_dict({key: value})
         except (KeyError, AttributeError) as error:
             message = ' '.join(str(error.args[0]).split())
@@ -118,14 +126,20 @@ def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:
 
 
 def _plain(value: Any) -> Any:
-    """Python's own numbers for NumPy's, also in a tuple or a list."""
+    """Replaces NumPy's numbers by Python's, also in a tuple or a list."""
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
     return value.item() if isinstance(value, np.generic) else value
 
 
 def name_of(overrides: Mapping[str, Any]) -> str:
-    """Names a folder after the keys that a point overrides."""
+    """The name of a folder for a point, after the keys that it overrides.
+
+        >>> name_of({'client.learning_rate': 0.1, 'seed': 2})
+        'client.learning_rate=0.1,seed=2'
+
+    It is 'plain' for a point that overrides no key.
+    """
     pairs = (f'{key}={_short(value)}' for key, value in overrides.items())
     return re.sub(r'[^\w.=,+-]', '_', ','.join(pairs)) or 'plain'
 

@@ -18,10 +18,10 @@ def run_all(
     """Runs what is left of a sweep; returns the table of all its runs.
 
     Args:
-      points: each has a run folder in workdir.
-      workdir: holds the run folders and sweep.csv.
+      points: the runs; each has a run folder in workdir.
+      workdir: the folder of the run folders and of sweep.csv.
       cache_dir: see experiment.run.
-      together: how many runs are computed as one bank.
+      together: the number of runs that are computed as one bank.
 
     Raises:
       Preempted: SIGTERM stopped it; all that it did is saved.
@@ -66,7 +66,10 @@ def _refuse_others(
 def _check(
     groups: Sequence[Sequence[Point]], cache_dir: Path, loaded: LastLoaded
 ) -> None:
-    """Raises ValueError with what would stop a run of these, hours from now."""
+    """Raises ValueError with the faults of all runs, before the first starts.
+
+    The last run may be hours away: its faults are found now.
+    """
     from fedprompt_jax.experiment import build
     from fedprompt_jax.mesh import check_devices
 
@@ -87,25 +90,26 @@ def _run(
     cache_dir: Path,
     loaded: LastLoaded,
 ) -> list[str]:
-    """Runs what is left of these points; returns how each ended, in words.
+    """Runs what is left of these points; returns the status of each.
+
+    A status is table.COMPLETE, or says that the run diverged.
 
     Raises:
-      Preempted, ValueError: see experiment.run; of the first run that did.
+      Preempted, ValueError: see experiment.run; of the first run that raised
+        one.
     """
     ends: list[BaseException | None] = [None]
     if len(group) > 1:
-        with preemption.Preemption() as asked:
-            ends = one_bank.run(group, folders, cache_dir, loaded, asked)
+        with preemption.Preemption() as signals:
+            ends = one_bank.run(group, folders, cache_dir, loaded, signals)
     else:
         try:
             run_lib.execute(group[0].config, folders[0], cache_dir, loaded)
         except FloatingPointError as error:
             ends = [error]
-    ends_in_words = []
+    statuses = []
     for end in ends:
         if end is not None and not isinstance(end, FloatingPointError):
             raise end
-        ends_in_words.append(
-            table.COMPLETE if end is None else f'diverged: {end}'
-        )
-    return ends_in_words
+        statuses.append(table.COMPLETE if end is None else f'diverged: {end}')
+    return statuses

@@ -19,9 +19,10 @@ from fedprompt_jax.sweep.points import Point, name_of
 FILE = 'sweep.csv'
 COMPLETE = 'complete'
 OTHER = 'of another config'
-CONFIDENCE = 0.95
+CONFIDENCE = 0.95  # of an interval
 SELECTION = 'selection'  # column: the score that chose the prompt
-# What the printed table shows of the scores in sweep.csv, for a score.
+# Columns of sweep.csv that the printed table shows -> their titles; {} is the
+# score that chose the prompts, such as rouge_l.
 SHOWN = {
     'validation.{}': 'valid. {}',
     'validation.loss': 'valid. loss',
@@ -35,9 +36,9 @@ class Interval(NamedTuple):
     """A mean over seeds; its Student's t interval is mean ± half.
 
     Attributes:
-      mean: NaN over nothing.
-      half: NaN for fewer than two seeds.
-      seeds: numbers in the mean.
+      mean: the mean; NaN for no seed.
+      half: half the width of the interval; NaN for fewer than two seeds.
+      seeds: the number of seeds in the mean.
     """
 
     mean: float
@@ -46,7 +47,11 @@ class Interval(NamedTuple):
 
 
 def interval(numbers: Sequence[float]) -> Interval:
-    """Mean and 95 % interval of the numbers that are not NaN."""
+    """The mean of the numbers that are not NaN, and its 95 % interval.
+
+    Args:
+      numbers: one for each seed.
+    """
     x = np.array(numbers, float)
     x = x[~np.isnan(x)]
     if not len(x):
@@ -59,11 +64,13 @@ def interval(numbers: Sequence[float]) -> Interval:
 
 
 def scores(folder: Path) -> dict[str, float]:
-    """The scores of a complete run: 'prompt.split.score' -> a number.
+    """The scores of a complete run, as columns of sweep.csv.
 
-    'validation.rouge_l' and its like are those of the prompt that went to
-    stage 2; the others are means over test clients, ROUGE-L and exact
-    match x 100, losses in nats.
+    Returns:
+      'prompt.split.score' -> mean over test clients, such as
+      'global.local.rouge_l'; and 'validation.score', those of the prompt that
+      went to stage 2, with its round as 'validation.round'. ROUGE-L and exact
+      match are x 100, losses in nats.
     """
     values: dict[str, float] = {}
     chosen = Run(folder).chosen_validation
@@ -80,12 +87,17 @@ def scores(folder: Path) -> dict[str, float]:
 
 
 def status(point: Point, folder: Path) -> str:
-    """Says how far a point's run has come, from the files in its folder."""
+    """How far a point's run has come, from the files in its folder.
+
+    Returns:
+      COMPLETE, or words that begin with OTHER, 'not complete', 'damaged' or
+      'diverged'.
+    """
     info = Run(folder).info
     if info:
-        other = run_folder.other_config(folder, point.config.to_dict())
-        if other:
-            return f'{OTHER}: {"; ".join(other)}'
+        differences = run_folder.other_config(folder, point.config.to_dict())
+        if differences:
+            return f'{OTHER}: {"; ".join(differences)}'
         if more := run_folder.continuation(folder, point.config.to_dict()):
             return f'not complete: {more}'
     if info.get('complete'):
@@ -102,7 +114,14 @@ def write(
     folders: Sequence[Path],
     ends: Sequence[str],
 ) -> str:
-    """Writes WORKDIR/sweep.csv, whole or not at all; returns the table."""
+    """Writes WORKDIR/sweep.csv, whole or not at all; returns the text table.
+
+    Args:
+      workdir: the folder of the sweep; it is made if it does not exist.
+      points: the runs.
+      folders: the run folder of each.
+      ends: the status of each.
+    """
     records = rows(points, folders, ends)
     workdir.mkdir(parents=True, exist_ok=True)
     write_whole(workdir / FILE, as_csv(records))
@@ -112,20 +131,26 @@ def write(
 def rows(
     points: Sequence[Point], folders: Sequence[Path], ends: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """A row a run: what it overrides, its folder, how it ended, its scores."""
+    """A row for each run: the keys it overrides, name, status and scores.
+
+    Args:
+      points: the runs.
+      folders: the run folder of each.
+      ends: the status of each; only complete runs have scores.
+    """
     records = []
     for point, folder, end in zip(points, folders, ends, strict=True):
-        results: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         if end == COMPLETE:
-            results = {SELECTION: Run(folder).selection, **scores(folder)}
+            columns = {SELECTION: Run(folder).selection, **scores(folder)}
         records.append(
-            {**point.overrides, 'point': point.name, 'status': end, **results}
+            {**point.overrides, 'point': point.name, 'status': end, **columns}
         )
     return records
 
 
 def as_csv(records: Sequence[dict[str, Any]]) -> str:
-    """All rows and columns; empty where a run has no such thing."""
+    """The rows as CSV; a cell is empty where a run lacks the column."""
     columns = list(dict.fromkeys(key for row in records for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
@@ -137,7 +162,13 @@ def as_csv(records: Sequence[dict[str, Any]]) -> str:
 def text_table(
     points: Sequence[Point], records: Sequence[dict[str, Any]]
 ) -> str:
-    """A table for a terminal; points that differ in the seed share a line."""
+    """A table for a terminal; points that differ in the seed share a line.
+
+    Args:
+      points: the runs.
+      records: the row of each, see `rows`.
+    """
+    # What a line's points override besides the seed, and their rows.
     groups: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for point, row in zip(points, records, strict=True):
         rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
@@ -145,6 +176,7 @@ def text_table(
         if group is None:
             groups.append((rest, group := []))
         group.append(row)
+    # Two values may have one short name (0.1 and 0.1000001): show them whole.
     short = [name_of(rest) for rest, _ in groups]
     names = [
         name if short.count(name) == 1 else f'{rest}'
@@ -195,6 +227,7 @@ def _metric(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _show(x: Interval) -> str:
+    """The mean ± half as text; a dash where there is none."""
     if math.isnan(x.mean):
         return '–'
     return f'{x.mean:.2f}' + ('' if math.isnan(x.half) else f' ± {x.half:.2f}')

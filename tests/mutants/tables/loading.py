@@ -261,8 +261,8 @@ MUTATIONS = (
     Mutation(
         'the-largest-client-stands-for-the-smallest',
         CHECKS,
-        'least, asked = min(sizes), p[key]',
-        'least, asked = max(sizes), p[key]',
+        'least, requested = min(sizes), p[key]',
+        'least, requested = max(sizes), p[key]',
         'Nobody hears that clients have fewer examples than asked.',
         (
             'tests/data_checks_test.py::test_the_smallest_client_is_named_where_it_has_too_few',

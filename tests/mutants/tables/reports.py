@@ -381,8 +381,8 @@ MUTATIONS = (
     Mutation(
         'table-of-the-first-epoch',
         SUMMARY,
-        'last = last_epoch(mine, prompt)',
-        "last = min((r['epoch'] for r in mine), default=0)",
+        'last = last_epoch(prompt_rows, prompt)',
+        "last = min((r['epoch'] for r in prompt_rows), default=0)",
         'The final table is not of the last epoch.',
         LAST_EPOCH,
     ),
@@ -408,8 +408,8 @@ MUTATIONS = (
     Mutation(
         'local-scores-under-both-names',
         SUMMARY,
-        "here = [r for r in rows if r['split'] == split]",
-        "here = [r for r in rows if r['split'] == 'local']",
+        "of_split = [r for r in rows if r['split'] == split]",
+        "of_split = [r for r in rows if r['split'] == 'local']",
         'Half of the final table.',
         LAST_EPOCH,
     ),

@@ -294,8 +294,8 @@ MUTATIONS = (
     Mutation(
         'what-was-said-first-stays',
         RUN_FOLDER,
-        "write_json(self.path / 'run.json', kept | values)",
-        "write_json(self.path / 'run.json', values | kept)",
+        "write_json(self.path / 'run.json', rest | values)",
+        "write_json(self.path / 'run.json', values | rest)",
         'run.json is of the first start.',
         (
             'tests/run_folder_test.py::'
@@ -442,8 +442,8 @@ MUTATIONS = (
     Mutation(
         'sigterm-is-forgotten',
         PREEMPTION,
-        'self._came = True\n        signal',
-        'self._came = False\n        signal',
+        'self._received = True\n        signal',
+        'self._received = False\n        signal',
         'A machine is taken away in the middle of a round.',
         (
             'tests/distributed_test.py::'

@@ -243,7 +243,7 @@ MUTATIONS = (
     Mutation(
         'every-checkpoint-has-the-best-score',
         _TRAIN,
-        'score = float(state.best_score) if here else None',
+        'score = float(state.best_score) if is_best else None',
         'score = float(state.best_score)',
         'The checkpoint that stays as the best holds another prompt.',
         (
@@ -490,9 +490,9 @@ MUTATIONS = (
     Mutation(
         'averages-are-rows-of-the-first-epoch',
         _PERSONALIZE,
-        'answers = how.last_answers(state.clients, state.shared)\n'
+        'answers = personal.last_answers(state.clients, state.shared)\n'
         '        score_all(experiment, run, answers, c.epochs)',
-        'answers = how.last_answers(state.clients, state.shared)\n'
+        'answers = personal.last_answers(state.clients, state.shared)\n'
         '        score_all(experiment, run, answers, 1)',
         'The trade-off is drawn for prompts of another epoch.',
         (_EPOCHS + 'test_rows_say_which_run_they_are_of',),

@@ -107,8 +107,8 @@ MUTATIONS = (
     Mutation(
         'true-is-a-number',
         SWEEP_POINTS,
-        'if isinstance(value, bool) and not isinstance(now, bool):',
-        'if isinstance(value, bool) and isinstance(now, str):',
+        'if isinstance(value, bool) and not isinstance(default, bool):',
+        'if isinstance(value, bool) and isinstance(default, str):',
         'A run of one round.',
         ('tests/sweep_test.py::test_faults_of_a_sweep_s_file_are_told',),
     ),
