@@ -53,6 +53,7 @@ def test_a_client_keeps_what_was_last_put_and_others_the_default(memory):
     put(store, c2=4, c11=5)
     assert numbers(store, [2, 5, 8, 9, 11]) == [4, 1, 0, 3, 5]
     assert len(store) == 4 and store.row_bytes == ROW
+    assert 11 in store and 5 in store and 8 not in store
 
 
 def test_every_bit_of_a_float_is_kept():

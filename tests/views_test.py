@@ -10,7 +10,7 @@ from fedprompt_jax.data.within import cut
 from fedprompt_jax.experiment import build
 from fedprompt_jax.experiment.personalize import KEPT
 from fedprompt_jax.report.records import read_tradeoff
-from tests.tiny_run import Runs
+from tests.tiny_run import Runs, info
 
 SHORT = {
     'rounds': 3,
@@ -103,6 +103,22 @@ def test_a_training_client_is_scored_with_what_it_keeps(runs):
     loss = {(r['client'], r['split']): r['loss'] for r in shared}
     differs = [loss[r['client'], r['split']] != r['loss'] for r in kept]
     assert any(differs)
+
+
+def test_clients_that_were_in_no_cohort_are_counted(runs):
+    path = runs.folder / 'few'
+    runs.start(path, **SHORT | {'rounds': 1, 'clients_per_round': 1})
+    (warning,) = (w for w in info(path)['warnings'] if 'no cohort' in w)
+    kept = [r for r in read_tradeoff(path) if r['prompt'] == KEPT]
+    shared = {
+        (r['client'], r['split']): r['loss']
+        for r in read_tradeoff(path)
+        if r['prompt'] == 'global'
+    }
+    # One client was sampled; who was not answers as it began.
+    assert warning.startswith(('1 of the 2', '2 of the 2'))
+    began = [shared[r['client'], r['split']] == r['loss'] for r in kept]
+    assert sum(began) in (0, 2, 4)
 
 
 def test_clients_that_keep_nothing_have_no_such_row(runs):

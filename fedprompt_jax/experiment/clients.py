@@ -78,6 +78,13 @@ class Clients:
             return None
         return self._algorithm.prompts(server, self.take(server, clients))
 
+    def never_sampled(self, clients: np.ndarray) -> int:
+        """The number of these clients that were in no cohort."""
+        store = self._store
+        if store is None:
+            return 0
+        return sum(client not in store for client in clients.tolist())
+
     def save(self, round: int) -> dict[str, Any]:
         """Writes the rows that changed since the last save.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 import dataclasses
 import functools
+import logging
 import time
 from typing import Any
 
@@ -30,6 +31,8 @@ from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.experiment.train import TrainState
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.personalization import Answer, Method, Setup
+
+_LOG = logging.getLogger(__name__)
 
 KEPT = 'kept_by_client'  # label of what a training client answers with
 
@@ -228,15 +231,19 @@ def anchors(experiment: Experiment, params) -> list[Answer]:
 
 
 def kept_by_clients(
-    experiment: Experiment, clients: Clients, trained: TrainState
+    experiment: Experiment,
+    run: RunFolder,
+    clients: Clients,
+    trained: TrainState,
 ) -> list[Answer]:
     """What training clients answer with after the last round.
 
     [] where no training client is scored, or where all of them answer with the
-    global prompt.
+    global prompt. A warning says how many of them were in no cohort.
 
     Args:
       experiment: its parts.
+      run: where the warning goes.
       clients: what they keep.
       trained: stage 1 after its last round.
     """
@@ -244,7 +251,18 @@ def kept_by_clients(
         return []
     ids = experiment.data.held_out.clients
     prompts = clients.prompts(trained.server, ids)
-    return [] if prompts is None else [Answer(KEPT, prompts, alpha=1.0)]
+    if prompts is None:
+        return []
+    never = clients.never_sampled(ids)
+    if never and run.writes:
+        warning = (
+            f'{never} of the {len(ids)} evaluated clients were in no cohort: '
+            f'{KEPT} is what they began with. Raise config.rounds, '
+            'config.clients_per_round or config.data.client_size.'
+        )
+        _LOG.warning(warning)
+        run.warn(warning)
+    return [Answer(KEPT, prompts, alpha=1.0)]
 
 
 def score_all(

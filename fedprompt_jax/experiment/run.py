@@ -233,7 +233,9 @@ def _run_stages(
             clients = Clients(experiment, run.path / 'checkpoints')
             trained = train.train(experiment, run, training, stop, clients)
             params, rounds = train.choose(experiment, run, trained)
-            kept = personalize.kept_by_clients(experiment, clients, trained)
+            kept = personalize.kept_by_clients(
+                experiment, run, clients, trained
+            )
             run.update_info(chosen_round=rounds)
             _LOG.info('The prompt after round %d goes to stage 2.', rounds)
             state = personalize.start(

@@ -53,6 +53,10 @@ class ClientStore:
         """The number of clients that keep something."""
         return len(self._rows.keys() | self._places.keys())
 
+    def __contains__(self, client: int) -> bool:
+        """Whether the client keeps something: it was in a cohort."""
+        return client in self._rows or client in self._places
+
     def take(self, clients: np.ndarray, default: Any) -> Any:
         """What the clients keep, as NumPy arrays [C, ...].
 

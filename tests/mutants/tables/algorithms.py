@@ -61,6 +61,14 @@ MUTATIONS = (
         (_VIEWS + 'test_the_prompt_of_the_client_is_scored',),
     ),
     Mutation(
+        'clients-in-no-cohort-are-not-counted',
+        'fedprompt_jax/experiment/personalize.py',
+        'if never and run.writes:',
+        'if False:',
+        'What nobody has trained seems to be what clients keep.',
+        (_VIEWS + 'test_clients_that_were_in_no_cohort_are_counted',),
+    ),
+    Mutation(
         'clients-personalize-on-the-scored-examples',
         'fedprompt_jax/experiment/data.py',
         "train = [parts['train'][c][:num_train] for c in chosen]",
