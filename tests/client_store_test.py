@@ -1,6 +1,7 @@
 """Laws of what clients keep: rows, files, memory, and damage."""
 
 import os
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -138,6 +139,18 @@ def test_memory_holds_as_many_rows_as_its_budget(tmp_path):
     restored = ClientStore(LIKE, 3 * ROW)
     restored.load(tmp_path, files)
     assert numbers(restored, range(50)) == [*range(50)]
+
+
+def test_temporary_files_go_when_their_rows_are_saved_or_replaced(tmp_path):
+    """Else a long run fills the disk, though its clients are few."""
+    store = ClientStore(LIKE, 0)
+    temporary = Path(store._temporary.name)
+    for value in range(1, 6):
+        put(store, c1=value, c2=value)
+        assert len(list(temporary.iterdir())) == len(client_rows.PARTS)
+    store.save(tmp_path, '1')
+    assert list(temporary.iterdir()) == []
+    assert numbers(store, [1, 2, 3]) == [5, 5, 0]
 
 
 @pytest.mark.parametrize('part', client_rows.PARTS)

@@ -45,6 +45,8 @@ class ClientStore:
         self._rows: dict[int, np.ndarray] = {}  # in memory, oldest use first
         self._places: dict[int, tuple[ClientRows, int]] = {}  # in files
         self._changed: set[int] = set()  # since the last checkpoint
+        self._opened: dict[str, ClientRows] = {}
+        self._in_use: dict[str, int] = {}  # file -> rows that are read from it
         self._files: dict[str, dict[str, str]] = {}  # of a checkpoint: digests
         self._temporary = tempfile.TemporaryDirectory(prefix='client_rows-')
         self._numbers = itertools.count()
@@ -113,7 +115,7 @@ class ClientStore:
             once(write)
             self._open(folder, name)
             self._changed.clear()
-            self._drop_unused()
+            self._forget_unused()
             self._shrink()
         return [
             {'name': name, 'sha256': self._files[name]}
@@ -133,10 +135,12 @@ class ClientStore:
                 f'{folder / name}: a client keeps {file.rows.shape[1]} bytes '
                 f'there and {self.row_bytes} now.'
             )
-        self._places |= {
-            client: (file, place)
-            for place, client in enumerate(file.clients.tolist())
-        }
+        self._opened[name], self._in_use[name] = file, 0
+        for place, client in enumerate(file.clients.tolist()):
+            if client in self._places:
+                self._in_use[self._places[client][0].name] -= 1
+            self._places[client] = file, place
+            self._in_use[name] += 1
 
     def _row(self, client: int, never: Any) -> np.ndarray:
         """The bytes [row_bytes] of a client."""
@@ -151,6 +155,8 @@ class ClientStore:
     def _shrink(self) -> None:
         """Lets go of rows that are in files; writes some if that is too few."""
         most = int(self._budget // max(1, self.row_bytes))
+        if len(self._rows) <= most:
+            return
         for client in [c for c in self._rows if c not in self._changed]:
             if len(self._rows) <= most:
                 return
@@ -164,27 +170,26 @@ class ClientStore:
             client_rows.write(folder, name, ids, rows, self.row_bytes)
             self._open(folder, name)
             self._rows.clear()
-
-    def _in_use(self) -> dict[str, list[int]]:
-        """File of a checkpoint -> clients whose rows are read from it."""
-        used: dict[str, list[int]] = {name: [] for name in self._files}
-        for client, (file, _) in self._places.items():
-            if file.name in used and client not in self._changed:
-                used[file.name].append(client)
-        return used
+            self._forget_unused()
 
     def _worn(self) -> Iterator[int]:
         """Clients in files that are hardly in use: they are written again."""
-        sizes = {
-            file.name: len(file.clients) for file, _ in self._places.values()
-        }
-        for name, clients in self._in_use().items():
-            if WASTE * len(clients) < sizes.get(name, 0):
-                yield from clients
+        for name in self._files:
+            clients = self._opened[name].clients
+            if WASTE * self._in_use[name] < len(clients):
+                yield from (
+                    client
+                    for client in clients.tolist()
+                    if self._places[client][0].name == name
+                )
 
-    def _drop_unused(self) -> None:
-        used = self._in_use()
-        self._files = {k: v for k, v in self._files.items() if used[k]}
+    def _forget_unused(self) -> None:
+        """Forgets files that no row is read from; temporary ones go."""
+        for name in [name for name, rows in self._in_use.items() if not rows]:
+            del self._in_use[name], self._opened[name]
+            if self._files.pop(name, None) is None:
+                for path in client_rows.paths(Path(self._temporary.name), name):
+                    path.unlink()
 
     def _bytes(self, leaves: list) -> np.ndarray:
         """Leaves [C, ...] as bytes uint8 [C, row_bytes]."""

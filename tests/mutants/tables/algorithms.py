@@ -348,6 +348,75 @@ MUTATIONS = (
         (_KEPT + 'test_memory_holds_as_many_rows_as_its_budget',),
     ),
     Mutation(
+        'temporary-files-stay',
+        _STORE,
+        'path.unlink()',
+        'pass',
+        'A long run fills the disk.',
+        (
+            _KEPT + 'test_temporary_files_go_when_their_rows_are_saved_or_'
+            'replaced',
+        ),
+    ),
+    Mutation(
+        'every-round-is-a-new-program',
+        f'{_A}/fedavg.py',
+        'local_train(\n            setup.client_tx,',
+        'local_train(\n            setup.client_tx._replace(\n'
+        '                update=lambda *a: setup.client_tx.update(*a)\n'
+        '            ),',
+        'Every round compiles for minutes.',
+        (_CONTRACT + 'test_no_program_is_compiled_after_the_first_rounds',),
+    ),
+    Mutation(
+        'what-clients-keep-is-mixed-in-the-cohort',
+        f'{_A}/local.py',
+        'state._replace(round=state.round + 1), local.bank, metrics',
+        'state._replace(round=state.round + 1), jax.tree.map(\n'
+        '            lambda x: x + x.mean(axis=0), local.bank\n'
+        '        ), metrics',
+        'Clients that send nothing learn from each other.',
+        (
+            _CONTRACT + 'test_what_a_client_keeps_does_not_depend_on_who_else_'
+            'was_there',
+        ),
+    ),
+    Mutation(
+        'the-first-client-of-a-cohort-weighs-twice',
+        _AGGREGATES,
+        'weights = jnp.where(finite_owners(bank), weights, 0.0)',
+        'weights = jnp.where(finite_owners(bank), weights, 0.0).at[0].mul(2)',
+        'The prompt depends on the order of clients.',
+        (_CONTRACT + 'test_the_order_of_clients_changes_nothing',),
+    ),
+    Mutation(
+        'rates-over-all-rounds-change-with-their-number',
+        'fedprompt_jax/experiment/continuing.py',
+        'if rounds and schedules.depends_on_rounds(schedule):',
+        'if False:',
+        'Rounds that were done had rates of another schedule.',
+        (
+            'tests/changes_test.py::test_a_schedule_over_all_rounds_keeps_'
+            'their_number',
+        ),
+    ),
+    Mutation(
+        'steps-and-epochs-at-once',
+        'fedprompt_jax/experiment/config.py',
+        'if bool(c.local_steps) == bool(c.local_epochs):',
+        'if not c.local_steps and not c.local_epochs:',
+        'config.local_steps is silently ignored.',
+        ('tests/config_test.py::test_faults_between_two_keys',),
+    ),
+    Mutation(
+        'unknown-arguments-of-a-schedule-pass',
+        f'{_F}/specs.py',
+        'if key not in known:',
+        'if False:',
+        'A misspelt argument is a traceback.',
+        (_RATES + 'test_what_is_no_schedule',),
+    ),
+    Mutation(
         'a-save-writes-everybody',
         _STORE,
         'wanted = sorted(self._changed | set(self._worn()))',
@@ -358,7 +427,7 @@ MUTATIONS = (
     Mutation(
         'worn-files-stay',
         _STORE,
-        'if WASTE * len(clients) < sizes.get(name, 0):',
+        'if WASTE * self._in_use[name] < len(clients):',
         'if False:',
         'A run keeps a file of every round.',
         (_KEPT + 'test_files_that_are_hardly_in_use_are_written_again',),
