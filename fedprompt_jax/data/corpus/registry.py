@@ -12,6 +12,7 @@ Pairs = Iterator[tuple[str, list[str]]]
 SIZE = 240  # instances a task aims at
 LEAST = 200  # fewer than this is an error
 TRIES = 6000  # pairs drawn before a task is given up
+LABELS = 12  # a task with as many answers or fewer chooses a label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +61,17 @@ def tasks_of(module: types.ModuleType) -> list[Task]:
 def distinct_pairs(task: Task) -> list[tuple[str, list[str]]]:
     """SIZE + 2 pairs with distinct inputs, or as many as the task has.
 
+    Where a task has at most LABELS answers, as a classifier has, they are given
+    in equal numbers, as far as the task goes: to answer always with the most
+    frequent one is worth no more than to guess. They then come in turn, so that
+    the first instances of a task are as even as all are.
+
     Raises:
       ValueError: two references of an input are equal, or the task answers the
         same input in two ways.
     """
     answers: dict[str, list[str]] = {}
+    inputs: dict[str, list[str]] = {}  # of each first reference, as drawn
     stream = task.pairs(random.Random(task.name))
     for text, references in itertools.islice(stream, TRIES):
         if len(set(references)) < len(references):
@@ -72,14 +79,22 @@ def distinct_pairs(task: Task) -> list[tuple[str, list[str]]]:
                 f'embedded task {task.name!r}: input {text!r} has equal '
                 f'references {references}; each must occur once.'
             )
-        if answers.setdefault(text, references) != references:
+        if answers.get(text, references) != references:
             raise ValueError(
                 f'embedded task {task.name!r}: input {text!r} is answered by '
                 f'{answers[text]} and by {references}; put both in one list.'
             )
-        if len(answers) == SIZE + 3:  # 2 examples, and perhaps the negative one
+        if text in answers or text == task.wrong[0]:
+            continue
+        answers[text] = references
+        inputs.setdefault(references[0], []).append(text)
+        rarest = min(map(len, inputs.values())) * len(inputs)
+        if max(rarest, len(inputs) > LABELS and len(answers)) >= SIZE + 2:
             break
-    answers.pop(task.wrong[0], None)
+    if len(inputs) <= LABELS:  # one input of each answer in turn
+        turns = itertools.zip_longest(*inputs.values())
+        even = [text for turn in turns for text in turn if text is not None]
+        answers = {text: answers[text] for text in even}
     return list(answers.items())[: SIZE + 2]
 
 

@@ -32,8 +32,8 @@ MUTATIONS = (
     Mutation(
         'answers-may-contradict-each-other',
         f'{CORPUS}/registry.py',
-        'if answers.setdefault(text, references) != references:',
-        'if answers.setdefault(text, references) is None:',
+        'if answers.get(text, references) != references:',
+        'if answers.get(text, references) is None:',
         'One question has two answers, and the second counts as wrong.',
         ('tests/corpus_test.py::test_contradiction_is_an_error',),
     ),
@@ -213,5 +213,33 @@ MUTATIONS = (
         '',
         "A right answer is 'VIIII'.",
         ('tests/corpus_test.py::test_roman_numerals_by_hand',),
+    ),
+    Mutation(
+        'labels-as-they-are-drawn',
+        f'{CORPUS}/registry.py',
+        'if len(inputs) <= LABELS:',
+        'if len(inputs) <= 0:',
+        'The most frequent label is worth more than a guess.',
+        (
+            'tests/corpus_anchors_test.py::test_answers_are_even_from_the_first_instance_on',
+        ),
+    ),
+    Mutation(
+        'the-verb-to-be-inflected-is-the-answer',
+        f'{CORPUS}/tasks/fill_in_the_blank.py',
+        'if v.base not in CHANGING:',
+        'if v.base in CHANGING:',
+        'A copied verb is right: the stemmer cuts its ending.',
+        (
+            'tests/corpus_anchors_test.py::test_no_task_is_solved_by_copying[task075_verb_in_right_form]',
+        ),
+    ),
+    Mutation(
+        'a-tenth-of-the-labels-are-right',
+        f'{CORPUS}/registry.py',
+        'even = [text for turn in turns for text in turn if text is not None]',
+        'even = [turn[0] for turn in turns for _ in turn if turn[0]]',
+        'A classifier has one label.',
+        ('tests/corpus_anchors_test.py::test_a_rare_label_gives_what_it_has',),
     ),
 )

@@ -26,13 +26,12 @@ TALES = english.rows("""
 """)
 
 
-def tale(rng: random.Random) -> tuple[str, str, str, str]:
-    """A sentence, what the pronoun's owner did, the owner and the pronoun."""
+def tale(rng: random.Random) -> tuple[str, str, str]:
+    """A sentence, what the pronoun's owner did, and the owner."""
     a, b = people.pair_of_names(rng)
     text, act = rng.choice(TALES)
     owner = rng.choice((a, b))
-    he = people.pronouns(owner)['he']
-    return people.fill(text, owner, a=a, b=b), act, owner, he
+    return people.fill(text, owner, a=a, b=b), act, owner
 
 
 @task(
@@ -49,26 +48,26 @@ def tale(rng: random.Random) -> tuple[str, str, str, str]:
 )
 def whose_pronoun(rng: random.Random) -> Pairs:
     while True:
-        text, act, owner, _ = tale(rng)
+        text, act, owner = tale(rng)
         yield f'Sentence: {text} Who {act}?', [owner]
 
 
 @task(
     CATEGORY,
-    'You are given a sentence with a pronoun. Write the sentence with a name '
-    'in the place of "he" or "she".',
+    'You are given a sentence with "he" or "she". Write what it says of that '
+    'person as a short sentence that starts with the name.',
     'The name is that of the person for whom the pronoun stands.',
     (
-        'Rewrite: Mary met Robert when she was ten.',
-        'Mary met Robert when Robert was ten.',
+        'Who and what: Mary met Robert when she was ten.',
+        'Robert was ten.',
         'She stands for Mary.',
     ),
     REASONING,
 )
 def name_for_pronoun(rng: random.Random) -> Pairs:
     while True:
-        text, _, owner, he = tale(rng)
-        yield f'Rewrite: {text}', [text.replace(f' {he} ', f' {owner} ')]
+        text, act, owner = tale(rng)
+        yield f'Who and what: {text}', [f'{owner} {act}.']
 
 
 # text | whether 'it' is the thing {t} or the container {c}
@@ -91,12 +90,12 @@ doll|ball|trophy|lamp|guitar|book|clock|puzzle|hat|coat|racket|camera
 @task(
     CATEGORY,
     'You are given a sentence about two things. Write the thing for which the '
-    'word "it" stands.',
+    'word "it" stands, in one word.',
     'The sentence makes sense only if it stands for this thing.',
     (
         'Sentence: The cup fell off the shelf and it broke into pieces. '
         'What is it?',
-        'the shelf',
+        'shelf',
         'The cup fell, so the cup broke.',
     ),
     (*REASONING, 'Commonsense Reasoning'),
@@ -110,5 +109,5 @@ def what_is_it(rng: random.Random) -> Pairs:
         text = text.format(t=f'the {thing}', c=f'the {box}', n=name)
         yield (
             f'Sentence: {english.upper_first(text)} What is it?',
-            [f'the {answer}', answer],
+            [answer],
         )

@@ -11,10 +11,10 @@ from fedprompt_jax.data.corpus.words.verbs import DOUBLING
 
 CATEGORY = 'Grammar Error Correction'
 DEFINITION = (
-    'You are given a sentence with one mistake of grammar: {}. Write the '
-    'sentence without the mistake and change nothing else.'
+    'You are given a sentence with one mistake of grammar: {}. Write what is '
+    'right and what is wrong in the form "RIGHT, not WRONG".'
 )
-WHY = 'The mistake is mended and the rest is as it was.'
+WHY = 'The first words mend the mistake, and the last ones are the mistake.'
 
 
 @task(
@@ -23,8 +23,8 @@ WHY = 'The mistake is mended and the rest is as it was.'
     WHY,
     (
         'Wrong: The dog bark at night.',
-        'The dog barked at night.',
-        'The tense was changed; The dog barks at night.',
+        'barked, not bark',
+        'The tense was changed: barks, not bark.',
     ),
 )
 def verb_agreement(rng: random.Random) -> Pairs:
@@ -39,7 +39,7 @@ def verb_agreement(rng: random.Random) -> Pairs:
             subject = rng.choice(('They', 'We', 'My parents', 'The boys'))
             wrong, right = s.verb.third, s.verb.base
         tail = f'{s.thing} {when}.'
-        yield f'Wrong: {subject} {wrong} {tail}', [f'{subject} {right} {tail}']
+        yield f'Wrong: {subject} {wrong} {tail}', [f'{right}, not {wrong}']
 
 
 @task(
@@ -48,8 +48,8 @@ def verb_agreement(rng: random.Random) -> Pairs:
     WHY,
     (
         'Wrong: Mary ate a egg.',
-        'Mary ate the egg.',
-        'Only the article has to be mended: Mary ate an egg.',
+        'the egg, not a egg',
+        'Only the form of the article is wrong: an egg, not a egg.',
     ),
 )
 def wrong_article(rng: random.Random) -> Pairs:
@@ -70,7 +70,8 @@ def wrong_article(rng: random.Random) -> Pairs:
         head = f'{rng.choice(people.NAMES)} ' + rng.choice(
             ('drew', 'wrote about', 'talked about', 'dreamed of')
         )
-        yield f'Wrong: {head} {wrong} {noun}.', [f'{head} {right} {noun}.']
+        answer = f'{right} {noun}, not {wrong} {noun}'
+        yield f'Wrong: {head} {wrong} {noun}.', [answer]
 
 
 @task(
@@ -79,7 +80,7 @@ def wrong_article(rng: random.Random) -> Pairs:
     WHY,
     (
         'Wrong: The boys runned home.',
-        'The boys run home.',
+        'run, not runned',
         'The past tense of run is ran.',
     ),
 )
@@ -90,7 +91,7 @@ def wrong_past_tense(rng: random.Random) -> Pairs:
         if wrong in s.verb.pasts:
             continue
         tail = f'{s.thing} {s.place}.'
-        answers = [f'{s.name} {past} {tail}' for past in s.verb.pasts]
+        answers = [f'{past}, not {wrong}' for past in s.verb.pasts]
         yield f'Wrong: {s.name} {wrong} {tail}', answers
 
 
@@ -100,7 +101,7 @@ def wrong_past_tense(rng: random.Random) -> Pairs:
     WHY,
     (
         'Wrong: Kim saw three mouse.',
-        'Kim saw three mouses.',
+        'three mouses, not three mouse',
         'The plural of mouse is mice.',
     ),
 )
@@ -111,7 +112,9 @@ def missing_plural(rng: random.Random) -> Pairs:
         thing = rng.choice(nouns)
         *head, noun = thing.split()
         many = ' '.join([*head, PLURALS.get(noun, (english.add_s(noun),))[0]])
-        start = f'{rng.choice(people.NAMES)} saw {rng.choice(counts)}'
-        shop = rng.choice(SHOPS)
-        answer = f'{start} {many} {shop}.'
-        yield f'Wrong: {start} {thing} {shop}.', [answer]
+        name, count = rng.choice(people.NAMES), rng.choice(counts)
+        answer = f'{count} {many}, not {count} {thing}'
+        yield (
+            f'Wrong: {name} saw {count} {thing} {rng.choice(SHOPS)}.',
+            [answer],
+        )

@@ -13,23 +13,11 @@ WHY = 'Both sentences say the same.'
 
 def passive(scene: Scene, agent_first: bool) -> str:
     """The scene in the passive, with the agent before the place or after."""
-    was = 'were' if scene.thing_is_plural else 'was'
     places = [scene.place, f'by {scene.name}']
     tail = ' '.join(places[::-1] if agent_first else places)
     return english.upper_first(
-        f'{scene.thing} {was} {scene.verb.participle} {tail}.'
+        f'{scene.thing} {scene.was} {scene.verb.participle} {tail}.'
     )
-
-
-def scene_with_passive(rng: random.Random) -> Scene:
-    """A scene whose passive is plain English."""
-    while True:
-        scene = scenes.draw(rng)
-        # 'A key was lost on the train by Tom' or 'A guitar was brought to the
-        # party by Tom' is clumsy: such verbs and places are left out.
-        moves = scene.place.startswith(('to ', 'into ', 'from '))
-        if not moves and scene.verb.base not in ('hear', 'meet', 'win', 'lose'):
-            return scene
 
 
 @task(
@@ -45,7 +33,7 @@ def scene_with_passive(rng: random.Random) -> Scene:
 )
 def active_to_passive(rng: random.Random) -> Pairs:
     while True:
-        s = scene_with_passive(rng)
+        s = scenes.draw_for_passive(rng)
         text = f'{s.name} {s.verb.past} {s.thing} {s.place}.'
         yield f'Active: {text}', [passive(s, True), passive(s, False)]
 
@@ -63,13 +51,20 @@ def active_to_passive(rng: random.Random) -> Pairs:
 )
 def passive_to_active(rng: random.Random) -> Pairs:
     while True:
-        s = scene_with_passive(rng)
+        s = scenes.draw_for_passive(rng)
         text = f'{s.name} {s.verb.past} {s.thing} {s.place}.'
         yield f'Passive: {passive(s, True)}', [text]
 
 
-GIVING = english.words("""
-gave lent sent showed sold handed offered brought
+GIVING = english.rows("""
+gave|given
+lent|lent
+sent|sent
+showed|shown
+sold|sold
+handed|handed
+offered|offered
+brought|brought
 """)
 GIFTS = english.rows("""
 a book|a letter|a map|a present|a ticket|a lamp|a coin|an umbrella|a photo
@@ -79,8 +74,8 @@ a basket|a pencil|an old coat|a bottle of water|a bicycle
 
 @task(
     CATEGORY,
-    'You are given a sentence with two objects. Write it so that the order of '
-    'the two objects changes and the meaning does not.',
+    'You are given a sentence about a gift, a loan or a sale. Write it so that '
+    'it starts with the person who receives the thing.',
     WHY,
     (
         'Sentence: The boys gave Kim a fig.',
@@ -88,14 +83,14 @@ a basket|a pencil|an old coat|a bottle of water|a bicycle
         'Here Kim gives the fig away.',
     ),
 )
-def swap_two_objects(rng: random.Random) -> Pairs:
+def start_with_receiver(rng: random.Random) -> Pairs:
     gifts = [gift for row in GIFTS for gift in row]
     while True:
         (a, b), gift = rng.sample(people.NAMES, 2), rng.choice(gifts)
-        verb = rng.choice(GIVING)
-        two = f'{a} {verb} {b} {gift}.', f'{a} {verb} {gift} to {b}.'
-        text, answer = two if rng.random() < 0.5 else two[::-1]
-        yield f'Sentence: {text}', [answer]
+        past, participle = rng.choice(GIVING)
+        objects = rng.choice((f'{b} {gift}', f'{gift} to {b}'))
+        answer = f'{b} was {participle} {gift} by {a}.'
+        yield f'Sentence: {a} {past} {objects}.', [answer]
 
 
 # short | long | what may follow, with base verbs, participles or phrases

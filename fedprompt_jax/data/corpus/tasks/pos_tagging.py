@@ -45,24 +45,27 @@ def find_verb(rng: random.Random) -> Pairs:
 
 @task(
     CATEGORY,
-    'You are given a sentence. Write all its nouns in their order, with '
+    'You are given two sentences. Write all their nouns in their order, with '
     'commas between them.',
-    'These are the nouns of the sentence and no other words.',
+    'These are the nouns of the sentences and no other words.',
     (
-        'Nouns in: The little cat drank the milk.',
-        'cat, drank',
+        'Nouns in: The little cat drank the milk. The dog barked.',
+        'cat, drank, dog',
         'Drank is a verb, and milk is missing.',
     ),
     domains=DOMAINS,
 )
 def find_nouns(rng: random.Random) -> Pairs:
     while True:
-        words = grammar.sentence(rng)
-        text = words['text']
-        nouns = [words['noun'], words['place']]
-        if text.index(f' {nouns[0]}') > text.index(f' {nouns[1]}'):
-            nouns.reverse()
-        yield f'Nouns in: {text}', [', '.join(nouns)]
+        first, second = grammar.sentence(rng), grammar.sentence(rng)
+        answer = ', '.join(nouns_of(first) + nouns_of(second))
+        yield f'Nouns in: {first["text"]} {second["text"]}', [answer]
+
+
+def nouns_of(words: dict[str, str]) -> list[str]:
+    """The two nouns of a sentence of words.grammar, in their order."""
+    nouns = [words['noun'], words['place']]
+    return sorted(nouns, key=lambda noun: words['text'].index(f' {noun}'))
 
 
 @task(

@@ -71,12 +71,12 @@ kitchen garden bathroom attic garage bedroom office cellar hall library
 @task(
     CATEGORY,
     'You are told who moved a thing and where. Answer the question with the '
-    'name of the room in which the thing is now.',
+    'name of the room in which the thing is now, in one word.',
     'The thing was last put down in this room.',
     (
         'Bob took the vase to the hall. Then Bob took the vase to the cellar. '
         'Where is the vase?',
-        'the hall',
+        'hall',
         'Bob took the vase to the cellar afterwards.',
     ),
     ('Spatial Reasoning',),
@@ -103,9 +103,14 @@ def where_is_it(rng: random.Random) -> Pairs:
                     f'{a} found the {thing} in the {x} and left it in the {y}.',
                     y,
                 ),
+                (
+                    f'{a} left the {thing} in the {x}. Then {b} looked for it '
+                    f'in the {y}.',
+                    x,
+                ),
             )
         )
-        yield f'{story} {end}', [f'the {room}', f'in the {room}', room]
+        yield f'{story} {end}', [room]
 
 
 COMPARED = english.rows("""

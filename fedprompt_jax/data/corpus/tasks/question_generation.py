@@ -22,7 +22,7 @@ def sentence(scene: Scene) -> str:
 
 @task(
     CATEGORY,
-    DEFINITION.format('Who'),
+    DEFINITION.format('By whom'),
     WHY,
     (
         'Sentence: The boys cut the grass at noon. Answer: the boys',
@@ -30,10 +30,10 @@ def sentence(scene: Scene) -> str:
         'The answer to this question is the grass.',
     ),
 )
-def ask_who(rng: random.Random) -> Pairs:
+def ask_by_whom(rng: random.Random) -> Pairs:
     while True:
-        s = scenes.draw(rng)
-        short = f'Who {s.verb.past} {s.thing}'
+        s = scenes.draw_for_passive(rng)
+        short = f'By whom {s.was} {s.thing} {s.verb.participle}'
         yield (
             f'Sentence: {sentence(s)} Answer: {s.name}',
             [f'{short} {s.place}?', f'{short}?'],

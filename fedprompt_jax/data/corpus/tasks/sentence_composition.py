@@ -19,11 +19,11 @@ carpenter singer painter waiter architect
 @task(
     CATEGORY,
     'You are given two sentences: what somebody did, and why. Write them as '
-    'one sentence with "because".',
+    'one sentence that starts with "Because".',
     WHY,
     (
         'Effect: We laughed. Cause: The clown fell.',
-        'The clown fell because we laughed.',
+        'Because we laughed, the clown fell.',
         'Cause and effect are swapped.',
     ),
     ('Causal Reasoning',),
@@ -34,18 +34,18 @@ def join_with_because(rng: random.Random) -> Pairs:
         name = rng.choice(people.NAMES)
         cause = english.upper_first(people.fill(reason, name))
         effect = people.fill(f'{{name}} {act}', name)
-        answer = people.fill(f'{{name}} {act} because {reason}.', name)
+        answer = people.fill(f'Because {reason}, {{name}} {act}.', name)
         yield f'Effect: {effect}. Cause: {cause}.', [answer]
 
 
 @task(
     CATEGORY,
-    'You are given two facts about a person. Write them as one sentence with '
-    '"who".',
+    'You are given two facts about a person. Write one sentence that starts '
+    'with the job, goes on with "who" and ends with the name.',
     WHY,
     (
         'Mary is a painter. Mary speaks Greek.',
-        'Mary is a painter and speaks Greek.',
+        'The painter speaks Greek and is Mary.',
         'The word who is missing.',
     ),
 )
@@ -62,10 +62,7 @@ has a twin|hates cold weather|sings in a choir|grows roses|paints landscapes
         head = f'{name} is {english.an(job)}'
         yield (
             f'{head}. {name} {fact}.',
-            [
-                f'{head} who {fact}.',
-                f'{name}, who {fact}, is {english.an(job)}.',
-            ],
+            [f'The {job} who {fact} is {name}.'],
         )
 
 
@@ -95,13 +92,13 @@ def sentence_from_table(rng: random.Random) -> Pairs:
 
 @task(
     CATEGORY,
-    'You are given a name and three things that the person did, in their '
-    'order. Write one sentence about them.',
+    'You are given a name and three things that the person did, the last one '
+    'first. Write one sentence about them that starts with the first one.',
     WHY,
     (
-        'Kim: baked a cake; ate the cake',
-        'Kim ate the cake.',
-        'The first thing is missing.',
+        'Last: ate the cake. Before: iced it. First: baked a cake. Who: Kim',
+        'Kim baked a cake and ate the cake.',
+        'The second thing is missing.',
     ),
     ('Temporal Reasoning',),
 )
@@ -109,6 +106,6 @@ def sentence_from_steps(rng: random.Random) -> Pairs:
     while True:
         name, (a, b, c) = rng.choice(people.NAMES), rng.choice(STORIES)
         yield (
-            f'{name}: {a}; {b}; {c}',
+            f'Last: {c}. Before: {b}. First: {a}. Who: {name}',
             [f'{name} {a}, {b} and {c}.', f'{name} {a}, {b}, and {c}.'],
         )

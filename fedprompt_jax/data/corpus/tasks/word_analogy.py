@@ -6,7 +6,7 @@ from fedprompt_jax.data.corpus.registry import Pairs, task
 from fedprompt_jax.data.corpus.words.adjectives import DEGREES
 from fedprompt_jax.data.corpus.words.geography import CAPITALS
 from fedprompt_jax.data.corpus.words.opposites import ANTONYMS
-from fedprompt_jax.data.corpus.words.verbs import VERBS
+from fedprompt_jax.data.corpus.words.verbs import CHANGING
 
 CATEGORY = 'Word Analogy'
 DEFINITION = (
@@ -46,7 +46,7 @@ def capital_analogy(rng: random.Random) -> Pairs:
     domains=('Linguistics',),
 )
 def past_tense_analogy(rng: random.Random) -> Pairs:
-    table = {base: list(verb.pasts) for base, verb in VERBS.items()}
+    table = {base: list(verb.pasts) for base, verb in CHANGING.items()}
     return analogies(rng, table)
 
 

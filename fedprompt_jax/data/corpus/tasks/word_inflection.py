@@ -2,10 +2,11 @@
 
 import random
 
+from fedprompt_jax.data.corpus import numerals
 from fedprompt_jax.data.corpus.registry import Pairs, task
 from fedprompt_jax.data.corpus.words.adjectives import DEGREES
 from fedprompt_jax.data.corpus.words.nouns import PLURALS
-from fedprompt_jax.data.corpus.words.verbs import VERBS
+from fedprompt_jax.data.corpus.words.verbs import CHANGING, VERBS
 
 CATEGORY = 'Word Inflection'
 DOMAINS = ('Linguistics',)
@@ -13,8 +14,9 @@ DOMAINS = ('Linguistics',)
 
 @task(
     CATEGORY,
-    'You are given a verb in its base form. Write its simple past tense.',
-    'This is the past tense of the verb.',
+    'You are given a verb in its base form and the name of a form: past, or '
+    'participle. Write its simple past tense, or its past participle.',
+    'This is the form of the verb that was asked for.',
     (
         'Verb: go. Form: past',
         'goed',
@@ -22,37 +24,57 @@ DOMAINS = ('Linguistics',)
     ),
     domains=DOMAINS,
 )
-def past_tense_of_verb(rng: random.Random) -> Pairs:
-    for base in rng.sample(sorted(VERBS), len(VERBS)):
-        yield f'Verb: {base}. Form: past', list(VERBS[base].pasts)
+def past_form_of_verb(rng: random.Random) -> Pairs:
+    regular = rng.sample(sorted(VERBS.keys() - CHANGING.keys()), 80)
+    cases = []
+    for base in [*sorted(CHANGING), *regular]:
+        verb = VERBS[base]
+        cases.append((f'Verb: {base}. Form: past', list(verb.pasts)))
+        if base in CHANGING:
+            text = f'Verb: {base}. Form: participle'
+            cases.append((text, list(verb.participles)))
+    yield from rng.sample(cases, len(cases))
 
 
 @task(
     CATEGORY,
-    'You are given a verb in its base form. Write the form that ends in -ing.',
-    'This is the -ing form of the verb, correctly spelled.',
+    'You are given two verbs in the past tense. Write for each the form that '
+    'ends in -ing, with a comma between them.',
+    'These are the -ing forms of the two verbs, correctly spelled.',
     (
-        'Verb: run. Form: -ing',
-        'runing',
-        'The last consonant is doubled: running.',
+        'Verbs: ran, ate. Form: -ing',
+        'runing, eating',
+        'The last consonant of run is doubled: running.',
     ),
     domains=DOMAINS,
 )
-def ing_form_of_verb(rng: random.Random) -> Pairs:
-    for base in rng.sample(sorted(VERBS), len(VERBS)):
-        yield f'Verb: {base}. Form: -ing', [VERBS[base].ing]
+def ing_forms_of_past(rng: random.Random) -> Pairs:
+    verbs = [CHANGING[base] for base in sorted(CHANGING)]
+    while True:
+        a, b = rng.sample(verbs, 2)
+        yield f'Verbs: {a.past}, {b.past}. Form: -ing', [f'{a.ing}, {b.ing}']
 
 
 @task(
     CATEGORY,
-    'You are given a noun in the singular. Write its plural.',
-    'This is the plural of the noun.',
-    ('Noun: mouse', 'mouses', 'Mouse is irregular: its plural is mice.'),
+    'You are given a number and a noun in the singular. Write the number in '
+    'words and behind it the plural of the noun.',
+    'This is the number in words with the plural of the noun.',
+    (
+        'Number: 21. Noun: mouse',
+        'twenty-one mouses',
+        'Mouse is irregular: its plural is mice.',
+    ),
     domains=DOMAINS,
 )
-def plural_of_noun(rng: random.Random) -> Pairs:
+def noun_after_number(rng: random.Random) -> Pairs:
     for noun in rng.sample(sorted(PLURALS), len(PLURALS)):
-        yield f'Noun: {noun}', list(PLURALS[noun])
+        number = 10 * rng.randint(2, 9) + rng.randint(1, 9)
+        words = numerals.in_words(number)
+        yield (
+            f'Number: {number}. Noun: {noun}',
+            [f'{words} {plural}' for plural in PLURALS[noun]],
+        )
 
 
 @task(

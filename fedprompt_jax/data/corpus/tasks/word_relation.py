@@ -38,22 +38,22 @@ def synonyms_or_antonyms(rng: random.Random) -> Pairs:
 
 @task(
     CATEGORY,
-    'You are given two nouns. Answer "kind of" if the first is a kind of the '
-    'second and "part of" if it is a part of the second.',
+    'You are given two nouns. Answer "kind" if the first is a kind of the '
+    'second, and "part" if it is a part of the second.',
     WHY,
-    ('Nouns: wheel, car', 'kind of', 'A wheel is a part of a car.'),
+    ('Nouns: wheel, car', 'kind', 'A wheel is a part of a car.'),
     reasoning=('Commonsense Reasoning',),
 )
 def kind_of_or_part_of(rng: random.Random) -> Pairs:
     # 'A bed is a kind of furniture' holds, yet a bed is a piece of it.
     kinds = sorted(set(KINDS) - {'clothing/clothes', 'furniture'})
     while True:
-        if rng.random() < 0.25:
-            yield f'Nouns: {", ".join(rng.choice(PARTS)[:2])}', ['part of']
+        if rng.random() < 0.5:
+            yield f'Nouns: {", ".join(rng.choice(PARTS)[:2])}', ['part']
         else:
             kind = rng.choice(kinds)
             thing = rng.choice(KINDS[kind])
-            yield f'Nouns: {thing}, {KIND_NAME[kind]}', ['kind of']
+            yield f'Nouns: {thing}, {KIND_NAME[kind]}', ['kind']
 
 
 @task(

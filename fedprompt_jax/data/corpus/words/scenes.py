@@ -108,8 +108,27 @@ class Scene:
     place: str
 
     @property
-    def thing_is_plural(self) -> bool:
-        return self.thing in PLURAL_THE or english.is_plural(self.thing)
+    def was(self) -> str:
+        """The form of "to be" that the object needs in the past."""
+        plural = self.thing in PLURAL_THE or english.is_plural(self.thing)
+        return 'were' if plural else 'was'
+
+
+def draw_for_passive(rng: random.Random) -> Scene:
+    """A scene whose passive is plain English."""
+    while True:
+        scene = draw_in_place(rng)
+        # 'A key was lost on the train by Tom' is clumsy.
+        if scene.verb.base not in ('hear', 'meet', 'win', 'lose'):
+            return scene
+
+
+def draw_in_place(rng: random.Random) -> Scene:
+    """A scene that happens at its place, not on the way to it or from it."""
+    while True:
+        scene = draw(rng)
+        if not scene.place.startswith(('to ', 'into ', 'from ')):
+            return scene
 
 
 def draw(rng: random.Random) -> Scene:

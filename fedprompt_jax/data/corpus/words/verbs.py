@@ -194,3 +194,10 @@ def _table() -> dict[str, Verb]:
 
 
 VERBS = _table()
+# Verbs whose past cannot be told from the base form: go, but not cut or burn.
+CHANGING = {
+    base: VERBS[base]
+    for base in (line.split()[0] for line in IRREGULAR.strip().splitlines())
+    if base not in VERBS[base].pasts
+    and english.add_ed(base, base in DOUBLING) not in VERBS[base].pasts
+}
