@@ -81,9 +81,15 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # Or 'clients': all data are partitioned; a seeded tenth of the clients is
     # held out for validation and a tenth for test, or more if needed below.
     # Or 'within': no client is held out, but of each one's examples a share;
-    # validation and stage 2 are then of training clients.
+    # validation and stage 2 are then of training clients. Or 'official': the
+    # data's own train, validation and test, by the names of files or by the
+    # hub. Training clients get parts of validation and test with the types (or
+    # labels) that they train on, and global scores are over the whole split.
     c.data.splits = 'random'
-    c.data.held_out_share = 0.2  # for 'within' alone: half of it for test
+    # For 'within': of a client's examples, half of it for test. For 'official':
+    # of the training data for validation, where the data lack a split.
+    c.data.held_out_share = 0.2
+    c.data.server_share = 0.0  # of the training data, for the server alone
     # 'high', 'medium', 'low', 'dirichlet'; or 'client', as in the data (jsonl).
     c.data.partition = 'high'
     c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
@@ -172,7 +178,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.clients = 4
     c.personalization.train_examples = 24  # a client
     c.personalization.eval_examples = 10  # a client: the local score
-    c.personalization.global_examples = 16  # evenly from all clients' eval
+    # The global score: evenly from all clients' eval, or from an official
+    # split, where more than it has mean all of it.
+    c.personalization.global_examples = 16
     c.personalization.epochs = 6
     c.personalization.batch_size = 6  # examples a client a step
     c.personalization.optimizer = ADAM

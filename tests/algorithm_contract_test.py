@@ -11,8 +11,8 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax import algorithms
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.experiment import build
 from fedprompt_jax.experiment import config as config_lib
+from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.experiment.compilations import Compilations
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.client import present_owners, train
@@ -237,7 +237,7 @@ def test_its_tokens_and_bytes_are_those_of_the_plan(name, packed):
         count = metrics[key] / algorithm.passes
         assert 0.9 * least[key] <= count <= 1.1 * most[key]
     config = quadratics.config_of(name, **CALM)
-    exchange = build.exchange(config, initial())
+    exchange = stage_one.exchange(config, initial())
     assert exchange.passes == algorithm.passes
     assert ledger.traffic(exchange.sent, 3) == ledger.traffic(
         algorithm.sent(state), 3

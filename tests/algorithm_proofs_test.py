@@ -11,7 +11,7 @@ import pytest
 from fedprompt_jax import algorithms
 from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.experiment import build
+from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.transformations import pull_to_start
 from tests import numpy_algorithms, plain, quadratics
@@ -219,7 +219,7 @@ def test_a_pull_that_decays_by_round_is_a_setting_of_the_client_optimizer():
     config = quadratics.config_of('fedavg', **SGD)
     with mock.patch.object(algorithms, 'get') as get:
         get.return_value.make = make
-        build.make_algorithm(config, problem.simulation, problem.start, 5)
+        stage_one.make(config, problem.simulation, problem.start, 5)
     (setup,) = setups
     pull = optax.inject_hyperparams(pull_to_start)(strength=9.0)
     decaying = setup._replace(

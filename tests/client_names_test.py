@@ -202,6 +202,7 @@ def test_every_name_survives_tradeoff_csv(tmp_path):
     folder = run_folder.RunFolder(tmp_path, {}, {})
     values = dict.fromkeys(run_folder.TRADEOFF_FIELDS, 1)
     values |= {'run': 'r', 'prompt': 'global', 'split': 'local'}
+    values['examples'] = 'held_out_client'
     rows = [
         values | {'client': i, 'client_name': name}
         for i, name in enumerate(ODD)
@@ -213,7 +214,8 @@ def test_every_name_survives_tradeoff_csv(tmp_path):
 
 
 def test_a_table_of_a_version_without_names_is_read(tmp_path):
-    fields = [f for f in run_folder.TRADEOFF_FIELDS if f != 'client_name']
+    new = ('client_name', 'examples')
+    fields = [f for f in run_folder.TRADEOFF_FIELDS if f not in new]
     values = dict.fromkeys(fields, 1)
     values |= {'run': 'r', 'prompt': 'global', 'split': 'local'}
     with open(tmp_path / 'tradeoff.csv', 'w', newline='') as file:
@@ -221,7 +223,7 @@ def test_a_table_of_a_version_without_names_is_read(tmp_path):
         writer.writeheader()
         writer.writerow(values)
     (row,) = read_tradeoff(tmp_path)
-    assert (row['client'], row['client_name']) == (1, '')
+    assert (row['client'], row['client_name'], row['examples']) == (1, '', '')
 
 
 # Long lists.

@@ -210,7 +210,7 @@ def test_every_rule_refuses_what_is_below_it(key):
 MAY_BE_ZERO = {
     'seed', 'prefix.mlp', 'rounds', 'local_steps', 'local_epochs',
     'client.clip_norm', 'client_store.memory_gb', 'validation.every',
-    'personalization.epochs', 'personalization.l2',
+    'personalization.epochs', 'personalization.l2', 'data.server_share',
 }  # fmt: skip
 
 

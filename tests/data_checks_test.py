@@ -8,7 +8,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.experiment import data_checks
-from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.held_out import HeldOut
 
 
 def settings(**changes):
@@ -39,7 +39,7 @@ def stored(**fields):
     return type('Store', (), known | fields)()
 
 
-TWO = clients(train=2)
+BOTH = np.arange(2)  # instances
 
 
 def test_a_split_with_fewer_clients_than_asked_of_it_is_named():
@@ -79,20 +79,20 @@ def test_the_longest_row_has_prompt_query_and_the_longer_of_target_and_output(
 ):
     config = settings(evaluation__max_new_tokens=8)
     store = stored(**fields)
-    assert data_checks.too_long(config, store, TWO, most) == []
-    (line,) = data_checks.too_long(config, store, TWO, most - 1)
+    assert data_checks.too_long(config, store, BOTH, most) == []
+    (line,) = data_checks.too_long(config, store, BOTH, most - 1)
     assert f'trained for {most - 1} tokens, but there are 10 virtual' in line
 
 
 @pytest.mark.parametrize('objective', ['masked_lm', 'seq2seq_lm'])
 def test_the_targets_of_an_encoder_take_no_positions_of_it(objective):
     store = stored(objective=objective)
-    assert data_checks.too_long(settings(), store, TWO, 10 + 20) == []
-    assert data_checks.too_long(settings(), store, TWO, 10 + 19)
+    assert data_checks.too_long(settings(), store, BOTH, 10 + 20) == []
+    assert data_checks.too_long(settings(), store, BOTH, 10 + 19)
 
 
 def test_instances_that_are_left_out_are_not_too_long():
-    one = {'train': Clients(np.array([1]), np.array([0, 1]), {})}
+    one = np.array([1])
     config = settings(evaluation__max_new_tokens=1)
     assert data_checks.too_long(config, stored(), one, 10 + 15 + 7) == []
 
@@ -100,7 +100,7 @@ def test_instances_that_are_left_out_are_not_too_long():
 def test_a_masked_model_needs_choices_everywhere():
     def faults(objective, *num_choices):
         store = stored(objective=objective, num_choices=np.array(num_choices))
-        return data_checks.wordless(settings(), store, TWO)
+        return data_checks.wordless(settings(), store, BOTH)
 
     assert faults('masked_lm', 2, 2) == faults('causal_lm', 2, 0) == []
     (line,) = faults('masked_lm', 2, 0)
@@ -135,6 +135,7 @@ def test_the_smallest_client_is_named_where_it_has_too_few():
                 [np.arange(n) for n in train],
                 [np.arange(n) for n in local],
                 np.arange(common),
+                {},
             ),
         )
 

@@ -10,6 +10,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import (
     base_leaves,
@@ -49,7 +50,8 @@ def made(model, read, **changes) -> forecast.Forecast:
     config.update_from_flattened_dict(
         {key.replace('__', '.'): value for key, value in changes.items()}
     )
-    return forecast.forecast(config, model, TRAINED, read, CHIP)
+    exchange = stage_one.exchange(config, TRAINED)
+    return forecast.forecast(config, model, TRAINED, read, CHIP, exchange)
 
 
 def test_training_takes_its_rounds_and_steps(model, read):

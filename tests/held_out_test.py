@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from fedprompt_jax.experiment.data import _held_out
+from fedprompt_jax.experiment.held_out import Wanted, held_out_clients
 
 POPULATION = [np.arange(100 * i, 100 * i + 49) for i in range(8)]
 
 
-def held_out(population, *args):
-    return _held_out({'test': population}, 'test', *args)
+def held_out(population, seed, *numbers):
+    wanted = Wanted('test', *numbers, seed)
+    return held_out_clients({'test': population}, wanted)
 
 
 def test_training_and_scored_examples_are_disjoint_and_the_client_s_own():

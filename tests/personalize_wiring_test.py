@@ -11,7 +11,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.experiment import personalize
-from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.held_out import HeldOut
 from fedprompt_jax.experiment.preemption import Preempted
 from fedprompt_jax.federated.packed import PackedSimulation
 from tests import plain, recorders
@@ -47,6 +47,7 @@ class StageTwo:
             [np.array(own) for own in TRAIN],
             [np.array([5, 6]), np.array([13])],
             np.array([5, 13]),
+            {'local': 'held_out_client', 'global': 'evaluated_clients'},
         )
         self.simulation = recorders.Simulation()
         self.run = recorders.Run()

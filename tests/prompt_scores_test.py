@@ -9,7 +9,7 @@ import pytest
 
 from fedprompt_jax.evaluation.scoring import Scores
 from fedprompt_jax.experiment import scores as scores_lib
-from fedprompt_jax.experiment.data import HeldOut
+from fedprompt_jax.experiment.held_out import HeldOut
 from fedprompt_jax.experiment.scores import score_prompts
 from tests import recorders
 
@@ -19,6 +19,7 @@ HELD_OUT = HeldOut(
     [np.array([0])] * 3,
     [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])],
     np.array([1, 4, 5, 14]),
+    {'local': 'held_out_client', 'global': 'test_split'},
 )
 OWNERS = {3: 0, 8: 1, 9: 2}
 

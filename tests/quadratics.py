@@ -11,7 +11,7 @@ import numpy as np
 from configs import fedavg_adam
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.experiment import build
+from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.federated.algorithm import Algorithm
 from fedprompt_jax.federated.client import present_owners, train
 
@@ -98,7 +98,7 @@ def make(
 ) -> Algorithm:
     """The algorithm of a shipped config, with some of its keys changed."""
     config = config_of(name, **changes)
-    return build.make_algorithm(config, simulation, params, num_clients)
+    return stage_one.make(config, simulation, params, num_clients)
 
 
 def run(algorithm: Algorithm, cohorts, kept=None) -> tuple:

@@ -29,7 +29,7 @@ def content(path):
 
 def row(**changes):
     values = dict.fromkeys(run_folder.TRADEOFF_FIELDS, 1)
-    names = {'run': 'r', 'prompt': 'global', 'split': 'local'}
+    names = {'run': 'r', 'prompt': 'global', 'split': 'local', 'examples': ''}
     return values | names | changes
 
 

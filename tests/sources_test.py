@@ -189,7 +189,7 @@ def test_the_default_keys_of_a_source_are_faults(source, text):
     [
         (
             {'splits': 'random', 'source': 'jsonl'},
-            "='clients' or 'within', not 'random'",
+            "='clients', 'within' or 'official', not 'random'",
         ),
         ({'source': 'sni'}, "(jsonl), and config.data.source='sni' is none"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax.data import splits
-from fedprompt_jax.experiment import data
+from fedprompt_jax.experiment import data, populations
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from tests import tiny_data
 
@@ -185,7 +185,8 @@ def test_a_partition_depends_on_the_seed_and_on_alpha(load):
     def order(kind, **changes):
         config = settings('', **changes)
         instances = np.arange(len(store))
-        return tuple(data._partition(config, store, instances, kind).order)
+        made = populations._partition(config, store, instances, kind)
+        return tuple(made.order)
 
     assert order('low') == order('low', data__dirichlet_alpha=9.0)
     assert order('low') != order('low', seed=1)

@@ -11,6 +11,7 @@ import numpy as np
 from fedprompt_jax.report import records
 
 NAN = math.nan
+EXAMPLES = {'local': 'held_out_client', 'global': 'evaluated_clients'}
 EVIL = '<script>alert("x")</script>'
 
 
@@ -32,9 +33,10 @@ def rows_of(prompt, local, common, epoch=0, alpha=0.0) -> list[dict]:
             'exact_match': float(score) / 2,
             'loss': 1.0,
             'n': 8,
+            'examples': examples,
         }
         for i, pair in enumerate(zip(local, common, strict=True))
-        for split, score in zip(('local', 'global'), pair, strict=True)
+        for (split, examples), score in zip(EXAMPLES.items(), pair, strict=True)
     ]
 
 

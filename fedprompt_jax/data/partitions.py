@@ -143,6 +143,40 @@ def by_client(client_of: np.ndarray) -> Clients:
     return Clients(order, np.cumsum([0, *sizes], dtype=np.int64), {})
 
 
+def cut_share(
+    clients: Clients, share: float, seed: int
+) -> tuple[Clients, np.ndarray]:
+    """Takes a share of all clients' instances, at random, for the server.
+
+    Args:
+      clients: N clients; each keeps one instance at least.
+      share: of their instances, in (0, 1).
+      seed: the run's seed.
+
+    Returns:
+      The N clients without it, and its instances, sorted.
+
+        >>> clients = Clients(np.arange(10), np.array([0, 5, 10]), {})
+        >>> rest, server = cut_share(clients, 0.3, seed=0)
+        >>> print(rest[0], rest[1], server)
+        [0 1 3 4] [6 8 9] [2 5 7]
+    """
+    order = randomness.generator(seed, 'server share').permutation(
+        len(clients.order)
+    )
+    taken = np.zeros(len(order), bool)
+    taken[order[: round(share * len(order))]] = True
+    left = clients.sizes - np.bincount(
+        clients.client_of, weights=taken, minlength=len(clients)
+    ).astype(np.int64)
+    # A client of which all were taken gets its first one back.
+    taken[clients.starts[:-1][(left == 0) & (clients.sizes > 0)]] = False
+    sizes = np.bincount(clients.client_of[~taken], minlength=len(clients))
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    rest = Clients(clients.order[~taken], starts, clients.dropped)
+    return rest, np.sort(clients.order[taken])
+
+
 def _chunks(sizes: np.ndarray, client_size: int) -> np.ndarray:
     """The number of clients that each task type makes, int64 [types]."""
     if client_size < 1:

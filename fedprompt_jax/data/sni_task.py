@@ -38,6 +38,8 @@ class Instance:
         the answer is free text.
       client: whose it is; '' where the data do not say.
       pair: a second text; '' where there is none.
+      split: 'train', 'validation' or 'test' of the data's own splits; '' where
+        they are not asked for.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Instance:
     choices: tuple[str, ...] = ()
     client: str = ''
     pair: str = ''
+    split: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

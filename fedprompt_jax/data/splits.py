@@ -12,7 +12,9 @@ DROPPED = -1
 RULES = ('paper', 'random')  # for task types
 CLIENTS = 'clients'  # all are partitioned first, then clients are split
 WITHIN = 'within'  # no client is held out, but examples of each are
-NO_LISTS = (*RULES, CLIENTS, WITHIN)  # any other value names lists
+OFFICIAL = 'official'  # the data's own splits, dealt to the training clients
+NO_LISTS = (*RULES, CLIENTS, WITHIN, OFFICIAL)  # other values name lists
+OF_TRAINING_CLIENTS = (WITHIN, OFFICIAL)  # they are validated and scored
 
 # Profit (arXiv 2310.04627), section 3, footnote 2. Appendix B lists Mathematics
 # too, but excludes it a sentence earlier: 7 types, as the main text says.

@@ -17,7 +17,7 @@ from fedprompt_jax.data import tokenizing
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.tokenizing import Source, Template, Tokenizer
 
-VERSION = 3  # of the folder's layout and of how texts become tokens
+VERSION = 4  # of the folder's layout and of how texts become tokens
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +41,8 @@ class TokenStore:
       first_choice: int64 [I + 1], where an instance's choices begin.
       client_of: int32 [I] whose an instance is, an index of client_names, -1
         for nobody's; [0] where the data have no clients.
+      split_of: int8 [I] index into splits.SPLITS, by the data's own splits; [0]
+        where they are not asked for.
       records, record_starts: JSON of {id, input, outputs}, and of choices,
         client and pair where there are any: uint8, int64.
     """
@@ -62,6 +64,7 @@ class TokenStore:
     choice_starts: np.ndarray
     first_choice: np.ndarray
     client_of: np.ndarray
+    split_of: np.ndarray
     records: np.ndarray
     record_starts: np.ndarray
 

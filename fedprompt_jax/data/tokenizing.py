@@ -12,6 +12,7 @@ from tqdm import tqdm
 from fedprompt_jax import files
 from fedprompt_jax.data.encoding import Encoder, Template, Tokenizer
 from fedprompt_jax.data.sni_task import Instance, Task
+from fedprompt_jax.data.splits import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ def in_canonical_order(tasks: Iterable[Task]) -> Iterator[Task]:
     """
 
     def content(x: Instance):
-        return x.client, x.input, x.outputs, x.pair, x.choices
+        return x.client, x.input, x.outputs, x.pair, x.choices, x.split
 
     for task in sorted(tasks, key=lambda task: task.name):
         instances = tuple(sorted(task.instances, key=content))
@@ -87,6 +88,7 @@ class _Writer:
         self.num_choices: list[int] = []
         self.clients: dict[str, int] = {'': -1}
         self.client_of: list[int] = []
+        self.split_of: list[int] = []
         self.rows: dict[str, list[np.ndarray]] = {
             'query': [], 'target': [], 'choice': [], 'record': []
         }  # fmt: skip
@@ -103,6 +105,8 @@ class _Writer:
             self.num_choices.append(len(x.choices))
             number = self.clients.setdefault(x.client, len(self.clients) - 1)
             self.client_of.append(number)
+            if x.split:
+                self.split_of.append(SPLITS.index(x.split))
             text = json.dumps(_record(x), ensure_ascii=False)
             self.rows['record'].append(np.frombuffer(text.encode(), np.uint8))
         n = len(task.instances)
@@ -171,6 +175,7 @@ class _Writer:
         np.save(folder / 'first_choice.npy', first)
         names, client_of = _numbered(self.clients, self.client_of)
         np.save(folder / 'client_of.npy', client_of)
+        np.save(folder / 'split_of.npy', np.array(self.split_of, np.int8))
         meta = {
             'tasks': self.tasks,
             'truncated': {

@@ -1,15 +1,13 @@
 """Makes the parts of an experiment from its config and its data."""
 
-from collections.abc import Callable
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
-import optax
 
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.binding import TunedModel
@@ -24,15 +22,14 @@ from fedprompt_jax.data.sampling import (
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
 from fedprompt_jax.experiment import data as data_lib
-from fedprompt_jax.experiment import packers
+from fedprompt_jax.experiment import packers, stage_one
 from fedprompt_jax.experiment.last_loaded import LastLoaded
-from fedprompt_jax.federated import (
-    aggregates,
-    ledger,
-    optimizers,
-    schedules,
+from fedprompt_jax.federated.algorithm import (
+    Algorithm,
+    Auxiliary,
+    Simulation,
+    Steps,
 )
-from fedprompt_jax.federated.algorithm import Algorithm, Setup, Simulation
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
@@ -102,16 +99,12 @@ class Experiment:
 
     def cohort(self, round: int) -> Cohort:
         """The cohort of a round of stage 1."""
-        c = self.config
-        return sample_cohort(
-            self.data.store,
+        return cohort(
+            self.config,
+            self.data,
             self.population,
-            size=c.clients_per_round,
-            num_steps=c.local_steps,
-            num_epochs=c.local_epochs,
-            batch_size=c.batch_size,
-            seed=c.seed,
-            round=round,
+            self.config.clients_per_round,
+            round,
         )
 
 
@@ -147,6 +140,7 @@ def build(
     data: data_lib.FederatedData,
     loaded: LastLoaded | None = None,
     together: Together | None = None,
+    cache_dir: Path | None = None,
 ) -> Experiment:
     """Puts the model on the devices and makes the parts of the stages.
 
@@ -156,6 +150,8 @@ def build(
       data: the data.
       loaded: what earlier runs of this process have loaded.
       together: the runs that are computed as one bank; None for a run alone.
+      cache_dir: converted models and token stores, for an algorithm with
+        another model; None where there is none.
     """
     # Else a GPU or TPU multiplies f32 numbers in fewer bits.
     exact = 'highest' if config.model.dtype == 'float32' else None
@@ -183,12 +179,46 @@ def build(
         devices=devices,
         simulation=simulation,
         evaluator=scorer,
-        algorithm=make_algorithm(
-            config, simulation, params, len(population(config, data))
+        algorithm=stage_one.make(
+            config,
+            simulation,
+            params,
+            len(population(config, data)),
+            functools.partial(server_steps, config, data),
+            functools.partial(make_auxiliary, config, data, devices, cache_dir),
         ),
         params=params,
         packing=packers.describe(shapes),
     )
+
+
+def cohort(
+    config: config_dict.ConfigDict,
+    data: data_lib.FederatedData,
+    population: Population,
+    size: int,
+    round: int,
+) -> Cohort:
+    """`size` clients of a population and their batches of a round, from 0."""
+    return sample_cohort(
+        data.store,
+        population,
+        size=size,
+        num_steps=config.local_steps,
+        num_epochs=config.local_epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        round=round,
+    )
+
+
+def server_steps(
+    config: config_dict.ConfigDict, data: data_lib.FederatedData, round: int
+) -> Steps:
+    """Batches of a round, from 0, of the examples that the server holds."""
+    if not len(data.server):
+        return []
+    return cohort(config, data, [data.server], 1, round).steps
 
 
 def population(
@@ -248,6 +278,49 @@ def make_simulation(
     return PackedSimulation(model, lm.base, packer, config.loss, devices.rows)
 
 
+def make_auxiliary(
+    config: config_dict.ConfigDict,
+    data: data_lib.FederatedData,
+    devices: Devices,
+    cache_dir: Path | None,
+    section: config_dict.ConfigDict,
+) -> Auxiliary:
+    """Loads another model over the same clients and instances.
+
+    Args:
+      config: the checked config.
+      data: that of the model of config.model.
+      devices: where it is computed.
+      cache_dir: converted models and token stores.
+      section: has the keys of config.model.
+
+    Raises:
+      ValueError: its tokenizer or its positions do not fit the data.
+    """
+    if cache_dir is None:
+        raise ValueError(f'{section.source!r} needs a folder for token stores.')
+    other = config.copy_and_resolve_references()
+    other.model.update(section)
+    loaded = LastLoaded()
+    folder, its = load_data(other, cache_dir, loaded)
+    if its.fingerprint != data.fingerprint:
+        raise ValueError(
+            f'{section.source!r} would train other clients than '
+            f'config.model.source={config.model.source!r}.'
+        )
+    lm = load_model(other, folder, devices, loaded)
+    model = make_model(other, lm, devices)
+    clients = population(other, its)
+    return Auxiliary(
+        simulation=make_simulation(other, lm, model, its, devices),
+        params=devices.replicate(initial_params(other, lm, model.kind)),
+        cohort=functools.partial(
+            cohort, other, its, clients, other.clients_per_round
+        ),
+        server_steps=functools.partial(server_steps, other, its),
+    )
+
+
 def make_evaluator(
     config: config_dict.ConfigDict,
     lm: source.LanguageModel,
@@ -274,93 +347,6 @@ def make_evaluator(
         packer._replace(my_rows=devices.my_rows),
         generate,
         config.evaluation.choices,
-    )
-
-
-def make_algorithm(
-    config: config_dict.ConfigDict,
-    simulation: Simulation,
-    params: Params,
-    num_clients: int,
-) -> Algorithm:
-    """Stage 1, with the optimizers that the config names.
-
-    Args:
-      config: the checked config.
-      simulation: computes cohorts.
-      params: what is trained, before any training.
-      num_clients: N, of the population.
-    """
-    client_tx, client_rate = scheduled(config.client, config.rounds)
-    server_tx, server_rate = scheduled(config.server, config.rounds)
-    if config.client.clip_norm:
-        clip = optax.clip_by_global_norm(config.client.clip_norm)
-        client_tx = optax.chain(clip, client_tx)
-    setup = Setup(
-        config=config,
-        simulation=simulation,
-        client_tx=client_tx,
-        client_rate=client_rate,
-        server_tx=server_tx,
-        server_rate=server_rate,
-        aggregate=aggregates.make(config.aggregation),
-        num_clients=num_clients,
-        params=params,
-    )
-    return algorithms.get(config.algorithm).make(setup)
-
-
-class Exchange(NamedTuple):
-    """What an algorithm sends and keeps, as shapes.
-
-    Attributes:
-      sent: shapes of what one client gets and returns in a round.
-      kept: shapes of what one client keeps between rounds; None for nothing.
-      passes: gradients that are taken of each batch of a cohort.
-    """
-
-    sent: ledger.Sent
-    kept: Any
-    passes: float
-
-
-def exchange(config: config_dict.ConfigDict, params: Params) -> Exchange:
-    """What the config's algorithm sends and keeps; nothing is computed.
-
-    Args:
-      config: the checked config.
-      params: shapes of what is trained.
-    """
-
-    def make(params: Params) -> Algorithm:
-        # No round is computed: nothing asks for the simulation.
-        return make_algorithm(config, cast(Any, None), params, num_clients=1)
-
-    def trees(params: Params) -> tuple[ledger.Sent, Any]:
-        algorithm = make(params)
-        state = algorithm.init()
-        client = algorithm.client
-        return algorithm.sent(state), client(state) if client else None
-
-    sent, kept = jax.eval_shape(trees, params)
-    return Exchange(sent, kept, make(params).passes)
-
-
-def scheduled(
-    section: config_dict.ConfigDict, rounds: int
-) -> tuple[optax.GradientTransformation, Callable[[int], float]]:
-    """The optimizer of a section, and its learning rate by round from 0.
-
-    Args:
-      section: config.client or config.server.
-      rounds: of the run.
-    """
-    factor = schedules.make(section.schedule, rounds)
-    constant = schedules.is_constant(section.schedule)
-    make = optimizers.make if constant else optimizers.make_scheduled
-    return (
-        make(section.optimizer, section.learning_rate),
-        lambda round: section.learning_rate * factor(round),
     )
 
 

@@ -31,6 +31,7 @@ RULES = {
     'data.dirichlet_alpha': _RATE,
     'data.client_size': number(2),
     'data.held_out_share': _RATE,
+    'data.server_share': _COUNT,
     'data.max_query': _POSITIVE,
     'data.max_target': _POSITIVE,
     'prompt.length': _POSITIVE,
@@ -168,7 +169,13 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
     """Faults that lie between two keys."""
     p = c.personalization
     most = p.clients * p.eval_examples
-    if not p.clients <= p.global_examples <= most:
+    official = c.data.splits == splits.OFFICIAL
+    if official and p.global_examples < 1:
+        yield (
+            f'config.personalization.global_examples={p.global_examples} must '
+            'be at least 1; more than the official split has stand for all.'
+        )
+    if not official and not p.clients <= p.global_examples <= most:
         yield (
             f'config.personalization.global_examples={p.global_examples} must '
             f'be between clients={p.clients} and clients * eval_examples='
@@ -178,6 +185,11 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
         yield (
             f'config.data.held_out_share={c.data.held_out_share!r} must be '
             "below 1: a share of a client's examples is left to train on."
+        )
+    if c.data.server_share >= 1:
+        yield (
+            f'config.data.server_share={c.data.server_share!r} must be below '
+            '1: the clients train on what the server does not hold.'
         )
     if bool(c.local_steps) == bool(c.local_epochs):
         yield (
@@ -204,11 +216,11 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
 
 
 def _by_client_faults(data: config_dict.ConfigDict) -> Iterator[str]:
-    if data.splits not in (splits.CLIENTS, splits.WITHIN):
+    if data.splits not in (splits.CLIENTS, *splits.OF_TRAINING_CLIENTS):
         yield (
             "config.data.partition='client' needs config.data.splits="
-            f"'clients' or 'within', not {data.splits!r}: clients have tasks "
-            'of any type.'
+            f"'clients', 'within' or 'official', not {data.splits!r}: clients "
+            'have tasks of any type.'
         )
     able = sources.with_clients()
     if data.source in sources.names() and data.source not in able:

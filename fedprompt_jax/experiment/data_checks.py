@@ -42,17 +42,16 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
 
 
 def too_long(
-    config, store: TokenStore, clients: dict[str, Clients], most: int
+    config, store: TokenStore, used: np.ndarray, most: int
 ) -> list[str]:
     """The fault that an example may need more than `most` positions.
 
     Args:
       config: the checked config.
       store: tokens of every instance.
-      clients: the clients of each split.
+      used: the instances that are read.
       most: positions that the model was trained for.
     """
-    used = np.concatenate([part.order for part in clients.values()])
     queries, targets = store.query_lengths[used], store.scored_lengths[used]
     virtual = peft.get(config.peft).positions(config)
     new = config.evaluation.max_new_tokens
@@ -74,11 +73,8 @@ def too_long(
     ]
 
 
-def wordless(
-    config, store: TokenStore, clients: dict[str, Clients]
-) -> list[str]:
+def wordless(config, store: TokenStore, used: np.ndarray) -> list[str]:
     """The fault that the data ask a masked language model for free text."""
-    used = np.concatenate([part.order for part in clients.values()])
     if store.objective != 'masked_lm' or store.num_choices[used].all():
         return []
     return [
@@ -121,7 +117,8 @@ def shrunk(config, held_out) -> list[str]:
             f'config.personalization.{key}={requested} asks for more than '
             f'{_instances_of_a_client(config.data)}.'
         )
-    if len(held_out.common) < p.global_examples:
+    of_clients = config.data.splits != splits.OFFICIAL
+    if of_clients and len(held_out.common) < p.global_examples:
         lines.append(
             f'The global score is over {len(held_out.common)} examples, not '
             f'config.personalization.global_examples={p.global_examples}: '
@@ -134,6 +131,8 @@ def _instances_of_a_client(data) -> str:
     """The end of a sentence: what limits the examples of a client."""
     if data.partition == partitions.BY_CLIENT:
         return 'the data have of it'
+    if data.splits == splits.OFFICIAL:
+        return "its part of the data's own split has"
     sized = f'config.data.client_size={data.client_size}'
     if data.splits == splits.WITHIN:
         share = f'config.data.held_out_share={data.held_out_share}'

@@ -57,7 +57,9 @@ def of_training(
     alone = [*cohorts, *epochs]
     batches = [_side_by_side(batch, runs) for batch in alone]
     batches += alone if runs > 1 else []  # of those that are left at the end
-    used = np.concatenate([data.population.order, *data.held_out.train])
+    used = np.concatenate(
+        [data.population.order, *data.held_out.train, data.server]
+    )
     longest = _longest(data.store, used, data.store.target_lengths[used])
     return choose(config, model, batches, longest, training=True)
 
@@ -124,6 +126,8 @@ def evaluation_batches(
       choice; and the instances, int64 [n].
     """
     used = np.concatenate([*data.validation.local, *data.held_out.local])
+    more = np.setdiff1d(data.held_out.common, used)  # of an official split
+    used = np.concatenate([used, more])
     batches = [
         [
             example

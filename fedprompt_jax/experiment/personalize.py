@@ -247,7 +247,7 @@ def kept_by_clients(
       clients: what they keep.
       trained: stage 1 after its last round.
     """
-    if experiment.config.data.splits != splits.WITHIN:
+    if experiment.config.data.splits not in splits.OF_TRAINING_CLIENTS:
         return []
     ids = experiment.data.held_out.clients
     prompts = clients.prompts(trained.server, ids)

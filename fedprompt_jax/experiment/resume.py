@@ -10,6 +10,7 @@ import shutil
 from typing import Any, NamedTuple
 
 from fedprompt_jax.experiment import (
+    before_rounds,
     checkpoint,
     clients,
     continuing,
@@ -20,7 +21,6 @@ from fedprompt_jax.report.records import METRICS
 
 _LOG = logging.getLogger(__name__)
 
-UNITS = {'train': 'round', 'personalize': 'epoch of personalization'}
 # Keys that run.json has for a complete run alone.
 _OF_COMPLETE = ('complete', 'finished', 'sha256', 'seconds')
 
@@ -31,6 +31,12 @@ class Point(NamedTuple):
     stage: str
     step: int
     notes: dict[str, Any]
+
+    def __str__(self) -> str:
+        units = {'train': 'round', 'personalize': 'epoch of personalization'}
+        before = self.stage.removeprefix(before_rounds.FOLDER)
+        unit = units.get(self.stage, f'step of {before.partition("-")[2]}')
+        return f'{unit} {self.step}'
 
 
 class Damage(NamedTuple):
@@ -76,15 +82,23 @@ def prepare(run: RunFolder) -> None:
     if point is None and _has_rounds(run):
         _warn(run, f'{root} has no checkpoint: the run starts over.')
     run.cut_logs(point.notes['log_sizes'] if point else none)
+    if point is not None:
+        _LOG.info('Resumes after %s.', point)
     if run.changes:
         _record(run)
         run.accept_changes()
 
 
+def stages(root: Path) -> list[str]:
+    """The folders of stages that may have checkpoints, the last one first."""
+    before = [path.name for path in root.glob(f'{before_rounds.FOLDER}*')]
+    return ['personalize', 'train', *sorted(before, reverse=True)]
+
+
 def _find(root: Path, anew: bool) -> tuple[Point | None, list[Damage]]:
     """The latest sound checkpoint of the latest stage, and all damaged ones."""
     point, damages = None, []
-    for stage in ('personalize', 'train'):
+    for stage in stages(root):
         if stage == 'personalize' and anew:
             continue
         for step, folder in checkpoint.folders(root / stage).items():
@@ -120,7 +134,7 @@ def _move_aside(
     """Moves damaged checkpoints away, so that their names are free again."""
     where = 'The run starts over.'
     if point is not None:
-        where = f'The run resumes after {UNITS[point.stage]} {point.step}.'
+        where = f'The run resumes after {point}.'
     for folder, fault in damages:
         aside = _free(root / 'damaged', f'{folder.parent.name}-{folder.name}')
         aside.parent.mkdir(exist_ok=True)

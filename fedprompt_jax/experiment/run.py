@@ -123,7 +123,7 @@ def execute(
     # 2. The model and everything on the devices.
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
-    experiment = build.build(config, folder, data, loaded, together)
+    experiment = build.build(config, folder, data, loaded, together, cache_dir)
     _record_start(run, experiment, identity, together)
     checkpoints = {
         name: Checkpoints(
@@ -133,7 +133,6 @@ def execute(
         )
         for name in ('train', 'personalize')
     }
-    _log_progress(checkpoints)
     # 3. The two stages.
     try:
         state = _run_stages(experiment, run, checkpoints, preemption)
@@ -352,16 +351,6 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
             'seconds': round(compilations.seconds, 1),
         },
     }
-
-
-def _log_progress(stages) -> None:
-    """Logs after which round or epoch a stopped run resumes."""
-    from fedprompt_jax.experiment.resume import UNITS
-
-    for name, unit in reversed(UNITS.items()):
-        if stages[name].step is not None:
-            _LOG.info('Resumes after %s %d.', unit, stages[name].step)
-            return
 
 
 def _print_table(path: Path) -> None:

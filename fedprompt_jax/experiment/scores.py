@@ -12,7 +12,8 @@ from fedprompt_jax.evaluation.scoring import (
     Scores,
     mean_loss,
 )
-from fedprompt_jax.experiment.data import FederatedData, HeldOut
+from fedprompt_jax.experiment.data import FederatedData
+from fedprompt_jax.experiment.held_out import HeldOut
 from fedprompt_jax.report.records import SPLITS
 from fedprompt_jax.report.summary import SCORES, mean_of
 
@@ -66,6 +67,7 @@ def score_prompts(
     rows = [
         labels
         | {'client': int(client), 'client_name': name, 'split': split}
+        | {'examples': held_out.examples[split]}
         | summary(scores, np.array([place[r] for r in requests]), loss)
         for client, name, split, requests in parts
     ]
@@ -131,6 +133,7 @@ def scored_instances(data: FederatedData, validated: bool) -> list[int]:
       validated: whether the run has validation.
     """
     used = [*(data.validation.local if validated else ()), *data.held_out.local]
+    used.append(data.held_out.common)
     return sorted({int(i) for instances in used for i in instances})
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
-from fedprompt_jax.experiment import guard
+from fedprompt_jax.experiment import before_rounds, guard
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
@@ -57,7 +57,9 @@ def train(
     preemption: Preemption,
     clients: Clients,
 ) -> TrainState:
-    """Runs the rounds that are left; returns the state after the last.
+    """Runs what is left before the rounds, and the rounds that are left.
+
+    Returns the state after the last round.
 
     Args:
       experiment: its parts.
@@ -74,7 +76,9 @@ def train(
     start = initial(experiment)
     state = checkpoints.restore(start)
     if state is None:
-        state = validate(experiment, run, start)
+        server = before_rounds.run_all(experiment, run, preemption)
+        state = dataclasses.replace(start, server=server)
+        state = validate(experiment, run, state)
         save(checkpoints, run, state, clients)
     else:
         clients.restore(checkpoints.notes())

@@ -1,6 +1,7 @@
 """What a federated algorithm is given, and what it is to the rest.
 
     init     ()                              -> server state
+    stages   what comes before the first round, if anything
     client   (server state)                  -> what a client keeps at first
     round    (server, clients, cohort)       -> (server, clients, metrics)
     prompts  (server, clients)               -> what these clients answer with
@@ -27,6 +28,7 @@ from fedprompt_jax.federated.ledger import Sent
 from fedprompt_jax.federated.server import S, server_update
 
 Metrics = dict[str, Any]  # scalars by their names in metrics.jsonl
+Steps = Sequence[Sequence[Example]]  # for each step, the batches of all owners
 
 
 class Simulation(Protocol):
@@ -52,6 +54,49 @@ class Simulation(Protocol):
     def compute(self, steps: Sequence[Sequence[Example]]) -> Metrics:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
 
+    def with_base(self, base: Any) -> 'Simulation':
+        """The same with other frozen parameters of the same shapes."""
+
+
+class StageBefore(NamedTuple):
+    """What an algorithm does before its rounds, such as a distillation.
+
+    The loop of the rounds runs it: it restores, shows a bar, logs, saves every
+    config.checkpoint.every steps, and stops when asked.
+
+    Attributes:
+      name: of its lines in metrics.jsonl and of its checkpoints.
+      steps: how many.
+      init: (server state) -> the state of the stage, any pytree of arrays.
+      step: (state, number from 0) -> (state, metrics); `loss` is needed among
+        the metrics, and all are logged.
+      finish: (server state, state after the last step) -> the server's state
+        with which the rounds, or the next stage, begin.
+    """
+
+    name: str
+    steps: int
+    init: Callable[[Any], Any]
+    step: Callable[[Any, int], tuple[Any, Metrics]]
+    finish: Callable[[Any, Any], Any]
+
+
+class Auxiliary(NamedTuple):
+    """Another model over the same clients and instances.
+
+    Attributes:
+      simulation: computes its cohorts.
+      params: what is trained of it, before any training.
+      cohort: round, from 0 -> the clients and instances of that round, in the
+        tokens of this model.
+      server_steps: round, from 0 -> see Setup.server_steps, likewise.
+    """
+
+    simulation: Simulation
+    params: Any
+    cohort: Callable[[int], Cohort]
+    server_steps: Callable[[int], Steps]
+
 
 class Algorithm(NamedTuple):
     """A few pure functions over trees, made by algorithms.<name>.make.
@@ -69,6 +114,7 @@ class Algorithm(NamedTuple):
         these rows would answer; None where all answer with `params`.
       passes: how often a round takes the gradient of its cohort's batches, for
         what is planned.
+      stages: what is done before the first round, one after the other.
     """
 
     init: Callable[[], Any]
@@ -77,6 +123,7 @@ class Algorithm(NamedTuple):
     client: Callable[[Any], Any] | None = None
     prompts: Callable[[Any, Any], Any] | None = None
     passes: float = 1.0
+    stages: Sequence[StageBefore] = ()
 
 
 class Setup(NamedTuple):
@@ -94,6 +141,11 @@ class Setup(NamedTuple):
       params: what is trained, before any training.
       client_settings: round, from 0 -> more hyper-parameters of client_tx that
         follow the round, of parts made by optax.inject_hyperparams.
+      server_steps: round, from 0 -> batches, of one owner, of the examples that
+        the server holds and no client (config.data.server_share); as many as a
+        client has. [] where it holds none.
+      auxiliary: section with the keys of config.model -> another model over the
+        same clients and instances.
     """
 
     config: config_dict.ConfigDict
@@ -106,6 +158,8 @@ class Setup(NamedTuple):
     num_clients: int
     params: Any
     client_settings: Callable[[int], dict[str, float]] = lambda round: {}
+    server_steps: Callable[[int], Steps] = lambda round: []
+    auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None
 
     def start_clients(self, bank, round: jax.Array) -> Any:
         """States [C, ...] of client optimizers that start in this round.

@@ -77,6 +77,12 @@ class PackedSimulation:
             return self._train_once(tx, bank, opt_state, steps, True)
         return result
 
+    def with_base(self, base) -> 'PackedSimulation':
+        """The same with other frozen parameters of the same shapes."""
+        return PackedSimulation(
+            self.model, base, self.packer, self.loss, self.place_rows
+        )
+
     def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
         return ledger.compute(self.model, steps)

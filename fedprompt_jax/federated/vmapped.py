@@ -115,6 +115,10 @@ class VmappedSimulation:
         )
         return LocalResult(bank, opt_state, losses, norms, first)
 
+    def with_base(self, base) -> 'VmappedSimulation':
+        """See PackedSimulation.with_base."""
+        return VmappedSimulation(self.model, base, self.loss, self.place_rows)
+
     def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
         """See PackedSimulation.compute."""
         return ledger.compute(self.model, steps)

@@ -8,10 +8,12 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.data import splits
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation import generation
-from fedprompt_jax.experiment import build, packers
+from fedprompt_jax.experiment import packers
+from fedprompt_jax.experiment.stage_one import Exchange
 from fedprompt_jax.federated import ledger, optimizers
 from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.planning import cost
@@ -53,6 +55,7 @@ def forecast(
     trained: Any,
     workload: Workload,
     chip: Chip,
+    exchange: Exchange,
 ) -> Forecast:
     """The memory, time and traffic of a run; nothing is computed on a device.
 
@@ -62,6 +65,7 @@ def forecast(
       trained: shapes of one owner's trained parameters.
       workload: what the model will read.
       chip: each device of the mesh.
+      exchange: what clients get, return and keep.
     """
     model_config, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
@@ -90,15 +94,16 @@ def forecast(
     # A client's prompt is scored on its local examples and on those of the
     # common set, of which global_examples / clients are local ones: they are
     # scored once.
-    examples = (
-        p.eval_examples + p.global_examples - p.global_examples / p.clients
-    )
+    official = config.data.splits == splits.OFFICIAL
+    own = 0 if official else p.global_examples / p.clients
+    examples = p.eval_examples + p.global_examples - own
     banks = len(_scored_epochs(p))
     banks += len([a for a in p.alphas if 0 < a < 1]) if p.epochs else 0
-    shared = 3 * p.clients * p.eval_examples  # bare, initial and global
+    # Bare, initial and global prompts.
+    shared = 3 * p.clients * p.eval_examples
+    shared += 3 * p.global_examples if official else 0
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
     # Gradients of batches that a client takes in a round.
-    exchange = build.exchange(config, trained)
     gradients_taken = packers.local_steps(config) * exchange.passes
     round_seconds = gradients_taken * step(workload.cohorts)
     seconds = {

@@ -1,5 +1,6 @@
 """The plan of a run, from its config: as numbers and as text."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ def plan(
         )
     import jax
 
+    from fedprompt_jax.experiment import stage_one
     from fedprompt_jax.models.sizes import base_leaves, num_params
     from fedprompt_jax.planning import cost, forecast
     from fedprompt_jax.planning import workload as workload_lib
@@ -114,7 +116,10 @@ def plan(
             f'config.mesh.model={mesh.model} does not divide the layers: '
             'each of these chips computes all of them'
         )
-    result = forecast.forecast(config, model, trained, workload, chip)
+    exchange = stage_one.exchange(
+        config, trained, functools.partial(_other_shapes, config, cache_dir)
+    )
+    result = forecast.forecast(config, model, trained, workload, chip, exchange)
     needed = forecast.needed(result.memory)
     return {
         'model': config.model.source,
@@ -217,6 +222,18 @@ def _model(
 
     transformer = Transformer(model_config, remat=config.model.remat)
     return TunedModel(transformer, kind), jax.eval_shape(init, base)
+
+
+def _other_shapes(
+    config: config_dict.ConfigDict,
+    cache_dir: Path,
+    section: config_dict.ConfigDict,
+) -> Any:
+    """Shapes of what is trained of another model, by its config section."""
+    other = config.copy_and_resolve_references()
+    other.model.update(section)
+    model_config, names, _ = _read_model(section.source, cache_dir)
+    return _model(other, model_config, names)[1]
 
 
 def text(plan: dict[str, Any]) -> str:

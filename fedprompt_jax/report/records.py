@@ -14,11 +14,19 @@ METRICS = 'metrics.jsonl'
 TRADEOFF = 'tradeoff.csv'
 TRADEOFF_FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
-    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
+    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n', 'examples',
 )  # fmt: skip
 
 Row = dict[str, Any]  # of tradeoff.csv, or a line of metrics.jsonl
 SPLITS = ('local', 'global')
+# Whose examples a score is over -> in words.
+EXAMPLES = {
+    'held_out_client': "each held-out client's own examples",
+    'training_client': "each training client's own held-out examples",
+    'evaluated_clients': 'one set drawn evenly from all evaluated clients',
+    'validation_split': 'examples of the official validation split',
+    'test_split': 'examples of the official test split',
+}
 # Label -> name of the prompts that every run scores, in the order of its
 # table. Other labels may follow; they serve as names themselves.
 PROMPTS = {
@@ -35,7 +43,8 @@ def read_tradeoff(folder: str | Path) -> list[Row]:
 
     Scores are floats (0..100; loss in nats; NaN for a dropped client); seed,
     client, epoch and n are ints. client_name is '' where the data do not name
-    clients, and in runs of older versions, which had no such column.
+    clients. Older versions had neither this column nor `examples`, which says
+    whose examples the scores are over (a key of EXAMPLES): both are '' then.
 
     Raises:
       ValueError: the file or a column is missing, or a value is malformed.
@@ -116,7 +125,7 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 
 def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
     """A row of tradeoff.csv with its values parsed; see _TYPES."""
-    typed: Row = {'client_name': row.get('client_name', '')}
+    typed: Row = {k: row.get(k) or '' for k in ('client_name', 'examples')}
     for column, kind in _TYPES.items():
         text = row[column]
         try:
@@ -129,6 +138,11 @@ def _typed(path: Path, line: int, row: dict[str, str]) -> Row:
         raise ValueError(
             f'{path}:{line}: split={typed["split"]!r} must be one of '
             f'{", ".join(SPLITS)}.'
+        )
+    if typed['examples'] and typed['examples'] not in EXAMPLES:
+        raise ValueError(
+            f'{path}:{line}: examples={typed["examples"]!r} must be one of '
+            f'{", ".join(EXAMPLES)}.'
         )
     if not typed['prompt']:
         raise ValueError(f'{path}:{line}: prompt must not be empty.')

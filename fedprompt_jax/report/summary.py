@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedprompt_jax.report.records import PROMPTS, SPLITS, Row
+from fedprompt_jax.report.records import EXAMPLES, PROMPTS, SPLITS, Row
 
 SCORES = {'rouge_l': 'ROUGE-L', 'exact_match': 'exact match', 'loss': 'loss'}
 # The same for a run whose answers are choices: exact match is the accuracy.
@@ -20,10 +20,6 @@ SHARED = ('bare', 'initial', 'global')  # those of PROMPTS all clients share
 _DIGITS = {'rouge_l': 2, 'exact_match': 2, 'loss': 3}
 # Columns of a terminal.
 _WIDTHS = {'rouge_l': 16, 'exact_match': 16, 'loss': 17}
-_BLOCKS = {
-    'local': "local: each client's own held-out examples",
-    'global': 'global: one set drawn evenly from all evaluated clients',
-}
 _RESAMPLES = 9999
 
 
@@ -245,6 +241,22 @@ def cells(rows: Sequence[Row], metric: str = 'rouge_l') -> list[list[str]]:
     return lines
 
 
+def whose(rows: Iterable[Row], split: str) -> str:
+    """Whose examples the scores of a split are over, in words.
+
+    Args:
+      rows: of read_tradeoff.
+      split: 'local' or 'global'.
+    """
+    keys = dict.fromkeys(r['examples'] for r in rows if r['split'] == split)
+    words = [EXAMPLES[key] for key in keys if key]
+    unknown = {
+        'local': "each client's own examples",
+        'global': 'shared examples',
+    }
+    return ', or '.join(words) or unknown[split]
+
+
 def text_table(
     rows: Sequence[Row], unit: str = 'nats', metric: str = 'rouge_l'
 ) -> str:
@@ -261,9 +273,9 @@ def text_table(
     first = max([20, *(len(r['label']) + 1 for r in prompts)])
     widths = (first, *(_WIDTHS[m] for m in names), 10)
     lines = []
-    for split, title in _BLOCKS.items():
+    for split in SPLITS:
         lines += [
-            title,
+            f'{split}: {whose(rows, split)}',
             _aligned(['prompt', *names.values(), 'clients'], widths),
         ]
         for r in prompts:
@@ -289,7 +301,8 @@ def markdown_table(
     header, *body = cells(rows, metric)
     rule = ['---', *['---:'] * (len(header) - 1)]
     lines = [f'| {" | ".join(x)} |' for x in (header, rule, *body)]
-    return '\n'.join([*lines, '', *footnotes(rows, unit, metric)])
+    about = f'Local: {whose(rows, "local")}. Global: {whose(rows, "global")}.'
+    return '\n'.join([*lines, '', about, *footnotes(rows, unit, metric)])
 
 
 def _table_row(prompt: str, alpha: float | None, rows: list[Row]) -> Row:

@@ -24,8 +24,9 @@ from tests.parity.whole_run_model import Model, Score, summary
 
 FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
-    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n',
+    'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n', 'examples',
 )  # fmt: skip
+EXAMPLES = {'local': 'held_out_client', 'global': 'evaluated_clients'}
 
 
 class Run:
@@ -124,7 +125,7 @@ class Run:
                     columns[f'{split}_{key}'].append(value)
                 row = labels | values
                 row |= {'client': client, 'client_name': '', 'split': split}
-                row['n'] = len(own)
+                row |= {'n': len(own), 'examples': EXAMPLES[split]}
                 self.rows.append({key: str(row[key]) for key in FIELDS})
         for (owner, i), result in scores.items():
             x = self.data.instances[i]

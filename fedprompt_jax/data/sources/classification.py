@@ -11,6 +11,7 @@ task types between clients skews labels.
 """
 
 from collections.abc import Iterator, Sequence
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,14 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     needed = (*NEEDED, 'text_pair') if given else NEEDED
 
     def read() -> Iterator[Task]:
-        rows = table.load(data.path, columns, needed)
+        rows = table.load(data.path, columns, needed, splits=data.splits)
         return _tasks(rows, labels, data.answers)
 
-    content = table.fingerprint(data.path)
+    content = table.fingerprint(data.path, data.splits)
     return Source(
         data.path,
         tasks.fingerprint(__name__, content, columns, labels, data.answers),
-        lambda: table.unchanged(read(), data.path, content),
+        lambda: table.unchanged(read(), data.path, content, data.splits),
         unordered=True,
     )
 
@@ -93,16 +94,19 @@ def _tasks(
         _needed_name if named else _needed,
     )
     by_word: dict[str, list[Instance]] = {word: [] for word in words}
-    for number, (where, row) in enumerate(rows.rows(), start=1):
-        right = answers.index(answer(where, row), convention)
-        if right is None:  # `decide` has seen another row
-            tasks.changed(path)
-        word = words[right]
-        text = cells.text(where, 'text', row['text'])
-        pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))
-        by_word[word].append(
-            Instance(str(number), text, (word,), words, pair=pair)
-        )
+    numbers = itertools.count(1)
+    for split, part in rows.by_split().items():
+        for where, row in part.rows():
+            right = answers.index(answer(where, row), convention)
+            if right is None:  # `decide` has seen another row
+                tasks.changed(path)
+            word = words[right]
+            text = cells.text(where, 'text', row['text'])
+            pair = cells.optional_text(where, 'text_pair', row.get('text_pair'))
+            instance = Instance(
+                str(next(numbers)), text, (word,), words, pair=pair, split=split
+            )
+            by_word[word].append(instance)
     name = Path(path).stem
     for word, instances in by_word.items():
         if not instances:

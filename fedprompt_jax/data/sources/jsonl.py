@@ -14,7 +14,8 @@ from ml_collections import config_dict
 from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data import sni_task
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.tables import table, tasks, text_files
+from fedprompt_jax.data.splits import OFFICIAL
+from fedprompt_jax.data.tables import official, table, tasks, text_files
 from fedprompt_jax.data.tokenizing import Source
 
 CLIENTS = True
@@ -25,11 +26,12 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     """The file at config.data.path, or all *.jsonl of a folder."""
     there = _files(data.path)
     columns = _columns(data)
+    split_of = _split_of(data, there)
 
     def read() -> Iterator[Task]:
         instances: dict[str, list[Instance]] = {}
         for file in there:
-            for task, instance in _instances(file, columns):
+            for task, instance in _instances(file, columns, split_of[file]):
                 instances.setdefault(task, []).append(instance)
         tasks.check_unchanged(data.path, content, digests.fingerprint(there))
         return (tasks.bare(name, rows) for name, rows in instances.items())
@@ -37,7 +39,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     content = digests.fingerprint(there)
     return Source(
         Path(data.path).name,
-        tasks.fingerprint(__name__, content, columns),
+        tasks.fingerprint(__name__, content, columns, [*split_of.values()]),
         read,
         unordered=True,
     )
@@ -45,7 +47,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with path, columns or splits."""
-    for check in (lambda c: _files(c.path), _columns):
+    for check in (lambda c: _split_of(c, _files(c.path)), _columns):
         try:
             check(config.data)
         except ValueError as error:
@@ -57,6 +59,13 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
 def _columns(data) -> dict[str, str]:
     theirs_by_name = table.renamed(data.columns, COLUMNS)
     return {name: theirs for name, (theirs,) in theirs_by_name.items()}
+
+
+def _split_of(data, there: list[Path]) -> dict[Path, str]:
+    """File -> its split; '' where the data's own splits are not asked for."""
+    if data.splits != OFFICIAL:
+        return dict.fromkeys(there, '')
+    return official.of_files(data.path, there)
 
 
 def _files(path: str) -> list[Path]:
@@ -72,7 +81,7 @@ def _files(path: str) -> list[Path]:
 
 
 def _instances(
-    file: Path, columns: dict[str, str]
+    file: Path, columns: dict[str, str], split: str
 ) -> Iterator[tuple[str, Instance]]:
     """Task and instance of each line that is not blank."""
     with file.open('rb') as stream:
@@ -88,11 +97,15 @@ def _instances(
                         'If one of them is meant, rename it, or say so in '
                         'config.data.columns.'
                     )
-            yield _instance(file, number, row, columns)
+            yield _instance(file, number, row, columns, split)
 
 
 def _instance(
-    file: Path, number: int, row: dict[str, Any], columns: dict[str, str]
+    file: Path,
+    number: int,
+    row: dict[str, Any],
+    columns: dict[str, str],
+    split: str,
 ) -> tuple[str, Instance]:
     where = f'{file}: line {number}'
     number_of = row[columns['client']]  # clients are often counted
@@ -112,4 +125,5 @@ def _instance(
         values['input'],
         outputs,
         client=values['client'],
+        split=split,
     )

@@ -6,6 +6,7 @@ config.data.answers. The context is the template's {pair}.
 """
 
 from collections.abc import Iterator
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     needed = COLUMNS if columns['context'] != ('context',) else NEEDED
 
     def read() -> Iterator[Task]:
-        rows = table.load(data.path, columns, needed)
+        rows = table.load(data.path, columns, needed, splits=data.splits)
         given = (_answer(*row) for row in rows.rows('options', 'answer'))
         convention = answers.decide(
             given, _CONVENTIONS, data.answers, data.path, _needed
@@ -36,11 +37,11 @@ def open_source(data: config_dict.ConfigDict) -> Source:
         instances = _instances(rows, convention)
         yield tasks.bare(Path(data.path).stem, instances)
 
-    content = table.fingerprint(data.path)
+    content = table.fingerprint(data.path, data.splits)
     return Source(
         data.path,
         tasks.fingerprint(__name__, content, columns, data.answers),
-        lambda: table.unchanged(read(), data.path, content),
+        lambda: table.unchanged(read(), data.path, content, data.splits),
         unordered=True,
     )
 
@@ -53,18 +54,21 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
 
 
 def _instances(rows: table.Table, convention: str) -> Iterator[Instance]:
-    for number, (where, row) in enumerate(rows.rows(), start=1):
-        answer = _answer(where, row)
-        right = answers.index(answer, convention)
-        if right is None:  # `decide` has seen another row
-            tasks.changed(rows.path)
-        yield Instance(
-            str(number),
-            cells.text(where, 'question', row['question']),
-            (answer.options[right],),
-            tuple(answer.options),
-            pair=cells.optional_text(where, 'context', row.get('context')),
-        )
+    numbers = itertools.count(1)
+    for split, part in rows.by_split().items():
+        for where, row in part.rows():
+            answer = _answer(where, row)
+            right = answers.index(answer, convention)
+            if right is None:  # `decide` has seen another row
+                tasks.changed(rows.path)
+            yield Instance(
+                str(next(numbers)),
+                cells.text(where, 'question', row['question']),
+                (answer.options[right],),
+                tuple(answer.options),
+                pair=cells.optional_text(where, 'context', row.get('context')),
+                split=split,
+            )
 
 
 def _answer(where: str, row: dict[str, Any]) -> Answer:

@@ -31,13 +31,15 @@ NO_METADATA = (
 
 def open_source(data: config_dict.ConfigDict) -> Source:
     """The table at config.data.path, all of its splits together."""
-    content = table.fingerprint(data.path)
+    content = table.fingerprint(data.path, data.splits)
     metadata = tasks.metadata_fingerprint(data.metadata)
     columns = table.renamed(data.columns, COLUMNS)
 
     def read() -> Iterator[Task]:
-        rows = table.load(data.path, columns, COLUMNS, split='all')
-        bare = table.unchanged(_tasks(rows), data.path, content)
+        rows = table.load(
+            data.path, columns, COLUMNS, split='all', splits=data.splits
+        )
+        bare = table.unchanged(_tasks(rows), data.path, content, data.splits)
         yield from tasks.with_metadata(bare, data.metadata)
         now = tasks.metadata_fingerprint(data.metadata)
         tasks.check_unchanged(data.metadata, metadata, now)
@@ -72,10 +74,12 @@ def _tasks(rows: table.Table) -> Iterator[Task]:
     with tempfile.TemporaryFile(dir=folder) as waiting:
         starts: dict[str, array.array] = {}
         end = 0
-        for where, row in rows.rows():
-            texts = [cells.text(where, k, row[k]) for k in COLUMNS]
-            starts.setdefault(texts[0], array.array('q')).append(end)
-            end += waiting.write(json.dumps(texts[1:]).encode() + b'\n')
+        for split, part in rows.by_split().items():
+            for where, row in part.rows():
+                texts = [cells.text(where, k, row[k]) for k in COLUMNS]
+                starts.setdefault(texts[0], array.array('q')).append(end)
+                line = json.dumps([*texts[1:], split]).encode()
+                end += waiting.write(line + b'\n')
         for name in sorted(starts, key=sni.order):
             yield _task(name, _lines(waiting, starts[name]))
 
@@ -88,9 +92,12 @@ def _lines(file: IO[bytes], starts: Iterable[int]) -> Iterator[list[str]]:
 
 def _task(name: str, rows: Iterable[list[str]]) -> Task:
     first = ''
-    outputs: dict[tuple[str, str], list[str]] = {}
-    for id_, definition, inputs, target in rows:
+    outputs: dict[tuple[str, str, str], list[str]] = {}
+    for id_, definition, inputs, target, split in rows:
         first = first or definition
-        outputs.setdefault((id_, inputs), []).append(target)
-    instances = (Instance(*key, tuple(v)) for key, v in outputs.items())
+        outputs.setdefault((id_, inputs, split), []).append(target)
+    instances = (
+        Instance(id_, inputs, tuple(targets), split=split)
+        for (id_, inputs, split), targets in outputs.items()
+    )
     return tasks.bare(name, instances, definition=first)

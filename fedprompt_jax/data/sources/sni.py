@@ -40,6 +40,12 @@ def _folder(path: str, content: str) -> Iterator[sni.Task]:
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with the path, or with the lists of splits."""
     yield from tasks.unread(config, 'columns', 'labels', 'answers', 'metadata')
+    yield from tasks.no_official(
+        config,
+        'its lists split tasks: name their folder '
+        "(config.data.splits='default'), or use 'paper', 'random', 'clients' "
+        "or 'within'",
+    )
     c = config.data
     if c.path == EMBEDDED:
         return

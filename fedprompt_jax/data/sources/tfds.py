@@ -58,6 +58,9 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
         _prepared(config.data.path)
     except ValueError as error:
         yield str(error)
+    yield from tasks.no_official(
+        config, "use 'paper', 'random', 'clients', 'within' or lists of tasks"
+    )
     yield from tasks.unread(config, 'columns', 'labels', 'answers')
     yield from tasks.metadata_faults(config)
 

@@ -22,6 +22,8 @@ class Part:
       classes: column -> the names of its classes, where it has such.
       more: whether later rows may have columns besides `names`.
       advice: what to do where a column is missing; '' for nothing more.
+      split: one of splits.SPLITS, by the data's own splits; '' where they are
+        not asked for.
     """
 
     where: str
@@ -30,6 +32,7 @@ class Part:
     classes: arrow.Classes = dataclasses.field(default_factory=dict)
     more: bool = False
     advice: str = ''
+    split: str = ''
 
 
 def of_file(path: str, file: Path, needed: Columns) -> Part:
@@ -100,6 +103,16 @@ def of_hub(
         lambda names: arrow.dataset_rows(dataset, names, classes),
         classes,
     )
+
+
+def hub_splits(path: str, name: str, config: str | None) -> list[str]:
+    """The names of the splits that a set on the hub has."""
+    import datasets
+
+    try:
+        return datasets.get_dataset_split_names(name, config)
+    except Exception as error:
+        unreadable(path, path, error)
 
 
 def have(parts: Sequence[Part], names: Sequence[str]) -> bool:

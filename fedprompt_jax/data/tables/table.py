@@ -19,7 +19,8 @@ from ml_collections import config_dict
 
 from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data.sni_task import Task
-from fedprompt_jax.data.tables import parts, tasks
+from fedprompt_jax.data.splits import OFFICIAL
+from fedprompt_jax.data.tables import official, parts, tasks
 from fedprompt_jax.data.tables.parts import Part
 
 _KINDS = ('.parquet', '.jsonl', '.json', '.csv', '.tsv')
@@ -41,7 +42,9 @@ def faults(
     c = config.data
     try:
         if Path(c.path).exists():
-            _files(c.path)
+            there = _files(c.path)
+            if c.splits == OFFICIAL:
+                official.of_files(c.path, there)
         elif c.path == 'embedded' or not _HUB.fullmatch(c.path):
             _no_path(c.path)
     except ValueError as error:
@@ -103,6 +106,14 @@ class Table:
         """The names of a column's classes (the hub's ClassLabel), if any."""
         return self.parts[0].classes.get(self.columns[name][0])
 
+    def by_split(self) -> 'dict[str, Table]':
+        """The table of each of the data's own splits; one, '', without them."""
+        tables: dict[str, Table] = {}
+        for split in dict.fromkeys(part.split for part in self.parts):
+            chosen = [part for part in self.parts if part.split == split]
+            tables[split] = dataclasses.replace(self, parts=chosen)
+        return tables
+
     def rows(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields where a row is, for errors, and its cells (see cells.py).
 
@@ -126,8 +137,14 @@ class Table:
                 )
 
 
-def fingerprint(path: str) -> str:
-    """The content of a table: a sha256 (hex), or the hub's own hash."""
+def fingerprint(path: str, splits: str = '') -> str:
+    """The content of a table: a sha256 (hex), or the hub's own hash.
+
+    Args:
+      path: config.data.path.
+      splits: config.data.splits; with 'official', the content includes which
+        file is of which split.
+    """
     if not Path(path).exists():
         import datasets
 
@@ -137,23 +154,30 @@ def fingerprint(path: str) -> str:
         except Exception as error:
             parts.unreadable(path, path, error)
         return f'{name}:{builder.config.name}:{split}:{builder.hash}'
-    return digests.fingerprint(_files(path))
+    content = digests.fingerprint(there := _files(path))
+    if splits == OFFICIAL:
+        marks = official.marks(path, official.of_files(path, there))
+        content = tasks.fingerprint(content, marks)
+    return content
 
 
-def unchanged(read: Iterable[Task], path: str, content: str) -> Iterator[Task]:
+def unchanged(
+    read: Iterable[Task], path: str, content: str, splits: str = ''
+) -> Iterator[Task]:
     """Yields tasks of a table, and sees that its files stayed as they were.
 
     Args:
       read: the tasks, each read when it is requested.
       path: of the table. The hub's are not looked at: `datasets` has them.
       content: its fingerprint before any was read.
+      splits: config.data.splits.
 
     Raises:
       ValueError: the files are others now.
     """
     yield from read
     if Path(path).exists():
-        tasks.check_unchanged(path, content, fingerprint(path))
+        tasks.check_unchanged(path, content, fingerprint(path, splits))
 
 
 def load(
@@ -161,6 +185,7 @@ def load(
     columns: dict[str, tuple[str, ...]],
     needed: Sequence[str],
     split: str = 'train',
+    splits: str = '',
 ) -> Table:
     """Returns a table, whose files are read directly and never from a cache.
 
@@ -169,21 +194,49 @@ def load(
       columns: as `renamed` returns them.
       needed: those of them that must be there.
       split: of a name on the hub that says none; 'all' for all of them.
+      splits: config.data.splits; with 'official', each part knows its split.
 
     Raises:
       ValueError: it cannot be read, has no row, or a column is missing.
     """
     wanted = {name: columns[name] for name in needed}
     if Path(path).exists():
-        loaded = [parts.of_file(path, file, wanted) for file in _files(path)]
+        loaded = _of_files(path, wanted, splits)
     else:
-        loaded = [parts.of_hub(path, *_hub_name(path), split)]
+        loaded = _of_hub(path, split, splits)
     parts.check(path, loaded, columns, wanted)
     there = {k: v for k, v in columns.items() if parts.have(loaded, v)}
     table = Table(path, there, loaded)
     if next(table.rows(needed[0]), None) is None:
         raise ValueError(f'config.data.path={path!r} has no row of data.')
     return table
+
+
+def _of_files(
+    path: str, wanted: dict[str, tuple[str, ...]], splits: str
+) -> list[Part]:
+    there = _files(path)
+    loaded = [parts.of_file(path, file, wanted) for file in there]
+    if splits != OFFICIAL:
+        return loaded
+    split_of = official.of_files(path, there)
+    return [
+        dataclasses.replace(part, split=split_of[file])
+        for part, file in zip(loaded, there, strict=True)
+    ]
+
+
+def _of_hub(path: str, split: str, splits: str) -> list[Part]:
+    name, config, named = _hub_name(path)
+    if splits != OFFICIAL:
+        return [parts.of_hub(path, name, config, named, split)]
+    split_of = official.of_names(path, parts.hub_splits(path, name, config))
+    return [
+        dataclasses.replace(
+            parts.of_hub(path, name, config, None, theirs), split=ours
+        )
+        for theirs, ours in split_of.items()
+    ]
 
 
 def _files(path: str) -> list[Path]:

@@ -79,10 +79,21 @@ def metadata_faults(config: config_dict.ConfigDict) -> Iterator[str]:
 def client_faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong where clients are split, and not SNI's task types."""
     c = config.data
-    if c.splits not in (splits.CLIENTS, splits.WITHIN):
+    if c.splits not in (splits.CLIENTS, *splits.OF_TRAINING_CLIENTS):
         yield (
             f'config.data.splits={c.splits!r} splits by task type, which '
-            f"source={c.source!r} does not know; use 'clients' or 'within'."
+            f"source={c.source!r} does not know; use 'clients', 'within' or "
+            "'official'."
+        )
+
+
+def no_official(config: config_dict.ConfigDict, instead: str) -> Iterator[str]:
+    """The fault that a source has no splits of its own, and what to use."""
+    c = config.data
+    if c.splits == splits.OFFICIAL:
+        yield (
+            f"config.data.splits='official': source={c.source!r} has no "
+            f'instances of its own for validation and test; {instead}.'
         )
 
 

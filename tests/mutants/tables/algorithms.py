@@ -70,9 +70,9 @@ MUTATIONS = (
     ),
     Mutation(
         'clients-personalize-on-the-scored-examples',
-        'fedprompt_jax/experiment/data.py',
-        "train = [parts['train'][c][:num_train] for c in chosen]",
-        'train = [parts[split][c][:num_train] for c in chosen]',
+        'fedprompt_jax/experiment/held_out.py',
+        "train = [parts['train'][c][: wanted.train] for c in chosen]",
+        'train = [parts[wanted.split][c][: wanted.train] for c in chosen]',
         'Test examples are trained on.',
         (_VIEWS + 'test_nothing_that_is_scored_is_trained_on',),
     ),
@@ -314,7 +314,7 @@ MUTATIONS = (
     ),
     Mutation(
         'gradients-are-not-clipped',
-        'fedprompt_jax/experiment/build.py',
+        'fedprompt_jax/experiment/stage_one.py',
         'client_tx = optax.chain(clip, client_tx)',
         'pass',
         'config.client.clip_norm has no effect.',

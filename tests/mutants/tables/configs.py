@@ -86,8 +86,8 @@ MUTATIONS = (
     Mutation(
         'fewer-global-examples-than-clients',
         CONFIG,
-        'if not p.clients <= p.global_examples <= most:',
-        'if not p.global_examples <= most:',
+        'not p.clients <= p.global_examples <= most:',
+        'not p.global_examples <= most:',
         'The global set has no example of some clients.',
         BETWEEN,
     ),

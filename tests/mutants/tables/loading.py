@@ -9,7 +9,7 @@ PACKERS = 'fedprompt_jax/experiment/packers.py'
 MUTATIONS = (
     Mutation(
         'positions-of-a-split-for-instances-of-the-store',
-        DATA,
+        'fedprompt_jax/experiment/populations.py',
         'dataclasses.replace(clients, order=instances[clients.order])',
         'dataclasses.replace(clients, order=clients.order)',
         'Training, validation and test share instances.',
@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         'validation-clients-of-the-test-split',
         DATA,
-        "clients, 'validation', config.seed, v.clients",
-        "clients, 'test', config.seed, v.clients",
+        "Wanted('validation', v.clients",
+        "Wanted('test', v.clients",
         'The prompt is chosen on the test clients.',
         (
             'tests/splits_wiring_test.py::test_the_instances_of_a_split_are_of_its_task_types',
@@ -29,7 +29,7 @@ MUTATIONS = (
     ),
     Mutation(
         'held-out-clients-cut-as-training-clients',
-        DATA,
+        'fedprompt_jax/experiment/populations.py',
         "kind = config.data.partition if name == 'train' else 'high'",
         'kind = config.data.partition',
         'Held-out clients are no longer heterogeneous (Profit, C.3).',
@@ -50,8 +50,8 @@ MUTATIONS = (
     Mutation(
         'stage-2-always-on-the-test-split',
         DATA,
-        '        p.split,\n        config.seed,',
-        "        'test',\n        config.seed,",
+        '        p.split,\n        p.clients,',
+        "        'test',\n        p.clients,",
         'Settings are chosen on the test clients.',
         (
             'tests/splits_wiring_test.py::test_the_split_of_personalization_is_that_of_stage_2_s_clients',
@@ -59,7 +59,7 @@ MUTATIONS = (
     ),
     Mutation(
         'clients-hold-out-too-few-for-validation',
-        DATA,
+        'fedprompt_jax/experiment/populations.py',
         "more = p.clients if p.split == 'validation' else 0",
         "more = p.clients if p.split == 'test' else 0",
         'A run that may be started is refused.',
@@ -69,9 +69,9 @@ MUTATIONS = (
     ),
     Mutation(
         'types-of-tasks-and-not-of-instances',
-        DATA,
-        'type_of_task[task_of],',
-        'task_of,',
+        'fedprompt_jax/experiment/populations.py',
+        '        _types(store)[task_of],',
+        '        task_of,',
         'Clients are cut by task; types of small tasks are dropped.',
         (
             'tests/splits_wiring_test.py::test_small_tasks_of_one_type_make_clients_together',
@@ -79,7 +79,7 @@ MUTATIONS = (
     ),
     Mutation(
         'the-partition-ignores-its-seed',
-        DATA,
+        'fedprompt_jax/experiment/populations.py',
         'c.client_size,\n        config.seed,\n        c.dirichlet_alpha',
         'c.client_size,\n        0,\n        c.dirichlet_alpha',
         'Seeds are not independent.',
@@ -89,7 +89,7 @@ MUTATIONS = (
     ),
     Mutation(
         'the-partition-ignores-alpha',
-        DATA,
+        'fedprompt_jax/experiment/populations.py',
         '        config.seed,\n        c.dirichlet_alpha,\n',
         '        config.seed,\n',
         'config.data.dirichlet_alpha has no effect.',
@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         'a-store-is-shared-by-runs-of-other-queries',
         DATA,
-        "'client_size', 'held_out_share')",
-        "'client_size', 'max_query')",
+        "        'client_size',\n        'held_out_share',",
+        "        'client_size',\n        'max_query',",
         "A point of a sweep over max_query reads the first one's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
@@ -119,9 +119,9 @@ MUTATIONS = (
     ),
     Mutation(
         'training-examples-are-scored',
-        DATA,
-        'train.append(order[n : n + num_train])',
-        'train.append(order[:num_train])',
+        'fedprompt_jax/experiment/held_out.py',
+        'train.append(order[n : n + wanted.train])',
+        'train.append(order[: wanted.train])',
         'Personalized prompts are scored on what they were trained on.',
         (
             'tests/held_out_test.py::test_training_and_scored_examples_are_disjoint_and_the_client_s_own',
@@ -129,9 +129,9 @@ MUTATIONS = (
     ),
     Mutation(
         'a-small-client-is-scored-on-all-it-has',
-        DATA,
-        'n = min(num_local, max(1, share))',
-        'n = num_local',
+        'fedprompt_jax/experiment/held_out.py',
+        'n = min(wanted.local, max(1, share))',
+        'n = wanted.local',
         'A small client has nothing to train on.',
         (
             'tests/held_out_test.py::test_a_smaller_client_is_cut_in_the_same_proportion',
@@ -139,8 +139,8 @@ MUTATIONS = (
     ),
     Mutation(
         'held-out-clients-without-the-seed',
-        DATA,
-        "rng = generator(seed, 'held-out clients')",
+        'fedprompt_jax/experiment/held_out.py',
+        "rng = generator(wanted.seed, 'held-out clients')",
         "rng = generator(0, 'held-out clients')",
         'Seeds are not independent.',
         (
@@ -149,8 +149,8 @@ MUTATIONS = (
     ),
     Mutation(
         'held-out-examples-without-the-seed',
-        DATA,
-        "generator(seed, 'held-out examples', client)",
+        'fedprompt_jax/experiment/held_out.py',
+        "generator(wanted.seed, 'held-out examples', client)",
         "generator(0, 'held-out examples', client)",
         'Seeds are not independent.',
         (
@@ -159,9 +159,9 @@ MUTATIONS = (
     ),
     Mutation(
         'common-examples-of-the-first-clients',
-        DATA,
-        'common = [ids[: each + (i < more)] for i, ids in enumerate(local)]',
-        'common = [np.concatenate(local)[:num_common]]',
+        'fedprompt_jax/experiment/held_out.py',
+        '[ids[: each + (i < more)] for i, ids in enumerate(local)]',
+        '[np.concatenate(local)[:count]]',
         'The global score is of a few clients.',
         (
             'tests/held_out_test.py::test_the_common_examples_come_evenly_from_all_clients',
@@ -271,8 +271,8 @@ MUTATIONS = (
     Mutation(
         'a-global-score-over-fewer-is-not-said',
         CHECKS,
-        'if len(held_out.common) < p.global_examples:',
-        'if len(held_out.common) > p.global_examples:',
+        'len(held_out.common) < p.global_examples:',
+        'len(held_out.common) > p.global_examples:',
         'A global score is over fewer examples than the config says.',
         (
             'tests/data_checks_test.py::test_the_smallest_client_is_named_where_it_has_too_few',
@@ -302,8 +302,8 @@ MUTATIONS = (
     Mutation(
         'shapes-without-the-held-out-clients',
         PACKERS,
-        '[data.population.order, *data.held_out.train]',
-        '[data.population.order]',
+        '[data.population.order, *data.held_out.train, data.server]',
+        '[data.population.order, data.server]',
         "Stage 2 ends at the first example longer than all of stage 1's.",
         (
             'tests/packers_test.py::test_the_longest_example_of_either_stage_fits',

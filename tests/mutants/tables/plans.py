@@ -225,8 +225,8 @@ MUTATIONS = (
     Mutation(
         'common-examples-are-scored-twice',
         FORECAST,
-        'p.eval_examples + p.global_examples - p.global_examples / p.clients',
-        'p.eval_examples + p.global_examples',
+        'own = 0 if official else p.global_examples / p.clients',
+        'own = 0',
         'Planned hours of scoring.',
         SCORED,
     ),

@@ -337,8 +337,8 @@ MUTATIONS = (
     Mutation(
         'references-of-one-id-are-instances',
         HUB,
-        'outputs.setdefault((id_, inputs), []).append(target)',
-        'outputs[id_ + target, inputs] = [target]',
+        'outputs.setdefault((id_, inputs, split), []).append(target)',
+        'outputs[id_ + target, inputs, split] = [target]',
         'Instances of several references weigh more, and score less.',
         (
             'tests/sources_test.py::test_the_hub_without_metadata_has_no_types_and_says_so',
@@ -347,8 +347,8 @@ MUTATIONS = (
     Mutation(
         'one-split-of-the-hub',
         HUB,
-        "table.load(data.path, columns, COLUMNS, split='all')",
-        'table.load(data.path, columns, COLUMNS)',
+        "columns, COLUMNS, split='all', splits=data.splits",
+        'columns, COLUMNS, splits=data.splits',
         'Most tasks are missing.',
         (
             'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_split',
@@ -421,8 +421,8 @@ MUTATIONS = (
     Mutation(
         'a-table-s-fingerprint-is-its-path',
         TABLE,
-        'return digests.fingerprint(_files(path))',
-        'return path',
+        'content = digests.fingerprint(there := _files(path))',
+        'there, content = _files(path), path',
         'Rows of the file that was there before are trained on.',
         ('tests/tables_test.py::test_a_file_replaced_by_another_is_read_anew',),
     ),

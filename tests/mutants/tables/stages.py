@@ -500,7 +500,7 @@ MUTATIONS = (
     # --- What a config names ---------------------------------------------
     Mutation(
         'clients-step-with-the-server-s-rate',
-        _BUILD,
+        'fedprompt_jax/experiment/stage_one.py',
         'scheduled(config.client, config.rounds)',
         'scheduled(config.server, config.rounds)',
         'The most important number of a run is another.',
@@ -512,7 +512,7 @@ MUTATIONS = (
     ),
     Mutation(
         'config-aggregation-is-ignored',
-        _BUILD,
+        'fedprompt_jax/experiment/stage_one.py',
         'aggregates.make(config.aggregation)',
         "aggregates.make('uniform')",
         'Weighing clients by their examples has no effect.',
@@ -533,8 +533,8 @@ MUTATIONS = (
     Mutation(
         'cohorts-do-not-depend-on-the-config-s-seed',
         _BUILD,
-        'seed=c.seed,\n            round=round,',
-        'seed=0,\n            round=round,',
+        'seed=config.seed,\n        round=round,',
+        'seed=0,\n        round=round,',
         'Runs of several seeds train on the same cohorts.',
         (
             _WIRING + 'test_who_is_in_a_cohort_depends_on_the_seed_of_the'
@@ -544,20 +544,20 @@ MUTATIONS = (
     Mutation(
         'every-round-has-the-first-cohort',
         _BUILD,
-        'round=round,\n        )',
-        'round=0,\n        )',
+        '        round=round,\n    )',
+        '        round=0,\n    )',
         'Most clients are never trained on.',
         (_WIRING + 'test_a_cohort_is_of_the_sizes_and_the_seed_of_the_config',),
     ),
     Mutation(
         'local-steps-and-batch-size-are-swapped',
         _BUILD,
-        'num_steps=c.local_steps,\n'
-        '            num_epochs=c.local_epochs,\n'
-        '            batch_size=c.batch_size,',
-        'num_steps=c.batch_size,\n'
-        '            num_epochs=c.local_epochs,\n'
-        '            batch_size=c.local_steps,',
+        'num_steps=config.local_steps,\n'
+        '        num_epochs=config.local_epochs,\n'
+        '        batch_size=config.batch_size,',
+        'num_steps=config.batch_size,\n'
+        '        num_epochs=config.local_epochs,\n'
+        '        batch_size=config.local_steps,',
         'Clients take many small steps instead of few large ones.',
         (_WIRING + 'test_a_cohort_is_of_the_sizes_and_the_seed_of_the_config',),
     ),
@@ -732,8 +732,8 @@ MUTATIONS = (
     Mutation(
         'stage-1-goes-before-stage-2',
         _RESUME,
-        "for stage in ('personalize', 'train'):",
-        "for stage in ('train', 'personalize'):",
+        "return ['personalize', 'train', *",
+        "return ['train', 'personalize', *",
         'The log is cut back to stage 1 and stage 2 resumes: rows are lost.',
         (
             _RESUMED + 'test_a_run_resumes_at_the_latest_checkpoint_that_is'

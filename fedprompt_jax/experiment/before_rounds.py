@@ -1,0 +1,112 @@
+"""What an algorithm does before its rounds: its stages, one after the other."""
+
+from pathlib import Path
+import time
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fedprompt_jax.experiment.build import Experiment
+from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.preemption import Preemption
+from fedprompt_jax.experiment.run_folder import RunFolder
+from fedprompt_jax.experiment.stage import Stage, repeat
+from fedprompt_jax.federated.algorithm import StageBefore
+
+FOLDER = 'before-'  # and a number and a name: a stage's checkpoints
+
+
+@flax.struct.dataclass
+class State:
+    """The state of a stage between two steps; a checkpoint holds it.
+
+    Attributes:
+      inner: what the stage carries.
+      step: int32 scalar, steps done.
+    """
+
+    inner: Any
+    step: jax.Array
+
+
+def run_all(
+    experiment: Experiment, run: RunFolder, preemption: Preemption
+) -> Any:
+    """The server's state after all stages that come before the rounds.
+
+    A stage that is done is restored from its last checkpoint.
+
+    Args:
+      experiment: its algorithm says which stages there are.
+      run: where lines and checkpoints go.
+      preemption: whether to stop after a step.
+
+    Raises:
+      Preempted: stopped after a step, which is saved.
+    """
+    server = experiment.devices.replicate(experiment.algorithm.init())
+    for number, stage in enumerate(experiment.algorithm.stages):
+        folder = run.path / 'checkpoints' / f'{FOLDER}{number:02}-{stage.name}'
+        server = experiment.devices.replicate(
+            stage.finish(
+                server, _run(experiment, run, preemption, stage, server, folder)
+            )
+        )
+    return server
+
+
+def _run(
+    experiment: Experiment,
+    run: RunFolder,
+    preemption: Preemption,
+    stage: StageBefore,
+    server: Any,
+    folder: Path,
+) -> Any:
+    """The state of one stage after its last step."""
+    config = experiment.config
+    checkpoints = Checkpoints(folder, config.checkpoint.keep)
+    start = experiment.devices.replicate(
+        State(stage.init(server), jnp.int32(0))
+    )
+    state = checkpoints.restore(start)
+    if state is None:
+        state = start
+    first = int(state.step)
+
+    def step(state: State, number: int, began: float) -> tuple[State, float]:
+        inner, metrics = stage.step(state.inner, number)
+        values = {k: np.asarray(v).item() for k, v in metrics.items()}
+        run.log(
+            stage=stage.name,
+            step=number + 1,
+            **values,
+            seconds=time.perf_counter() - began,
+        )
+        state = State(inner, state.step + 1)
+        return experiment.devices.replicate(state), values['loss']
+
+    def save(state: State) -> None:
+        checkpoints.save(int(state.step), state, run.notes(), None)
+
+    state = repeat(
+        Stage(
+            f'step of {stage.name}',
+            stage.name,
+            stage.steps,
+            config.checkpoint.every,
+            step,
+            lambda state: state,
+            save,
+        ),
+        state,
+        first,
+        range(first, stage.steps),
+        run,
+        preemption,
+    )
+    checkpoints.close()
+    return state.inner
