@@ -159,7 +159,7 @@ def cut_share(
         >>> clients = Clients(np.arange(10), np.array([0, 5, 10]), {})
         >>> rest, server = cut_share(clients, 0.3, seed=0)
         >>> print(rest[0], rest[1], server)
-        [0 1 3 4] [6 8 9] [2 5 7]
+        [0 2 3 4] [6 8 9] [1 5 7]
     """
     order = randomness.generator(seed, 'server share').permutation(
         len(clients.order)

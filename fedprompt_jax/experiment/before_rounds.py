@@ -50,11 +50,9 @@ def run_all(
     server = experiment.devices.replicate(experiment.algorithm.init())
     for number, stage in enumerate(experiment.algorithm.stages):
         folder = run.path / 'checkpoints' / f'{FOLDER}{number:02}-{stage.name}'
-        server = experiment.devices.replicate(
-            stage.finish(
-                server, _run(experiment, run, preemption, stage, server, folder)
-            )
-        )
+        state = _run(experiment, run, preemption, stage, server, folder)
+        server = stage.finish(server, state)
+        server = experiment.devices.replicate(server)
     return server
 
 
