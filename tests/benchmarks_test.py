@@ -70,7 +70,7 @@ def test_a_cohort_s_step(flags):
 
 
 def test_a_random_llama_is_a_model(flags, tmp_path):
-    """Its sizes are those asked for, and a step of it can be measured."""
+    """Its sizes are those asked for."""
     sizes = {'width': 48, 'layers': 3, 'heads': 3, 'kv_heads': 1}
     asked = [f'--{key}={value}' for key, value in sizes.items()]
     made = [flags[0], *asked, '--mlp_width=96', str(tmp_path / 'llama')]
@@ -86,9 +86,8 @@ def test_a_random_llama_is_a_model(flags, tmp_path):
     found = config.width, config.num_layers, config.num_heads
     assert (*found, config.num_kv_heads) == tuple(sizes.values())
     assert config.mlp_width == 96 and config.head_dim == 16
-    step = f'--model={tmp_path / "llama"}', '--clients=2', '--batch=2'
-    result = run('cohort_step', *flags[1:], *step, '--parts=packed')
-    assert result['packed_tokens_per_s'] > 0 and result['planned_s'] > 0
+    base = source.load(tmp_path / 'llama', jnp.bfloat16).base
+    assert base['layers']['mlp']['up']['kernel'].shape == (3, 48, 96)
 
 
 def test_generation(flags):

@@ -31,6 +31,9 @@ LONGEST = (
     'peft_test',
     'distributed_test',
     'whole_run_test',
+    'mesh_test',
+    'benchmarks_test',
+    'models_test',
 )
 
 

@@ -41,7 +41,7 @@ def read(model):
     batches = [plain.random_examples(rng, (2, 2)) for _ in range(2)]
     scored = [plain.random_examples(rng, (1,) * 8)]
     return workload.Workload(
-        packer, packer, batches, batches, scored, 8, [5] * 8
+        packer, packer, packer, batches, batches, scored, 8, [5] * 8
     )
 
 
@@ -244,7 +244,9 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
         'evaluation_batches': lambda data: ([], np.array([3, 1, 0])),
         'of_training': lambda c, m, data, population: population,
         'of_evaluation': lambda *_: None,
-        'training_batches': lambda c, data, population: ([], [population]),
+        'of_personalization': lambda *_: None,
+        'cohort_batches': lambda c, data, population: [population],
+        'epoch_batches': lambda *_: [],
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(workload.packers, name, fake)
@@ -252,7 +254,7 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
         config = fedavg_adam.get_config()
         config.algorithm = algorithm
         found = workload.of_data(config, model, None)
-        assert len(found.training) == len(found.epochs[0]) == clients
+        assert len(found.training) == len(found.cohorts[0]) == clients
         assert found.queries == [8, 5] and found.requests == 3
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,18 +218,29 @@ MOMENTS = {
 }  # fmt: skip
 
 
-def test_a_run_killed_at_any_moment_ends_the_same(project, whole):
-    """One run, killed once at each moment: every start resumes the last."""
-    for moment in MOMENTS.values():
+@pytest.fixture(scope='module')
+def killed(project) -> Path:
+    """The folder of one run, killed once at each moment.
+
+    A copy of its state after validation is beside it, as 'moved'.
+    """
+    folder = project.folder / 'killed'
+    for name, moment in MOMENTS.items():
         project.kill_when('killed', moment)
+        if name == 'after validation':
+            shutil.copytree(folder, project.folder / 'moved')
+    return folder
+
+
+def test_a_run_killed_at_any_moment_ends_the_same(project, whole, killed):
+    """Every start resumes the last."""
     done = project.run('killed')
     assert done.returncode == 0, done.stderr
-    assert results(project.folder / 'killed') == results(whole)
+    assert results(killed) == results(whole)
 
 
-def test_a_run_goes_on_on_another_mesh(project, whole):
+def test_a_run_goes_on_on_another_mesh(project, whole, killed):
     """Begun on one device, ended on four, the base cut over them all."""
-    project.kill_when('moved', MOMENTS['after validation'])
     moved = project.folder / 'moved'
     before = len(metrics(moved))
     done = project.run(

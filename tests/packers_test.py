@@ -54,12 +54,16 @@ def data_of(store, train=(), validation=(), local=()):
         train[0] = np.append(train[0], more_train).astype(int)
         local[0] = np.append(local[0], more_local).astype(int)
         return types.SimpleNamespace(
-            clients=np.arange(3), train=train, local=local
+            clients=np.arange(3),
+            train=train,
+            local=local,
+            common=np.concatenate(local),
         )
 
     return types.SimpleNamespace(
         store=store,
         population=Clients(np.arange(12), np.array([0, 4, 8, 12]), {}),
+        server=np.empty(0, int),
         validation=held_out(12, more_local=validation),
         held_out=held_out(18, train, local),
     )
@@ -76,13 +80,30 @@ def test_the_longest_example_of_either_stage_fits(i, store, model):
     first = dataclasses.replace(
         short.population, order=np.array([*range(11), i])
     )
+    of_server = vars(short) | {'server': np.array([i])}
     for data in (
-        data_of(store, train=[18] * 40 + [i]),
         types.SimpleNamespace(**vars(short) | {'population': first}),
+        types.SimpleNamespace(**of_server),
     ):
-        population = short.population
-        packer = packers.of_training(settings(), model, data, population)
+        packer = packers.of_training(settings(), model, data, short.population)
         assert fits(packer, store.example(0, i), store.example(1, 0))
+    data = data_of(store, train=[18] * 40 + [i])
+    training = packers.of_training(settings(), model, data, short.population)
+    packer = packers.of_personalization(settings(), model, data, training)
+    assert packer != training
+    assert fits(packer, store.example(0, i), store.example(1, 0))
+
+
+def test_the_rounds_do_not_depend_on_stage_2(store, model):
+    """And stage 2 has the programs of the rounds where they fit."""
+    made = []
+    for train, size in (([18] * 40, 2), ([LONG_QUERY], 4)):
+        config, data = settings(), data_of(store, train=train)
+        config.personalization.batch_size = size
+        args = config, model, data
+        training = packers.of_training(*args, data.population)
+        made.append((training, packers.of_personalization(*args, training)))
+    assert made[0][0] == made[0][1] == made[1][0] != made[1][1]
 
 
 @pytest.mark.parametrize('i', [LONG_QUERY, LONG_TARGET, LONG_CHOICE])
@@ -109,9 +130,8 @@ def test_what_is_scored_is_that_of_validation_and_of_held_out_clients(store):
 
 def test_the_sample_is_of_batches_as_the_stages_have_them(store):
     data = data_of(store)
-    cohorts, epochs = packers.training_batches(
-        settings(), data, data.population
-    )
+    cohorts = packers.cohort_batches(settings(), data, data.population)
+    epochs = packers.epoch_batches(settings(), data)
     assert len(cohorts) == packers.SAMPLE
     for step in cohorts:
         assert sorted(e.owner for e in step) == [0, 0, 1, 1]
@@ -123,9 +143,8 @@ def test_large_batches_are_sampled_but_once(store, monkeypatch):
     data = data_of(store)
     for most, count in ((1, 1), (8, 2), (100, packers.SAMPLE)):
         monkeypatch.setattr(packers, 'EXAMPLES', most)
-        cohorts, epochs = packers.training_batches(
-            settings(), data, data.population
-        )
+        cohorts = packers.cohort_batches(settings(), data, data.population)
+        epochs = packers.epoch_batches(settings(), data)
         assert len(cohorts) == count
         assert len(epochs) == min(2, max(1, most // 12))
 

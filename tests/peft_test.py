@@ -49,18 +49,14 @@ def kinds(base: ModelInfo) -> dict:
     }
 
 
-KINDS = (
-    'prompt', 'prefix', 'prefix, kept', 'prefix, ragged', 'prefix, mlp',
-    'lora', 'ia3',
-)  # fmt: skip
+ATTENDED = ('prompt', 'prefix', 'prefix, kept', 'prefix, ragged')
 
 
 # Gemma 3 has windows, grouped heads and head norms; GPT-2 has one kernel for
 # query, key and value, with a bias; RoBERTa and T5 are not causal.
 CASES = [
-    *(('gemma3', kind) for kind in KINDS),
-    ('gpt2', 'lora'),
-    ('gpt2', 'ia3'),
+    *(('gemma3', kind) for kind in (*ATTENDED, 'lora')),
+    *(('gpt2', kind) for kind in ('prefix, mlp', 'lora', 'ia3')),
     *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora')),
     *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora')),
 ]

@@ -111,15 +111,16 @@ def test_the_leading_metric_is_accuracy_where_all_answers_are_chosen():
 
 def test_only_scored_instances_are_counted():
     def held_out(*local):
-        return types.SimpleNamespace(local=[np.array(x, int) for x in local])
+        local = [np.array(x, int) for x in local]
+        return types.SimpleNamespace(local=local, common=np.array([3, 0]))
 
     data = types.SimpleNamespace(
         validation=held_out([3, 1], [2]),
         held_out=held_out([5, 3], []),
         store=types.SimpleNamespace(num_choices=np.array([0, 2, 2, 2, 0, 0])),
     )
-    assert scored_instances(data, True) == [1, 2, 3, 5]
-    assert scored_instances(data, False) == [3, 5]
+    assert scored_instances(data, True) == [0, 1, 2, 3, 5]
+    assert scored_instances(data, False) == [0, 3, 5]
     assert selection(data) == 'exact_match'
 
 

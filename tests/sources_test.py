@@ -1,5 +1,6 @@
 """Sources of data: each reads its true schema, and faults name their place."""
 
+from collections import Counter
 import dataclasses
 import json
 import subprocess
@@ -737,6 +738,15 @@ def test_a_name_on_the_hub_has_a_config_and_a_split(tmp_path, monkeypatch):
         ('nyu-mll/glue', 'sst2', 'train'),
         ('nyu-mll/glue', 'sst2', 'validation'),
     ]
+    config.data.update({'path': 'nyu-mll/glue:sst2', 'splits': 'official'})
+    there = ['train', 'validation_matched', 'test', 'unsupervised']
+    monkeypatch.setattr(datasets, 'get_dataset_split_names', lambda *a: there)
+    (task, _) = sources.get('classification').open_source(config.data).tasks()
+    found = Counter(instance.split for instance in task.instances)
+    assert found == {'train': 48, 'validation': 48, 'test': 48}
+    assert [split for *_, split in asked[-3:]] == there[:3]
+    config.data.path = 'nyu-mll/glue:sst2:validation'
+    assert 'names one split' in str(faults(config))
     config = tiny_sources.natural_instructions(tmp_path)
     config.data.path = 'Muennighoff/natural-instructions'
     with pytest.raises(ValueError, match="'task_name' is missing"):

@@ -69,7 +69,8 @@ class Experiment:
       lm: the frozen model, its tokenizer and its folder.
       model: the frozen model and the kind of what is trained.
       devices: places arrays on devices.
-      simulation: computes cohorts.
+      simulation: computes cohorts of stage 1.
+      personal: computes the clients of stage 2.
       evaluator: scores prompts.
       algorithm: the algorithm of stage 1.
       params: what is trained, before any training.
@@ -82,6 +83,7 @@ class Experiment:
     model: TunedModel
     devices: Devices
     simulation: Simulation
+    personal: Simulation
     evaluator: Scorer
     algorithm: Algorithm
     params: Params
@@ -163,12 +165,18 @@ def build(
     simulation: Any = make_simulation(
         config, lm, model, data, devices, together.size if together else 1
     )
-    shapes = {'evaluation': evaluator.packer}
+    personal, of_stage_1, of_stage_2 = simulation, None, None
     if config.simulation == 'packed':
-        shapes = {'training': simulation.packer} | shapes
+        runs = together.size if together else 1
+        of_stage_1 = simulation.packer
+        of_stage_2 = packers.of_personalization(
+            config, model, data, of_stage_1, runs
+        )
+        personal = simulation.with_packer(of_stage_2)
     scorer: Scorer = evaluator
     if together is not None:
         simulation = together.simulation(simulation)
+        personal = together.simulation(personal)
         scorer = together.evaluator(evaluator)
     params = devices.replicate(initial_params(config, lm, model.kind))
     return Experiment(
@@ -178,6 +186,7 @@ def build(
         model=model,
         devices=devices,
         simulation=simulation,
+        personal=personal,
         evaluator=scorer,
         algorithm=stage_one.make(
             config,
@@ -188,7 +197,7 @@ def build(
             functools.partial(make_auxiliary, config, data, devices, cache_dir),
         ),
         params=params,
-        packing=packers.describe(shapes),
+        packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
     )
 
 

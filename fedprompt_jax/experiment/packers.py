@@ -44,7 +44,10 @@ def of_training(
     population: Population,
     runs: int = 1,
 ) -> Packer:
-    """Chooses the packer of both training stages from a sample of batches.
+    """Chooses the packer of stage 1 from a sample of its batches.
+
+    It does not depend on stage 2, so that the rounds of runs that differ in
+    stage 2 alone are the same to the bit.
 
     Args:
       config: the checked config.
@@ -53,21 +56,58 @@ def of_training(
       population: the training clients as the algorithm sees them.
       runs: the number of runs that share one bank.
     """
-    cohorts, epochs = training_batches(config, data, population)
-    alone = [*cohorts, *epochs]
-    batches = [_side_by_side(batch, runs) for batch in alone]
-    batches += alone if runs > 1 else []  # of those that are left at the end
-    used = np.concatenate(
-        [data.population.order, *data.held_out.train, data.server]
-    )
+    cohorts = cohort_batches(config, data, population)
+    used = np.concatenate([data.population.order, data.server])
     longest = _longest(data.store, used, data.store.target_lengths[used])
-    return choose(config, model, batches, longest, training=True)
+    return choose(config, model, _of_runs(cohorts, runs), longest, True)
 
 
-def training_batches(
+def of_personalization(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    data: FederatedData,
+    training: Packer,
+    runs: int = 1,
+) -> Packer:
+    """The packer of stage 2: that of stage 1 if its rows hold the examples.
+
+    Then both stages have the same programs.
+
+    Args:
+      config: the checked config.
+      model: the model and the kind of what is trained.
+      data: the data.
+      training: the packer of stage 1.
+      runs: the number of runs that share one bank.
+    """
+    used = np.concatenate(data.held_out.train)
+    if not len(used):
+        return training
+    tokens, targets = _longest(
+        data.store, used, data.store.target_lengths[used]
+    )
+    widest = training.shapes[-1]
+    fits = training.prompt_length + tokens <= widest.length
+    if fits and targets <= widest.targets:
+        return training
+    epochs = epoch_batches(config, data)
+    return choose(
+        config, model, _of_runs(epochs, runs), (tokens, targets), True
+    )
+
+
+def _of_runs(
+    batches: Sequence[Sequence[Example]], runs: int
+) -> list[Sequence[Example]]:
+    """Batches of `runs` equal runs, and of one that is left at the end."""
+    together = [_side_by_side(batch, runs) for batch in batches]
+    return [*together, *(batches if runs > 1 else [])]
+
+
+def cohort_batches(
     config: config_dict.ConfigDict, data: FederatedData, population: Population
-) -> tuple[list[list[Example]], list[list[Example]]]:
-    """A sample of the batches of stage 1 and of those of stage 2.
+) -> list[list[Example]]:
+    """A sample of the batches of stage 1.
 
     Each batch holds the examples of all clients in one local step, with owners
     0 ... C - 1.
@@ -85,6 +125,13 @@ def training_batches(
             round=round,
         )
         cohorts += cohort.steps
+    return cohorts
+
+
+def epoch_batches(
+    config: config_dict.ConfigDict, data: FederatedData
+) -> list[list[Example]]:
+    """A sample of the batches of stage 2, like cohort_batches."""
     epochs = epoch_steps(
         data.store,
         data.held_out.train,
@@ -95,7 +142,7 @@ def training_batches(
     )
     in_step = config.personalization.clients * config.personalization.batch_size
     count = max(1, min(SAMPLE, EXAMPLES // in_step))
-    return cohorts, list(itertools.islice(epochs, count))
+    return list(itertools.islice(epochs, count))
 
 
 def local_steps(config: config_dict.ConfigDict) -> int:
@@ -139,10 +186,23 @@ def evaluation_batches(
     return batches, used
 
 
-def describe(packers: dict[str, Packer]) -> str:
-    """The row shapes in words, for the log and for run.json."""
+def describe(
+    training: Packer | None, personalization: Packer | None, evaluation: Packer
+) -> str:
+    """The row shapes in words, for the log and for run.json.
+
+    Args:
+      training: of stage 1; None where nothing is packed.
+      personalization: of stage 2, likewise.
+      evaluation: of what is scored.
+    """
+    named = {'training': training, 'evaluation': evaluation}
+    if personalization is not None and personalization != training:
+        named['personalization'] = personalization
     lines = []
-    for name, packer in packers.items():
+    for name, packer in named.items():
+        if packer is None:
+            continue
         shapes = ' and '.join(
             f'{" or ".join(map(str, s.rows))} rows of {s.length} tokens '
             f'({s.targets} targets)'

@@ -60,7 +60,7 @@ def method(experiment: Experiment) -> Method:
     config = experiment.config
     module = personalization.get(config.personalization.method)
     clients = len(experiment.data.held_out.clients)
-    return module.make(Setup(config, experiment.simulation, clients))
+    return module.make(Setup(config, experiment.personal, clients))
 
 
 def restore(

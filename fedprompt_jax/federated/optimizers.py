@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import difflib
+import functools
 import inspect
 import itertools
 from typing import Any
@@ -76,12 +77,16 @@ def _optimizers() -> list[str]:
     return names
 
 
+# One object for each spec: programs that take it are compiled once for all runs
+# of a process.
+@functools.cache
 def make(spec: str, learning_rate: float) -> optax.GradientTransformation:
     """The optimizer that `spec` says, at a learning rate."""
     name, kwargs = parse(spec)
     return getattr(optax, name)(learning_rate, **kwargs)
 
 
+@functools.cache
 def make_scheduled(
     spec: str, learning_rate: float
 ) -> optax.GradientTransformation:

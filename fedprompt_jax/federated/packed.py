@@ -77,6 +77,12 @@ class PackedSimulation:
             return self._train_once(tx, bank, opt_state, steps, True)
         return result
 
+    def with_packer(self, packer: Packer) -> 'PackedSimulation':
+        """The same with other row shapes."""
+        return PackedSimulation(
+            self.model, self.base, packer, self.loss, self.place_rows
+        )
+
     def with_base(self, base) -> 'PackedSimulation':
         """The same with other frozen parameters of the same shapes."""
         return PackedSimulation(

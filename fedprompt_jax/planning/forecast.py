@@ -72,20 +72,21 @@ def forecast(
     remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(model_config, mesh)
 
-    def gradients(batch: Sequence[Example]) -> cost.Work:
+    def gradients(batch: Sequence[Example], packer: Packer) -> cost.Work:
         """The work of one step on a batch, over all its grids."""
         return sum(
             (
                 cost.gradient(model_config, *shape, remat, whole)
-                for shape in grids(workload.training, batch)
+                for shape in grids(packer, batch)
             ),
             cost.Work(0.0, 0.0),
         )
 
-    def step(batches: Sequence[Sequence[Example]]) -> float:
+    def step(batches: Sequence[Sequence[Example]], packer: Packer) -> float:
         """Mean seconds of one gradient, over the batches."""
         return _mean(
-            cost.seconds(gradients(b), chip, dtype, chips) for b in batches
+            cost.seconds(gradients(b, packer), chip, dtype, chips)
+            for b in batches
         )
 
     score = _score_seconds(config, model, workload, chip, mesh)
@@ -105,11 +106,12 @@ def forecast(
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
     # Gradients of batches that a client takes in a round.
     gradients_taken = packers.local_steps(config) * exchange.passes
-    round_seconds = gradients_taken * step(workload.cohorts)
+    round_seconds = gradients_taken * step(workload.cohorts, workload.training)
     seconds = {
         'training': config.rounds * round_seconds,
         'validation': validations * v.clients * v.examples * score,
-        'personalization': steps * step(workload.epochs),
+        'personalization': steps
+        * step(workload.epochs, workload.personalization),
         'scoring': (shared + banks * p.clients * examples) * score,
     }
     useful = [ledger.compute(model, [b]) for b in workload.cohorts]
@@ -118,7 +120,9 @@ def forecast(
         tokens=gradients_taken * _mean(u['tokens'] for u in useful),
         useful_flops=gradients_taken * _mean(u['flops'] for u in useful),
         flops=gradients_taken
-        * _mean(gradients(b).flops for b in workload.cohorts),
+        * _mean(
+            gradients(b, workload.training).flops for b in workload.cohorts
+        ),
         round_seconds=round_seconds,
         hours={name: s / 3600 for name, s in seconds.items()},
         bytes_down=ledger.tree_bytes(exchange.sent.down),

@@ -22,7 +22,8 @@ class Workload(NamedTuple):
     """The batches that the model will read: a sample of them, or assumed ones.
 
     Attributes:
-      training: packer of both stages of training.
+      training: packer of stage 1.
+      personalization: packer of stage 2, often the same.
       evaluation: packer of the evaluation's losses.
       cohorts: a sample of batches of one local step.
       epochs: a sample of batches of one step of personalization.
@@ -34,6 +35,7 @@ class Workload(NamedTuple):
     """
 
     training: Packer
+    personalization: Packer
     evaluation: Packer
     cohorts: Sequence[Sequence[Example]]
     epochs: Sequence[Sequence[Example]]
@@ -45,7 +47,7 @@ class Workload(NamedTuple):
     def packing(self) -> str:
         """The row shapes in words."""
         return packers.describe(
-            {'training': self.training, 'evaluation': self.evaluation}
+            self.training, self.personalization, self.evaluation
         )
 
 
@@ -66,10 +68,13 @@ def of_data(
     writes = model.transformer.config.objective != 'masked_lm'
     queries = data.store.query_lengths[used]
     queries = queries[(data.store.num_choices[used] == 0) & writes]
+    training = packers.of_training(config, model, data, population)
     return Workload(
-        packers.of_training(config, model, data, population),
+        training,
+        packers.of_personalization(config, model, data, training),
         packers.of_evaluation(config, model, data),
-        *packers.training_batches(config, data, population),
+        packers.cohort_batches(config, data, population),
+        packers.epoch_batches(config, data),
         scored,
         len(used),
         queries.tolist(),
@@ -113,14 +118,19 @@ def assumed(
     scored = [batch(packers.SLICE, 1) for _ in range(ASSUMED)]
     longest_of_all = _blank(0, c.max_query, c.max_target, objective)
     longest = longest_of_all.num_tokens, c.max_target
-    training = packers.choose(
-        config, model, [*cohorts, *epochs], longest, training=True
-    )
+    training = packers.choose(config, model, cohorts, longest, training=True)
     evaluation = packers.choose(config, model, scored, longest, training=False)
     every = list(itertools.chain.from_iterable(scored))
     queries = [len(e.query) for e in every if objective != 'masked_lm']
     return Workload(
-        training, evaluation, cohorts, epochs, scored, len(every), queries
+        training,
+        training,
+        evaluation,
+        cohorts,
+        epochs,
+        scored,
+        len(every),
+        queries,
     )
 
 

@@ -47,6 +47,11 @@ def faults(
                 official.of_files(c.path, there)
         elif c.path == 'embedded' or not _HUB.fullmatch(c.path):
             _no_path(c.path)
+        elif c.splits == OFFICIAL and _hub_name(c.path)[2]:
+            raise ValueError(
+                f'config.data.path={c.path!r} names one split, and config.data.'
+                "splits='official' takes all of them; leave it out of the path."
+            )
     except ValueError as error:
         yield str(error)
     try:

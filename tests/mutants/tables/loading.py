@@ -302,12 +302,30 @@ MUTATIONS = (
     Mutation(
         'shapes-without-the-held-out-clients',
         PACKERS,
-        '[data.population.order, *data.held_out.train, data.server]',
-        '[data.population.order, data.server]',
+        'fits = training.prompt_length + tokens <= widest.length',
+        'fits = True',
         "Stage 2 ends at the first example longer than all of stage 1's.",
         (
             'tests/packers_test.py::test_the_longest_example_of_either_stage_fits',
         ),
+    ),
+    Mutation(
+        'targets-of-stage-2-that-do-not-fit',
+        PACKERS,
+        'if fits and targets <= widest.targets:',
+        'if fits:',
+        "Stage 2 ends at the first target longer than all of stage 1's.",
+        (
+            'tests/packers_test.py::test_the_longest_example_of_either_stage_fits',
+        ),
+    ),
+    Mutation(
+        'shapes-of-the-rounds-follow-stage-2',
+        PACKERS,
+        'used = np.concatenate([data.population.order, data.server])',
+        'used = np.concatenate([data.population.order, *data.held_out.train])',
+        'Runs that differ in stage 2 alone have other rounds.',
+        ('tests/packers_test.py::test_the_rounds_do_not_depend_on_stage_2',),
     ),
     Mutation(
         'shapes-without-the-validation-clients',
