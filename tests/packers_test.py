@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs import fedavg_adam
+from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.sni_task import Instance
 from fedprompt_jax.data.store import open_store
@@ -92,6 +93,16 @@ def test_the_longest_example_of_either_stage_fits(i, store, model):
     packer = packers.of_personalization(settings(), model, data, training)
     assert packer != training
     assert fits(packer, store.example(0, i), store.example(1, 0))
+
+
+def test_rows_that_are_long_enough_may_hold_too_few_targets(store, model):
+    data = data_of(store, train=[LONG_TARGET])
+    args = settings(), model, data
+    for targets, same in ((64, True), (2, False)):
+        training = model.packer(Shape(512, targets, (4,)))
+        packer = packers.of_personalization(*args, training)
+        assert (packer == training) == same
+        assert fits(packer, store.example(0, LONG_TARGET))
 
 
 def test_the_rounds_do_not_depend_on_stage_2(store, model):

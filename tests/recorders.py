@@ -51,6 +51,9 @@ class Simulation:
         self.banks: list[Any] = []
         self.steps: list[list[list[Example]]] = []
 
+    def with_packer(self, packer):
+        return self
+
     def gradients(self, bank, examples):
         return np.ones(_owners(bank)), gradients(bank)
 

@@ -208,3 +208,24 @@ def test_runs_of_one_process_share_the_tokens_that_they_would_read(load, lm):
     other = dataclasses.replace(lm.tokenizer, eos_ids=(2, 3))
     first, again = load(tokenizer=other).store, load().store
     assert first.fingerprint != store.fingerprint == again.fingerprint
+
+
+def test_what_stage_1_depends_on(load):
+    """Who trains and who chooses; not who personalizes, on what or how many."""
+    first = load().training_fingerprint
+    for changes in (
+        {'personalization__train_examples': 3},
+        {'personalization__clients': 3},
+        {'personalization__global_examples': 5},
+    ):
+        data = load(**changes)
+        assert data.training_fingerprint == first, changes
+        assert data.fingerprint != load().fingerprint
+    for changes in (
+        {'data__partition': 'low'},
+        {'seed': 1},
+        {'validation__clients': 2},
+        {'validation__examples': 4},
+        {'data__server_share': 0.1},
+    ):
+        assert load(**changes).training_fingerprint != first, changes

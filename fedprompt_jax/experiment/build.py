@@ -75,6 +75,8 @@ class Experiment:
       algorithm: the algorithm of stage 1.
       params: what is trained, before any training.
       packing: the row shapes in words.
+      packing_of_rounds: those that the rounds of this run have where it is
+        computed alone, and its validation.
     """
 
     config: config_dict.ConfigDict
@@ -88,6 +90,7 @@ class Experiment:
     algorithm: Algorithm
     params: Params
     packing: str
+    packing_of_rounds: str
 
     @property
     def pooled(self) -> bool:
@@ -165,7 +168,7 @@ def build(
     simulation: Any = make_simulation(
         config, lm, model, data, devices, together.size if together else 1
     )
-    personal, of_stage_1, of_stage_2 = simulation, None, None
+    personal, of_stage_1, of_stage_2, alone = simulation, None, None, None
     if config.simulation == 'packed':
         runs = together.size if together else 1
         of_stage_1 = simulation.packer
@@ -173,6 +176,10 @@ def build(
             config, model, data, of_stage_1, runs
         )
         personal = simulation.with_packer(of_stage_2)
+        alone = of_stage_1
+        if runs > 1:
+            clients = population(config, data)
+            alone = packers.of_training(config, model, data, clients)
     scorer: Scorer = evaluator
     if together is not None:
         simulation = together.simulation(simulation)
@@ -198,6 +205,7 @@ def build(
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
+        packing_of_rounds=packers.describe(alone, None, evaluator.packer),
     )
 
 

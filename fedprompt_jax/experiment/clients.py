@@ -111,12 +111,16 @@ class Clients:
             name
             for folder in checkpoint.folders(self._root / 'train').values()
             if (folder / checkpoint.NOTES).is_file()
-            for entry in checkpoint.read_notes(folder).get(NOTE, [])
-            for name in entry['sha256']
+            for name in files(checkpoint.read_notes(folder))
         }
         for path in (self._root / FOLDER).glob('*'):
             if path.name not in used:
                 path.unlink()
+
+
+def files(notes: dict[str, Any]) -> list[str]:
+    """The names, in FOLDER, of the files that a checkpoint's notes name."""
+    return [name for entry in notes.get(NOTE, []) for name in entry['sha256']]
 
 
 def fault(root: Path, notes: dict[str, Any]) -> str:

@@ -53,15 +53,16 @@ class FederatedData:
         """
         parts = [self.population.order, self.population.starts]
         for held_out in (self.validation, self.held_out):
-            parts += [held_out.clients, held_out.common]
-            parts += [*held_out.train, *held_out.local]
+            parts += _parts_of(held_out)
         if len(self.server):
             parts.append(self.server)
-        total = hashlib.sha256()
-        for part in parts:
-            total.update(b'%d ' % len(part))
-            total.update(np.asarray(part, '<i8').tobytes())
-        return total.hexdigest()
+        return _digest(parts)
+
+    @property
+    def training_fingerprint(self) -> str:
+        """The same of stage 1 alone: who trains and who chooses the prompt."""
+        parts = [self.population.order, self.population.starts, self.server]
+        return _digest([*parts, *_parts_of(self.validation)])
 
     @property
     def client_names(self) -> dict[str, dict[int, str]]:
@@ -72,6 +73,20 @@ class FederatedData:
             for key, part in scored.items()
             if any(part.names)
         }
+
+
+def _parts_of(held_out: HeldOut) -> list[np.ndarray]:
+    own = [*held_out.train, *held_out.local]
+    return [held_out.clients, held_out.common, *own]
+
+
+def _digest(parts: list[np.ndarray]) -> str:
+    """The sha256 (hex) of arrays of integers and of their lengths."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(b'%d ' % len(part))
+        total.update(np.asarray(part, '<i8').tobytes())
+    return total.hexdigest()
 
 
 def load(

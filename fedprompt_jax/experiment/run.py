@@ -1,7 +1,7 @@
 """A whole run: check, load, train, personalize, report."""
 
+from collections.abc import Iterable
 import contextlib
-import importlib.metadata
 import logging
 from pathlib import Path
 import resource
@@ -14,6 +14,7 @@ from ml_collections import config_dict
 
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import processes as processes_lib
+from fedprompt_jax.experiment import versions
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.processes import Processes
@@ -26,18 +27,6 @@ if TYPE_CHECKING:  # its imports take seconds
     from fedprompt_jax.experiment.run_folder import RunFolder
 
 _LOG = logging.getLogger(__name__)
-
-PACKAGES = (
-    'fedprompt_jax',
-    'jax',
-    'jaxlib',
-    'flax',
-    'optax',
-    'orbax-checkpoint',
-    'tokenizers',
-    'rouge-score',
-    'numpy',
-)
 
 
 def main(
@@ -84,6 +73,7 @@ def execute(
     loaded: LastLoaded | None = None,
     preemption: Preemption | None = None,
     together: 'Together | None' = None,
+    others: Iterable[Path] = (),
 ) -> bool:
     """Runs an experiment, or what is left of it; prints nothing to stdout.
 
@@ -95,6 +85,8 @@ def execute(
       preemption: whether to stop after a round; None to ask SIGTERM, which
         the main thread alone can do.
       together: the runs that are computed as one bank; None for a run alone.
+      others: folders of runs whose stage 1 may be taken over, where it is the
+        same to the bit; see shared_stage.py.
 
     Returns:
       Whether there was anything left to do.
@@ -106,7 +98,7 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import build, scores
+    from fedprompt_jax.experiment import build, scores, shared_stage
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
@@ -125,6 +117,7 @@ def execute(
     compilations = Compilations()
     experiment = build.build(config, folder, data, loaded, together, cache_dir)
     _record_start(run, experiment, identity, together)
+    shared_stage.share(run, experiment, identity, together, others)
     checkpoints = {
         name: Checkpoints(
             workdir / 'checkpoints' / name,
@@ -294,7 +287,7 @@ def _record_start(
         command=shlex.join([Path(sys.executable).name, *sys.argv]),
         seed=experiment.config.seed,
         started=run.info.get('started', now()),
-        versions=_versions(),
+        versions=versions.versions(),
         devices=[str(d) for d in jax.devices()],
         processes=jax.process_count(),
         fingerprints=identity,
@@ -365,16 +358,6 @@ def _print_paths(path: Path) -> None:
     print(f'Run folder: {path}')
     print(f'Trade-off plot: {path / "figures" / "tradeoff.png"}')
     print(f'Report: {path / "report.html"}')
-
-
-def _versions() -> dict[str, str]:
-    versions = {'python': sys.version.split()[0]}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = 'not installed: run from its folder'
-    return versions
 
 
 def _peak_memory() -> float:

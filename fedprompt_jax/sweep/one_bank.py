@@ -57,6 +57,7 @@ def run(
     cache_dir: Path,
     loaded: LastLoaded,
     preemption: Preemption,
+    others: Sequence[Sequence[Path]],
 ) -> list[BaseException | None]:
     """Runs the points as one bank.
 
@@ -66,6 +67,7 @@ def run(
       cache_dir: see experiment.run.
       loaded: what earlier runs have loaded.
       preemption: whether to stop; all runs ask the same.
+      others: of each run, the folders of runs whose stage 1 it may take over.
 
     Returns:
       The exception that each run ended with; None where it is complete.
@@ -82,6 +84,7 @@ def run(
                 loaded,
                 preemption,
                 Participant(rendezvous, number),
+                others[number],
             )
         except BaseException as error:
             ends[number] = error

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 import itertools
+import json
 from pathlib import Path
 import sys
 
-from fedprompt_jax.experiment import preemption
+from fedprompt_jax import files
+from fedprompt_jax.experiment import preemption, shared_stage
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.last_loaded import LastLoaded
+from fedprompt_jax.report import records
 from fedprompt_jax.sweep import one_bank, table
 from fedprompt_jax.sweep.points import Point
 
@@ -32,19 +35,60 @@ def run_all(
     ends = list(map(table.status, points, folders))
     _refuse_others(points, workdir, ends)
     loaded = LastLoaded()
-    groups = [points[i : i + together] for i in range(0, len(points), together)]
-    _check(groups, cache_dir, loaded)
+    groups = groups_of(points, together)
+    _check([[points[i] for i in g] for g in groups], cache_dir, loaded)
     if done := ends.count(table.COMPLETE):
         print(f'{done} of {len(points)} runs are complete.', file=sys.stderr)
-    last = 0
+    text = ''
     for group in groups:
-        first, last = last, last + len(group)
-        which = f'{first + 1} to {last}' if len(group) > 1 else f'{last}'
-        names = ' '.join(point.name for point in group)
+        which = ', '.join(f'{i + 1}' for i in group)
+        names = ' '.join(points[i].name for i in group)
         print(f'{which} of {len(points)}: {names}', file=sys.stderr)
-        ends[first:last] = _run(group, folders[first:last], cache_dir, loaded)
+        found = _run(
+            [points[i] for i in group],
+            [folders[i] for i in group],
+            cache_dir,
+            loaded,
+        )
+        for i, end in zip(group, found, strict=True):
+            ends[i] = end
         text = table.write(workdir, points, folders, ends)
     return text
+
+
+def groups_of(points: Sequence[Point], together: int) -> list[list[int]]:
+    """The runs in the order in which they are computed, as banks of runs.
+
+    Runs that differ in stage 2 alone share stage 1. Before a bank of them, one
+    of them is computed alone: the others start with its prompt.
+
+    Args:
+      points: the runs.
+      together: the number of runs of a bank.
+
+    Returns:
+      Places in `points`.
+    """
+    if together == 1:
+        return [[i] for i in range(len(points))]
+    alike: dict[str, list[int]] = {}
+    for i, point in enumerate(points):
+        stage_1 = shared_stage.settings(point.config.to_dict())
+        key = json.dumps(files.plain(stage_1), sort_keys=True)
+        alike.setdefault(key, []).append(i)
+    first = [places[0] for places in alike.values() if len(places) > 1]
+    rest = [i for i in range(len(points)) if i not in first]
+    banks = [rest[i : i + together] for i in range(0, len(rest), together)]
+    return [*([i] for i in first), *banks]
+
+
+def _others(folder: Path) -> list[Path]:
+    """The run folders beside a run folder."""
+    return sorted(
+        info.parent
+        for info in folder.parent.glob(f'*/{records.INFO}')
+        if info.parent != folder
+    )
 
 
 def _refuse_others(
@@ -101,10 +145,19 @@ def _run(
     ends: list[BaseException | None] = [None]
     if len(group) > 1:
         with preemption.Preemption() as signals:
-            ends = one_bank.run(group, folders, cache_dir, loaded, signals)
+            others = [_others(folder) for folder in folders]
+            ends = one_bank.run(
+                group, folders, cache_dir, loaded, signals, others
+            )
     else:
         try:
-            run_lib.execute(group[0].config, folders[0], cache_dir, loaded)
+            run_lib.execute(
+                group[0].config,
+                folders[0],
+                cache_dir,
+                loaded,
+                others=_others(folders[0]),
+            )
         except FloatingPointError as error:
             ends = [error]
     statuses = []

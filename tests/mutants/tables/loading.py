@@ -180,8 +180,8 @@ MUTATIONS = (
     Mutation(
         'a-fingerprint-without-the-examples-of-stage-2',
         DATA,
-        'parts += [*held_out.train, *held_out.local]',
-        'parts += [*held_out.local]',
+        'own = [*held_out.train, *held_out.local]',
+        'own = [*held_out.local]',
         'A run goes on with other examples to train on.',
         (
             'tests/splits_wiring_test.py::test_who_is_where_is_part_of_what_a_run_is',
@@ -316,7 +316,7 @@ MUTATIONS = (
         'if fits:',
         "Stage 2 ends at the first target longer than all of stage 1's.",
         (
-            'tests/packers_test.py::test_the_longest_example_of_either_stage_fits',
+            'tests/packers_test.py::test_rows_that_are_long_enough_may_hold_too_few_targets',
         ),
     ),
     Mutation(
