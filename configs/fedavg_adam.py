@@ -186,6 +186,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.optimizer = ADAM
     c.personalization.learning_rate = 0.03
     c.personalization.l2 = 0.0  # lambda of (lambda / 2) |P_i - P_global|^2
+    # Rows of a prompt that are trained: 'all', 'first(count=2)' or
+    # 'last(count=2)', with which the others stay those of the global prompt.
+    c.personalization.rows = 'all'
     c.personalization.every = 3  # epochs between scores
     # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch;
     # 0 and 1 are the global and the personalized prompt, always scored.

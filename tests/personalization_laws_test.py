@@ -8,12 +8,15 @@ import numpy as np
 import optax
 import pytest
 
+from configs import fedavg_adam
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.generation import Generator, Query
+from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.transformations import pull_to_start
 from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.personalization import Setup, fine_tune
 from fedprompt_jax.personalization.fine_tune import mix
 from tests import plain
 
@@ -148,3 +151,75 @@ def test_a_prompt_of_length_0_is_the_bare_model(model, lm):
         while len(tokens) < len(query.tokens) + 4:
             tokens.append(int(bare(tokens)[-1].argmax()))
         assert tokens[len(query.tokens) :] == list(output)
+
+
+# Rows of a prompt that stay as they are.
+
+
+class Gradients:
+    """A simulation whose gradients are all 1."""
+
+    def local_train(self, tx, bank, opt_state, steps):
+        for _ in steps:
+            grads = jax.tree.map(jnp.ones_like, bank)
+            updates, opt_state = jax.vmap(tx.update)(grads, opt_state, bank)
+            bank = optax.apply_updates(bank, updates)
+        return LocalResult(bank, opt_state, None, None, None)
+
+
+def personalized(rows: str, optimizer: str, epochs: int = 2) -> np.ndarray:
+    """Two clients' prompts [2, P, D] after epochs from the prompt of seed 4."""
+    config = fedavg_adam.get_config()
+    config.personalization.update(
+        rows=rows, optimizer=optimizer, learning_rate=0.1, l2=0.5
+    )
+    method = fine_tune.make(Setup(config, Gradients(), 2))
+    state = method.init(prompt(4))
+    for _ in range(epochs):
+        state, _ = method.epoch(state, [None, None])
+    return np.asarray(state.bank['prompt'])
+
+
+@pytest.mark.parametrize('optimizer', ['adamw(weight_decay=0.5)', 'sgd'])
+@pytest.mark.parametrize(
+    ('rows', 'frozen'),
+    [('first(count=2)', slice(2, None)), ('last(count=1)', slice(-1))],
+)
+def test_rows_that_are_frozen_stay_those_of_the_global_prompt(
+    rows, frozen, optimizer
+):
+    """And the others move as if all did: gradients are by element here."""
+    start = np.asarray(prompt(4)['prompt'])
+    trained = personalized(rows, optimizer)
+    everything = personalized('all', optimizer)
+    others = np.ones(len(start), bool)
+    others[frozen] = False
+    assert 0 < others.sum() < len(start)
+    for client in range(2):
+        np.testing.assert_array_equal(trained[client][frozen], start[frozen])
+        np.testing.assert_array_equal(
+            trained[client][others], everything[client][others]
+        )
+        assert np.abs(trained[client] - start)[others].min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ('changes', 'says'),
+    [
+        ({'personalization.rows': 'frist(count=2)'}, "did you mean 'first'"),
+        ({'personalization.rows': 'first(count=0)'}, 'a whole number from 1'),
+        ({'personalization.rows': 'first(count=2.5)'}, 'a whole number from 1'),
+        ({'personalization.rows': 'last'}, 'last'),
+        ({'personalization.rows': 'last(count=10)'}, 'fewer rows than'),
+        (
+            {'personalization.rows': 'last(count=2)', 'peft': 'lora'},
+            "needs config.peft='prompt'",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_trained_are_faults(changes, says):
+    config = fedavg_adam.get_config()
+    assert not list(fine_tune.faults(config))
+    config.update_from_flattened_dict(changes)
+    (line,) = fine_tune.faults(config)
+    assert says in line and 'config.personalization.rows=' in line

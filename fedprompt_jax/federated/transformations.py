@@ -5,6 +5,7 @@ with one entry an owner, never an array that a closure holds: a closure is a new
 program each round.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -45,14 +46,20 @@ def add_correction() -> optax.GradientTransformation:
     return optax.GradientTransformation(_like(0.0), update)
 
 
-def mask() -> optax.GradientTransformation:
-    """Multiplies the gradient by a tree of 0 and 1: its state, 1 at first."""
+def mask(
+    flags: Callable[[Any], Any] | None = None,
+) -> optax.GradientTransformation:
+    """Multiplies the gradient by a tree of 0 and 1: its state.
+
+    Args:
+      flags: params -> the state at first, like params; None for 1 everywhere.
+    """
 
     def update(grads, flags, params=None):
         del params
         return jax.tree.map(jnp.multiply, grads, flags), flags
 
-    return optax.GradientTransformation(_like(1.0), update)
+    return optax.GradientTransformation(flags or _like(1.0), update)
 
 
 def _like(value: float) -> Any:

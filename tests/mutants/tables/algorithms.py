@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         'a-mask-hides-everything-at-first',
         f'{_F}/transformations.py',
-        'optax.GradientTransformation(_like(1.0), update)',
-        'optax.GradientTransformation(_like(0.0), update)',
+        'flags or _like(1.0), update',
+        'flags or _like(0.0), update',
         'Nothing is trained.',
         ('tests/transformations_test.py::test_both_do_nothing_at_first',),
     ),

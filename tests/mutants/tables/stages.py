@@ -1264,4 +1264,24 @@ MUTATIONS = (
         'Every process but the first one writes a bar.',
         ('tests/stage_test.py::test_a_process_that_shows_nothing_has_no_bar',),
     ),
+    Mutation(
+        'frozen-rows-lose-weight',
+        _FINE_TUNE,
+        'tx = optax.chain(rows, tx, rows)',
+        'tx = optax.chain(rows, tx)',
+        'Rows that are frozen are decayed by AdamW.',
+        (
+            'tests/personalization_laws_test.py::test_rows_that_are_frozen_stay_those_of_the_global_prompt',
+        ),
+    ),
+    Mutation(
+        'the-first-rows-for-the-last',
+        _FINE_TUNE,
+        'slice(-_some(count), None)',
+        'slice(_some(count))',
+        'Freezing the first rows freezes the last.',
+        (
+            'tests/personalization_laws_test.py::test_rows_that_are_frozen_stay_those_of_the_global_prompt',
+        ),
+    ),
 )
