@@ -23,12 +23,12 @@ from fedprompt_jax.experiment import continuing, integrity, processes
 from fedprompt_jax.files import plain, write_json
 from fedprompt_jax.report.records import (
     METRICS,
+    PREDICTIONS,
     TRADEOFF,
     TRADEOFF_FIELDS,
     read_metrics,
 )
 
-PREDICTIONS = 'predictions.jsonl'
 LOGS = (METRICS, TRADEOFF, PREDICTIONS)
 # Keys that may differ between the processes of a run: fingerprints identify
 # what lies at a path.

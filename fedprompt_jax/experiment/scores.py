@@ -63,6 +63,10 @@ def score_prompts(
     for *_, requests in parts:
         for request in requests:
             place.setdefault(request, len(place))
+    splits: dict[Request, list[str]] = {}  # that a request is in
+    for *_, split, requests in parts:
+        for request in requests:
+            splits.setdefault(request, []).append(split)
     scores = evaluator.score(bank, list(place), labels['prompt'])
     rows = [
         labels
@@ -74,6 +78,7 @@ def score_prompts(
     predictions = [
         labels
         | _whose_prompt(held_out, None if shared else request.owner)
+        | ({} if shared else {'splits': splits[request]})
         | prediction(evaluator, scores, i, request.instance)
         for request, i in place.items()
     ]

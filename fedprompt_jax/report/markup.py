@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from fedprompt_jax.report import summary
+from fedprompt_jax.report import genie, summary
 from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.run import Run
 
@@ -84,10 +84,12 @@ def scores(run: Run, heading: str) -> Iterator[str]:
     """Yields the table of a run's scores and its notes, if it has scores."""
     if not run.has_scores:
         return
-    cells = summary.cells(run.rows, run.selection)
+    better = genie.rows(run.folder, run.rows, run.selection)
+    cells = summary.cells([*run.rows, *better], run.selection)
     yield f'<h2>{text(heading)}</h2>' + table(cells, 'scores')
     notes = summary.footnotes(run.rows, run.loss_unit, run.selection)
-    yield from (paragraph(note, 'note') for note in notes)
+    more = [genie.NOTE] if better else []
+    yield from (paragraph(note, 'note') for note in [*notes, *more])
 
 
 def table(rows: Sequence[Sequence[str]], kind: str = 'numbers') -> str:

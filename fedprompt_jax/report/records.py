@@ -12,6 +12,7 @@ CONFIG = 'config.json'
 INFO = 'run.json'
 METRICS = 'metrics.jsonl'
 TRADEOFF = 'tradeoff.csv'
+PREDICTIONS = 'predictions.jsonl'
 TRADEOFF_FIELDS = (
     'run', 'prompt', 'seed', 'client', 'client_name', 'epoch', 'alpha',
     'lambda', 'split', 'rouge_l', 'exact_match', 'loss', 'n', 'examples',

@@ -111,6 +111,7 @@ class Run:
             'lambda': c.personalization.l2,
         }
         scores: dict[tuple[int | None, int], Score] = {}
+        splits = collections.defaultdict(list)
         columns: dict[str, list[float]] = collections.defaultdict(list)
         for client, prompt, local in zip(
             held_out.clients, prompts, held_out.local, strict=True
@@ -118,6 +119,7 @@ class Run:
             owner = None if shared else client
             for split, own in (('local', local), ('global', held_out.common)):
                 for i in own:
+                    splits[owner, i].append(split)
                     if (owner, i) not in scores:
                         scores[owner, i] = score(prompt, i)
                 values = summary([scores[owner, i] for i in own])
@@ -133,12 +135,18 @@ class Run:
                 labels
                 | {
                     'client': owner,
+                    **(
+                        {'splits': splits[owner, i]}
+                        if owner is not None
+                        else {}
+                    ),
                     'task': x.task,
                     'id': x.id,
                     'input': x.input,
                     'references': x.outputs,
                 }
                 | dataclasses.asdict(result)
+                | ({} if owner is None else {'splits': splits[owner, i]})
             )
         self.metrics.append(
             {'stage': 'score', 'prompt': name, 'epoch': epoch, 'alpha': alpha}

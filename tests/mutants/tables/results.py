@@ -474,4 +474,38 @@ MUTATIONS = (
         'Compilations in run.json.',
         ('tests/run_info_test.py::test_what_is_compiled_is_counted_and_timed',),
     ),
+    Mutation(
+        'examples-of-the-global-score-are-called-local',
+        'fedprompt_jax/experiment/scores.py',
+        'splits.setdefault(request, []).append(split)',
+        "splits.setdefault(request, []).append('local')",
+        'The genie of a client is over the examples of others.',
+        ('tests/whole_run_test.py',),
+    ),
+    Mutation(
+        'the-genie-takes-the-worse-answer',
+        'fedprompt_jax/report/genie.py',
+        'max(line, shared[_example(line)], key=lambda x: x[metric])',
+        'min(line, shared[_example(line)], key=lambda x: x[metric])',
+        'What a router could win is shown as a loss.',
+        ('tests/genie_test.py::test_of_each_example_the_better_answer_counts',),
+    ),
+    Mutation(
+        'the-genie-chooses-by-rouge-l-alone',
+        'fedprompt_jax/report/genie.py',
+        'key=lambda x: x[metric]',
+        "key=lambda x: x['rouge_l']",
+        'Where answers are chosen, the genie is not the best.',
+        (
+            'tests/genie_test.py::test_the_better_answer_is_that_of_the_run_s_metric',
+        ),
+    ),
+    Mutation(
+        'the-genie-of-any-epoch',
+        'fedprompt_jax/report/genie.py',
+        "elif (line['prompt'], line['epoch']) == ('personalized', last):",
+        "elif line['prompt'] == 'personalized':",
+        'An example counts once for each epoch.',
+        ('tests/genie_test.py::test_of_each_example_the_better_answer_counts',),
+    ),
 )
