@@ -13,8 +13,8 @@ from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.federated import client_rows, client_store
 from fedprompt_jax.federated.client_rows import ClientRows
 from fedprompt_jax.report import page
-from fedprompt_jax.sweep import points
-from fedprompt_jax.sweep import runs as sweep_runs
+from fedprompt_jax.study import points
+from fedprompt_jax.study import runs as study_runs
 from tests import main_test, quadratics, recorders
 from tests.tiny_run import Runs, info, results
 
@@ -177,7 +177,7 @@ def test_runs_of_one_bank_keep_what_they_would_keep_alone(runs, monkeypatch):
         for rate in rates
     ]
     gc.collect()  # a run that was killed has left its lock
-    sweep_runs.run_all(found, folder, runs.folder / 'cache', 2)
+    study_runs.run_all(found, folder, runs.folder / 'cache', 2)
     kept = []
     for rate in rates:
         alone = runs.folder / f'alone {rate}'

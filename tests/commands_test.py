@@ -1,4 +1,4 @@
-"""main.py and the sweep's command on stand-ins: flags, folders, exit codes."""
+"""main.py and the study's command on stand-ins: flags, folders, exit codes."""
 
 import json
 import os
@@ -10,14 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CONFIG = f'--config={ROOT}/configs/fedavg_adam.py'
-SEEDS = f'--sweep={ROOT}/configs/sweeps/seeds.py'
+SEEDS = f'--study={ROOT}/configs/studies/seeds.py'
 MAIN = """
 import main as program
 from fedprompt_jax.experiment import run as part
 name = 'main'
 """
-SWEEP = """
-from fedprompt_jax.sweep import __main__ as program
+STUDY = """
+from fedprompt_jax.study import __main__ as program
 part, name = program.runs, 'run_all'
 """
 # It imports once, and starts each case as a fork of itself.
@@ -58,7 +58,7 @@ TO_MAIN = {
     'several': ['--workdir=/w', *THREE],
     'help': ['--help'],
 }
-TO_SWEEP = {
+TO_STUDY = {
     'plain': ['--cache_dir=/c', '--together=5'],
     'help': ['--help'],
     'no model': [f'--config.model.source={ROOT}/configs'],
@@ -97,11 +97,11 @@ def from_main(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def from_sweep(tmp_path_factory):
+def from_study(tmp_path_factory):
     flags = [CONFIG, SEEDS]
-    cases = {k: ([*flags, *v], 'pass') for k, v in TO_SWEEP.items()}
+    cases = {k: ([*flags, *v], 'pass') for k, v in TO_STUDY.items()}
     cases |= {then: (flags, then) for then in ENDS}
-    return ended(SWEEP, tmp_path_factory.mktemp('sweep'), cases)
+    return ended(STUDY, tmp_path_factory.mktemp('study'), cases)
 
 
 def test_main_hands_its_flags_on(from_main):
@@ -116,10 +116,10 @@ def test_main_hands_its_flags_on(from_main):
 
 
 @pytest.mark.parametrize('then', ENDS)
-@pytest.mark.parametrize('program', ['main', 'sweep'])
+@pytest.mark.parametrize('program', ['main', 'study'])
 def test_how_a_command_ends(program, then, request):
     """Launchers start a run again where it ends with 75, and else do not."""
-    if program == 'sweep' and 'FloatingPoint' in then:
+    if program == 'study' and 'FloatingPoint' in then:
         return  # it goes on with the next run
     code, _, err = request.getfixturevalue(f'from_{program}')[then]
     assert (code, ENDS[then][1] in err) == (ENDS[then][0], True), err
@@ -131,18 +131,18 @@ def test_a_fault_of_ours_shows_where_it_is(from_main):
     assert code == 1 and 'Traceback' in err
 
 
-@pytest.mark.parametrize('program', ['main', 'sweep'])
+@pytest.mark.parametrize('program', ['main', 'study'])
 def test_the_help_has_the_flags_that_commands_share(program, request):
     _, out, _ = request.getfixturevalue(f'from_{program}')['help']
     for flag in ('--config:', '--cache_dir:', '--workdir:'):
         assert flag in out
 
 
-def test_the_sweep_hands_its_flags_on(from_sweep):
-    code, out, err = from_sweep['plain']
+def test_the_study_hands_its_flags_on(from_study):
+    code, out, err = from_study['plain']
     assert code == 0, err
     first, table, *_ = out.splitlines()
-    assert first == '5 sweeps/seeds-fedavg_adam-quickstart /c 5'
+    assert first == '5 studies/seeds-fedavg_adam-quickstart /c 5'
     assert table == 'the table'
 
 
@@ -155,6 +155,6 @@ def test_the_sweep_hands_its_flags_on(from_sweep):
         ('no folder', '/nowhere does not exist'),
     ],
 )
-def test_faults_of_the_sweep_are_told(case, told, from_sweep):
-    code, _, err = from_sweep[case]
+def test_faults_of_the_study_are_told(case, told, from_study):
+    code, _, err = from_study[case]
     assert code == 1 and told in err and 'Traceback' not in err

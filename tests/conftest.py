@@ -27,7 +27,7 @@ gc.set_threshold(20_000, 20, 20)
 # They come first, so that no process waits for one of them at the end.
 LONGEST = (
     'main_test',
-    'sweep_test',
+    'study_test',
     'peft_test',
     'distributed_test',
     'whole_run_test',

@@ -9,8 +9,8 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.experiment import continuing, resume, run_folder
 from fedprompt_jax.experiment.run_folder import RunFolder
-from fedprompt_jax.sweep import table
-from fedprompt_jax.sweep.points import Point
+from fedprompt_jax.study import table
+from fedprompt_jax.study.points import Point
 from tests.tiny_run import Runs, info, results
 
 MORE = {'rounds': 5}
@@ -210,7 +210,7 @@ def test_every_key_of_the_evaluation_may_change():
     assert not continuing.KEYS.keys() & set(run_folder.FREE_KEYS)
 
 
-def test_a_sweep_counts_a_shorter_run_as_not_complete(runs, whole):
+def test_a_study_counts_a_shorter_run_as_not_complete(runs, whole):
     def status(**changes):
         point = Point('p', {}, runs.config(**changes))
         return table.status(point, whole())

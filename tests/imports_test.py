@@ -9,9 +9,9 @@ from docs.module_map import MODULES, PACKAGE, ROOT, imports
 
 ROOMS = (
     'data', 'models', 'bank', 'peft', 'evaluation', 'federated', 'algorithms',
-    'personalization', 'report', 'experiment', 'planning', 'sweep',
+    'personalization', 'report', 'experiment', 'planning', 'study',
 )  # fmt: skip
-ROOFS = ('planning', 'sweep')  # nothing in the package imports them
+ROOFS = ('planning', 'study')  # nothing in the package imports them
 # What every room may use.
 BELOW = (
     'fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact',

@@ -21,7 +21,7 @@ MUTATIONS = [m for table in TABLES.values() for m in table]
 # text, in corpus_test.py.
 ROOMS = (
     'data', 'bank', 'federated', 'algorithms', 'personalization', 'peft',
-    'models', 'evaluation', 'report', 'experiment', 'planning', 'sweep',
+    'models', 'evaluation', 'report', 'experiment', 'planning', 'study',
 )  # fmt: skip
 NO_NUMBERS = ('data/corpus/tasks/', 'data/corpus/words/')
 

@@ -13,14 +13,14 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.scoring import Evaluator, Request
 from fedprompt_jax.federated.packed import PackedSimulation
-from fedprompt_jax.sweep.merged import (
+from fedprompt_jax.study.merged import (
     MergedEvaluator,
     MergedSimulation,
     Participant,
     side_by_side,
     widest,
 )
-from fedprompt_jax.sweep.rendezvous import Rendezvous
+from fedprompt_jax.study.rendezvous import Rendezvous
 from tests import plain
 from tests.plain import PACKER, same
 

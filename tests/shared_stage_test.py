@@ -10,7 +10,7 @@ from configs import ditto, fedavg_adam
 from fedprompt_jax.experiment import preemption, shared_stage, train
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.report import page
-from fedprompt_jax.sweep import points, runs
+from fedprompt_jax.study import points, runs
 from tests.tiny_run import Runs, StopAfter, info, results
 
 SHORT = {
@@ -180,10 +180,10 @@ def test_points_that_share_stage_1_come_after_one_of_them(tiny):
 
 
 @pytest.mark.parametrize('together', [1, 2])
-def test_a_sweep_over_stage_2_trains_once(together, tiny, rounds, tmp_path):
+def test_a_study_over_stage_2_trains_once(together, tiny, rounds, tmp_path):
     made, _ = tiny
     config = made.config(**SHORT)
-    file = tmp_path / 'sweep.py'
+    file = tmp_path / 'study.py'
     file.write_text(
         'def points():\n'
         "    yield from ({'personalization.l2': x} for x in (0.0, 0.5, 1.0))\n"

@@ -196,7 +196,7 @@ def test_a_partition_depends_on_the_seed_and_on_alpha(load):
 
 
 def test_runs_of_one_process_share_the_tokens_that_they_would_read(load, lm):
-    """And no others: a sweep may be over what becomes tokens."""
+    """And no others: a study may be over what becomes tokens."""
     store = load().store
     assert load(seed=1, data__partition='low').store is store
     assert load(data__max_query=8).store.query_lengths.max() == 8

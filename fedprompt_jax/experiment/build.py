@@ -41,7 +41,7 @@ from fedprompt_jax.models.transformer import Transformer
 
 
 class Together(Protocol):
-    """A run's part in a computation that it shares with other runs of a sweep.
+    """A run's part in a computation that it shares with other runs of a study.
 
     Attributes:
       size: the number of runs that are computed together.

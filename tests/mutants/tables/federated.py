@@ -5,8 +5,8 @@ from tests.mutants.mutation import Mutation
 _ALGORITHM = 'fedprompt_jax/federated/algorithm.py'
 _CLIENT = 'fedprompt_jax/federated/client.py'
 _LEDGER = 'fedprompt_jax/federated/ledger.py'
-_RENDEZVOUS = 'fedprompt_jax/sweep/rendezvous.py'
-_MERGED = 'fedprompt_jax/sweep/merged.py'
+_RENDEZVOUS = 'fedprompt_jax/study/rendezvous.py'
+_MERGED = 'fedprompt_jax/study/merged.py'
 _MESH = 'fedprompt_jax/mesh.py'
 _OPTIMIZERS = 'fedprompt_jax/federated/optimizers.py'
 _PACKED = 'fedprompt_jax/federated/packed.py'
@@ -627,7 +627,7 @@ MUTATIONS = (
         'self._present.discard(participant)\n'
         '            self._answer_if_all_wait()',
         'self._present.discard(participant)',
-        'A sweep stands still when the first of its runs is done.',
+        'A study stands still when the first of its runs is done.',
         (
             'tests/rendezvous_test.py::test_one_that_leaves_wakes_those_that_wait',
         ),
@@ -637,7 +637,7 @@ MUTATIONS = (
         _MERGED,
         'e._replace(owner=e.owner + start)',
         'e._replace(owner=e.owner)',
-        'The runs of a sweep are not those that they are apart.',
+        'The runs of a study are not those that they are apart.',
         ('tests/rendezvous_test.py::test_training_together_is_training_alone',),
     ),
     Mutation(
@@ -653,7 +653,7 @@ MUTATIONS = (
         _MERGED,
         'targets = max(p.shapes[-1].targets for p in packers)',
         'targets = longest.shapes[-1].targets',
-        'A run with long answers and short queries fails in a sweep.',
+        'A run with long answers and short queries fails in a study.',
         (
             'tests/rendezvous_test.py'
             '::test_the_widest_packer_holds_what_each_holds',
@@ -750,7 +750,7 @@ MUTATIONS = (
     ),
     Mutation(
         'gradients-go-to-the-run-behind',
-        'fedprompt_jax/sweep/merged.py',
+        'fedprompt_jax/study/merged.py',
         'ends = [*starts[1:], num_owners(bank)]',
         'ends = [num_owners(bank)] * len(starts)',
         'A run takes gradients of clients that are not its own.',

@@ -102,7 +102,7 @@ MUTATIONS = (
         DATA,
         "        'client_size',\n        'held_out_share',",
         "        'client_size',\n        'max_query',",
-        "A point of a sweep over max_query reads the first one's tokens.",
+        "A point of a study over max_query reads the first one's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
         ),
@@ -112,7 +112,7 @@ MUTATIONS = (
         DATA,
         'tokenizer.fingerprint, model_config.objective, cache_dir)',
         'model_config.objective, cache_dir)',
-        "A point of a sweep over models reads another tokenizer's tokens.",
+        "A point of a study over models reads another tokenizer's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
         ),
@@ -350,7 +350,7 @@ MUTATIONS = (
         PACKERS,
         'e._replace(owner=e.owner + run * owners)',
         'e._replace(owner=e.owner)',
-        'Rows are chosen for fewer prompts than a sweep has.',
+        'Rows are chosen for fewer prompts than a study has.',
         (
             'tests/packers_test.py::test_runs_side_by_side_have_owners_of_their_own',
         ),

@@ -601,7 +601,7 @@ MUTATIONS = (
         _BUILD,
         '(folder, dtype, quantization, mesh, fsdp),',
         '(folder, dtype, mesh, fsdp),',
-        'A sweep over quantizations runs the first one twice.',
+        'A study over quantizations runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
     Mutation(
@@ -609,7 +609,7 @@ MUTATIONS = (
         _BUILD,
         '(folder, dtype, quantization, mesh, fsdp),',
         '(folder, quantization, mesh, fsdp),',
-        'A sweep over dtypes runs the first one twice.',
+        'A study over dtypes runs the first one twice.',
         (_WIRING + 'test_a_model_is_loaded_again_where_it_is_another',),
     ),
     Mutation(
@@ -617,7 +617,7 @@ MUTATIONS = (
         _BUILD,
         "'folder',\n        (config.model.source, cache_dir),",
         "'folder',\n        (cache_dir,),",
-        'A sweep over models runs the first one again and again.',
+        'A study over models runs the first one again and again.',
         (_WIRING + 'test_another_folder_is_another_model',),
     ),
     Mutation(
@@ -1051,7 +1051,7 @@ MUTATIONS = (
         _LAST_LOADED,
         'if entry is None or entry[0] != key:',
         'if entry is None:',
-        'The second run of a sweep has the model and data of the first.',
+        'The second run of a study has the model and data of the first.',
         ('tests/last_loaded_test.py::test_a_thing_is_made_once_for_a_key',),
     ),
     Mutation(
@@ -1060,7 +1060,7 @@ MUTATIONS = (
         '                self._objects.pop(name, None)  # before '
         'the next is made\n',
         '',
-        'A sweep over models is out of memory.',
+        'A study over models is out of memory.',
         (
             'tests/last_loaded_test.py'
             '::test_the_last_one_is_gone_before_the_next_is_made',

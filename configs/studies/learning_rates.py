@@ -1,6 +1,6 @@
 """Client and server learning rates: 8 runs.
 
-    python -m fedprompt_jax.sweep --sweep=configs/sweeps/learning_rates.py \\
+    python -m fedprompt_jax.study --study=configs/studies/learning_rates.py \\
         --config=configs/fedavg_adam.py --together=8
 """
 

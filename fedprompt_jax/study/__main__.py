@@ -1,14 +1,14 @@
-"""Runs a sweep: one config, with other values of some keys in each run.
+"""Runs a study: one config, with other values of some keys in each run.
 
-    python -m fedprompt_jax.sweep --sweep=configs/sweeps/learning_rates.py \\
+    python -m fedprompt_jax.study --study=configs/studies/learning_rates.py \\
         --config=configs/fedavg_adam.py [--config.KEY=VALUE ...] \\
         [--workdir=DIR] [--together=8]
-    python -m fedprompt_jax.sweep ... --commands=shell|slurm|jobset
-    python -m fedprompt_jax.sweep ... --table
+    python -m fedprompt_jax.study ... --commands=shell|slurm|jobset
+    python -m fedprompt_jax.study ... --table
 
 The runs follow each other, and share the loaded model, the tokens and the
 compiled programs; with --together=N, N of them are computed as one bank. Each
-run writes a run folder in --workdir; the table and sweep.csv collect their
+run writes a run folder in --workdir; the table and table.csv collect their
 scores. Run the same command to resume; --table also shows runs that other
 machines have put into --workdir.
 """
@@ -23,18 +23,18 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fedprompt_jax.experiment import command_line, preemption
-from fedprompt_jax.sweep import commands, points, runs, table
+from fedprompt_jax.study import commands, points, runs, table
 
-_SWEEP = flags.DEFINE_string(
-    'sweep',
+_STUDY = flags.DEFINE_string(
+    'study',
     None,
-    'The sweep: a file with points(), such as configs/sweeps/seeds.py.',
+    'The study: a file with points(), such as configs/studies/seeds.py.',
 )
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
     'workdir',
     None,
-    'The folder of the runs; the default is sweeps/<sweep>-<config>-<scale>.',
+    'The folder of the runs; the default is studies/<study>-<config>-<scale>.',
 )
 _CACHE_DIR = command_line.define_cache_dir()
 flags.adopt_module_key_flags(command_line)
@@ -55,8 +55,8 @@ _TABLE = flags.DEFINE_bool(
     'table', False, 'Show the table of complete runs instead of running any.'
 )
 
-# Flags of a sweep that main.py does not have.
-SWEEP_FLAGS = ('sweep', 'workdir', 'together', 'commands', 'table', 'notable')
+# Flags of a study that main.py does not have.
+STUDY_FLAGS = ('study', 'workdir', 'together', 'commands', 'table', 'notable')
 _LOG = logging.getLogger('fedprompt_jax')
 
 
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     _LOG.setLevel(logging.WARNING)
     _LOG.propagate = False
     try:
-        _sweep()
+        _study()
     except preemption.Preempted as stop:
         print(stop, file=sys.stderr)
         sys.exit(preemption.EXIT_CODE)
@@ -80,9 +80,9 @@ def main(argv: list[str]) -> None:
         os._exit(1)  # the threads of a bank are still at work
 
 
-def _sweep() -> None:
+def _study() -> None:
     """Does what the flags ask for: runs, or prints commands or the table."""
-    config, file = _CONFIG.value, Path(_SWEEP.value or '')
+    config, file = _CONFIG.value, Path(_STUDY.value or '')
     runs_here = not (_COMMANDS.value or _TABLE.value)
     if _COMMANDS.value and (_TABLE.value or _TOGETHER.value > 1):
         raise ValueError(
@@ -91,9 +91,9 @@ def _sweep() -> None:
         )
     chosen = points.read(file, config, files=runs_here)
     name = f'{file.stem}-{config.name}-{config.scale}'
-    workdir = Path(_WORKDIR.value or f'sweeps/{name}')
+    workdir = Path(_WORKDIR.value or f'studies/{name}')
     if _COMMANDS.value:
-        shared = list(commands.without(sys.argv[1:], SWEEP_FLAGS))
+        shared = list(commands.without(sys.argv[1:], STUDY_FLAGS))
         for line in commands.lines(_COMMANDS.value, chosen, workdir, shared):
             print(line)
         print(commands.devices(chosen), file=sys.stderr)
@@ -114,8 +114,8 @@ def _sweep() -> None:
 
 if __name__ == '__main__':
     flags.register_validator(
-        'sweep',
-        lambda sweep: sweep is not None,
-        'give a file such as configs/sweeps/learning_rates.py.',
+        'study',
+        lambda study: study is not None,
+        'give a file such as configs/studies/learning_rates.py.',
     )
     app.run(main, flags_parser=command_line.parse)

@@ -1,6 +1,6 @@
 """Five seeds: other prompts, cohorts and batches, and other held-out clients.
 
-    python -m fedprompt_jax.sweep --sweep=configs/sweeps/seeds.py \\
+    python -m fedprompt_jax.study --study=configs/studies/seeds.py \\
         --config=configs/fedavg_adam.py
 """
 

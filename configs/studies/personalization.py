@@ -1,6 +1,6 @@
 """Personalization: learning rate and the pull toward the global prompt.
 
-    python -m fedprompt_jax.sweep --sweep=configs/sweeps/personalization.py \\
+    python -m fedprompt_jax.study --study=configs/studies/personalization.py \\
         --config=configs/fedavg_adam.py \\
         --config.personalization.split=validation
 

@@ -1,4 +1,4 @@
-"""Several runs of a sweep as one bank: a thread computes each.
+"""Several runs of a study as one bank: a thread computes each.
 
 Every run does what it would do alone, with its own folder and optimizers, but
 gradients and scores come from one call of the model for all runs. Rows are
@@ -15,9 +15,9 @@ from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.preemption import Preemption
-from fedprompt_jax.sweep.merged import Participant
-from fedprompt_jax.sweep.points import Point
-from fedprompt_jax.sweep.rendezvous import Rendezvous
+from fedprompt_jax.study.merged import Participant
+from fedprompt_jax.study.points import Point
+from fedprompt_jax.study.rendezvous import Rendezvous
 
 # Keys of the config that one call of the model depends on.
 ALIKE = (

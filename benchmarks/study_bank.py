@@ -1,9 +1,9 @@
-"""Eight learning rates: as eight runs, as one sweep, and as one bank.
+"""Eight learning rates: as eight runs, as one study, and as one bank.
 
-    python -m benchmarks.sweep_bank [--flags=--config.rounds=2,...] [--json]
+    python -m benchmarks.study_bank [--flags=--config.rounds=2,...] [--json]
 
-The quickstart, shortened, at the points of configs/sweeps/learning_rates.py:
-main.py eight times; `python -m fedprompt_jax.sweep`; the same with
+The quickstart, shortened, at the points of configs/studies/learning_rates.py:
+main.py eight times; `python -m fedprompt_jax.study`; the same with
 --together=8. All start with the same cache, in which the first of them found
 the model and the tokens but no program. What the runs logged is compared: by
 round, the largest relative difference of the training loss over all points.
@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks import children
-from configs.sweeps import learning_rates
+from configs.studies import learning_rates
 
 SHORT = [
     '--config.rounds=3',
@@ -35,9 +35,9 @@ SHORT = [
 _FLAGS = flags.DEFINE_list('flags', SHORT, 'Of main.py, for every run.')
 ROOT = Path(__file__).parents[1]
 CONFIG = '--config=configs/fedavg_adam.py'
-WAYS = ('runs', 'sweep', 'bank')
+WAYS = ('runs', 'study', 'bank')
 # Of the first round's loss, relative; rounding grows from round to round.
-TOLERANCE = {'sweep': 0.0, 'bank': 1e-3}
+TOLERANCE = {'study': 0.0, 'bank': 1e-3}
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
 
 def names() -> list[str]:
     """Of the points' folders."""
-    from fedprompt_jax.sweep.points import name_of
+    from fedprompt_jax.study.points import name_of
 
     return [name_of(overrides) for overrides in learning_rates.points()]
 
@@ -84,9 +84,9 @@ def start(way: str, place: Path) -> None:
             own = [f'--config.{k}={v}' for k, v in overrides.items()]
             call(place, ['main.py'], f'{way}/{name}', *own)
         return
-    sweep = '--sweep=configs/sweeps/learning_rates.py'
+    study = '--study=configs/studies/learning_rates.py'
     together = f'--together={len(names()) if way == "bank" else 1}'
-    call(place, ['-m', 'fedprompt_jax.sweep'], way, sweep, together)
+    call(place, ['-m', 'fedprompt_jax.study'], way, study, together)
 
 
 def call(place: Path, program: list[str], workdir: str, *own: str) -> None:

@@ -1,4 +1,4 @@
-"""The results of a sweep in one table: means over seeds with intervals."""
+"""The results of a study in one table: means over seeds with intervals."""
 
 from collections.abc import Sequence
 import csv
@@ -14,14 +14,14 @@ from fedprompt_jax.experiment import run_folder
 from fedprompt_jax.files import write_whole
 from fedprompt_jax.report import records, summary
 from fedprompt_jax.report.run import Run
-from fedprompt_jax.sweep.points import Point, name_of
+from fedprompt_jax.study.points import Point, name_of
 
-FILE = 'sweep.csv'
+FILE = 'table.csv'
 COMPLETE = 'complete'
 OTHER = 'of another config'
 CONFIDENCE = 0.95  # of an interval
 SELECTION = 'selection'  # column: the score that chose the prompt
-# Columns of sweep.csv that the printed table shows -> their titles; {} is the
+# Columns of table.csv that the printed table shows -> their titles; {} is the
 # score that chose the prompts, such as rouge_l.
 SHOWN = {
     'validation.{}': 'valid. {}',
@@ -64,7 +64,7 @@ def interval(numbers: Sequence[float]) -> Interval:
 
 
 def scores(folder: Path) -> dict[str, float]:
-    """The scores of a complete run, as columns of sweep.csv.
+    """The scores of a complete run, as columns of table.csv.
 
     Returns:
       'prompt.split.score' -> mean over test clients, such as
@@ -114,10 +114,10 @@ def write(
     folders: Sequence[Path],
     ends: Sequence[str],
 ) -> str:
-    """Writes WORKDIR/sweep.csv, whole or not at all; returns the text table.
+    """Writes WORKDIR/table.csv, whole or not at all; returns the text table.
 
     Args:
-      workdir: the folder of the sweep; it is made if it does not exist.
+      workdir: the folder of the study; it is made if it does not exist.
       points: the runs.
       folders: the run folder of each.
       ends: the status of each.

@@ -1,4 +1,4 @@
-"""A sweep as commands for a cluster: a shell, a SLURM array, JobSets."""
+"""A study as commands for a cluster: a shell, a SLURM array, JobSets."""
 
 from collections.abc import Iterator, Sequence
 import copy
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from fedprompt_jax.sweep.points import Point
+from fedprompt_jax.study.points import Point
 
 KINDS = ('shell', 'slurm', 'jobset')
 JOBSET = Path('launch/gke_jobset.yaml')
@@ -25,7 +25,7 @@ def lines(
 
     Args:
       kind: one of KINDS.
-      points: the runs of the sweep.
+      points: the runs of the study.
       workdir: the folder for their run folders.
       flags: flags of main.py that all runs share.
 
@@ -50,7 +50,7 @@ def lines(
         if not workdir.is_absolute():
             raise ValueError(
                 f'--workdir={workdir} must be where the pods have their '
-                'volume, such as /folders/sweeps, for --commands=jobset.'
+                'volume, such as /folders/studies, for --commands=jobset.'
             )
         template = yaml.safe_load(JOBSET.read_text('utf-8'))
         for number, run_flags in enumerate(every):
@@ -73,7 +73,7 @@ def flags_of(point: Point, workdir: Path, flags: Sequence[str]) -> list[str]:
     """The arguments of main.py that compute a point.
 
     Args:
-      point: a run of the sweep; what it overrides replaces other flags.
+      point: a run of the study; what it overrides replaces other flags.
       workdir: the folder for the run folders.
       flags: flags of main.py that all runs share.
     """
@@ -128,7 +128,7 @@ def _slurm(every: Sequence[Sequence[str]], workdir: Path) -> Iterator[str]:
 
 
 def _short(workdir: Path) -> str:
-    """Six hex digits that distinguish the sweeps of a cluster's namespace."""
+    """Six hex digits that distinguish the studies of a cluster's namespace."""
     return hashlib.sha256(str(workdir).encode()).hexdigest()[:6]
 
 

@@ -1,6 +1,6 @@
 """Profit's three levels of heterogeneity, three seeds each (2310.04627).
 
-    python -m fedprompt_jax.sweep --sweep=configs/sweeps/heterogeneity.py \\
+    python -m fedprompt_jax.study --study=configs/studies/heterogeneity.py \\
         --config=configs/fedavg_adam.py:sni --config.data.path=DIR
 """
 

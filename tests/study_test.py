@@ -1,4 +1,4 @@
-"""`python -m fedprompt_jax.sweep` on a tiny scale, and its parts."""
+"""`python -m fedprompt_jax.study` on a tiny scale, and its parts."""
 
 import copy
 import csv
@@ -20,14 +20,14 @@ from configs import fedavg_adam
 from fedprompt_jax.experiment import preemption
 from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.report import page
-from fedprompt_jax.sweep import commands, one_bank, points, table
-from fedprompt_jax.sweep import runs as sweep_runs
+from fedprompt_jax.study import commands, one_bank, points, table
+from fedprompt_jax.study import runs as study_runs
 from tests import main_test, tiny_report, tiny_run
 from tests.tiny_run import Runs, results
 
 ROOT = Path(__file__).parents[1]
 RATES = (0.03, 0.1, 0.3)
-SWEEP = f"""
+STUDY = f"""
 def points():
     for rate in {RATES}:
         yield {{'client.learning_rate': rate}}
@@ -58,13 +58,13 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(page, 'write', lambda *_: None)
 
 
-def sweep(runs, name: str, text: str, together: int = 1, **changes) -> Path:
-    """Runs a sweep in this process; its folder.
+def study(runs, name: str, text: str, together: int = 1, **changes) -> Path:
+    """Runs a study in this process; its folder.
 
     Args:
       runs: with a tiny model and tiny data.
       name: of the folder.
-      text: of the sweep's file.
+      text: of the study's file.
       together: how many runs are one bank.
       **changes: of the config.
     """
@@ -73,7 +73,7 @@ def sweep(runs, name: str, text: str, together: int = 1, **changes) -> Path:
     file.write_text(text)
     found = points.read(file, runs.config(**changes))
     gc.collect()  # a run that was stopped has left its lock
-    sweep_runs.run_all(found, folder, runs.folder / 'cache', together)
+    study_runs.run_all(found, folder, runs.folder / 'cache', together)
     return folder
 
 
@@ -83,24 +83,24 @@ def stop_when(monkeypatch, ready):
 
 
 def rows(folder: Path) -> list[dict]:
-    with open(folder / 'sweep.csv') as file:
+    with open(folder / 'table.csv') as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope='module')
 def swept(runs) -> Path:
-    """A sweep that was stopped in its second run and started again."""
+    """A study that was stopped in its second run and started again."""
     log = runs.folder / 'swept' / NAMES[1] / 'metrics.jsonl'
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, 'write', lambda *_: None)
         with patch.context() as stopping, pytest.raises(preemption.Preempted):
             stop_when(stopping, lambda: main_test.lines(log) >= 2)
-            sweep(runs, 'swept', SWEEP, **SHORT)
+            study(runs, 'swept', STUDY, **SHORT)
         assert not (runs.folder / 'swept' / NAMES[2]).exists()
-        return sweep(runs, 'swept', SWEEP, **SHORT)
+        return study(runs, 'swept', STUDY, **SHORT)
 
 
-def test_runs_of_a_sweep_are_runs_alone(runs, swept):
+def test_runs_of_a_study_are_runs_alone(runs, swept):
     path = runs.folder / 'alone'
     runs.start(path, client__learning_rate=RATES[1], **SHORT)
     assert results(swept / NAMES[1]) == results(path)
@@ -125,14 +125,14 @@ def test_the_table_holds_every_run_and_its_scores(swept):
 
 def test_a_second_start_runs_nothing(runs, swept, capsys):
     before = {p: p.stat().st_mtime_ns for p in swept.rglob('*') if p.is_file()}
-    sweep(runs, 'swept', SWEEP, **SHORT)
+    study(runs, 'swept', STUDY, **SHORT)
     assert '3 of 3 runs are complete' in capsys.readouterr().err
     changed = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
-    assert changed <= {swept / 'sweep.csv'}
+    assert changed <= {swept / 'table.csv'}
 
 
 def test_one_bank_gives_what_runs_alone_give(runs, swept):
-    bank = sweep(runs, 'bank', SWEEP, together=3, **SHORT)
+    bank = study(runs, 'bank', STUDY, together=3, **SHORT)
     for alone, together in zip(rows(swept), rows(bank), strict=True):
         assert alone.keys() == together.keys()
         for key in alone:
@@ -163,7 +163,7 @@ def test_a_run_that_diverges_does_not_stop_the_others(runs, together):
         "    yield {'client.learning_rate': 0.1}\n"
     )
     sgd = SHORTEST | {'client__optimizer': 'sgd', 'server__optimizer': 'sgd'}
-    folder = sweep(runs, f'wild-{together}', wild, together, **sgd)
+    folder = study(runs, f'wild-{together}', wild, together, **sgd)
     first, second = rows(folder)
     assert first['status'].startswith('diverged: Round 1 would make')
     assert second['status'] == 'complete'
@@ -201,7 +201,7 @@ def test_a_run_that_diverges_does_not_stop_the_others(runs, together):
         ('def points():\n  yield {"rounds": True}', 'must be a int'),
     ],
 )
-def test_faults_of_a_sweep_s_file_are_told(text, told, tmp_path):
+def test_faults_of_a_study_s_file_are_told(text, told, tmp_path):
     (tmp_path / 's.py').write_text(text)
     with pytest.raises(ValueError) as error:
         points.read(tmp_path / 's.py', fedavg_adam.get_config())
@@ -243,12 +243,14 @@ def test_runs_that_do_not_fit_in_a_bank_are_refused(runs):
         "    yield {'prompt.length': 3}\n    yield {'prompt.length': 4}\n"
     )
     with pytest.raises(ValueError, match=r'config\.prompt differs'):
-        sweep(runs, 'lengths', lengths, together=2)
+        study(runs, 'lengths', lengths, together=2)
     assert not (runs.folder / 'lengths').exists()
 
 
-@pytest.mark.parametrize('name', sorted((ROOT / 'configs/sweeps').glob('*.py')))
-def test_shipped_sweeps_are_sound(name):
+@pytest.mark.parametrize(
+    'name', sorted((ROOT / 'configs/studies').glob('*.py'))
+)
+def test_shipped_studies_are_sound(name):
     found = points.read(name, fedavg_adam.get_config())
     assert len(found) > 1
     for point in found:
@@ -277,8 +279,8 @@ SHIPPED = {  # name -> key -> its values
 
 
 @pytest.mark.parametrize('name', SHIPPED)
-def test_shipped_sweeps_have_all_their_points(name):
-    path = ROOT / 'configs' / 'sweeps' / f'{name}.py'
+def test_shipped_studies_have_all_their_points(name):
+    path = ROOT / 'configs' / 'studies' / f'{name}.py'
     found = points.read(path, fedavg_adam.get_config())
     values = itertools.product(*SHIPPED[name].values())
     expected = [dict(zip(SHIPPED[name], v, strict=True)) for v in values]
@@ -354,10 +356,10 @@ def test_runs_are_grouped_in_their_order(monkeypatch, tmp_path):
         written.append(list(ends))
         return f'table {len(written)}'
 
-    monkeypatch.setattr(sweep_runs, '_check', lambda *_: None)
-    monkeypatch.setattr(sweep_runs, '_run', run)
+    monkeypatch.setattr(study_runs, '_check', lambda *_: None)
+    monkeypatch.setattr(study_runs, '_run', run)
     monkeypatch.setattr(table, 'write', write)
-    text = sweep_runs.run_all(some, tmp_path, tmp_path, 3)
+    text = study_runs.run_all(some, tmp_path, tmp_path, 3)
     assert groups == [['p0', 'p1', 'p2'], ['p3', 'p4', 'p5'], ['p6']]
     assert written[0][3:] == ['not complete'] * 4
     assert written[-1] == [f'end of p{i}' for i in range(7)]
@@ -370,11 +372,11 @@ def test_the_first_end_that_is_no_divergence_is_raised(monkeypatch, tmp_path):
     ends: list = [None, FloatingPointError('wild'), None]
     monkeypatch.setattr(one_bank, 'run', lambda *_: ends)
     args = some, [tmp_path] * 3, tmp_path, None
-    found = sweep_runs._run(*args)
+    found = study_runs._run(*args)
     assert found == ['complete', 'diverged: wild', 'complete']
     ends[2] = preemption.stopped('round', 1)
     with pytest.raises(preemption.Preempted):
-        sweep_runs._run(*args)
+        study_runs._run(*args)
 
 
 def test_the_scores_of_a_run_by_their_names(tmp_path):
@@ -492,8 +494,8 @@ def test_commands_are_the_runs(tmp_path):
     text = '\n'.join(commands.lines('jobset', [point, point], tmp_path, shared))
     jobs = list(yaml.safe_load_all(text))
     names = [job['metadata']['name'] for job in jobs]
-    sweep = names[0].split('-')[1]
-    assert names == [f'fedprompt-{sweep}-0', f'fedprompt-{sweep}-1']
+    study = names[0].split('-')[1]
+    assert names == [f'fedprompt-{study}-0', f'fedprompt-{study}-1']
     (other,) = yaml.safe_load_all(
         '\n'.join(commands.lines('jobset', [point], tmp_path / 'x', shared))
     )
@@ -532,8 +534,8 @@ def test_a_key_is_given_once(tmp_path):
 @pytest.mark.parametrize(
     ('kind', 'workdir', 'value', 'told'),
     [
-        ('jobset', 'sweeps/x', ' ', 'must be where the pods'),
-        ('slurm', '/sweeps/x', '\n\n', 'line break'),
+        ('jobset', 'studies/x', ' ', 'must be where the pods'),
+        ('slurm', '/studies/x', '\n\n', 'line break'),
     ],
 )
 def test_commands_that_would_not_run_are_refused(kind, workdir, value, told):
@@ -554,7 +556,7 @@ def test_commands_that_would_not_run_are_refused(kind, workdir, value, told):
 def test_faults_of_later_runs_come_before_the_first(runs, point, told):
     few = f"def points():\n    yield {{'seed': 1}}\n    yield {point}\n"
     with pytest.raises(ValueError, match=told):
-        sweep(runs, 'few', few)
+        study(runs, 'few', few)
     assert not (runs.folder / 'few').exists()
 
 
@@ -571,17 +573,17 @@ def test_other_seeds_and_partitions_in_one_bank_that_was_stopped(
     # Plain SGD: Adam would take the rounding of a gradient near 0 for a sign.
     plain = {'client__optimizer': 'sgd', 'server__optimizer': 'sgd'}
     short = SHORTEST | plain | {'peft': 'lora'}
-    alone = sweep(runs, 'mixed-alone', mixed, **short)
+    alone = study(runs, 'mixed-alone', mixed, **short)
     bank, names = runs.folder / 'mixed-bank', [r['point'] for r in rows(alone)]
     with monkeypatch.context() as stopping:
         logs = [bank / name / 'metrics.jsonl' for name in names]
         stop_when(stopping, lambda: main_test.lines(logs[0]) >= 1)
         with pytest.raises(preemption.Preempted):
-            sweep(runs, 'mixed-bank', mixed, together=3, **short)
+            study(runs, 'mixed-bank', mixed, together=3, **short)
     # One of them was a round behind the others when the machine was lost.
     newest = max((bank / names[1] / 'checkpoints' / 'train').iterdir())
     shutil.rmtree(newest)
-    sweep(runs, 'mixed-bank', mixed, together=3, **short)
+    study(runs, 'mixed-bank', mixed, together=3, **short)
     for name in names:
         pairs = zip(
             main_test.metrics(alone / name),
@@ -604,19 +606,19 @@ def test_runs_of_another_config_are_not_counted(runs, swept):
     assert text.count('0/1') == text.count(told) == len(NAMES)
     assert {row['status'] for row in rows(swept)} == {told}
     with pytest.raises(ValueError) as error:
-        sweep(runs, 'swept', SWEEP, **OTHER)
+        study(runs, 'swept', STUDY, **OTHER)
     assert str(error.value).count(told) == len(NAMES)
     assert 'Nothing was run' in str(error.value)
-    sweep(runs, 'swept', SWEEP, **SHORT)
+    study(runs, 'swept', STUDY, **SHORT)
     assert {row['status'] for row in rows(swept)} == {'complete'}
 
 
 @pytest.fixture(scope='module')
 def command(runs):
-    """`python -m fedprompt_jax.sweep` on the same tiny model and data."""
+    """`python -m fedprompt_jax.study` on the same tiny model and data."""
 
     def start(workdir: str, *more: str) -> subprocess.CompletedProcess:
-        (runs.folder / 'rates.py').write_text(SWEEP)
+        (runs.folder / 'rates.py').write_text(STUDY)
         config = runs.config(**SHORT)
         keys = (*tiny_run.FLAGS, 'model.source', 'data.path')
         keys += tuple(key.replace('__', '.') for key in SHORT)
@@ -628,8 +630,8 @@ def command(runs):
             [
                 sys.executable,
                 '-m',
-                'fedprompt_jax.sweep',
-                f'--sweep={runs.folder / "rates.py"}',
+                'fedprompt_jax.study',
+                f'--study={runs.folder / "rates.py"}',
                 '--config=configs/fedavg_adam.py',
                 f'--workdir={runs.folder / workdir}',
                 f'--cache_dir={runs.folder / "cache"}',
@@ -646,7 +648,7 @@ def command(runs):
     return start
 
 
-def test_the_command_runs_a_sweep_and_goes_on(runs, swept, command):
+def test_the_command_runs_a_study_and_goes_on(runs, swept, command):
     """What is complete is not run again; what is left is run, then shown."""
     folder = runs.folder / 'by-command'
     shutil.copytree(swept, folder)
@@ -655,7 +657,7 @@ def test_the_command_runs_a_sweep_and_goes_on(runs, swept, command):
     assert done.returncode == 0, done.stderr
     assert '2 of 3 runs are complete' in done.stderr
     assert all(name in done.stdout for name in NAMES)
-    assert f'sweep.csv: {folder}' in done.stdout
+    assert f'table.csv: {folder}' in done.stdout
     assert results(folder / NAMES[2]) == results(swept / NAMES[2])
 
 
@@ -676,7 +678,7 @@ def test_the_command_prints_commands(runs, command):
     assert len(found) == len(RATES)
     for words, rate in zip(found, RATES, strict=True):
         assert f'--config.client.learning_rate={rate}' in words
-        assert not any('sweep=' in w or 'commands' in w for w in words)
+        assert not any('study=' in w or 'commands' in w for w in words)
         places = [w for w in words if w.startswith('--workdir')]
         assert len(places) == 1
     assert not (runs.folder / 'printed').exists()

@@ -17,7 +17,7 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
 from fedprompt_jax.federated.packed import PackedSimulation
-from fedprompt_jax.sweep.rendezvous import Compute, Rendezvous
+from fedprompt_jax.study.rendezvous import Compute, Rendezvous
 
 
 class Participant(NamedTuple):

@@ -1,4 +1,4 @@
-"""The points of a sweep: what each overrides, its name and its config."""
+"""The points of a study: what each overrides, its name and its config."""
 
 from collections.abc import Iterator, Mapping
 import copy
@@ -16,7 +16,7 @@ from fedprompt_jax.experiment import config as config_lib
 
 
 class Point(NamedTuple):
-    """One run of a sweep.
+    """One run of a study.
 
     Attributes:
       name: the name of its run folder, such as
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 def read(
     path: Path, config: config_dict.ConfigDict, files: bool = True
 ) -> list[Point]:
-    """The points that a sweep's file yields, in its order.
+    """The points that a study's file yields, in its order.
 
     Args:
       path: a Python file with points(), which yields dicts of overrides.
@@ -72,11 +72,11 @@ def _overrides(path: Path) -> Iterator[Any]:
     """Yields what points() of a file yields, of whatever type it is."""
     if not path.is_file():
         raise ValueError(
-            f'--sweep={path} does not exist; give a Python file such as '
-            'configs/sweeps/learning_rates.py.'
+            f'--study={path} does not exist; give a Python file such as '
+            'configs/studies/learning_rates.py.'
         )
-    loader = importlib.machinery.SourceFileLoader('sweep', str(path))
-    module = types.ModuleType('sweep')
+    loader = importlib.machinery.SourceFileLoader('study', str(path))
+    module = types.ModuleType('study')
     try:
         loader.exec_module(module)
         if callable(getattr(module, 'points', None)):

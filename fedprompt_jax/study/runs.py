@@ -1,4 +1,4 @@
-"""Runs the points of a sweep: one after another, or as banks."""
+"""Runs the points of a study: one after another, or as banks."""
 
 from collections.abc import Sequence
 import itertools
@@ -11,18 +11,18 @@ from fedprompt_jax.experiment import preemption, shared_stage
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.report import records
-from fedprompt_jax.sweep import one_bank, table
-from fedprompt_jax.sweep.points import Point
+from fedprompt_jax.study import one_bank, table
+from fedprompt_jax.study.points import Point
 
 
 def run_all(
     points: Sequence[Point], workdir: Path, cache_dir: Path, together: int = 1
 ) -> str:
-    """Runs what is left of a sweep; returns the table of all its runs.
+    """Runs what is left of a study; returns the table of all its runs.
 
     Args:
       points: the runs; each has a run folder in workdir.
-      workdir: the folder of the run folders and of sweep.csv.
+      workdir: the folder of the run folders and of table.csv.
       cache_dir: see experiment.run.
       together: the number of runs that are computed as one bank.
 

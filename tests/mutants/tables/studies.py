@@ -1,20 +1,20 @@
-"""Mistakes in sweeps and their tables."""
+"""Mistakes in studies and their tables."""
 
 from tests.mutants.mutation import Mutation
 
-ROOM = 'fedprompt_jax/sweep'
+ROOM = 'fedprompt_jax/study'
 BANK = f'{ROOM}/one_bank.py'
 COMMANDS = f'{ROOM}/commands.py'
-SWEEP_POINTS = f'{ROOM}/points.py'
+STUDY_POINTS = f'{ROOM}/points.py'
 RUNS = f'{ROOM}/runs.py'
 TABLE = f'{ROOM}/table.py'
-SWEEP = 'fedprompt_jax/sweep/__main__.py'
+STUDY = 'fedprompt_jax/study/__main__.py'
 
-BY_NAME = ('tests/sweep_test.py::test_the_scores_of_a_run_by_their_names',)
-STUDENT = ('tests/sweep_test.py::test_the_interval_is_student_s',)
-GROUPED = ('tests/sweep_test.py::test_runs_are_grouped_in_their_order',)
-ARE_THE_RUNS = ('tests/sweep_test.py::test_commands_are_the_runs',)
-SHIPPED = ('tests/sweep_test.py::test_shipped_sweeps_have_all_their_points',)
+BY_NAME = ('tests/study_test.py::test_the_scores_of_a_run_by_their_names',)
+STUDENT = ('tests/study_test.py::test_the_interval_is_student_s',)
+GROUPED = ('tests/study_test.py::test_runs_are_grouped_in_their_order',)
+ARE_THE_RUNS = ('tests/study_test.py::test_commands_are_the_runs',)
+SHIPPED = ('tests/study_test.py::test_shipped_studies_have_all_their_points',)
 
 MUTATIONS = (
     Mutation(
@@ -25,7 +25,7 @@ MUTATIONS = (
         "'data.template', 'data.separator', 'data.target', 'data.max_query',",
         "One run is scored on another's tokens.",
         (
-            'tests/sweep_test.py::test_runs_of_a_bank_share_all_'
+            'tests/study_test.py::test_runs_of_a_bank_share_all_'
             'that_one_call_of_the_model_reads',
         ),
     ),
@@ -36,7 +36,7 @@ MUTATIONS = (
         "'ia3', 'simulation',",
         "One run trains on another's loss.",
         (
-            'tests/sweep_test.py::test_runs_of_a_bank_share_all_'
+            'tests/study_test.py::test_runs_of_a_bank_share_all_'
             'that_one_call_of_the_model_reads',
         ),
     ),
@@ -45,8 +45,8 @@ MUTATIONS = (
         BANK,
         'points[number].config,',
         'points[0].config,',
-        'A sweep of one value.',
-        ('tests/sweep_test.py::test_every_run_of_a_bank_ends_by_itself',),
+        'A study of one value.',
+        ('tests/study_test.py::test_every_run_of_a_bank_ends_by_itself',),
     ),
     Mutation(
         'one-run-ends-for-all',
@@ -54,14 +54,14 @@ MUTATIONS = (
         'ends[number] = error',
         'ends[0] = error',
         'A run that diverged is complete, and one that did not is not.',
-        ('tests/sweep_test.py::test_every_run_of_a_bank_ends_by_itself',),
+        ('tests/study_test.py::test_every_run_of_a_bank_ends_by_itself',),
     ),
     Mutation(
         'the-last-run-is-not-in-the-array',
         COMMANDS,
         '--array=0-{len(every) - 1} ',
         '--array=0-{len(every) - 2} ',
-        'A run of the sweep is never started.',
+        'A run of the study is never started.',
         ARE_THE_RUNS,
     ),
     Mutation(
@@ -78,7 +78,7 @@ MUTATIONS = (
         "rest = without(flags, [f'config.{key}' for key in point.overrides])",
         'rest = list(flags)',
         'Tuples of the command line and of the point add up.',
-        ('tests/sweep_test.py::test_a_key_is_given_once',),
+        ('tests/study_test.py::test_a_key_is_given_once',),
     ),
     Mutation(
         'devices-of-a-mesh-are-added',
@@ -86,38 +86,38 @@ MUTATIONS = (
         "f'{data * model} (config.mesh",
         "f'{data + model} (config.mesh",
         'Too few chips are asked for.',
-        ('tests/sweep_test.py::test_the_devices_that_runs_need_are_told',),
+        ('tests/study_test.py::test_the_devices_that_runs_need_are_told',),
     ),
     Mutation(
         'points-share-one-config',
-        SWEEP_POINTS,
+        STUDY_POINTS,
         'config = copy.deepcopy(config)',
         'config = config',
         'Every run has the values of the last.',
-        ('tests/sweep_test.py::test_shipped_sweeps_are_sound',),
+        ('tests/study_test.py::test_shipped_studies_are_sound',),
     ),
     Mutation(
         'two-runs-in-one-folder',
-        SWEEP_POINTS,
+        STUDY_POINTS,
         'if any(point.name == other.name for other in points):',
         'if any(point.name is other for other in points):',
         'One of two runs is refused.',
-        ('tests/sweep_test.py::test_values_that_a_name_does_not_tell_apart',),
+        ('tests/study_test.py::test_values_that_a_name_does_not_tell_apart',),
     ),
     Mutation(
         'true-is-a-number',
-        SWEEP_POINTS,
+        STUDY_POINTS,
         'if isinstance(value, bool) and not isinstance(default, bool):',
         'if isinstance(value, bool) and isinstance(default, str):',
         'A run of one round.',
-        ('tests/sweep_test.py::test_faults_of_a_sweep_s_file_are_told',),
+        ('tests/study_test.py::test_faults_of_a_study_s_file_are_told',),
     ),
     Mutation(
         'groups-leave-the-rest-out',
         RUNS,
         'for i in range(0, len(rest), together)',
         'for i in range(0, len(rest) - together + 1, together)',
-        'The last runs of a sweep are never started.',
+        'The last runs of a study are never started.',
         GROUPED,
     ),
     Mutation(
@@ -133,9 +133,9 @@ MUTATIONS = (
         RUNS,
         'if end is not None and not isinstance(end, FloatingPointError):',
         'if end is not None and not isinstance(end, Exception):',
-        'A sweep that was stopped seems to be over.',
+        'A study that was stopped seems to be over.',
         (
-            'tests/sweep_test.py::'
+            'tests/study_test.py::'
             'test_the_first_end_that_is_no_divergence_is_raised',
         ),
     ),
@@ -180,11 +180,11 @@ MUTATIONS = (
         STUDENT,
     ),
     Mutation(
-        'standard-errors-for-means-in-the-sweep',
+        'standard-errors-for-means-in-the-study',
         TABLE,
         'values[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.mean',
         'values[f\'{row["prompt"]}{alpha}.{split}.{key}\'] = mean.se',
-        'All numbers of sweep.csv.',
+        'All numbers of table.csv.',
         BY_NAME,
     ),
     Mutation(
@@ -192,7 +192,7 @@ MUTATIONS = (
         TABLE,
         'chosen = Run(folder).chosen_validation',
         "chosen = Run(folder).stage('validation')[-1]",
-        'sweep.csv compares prompts that stage 2 did not get.',
+        'table.csv compares prompts that stage 2 did not get.',
         BY_NAME,
     ),
     Mutation(
@@ -200,7 +200,7 @@ MUTATIONS = (
         TABLE,
         "if row['prompt'] == 'averaged' else ''",
         "if row['prompt'] == '' else ''",
-        'sweep.csv has one alpha of many.',
+        'table.csv has one alpha of many.',
         BY_NAME,
     ),
     Mutation(
@@ -208,8 +208,8 @@ MUTATIONS = (
         TABLE,
         "'global.local.{}': 'local, before',",
         "'personalized.local.{}': 'local, before',",
-        'The printed table of a sweep.',
-        ('tests/sweep_test.py::test_the_table_shows_before_and_after',),
+        'The printed table of a study.',
+        ('tests/study_test.py::test_the_table_shows_before_and_after',),
     ),
     Mutation(
         'seeds-are-different-points',
@@ -217,7 +217,7 @@ MUTATIONS = (
         "for k, v in point.overrides.items() if k != 'seed'}",
         'for k, v in point.overrides.items()}',
         'No interval over seeds is shown.',
-        ('tests/sweep_test.py::test_seeds_share_a_line',),
+        ('tests/study_test.py::test_seeds_share_a_line',),
     ),
     Mutation(
         'a-run-that-went-on-is-complete',
@@ -228,44 +228,44 @@ MUTATIONS = (
         'A run of fewer rounds stands in the table.',
         (
             'tests/continuing_test.py::'
-            'test_a_sweep_counts_a_shorter_run_as_not_complete',
+            'test_a_study_counts_a_shorter_run_as_not_complete',
         ),
     ),
     Mutation(
-        'sweeps-of-two-configs-in-one-folder',
-        SWEEP,
+        'studies-of-two-configs-in-one-folder',
+        STUDY,
         "name = f'{file.stem}-{config.name}-{config.scale}'",
         "name = f'{file.stem}'",
-        'A sweep of another config is refused.',
-        ('tests/commands_test.py::test_the_sweep_hands_its_flags_on',),
+        'A study of another config is refused.',
+        ('tests/commands_test.py::test_the_study_hands_its_flags_on',),
     ),
     Mutation(
         'together-is-ignored',
-        SWEEP,
+        STUDY,
         'runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value)',
         'runs.run_all(chosen, workdir, cache_dir)',
         'Runs follow each other though they need not.',
-        ('tests/commands_test.py::test_the_sweep_hands_its_flags_on',),
+        ('tests/commands_test.py::test_the_study_hands_its_flags_on',),
     ),
     Mutation(
         'a-missing-model-is-found-in-the-first-run',
-        SWEEP,
+        STUDY,
         'chosen = points.read(file, config, files=runs_here)',
         'chosen = points.read(file, config, files=not runs_here)',
         'A fault is told late.',
-        ('tests/commands_test.py::test_faults_of_the_sweep_are_told',),
+        ('tests/commands_test.py::test_faults_of_the_study_are_told',),
     ),
     Mutation(
         'four-seeds',
-        'configs/sweeps/seeds.py',
+        'configs/studies/seeds.py',
         'for seed in range(5):',
         'for seed in range(4):',
-        'The sweep says that it has five seeds.',
+        'The study says that it has five seeds.',
         SHIPPED,
     ),
     Mutation(
         'one-seed-of-each-level',
-        'configs/sweeps/heterogeneity.py',
+        'configs/studies/heterogeneity.py',
         "yield {'data.partition': partition, 'seed': seed}",
         "yield {'data.partition': partition, 'seed': 0}",
         'No interval over seeds.',
@@ -273,15 +273,15 @@ MUTATIONS = (
     ),
     Mutation(
         'rates-of-client-and-server-swapped',
-        'configs/sweeps/learning_rates.py',
+        'configs/studies/learning_rates.py',
         "'client.learning_rate': client,",
         "'client.learning_rate': server,",
-        'The sweep compares other rates than it names.',
+        'The study compares other rates than it names.',
         SHIPPED,
     ),
     Mutation(
         'personalization-without-a-penalty',
-        'configs/sweeps/personalization.py',
+        'configs/studies/personalization.py',
         "'personalization.l2': strength,",
         "'personalization.l2': 0.0,",
         'The pull toward the global prompt is not swept.',
@@ -337,7 +337,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-bank-of-one-stage-1-trains-it-many-times',
-        'fedprompt_jax/sweep/runs.py',
+        'fedprompt_jax/study/runs.py',
         'if len(places) > 1]',
         'if len(places) > 10**9]',
         'A study takes many times as long.',

@@ -1,0 +1,1 @@
+"""Studies: many runs of one config, each with other values of some keys."""

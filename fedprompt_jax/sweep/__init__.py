@@ -1,1 +1,0 @@
-"""Sweeps: many runs of one config, each with other values of some keys."""
