@@ -15,6 +15,7 @@ from fedprompt_jax.federated.client_rows import ClientRows
 from fedprompt_jax.report import page
 from fedprompt_jax.study import points
 from fedprompt_jax.study import runs as study_runs
+from fedprompt_jax.study.outputs import Study
 from tests import main_test, quadratics, recorders
 from tests.tiny_run import Runs, info, results
 
@@ -177,7 +178,9 @@ def test_runs_of_one_bank_keep_what_they_would_keep_alone(runs, monkeypatch):
         for rate in rates
     ]
     gc.collect()  # a run that was killed has left its lock
-    study_runs.run_all(found, folder, runs.folder / 'cache', 2)
+    study_runs.run_all(
+        found, folder, runs.folder / 'cache', 2, Study(folder, 'x')
+    )
     kept = []
     for rate in rates:
         alone = runs.folder / f'alone {rate}'

@@ -63,8 +63,8 @@ TO_STUDY = {
     'help': ['--help'],
     'no model': [f'--config.model.source={ROOT}/configs'],
     'commands, together': ['--commands=shell', '--together=2'],
-    'commands, table': ['--commands=shell', '--table'],
-    'no folder': ['--table', '--workdir=/nowhere'],
+    'commands, redraw': ['--commands=shell', '--redraw'],
+    'no folder': ['--redraw', '--workdir=/nowhere'],
 }
 
 
@@ -142,7 +142,9 @@ def test_the_study_hands_its_flags_on(from_study):
     code, out, err = from_study['plain']
     assert code == 0, err
     first, table, *_ = out.splitlines()
-    assert first == '5 studies/seeds-fedavg_adam-quickstart /c 5'
+    folder = 'studies/fedavg_adam-quickstart'
+    assert first.startswith(f'5 {folder} /c 5 Study(folder=')
+    assert f"PosixPath('{folder}/results/seeds')" in first
     assert table == 'the table'
 
 
@@ -151,7 +153,7 @@ def test_the_study_hands_its_flags_on(from_study):
     [
         ('no model', f"model.source='{ROOT}/configs'"),
         ('commands, together', 'leave out --together'),
-        ('commands, table', 'leave out --together'),
+        ('commands, redraw', 'leave out --together'),
         ('no folder', '/nowhere does not exist'),
     ],
 )

@@ -10,7 +10,7 @@ from configs import ditto, fedavg_adam
 from fedprompt_jax.experiment import preemption, shared_stage, train
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.report import page
-from fedprompt_jax.study import points, runs
+from fedprompt_jax.study import outputs, points, runs
 from tests.tiny_run import Runs, StopAfter, info, results
 
 SHORT = {
@@ -191,7 +191,9 @@ def test_a_study_over_stage_2_trains_once(together, tiny, rounds, tmp_path):
     chosen = points.read(file, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, 'write', lambda *_: None)
-        runs.run_all(chosen, tmp_path / 'all', made.folder / 'cache', together)
+        folder, cache = tmp_path / 'all', made.folder / 'cache'
+        study = outputs.Study(folder, 'x')
+        runs.run_all(chosen, folder, cache, together, study)
     assert rounds == [0, 1, 2]
     # The seconds are those of the run that trained.
     logs = [tmp_path / 'all' / p.name / 'metrics.jsonl' for p in chosen]

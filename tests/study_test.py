@@ -19,9 +19,10 @@ import yaml
 from configs import fedavg_adam
 from fedprompt_jax.experiment import preemption
 from fedprompt_jax.experiment.config import lookup
-from fedprompt_jax.report import page
+from fedprompt_jax.report import canvas, page
 from fedprompt_jax.study import commands, one_bank, points, table
 from fedprompt_jax.study import runs as study_runs
+from fedprompt_jax.study.outputs import Study
 from tests import main_test, tiny_report, tiny_run
 from tests.tiny_run import Runs, results
 
@@ -31,6 +32,20 @@ STUDY = f"""
 def points():
     for rate in {RATES}:
         yield {{'client.learning_rate': rate}}
+"""
+DRAWN = """
+from fedprompt_jax.report import canvas
+
+CAPTION = 'Local loss by <rate>.'
+
+def draw(results):
+    figure = canvas.blank(3, 3)
+    axes = figure.subplots()
+    for result in results:
+        if result.run is not None:
+            rate = result.overrides['client.learning_rate']
+            axes.plot(rate, result.run.rows[0]['loss'], 'o')
+    return figure
 """
 SHORT = {
     'rounds': 2,
@@ -73,8 +88,13 @@ def study(runs, name: str, text: str, together: int = 1, **changes) -> Path:
     file.write_text(text)
     found = points.read(file, runs.config(**changes))
     gc.collect()  # a run that was stopped has left its lock
-    study_runs.run_all(found, folder, runs.folder / 'cache', together)
+    cache = runs.folder / 'cache'
+    study_runs.run_all(found, folder, cache, together, Study(folder, name))
     return folder
+
+
+def text_table(found, records) -> str:
+    return table.text(table.cells(found, records), records)
 
 
 def stop_when(monkeypatch, ready):
@@ -128,7 +148,8 @@ def test_a_second_start_runs_nothing(runs, swept, capsys):
     study(runs, 'swept', STUDY, **SHORT)
     assert '3 of 3 runs are complete' in capsys.readouterr().err
     changed = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
-    assert changed <= {swept / 'table.csv'}
+    again = ('table.csv', 'table.md', 'report.html')
+    assert changed <= {swept / name for name in again}
 
 
 def test_one_bank_gives_what_runs_alone_give(runs, swept):
@@ -172,9 +193,11 @@ def test_a_run_that_diverges_does_not_stop_the_others(runs, together):
     folders = [folder / point.name for point in found]
     ends = list(map(table.status, found, folders))
     assert ends == [first['status'], second['status']]
-    assert f'{found[0].name}: diverged' in table.write(
-        folder, found, folders, ends
-    )
+    text = Study(folder, 'again').write(found, folders, ends)
+    assert f'{found[0].name}: diverged' in text
+    page = (folder / 'report.html').read_text()
+    assert f'No result: {found[0].name}: diverged' in page
+    assert 'diverged' in (folder / 'table.md').read_text()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +217,7 @@ def test_a_run_that_diverges_does_not_stop_the_others(runs, together):
         ('def points(:', 'SyntaxError'),
         ('def points():\n  yield {}\n  1 / 0', 'ZeroDivisionError'),
         ('def points():\n  return None', 'TypeError'),
-        ('def points(n):\n  yield {}', 'TypeError'),
+        ('def points(n, m):\n  yield {}', 'TypeError'),
         ('def points():\n  yield {"client": {"optimizer": "x"}}', 'a key and'),
         ('def points():\n  yield {"prompt.text": None}', 'a key and'),
         ('def points():\n  yield {1: 2}', 'the key 1 must be text'),
@@ -231,7 +254,7 @@ def test_values_that_a_name_does_not_tell_apart(tmp_path):
     found = points.read(tmp_path / 's.py', fedavg_adam.get_config())
     assert len({point.name for point in found}) == 5
     scored = [{'point': p.name, 'status': 'complete'} for p in found]
-    text = table.text_table(found, scored)
+    text = text_table(found, scored)
     assert text.count(' 2/2') == 2 and text.count(' 1/1') == 1
     (line,) = commands.lines('shell', found[-1:], tmp_path, [])
     assert '--config.personalization.alphas=(0.25, 0.5)' in shlex.split(line)
@@ -352,14 +375,14 @@ def test_runs_are_grouped_in_their_order(monkeypatch, tmp_path):
         assert [f.name for f in folders] == groups[-1]
         return [f'end of {point.name}' for point in group]
 
-    def write(workdir, found, folders, ends):
-        written.append(list(ends))
-        return f'table {len(written)}'
+    class Recorder:
+        def write(self, found, folders, ends):
+            written.append(list(ends))
+            return f'table {len(written)}'
 
     monkeypatch.setattr(study_runs, '_check', lambda *_: None)
     monkeypatch.setattr(study_runs, '_run', run)
-    monkeypatch.setattr(table, 'write', write)
-    text = study_runs.run_all(some, tmp_path, tmp_path, 3)
+    text = study_runs.run_all(some, tmp_path, tmp_path, 3, Recorder())
     assert groups == [['p0', 'p1', 'p2'], ['p3', 'p4', 'p5'], ['p6']]
     assert written[0][3:] == ['not complete'] * 4
     assert written[-1] == [f'end of p{i}' for i in range(7)]
@@ -421,7 +444,7 @@ def test_seeds_share_a_line():
         {'point': p.name, 'status': 'complete', 'validation.loss': float(i)}
         for i, p in enumerate(found)
     ]
-    text = table.text_table(found, scored)
+    text = text_table(found, scored)
     # 12.706 / sqrt(2) * sd of two numbers one apart, sqrt(1/2).
     assert 'rounds=1' in text and '0.50 ± 6.35' in text
     assert 'rounds=2' in text and '2.50 ± 6.35' in text
@@ -437,7 +460,7 @@ def test_the_table_shows_before_and_after():
         'personalized.local.rouge_l': 3.0,
         'personalized.global.rouge_l': 4.0,
     }
-    header, line, *_ = table.text_table([point], [row]).splitlines()
+    header, line, *_ = text_table([point], [row]).splitlines()
     assert line.split()[2:] == ['1.00', '2.00', '3.00', '4.00']
     names = ['valid. ROUGE-L', 'local, before', 'local, after', 'global, after']
     assert ' '.join(header.split()[1:]) == ' '.join(names)
@@ -452,10 +475,10 @@ def test_runs_whose_answers_are_chosen_show_accuracy():
         for p in some[:2]
     ]
     ended = [*scored, {'point': '3', 'status': 'diverged: no'}]
-    text = table.text_table(some, ended)
+    text = text_table(some, ended)
     assert 'valid. accuracy' in text and 'ROUGE-L' not in text
     assert 'Accuracy x 100' in text and '50.00' in text
-    mixed = table.text_table(
+    mixed = text_table(
         some[:2], [scored[0], scored[1] | {'selection': 'rouge_l'}]
     )
     assert 'valid. ROUGE-L' in mixed and '7.00' in mixed
@@ -602,7 +625,7 @@ def test_runs_of_another_config_are_not_counted(runs, swept):
     told = 'of another config: config.local_steps: 2 there, 3 now'
     ends = list(map(table.status, found, folders))
     assert ends == [told] * len(NAMES)
-    text = table.write(swept, found, folders, ends)
+    text = Study(swept, 'swept').write(found, folders, ends)
     assert text.count('0/1') == text.count(told) == len(NAMES)
     assert {row['status'] for row in rows(swept)} == {told}
     with pytest.raises(ValueError) as error:
@@ -618,7 +641,7 @@ def command(runs):
     """`python -m fedprompt_jax.study` on the same tiny model and data."""
 
     def start(workdir: str, *more: str) -> subprocess.CompletedProcess:
-        (runs.folder / 'rates.py').write_text(STUDY)
+        (runs.folder / 'rates.py').write_text(STUDY + DRAWN)
         config = runs.config(**SHORT)
         keys = (*tiny_run.FLAGS, 'model.source', 'data.path')
         keys += tuple(key.replace('__', '.') for key in SHORT)
@@ -657,15 +680,24 @@ def test_the_command_runs_a_study_and_goes_on(runs, swept, command):
     assert done.returncode == 0, done.stderr
     assert '2 of 3 runs are complete' in done.stderr
     assert all(name in done.stdout for name in NAMES)
-    assert f'table.csv: {folder}' in done.stdout
+    results_of = folder / 'results' / 'rates'
+    assert f'Figure, tables and report: {results_of}' in done.stdout
+    assert {p.name for p in results_of.iterdir()} == {
+        'figure.png', 'table.csv', 'table.md', 'report.html',
+    }  # fmt: skip
     assert results(folder / NAMES[2]) == results(swept / NAMES[2])
 
 
-def test_the_table_alone_runs_nothing(runs, swept, command):
-    done = command('swept', '--table', '--config.mesh.data=64')
+def test_what_is_drawn_again_is_the_same(runs, command):
+    """From kept records, without a model or devices."""
+    folder = runs.folder / 'by-command' / 'results' / 'rates'
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    done = command('by-command', '--redraw', '--config.mesh.data=64')
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in NAMES)
-    done = command('nowhere', '--table')
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    done = command('nowhere', '--redraw')
     assert done.returncode == 1 and 'nowhere does not exist' in done.stderr
     assert 'Traceback' not in done.stderr
     assert not (runs.folder / 'nowhere').exists()
@@ -684,3 +716,57 @@ def test_the_command_prints_commands(runs, command):
     assert not (runs.folder / 'printed').exists()
     done = command('printed', '--commands=shell', '--together=3')
     assert done.returncode == 1 and 'leave out --together' in done.stderr
+
+
+def test_a_figure_that_cannot_be_drawn_loses_no_table(
+    runs, swept, tmp_path, caplog
+):
+    found = points.read(runs.folder / 'swept.py', runs.config(**SHORT))
+    folders = [swept / point.name for point in found]
+    ends = list(map(table.status, found, folders))
+
+    def draw(drawn):
+        assert [result.overrides for result in drawn] == [
+            point.overrides for point in found
+        ]
+        assert all(result.run.rows for result in drawn)
+        raise KeyError('a column')
+
+    wrong = Study(tmp_path, 'broken', 'A caption.', draw)
+    text = wrong.write(found, folders, ends)
+    assert all(name in text for name in NAMES)
+    assert 'The figure of broken cannot be drawn: KeyError' in caplog.text
+    assert not (tmp_path / 'figure.png').exists()
+    assert (tmp_path / 'table.csv').exists()
+
+
+def test_the_page_has_the_figure_its_caption_and_the_table(
+    runs, swept, tmp_path
+):
+    found = points.read(runs.folder / 'swept.py', runs.config(**SHORT))
+    folders = [swept / point.name for point in found]
+    ends = ['complete', 'complete', 'not complete']
+
+    def draw(drawn):
+        assert [r.run is None for r in drawn] == [False, False, True]
+        return canvas.blank(2, 2)
+
+    Study(tmp_path, 'a & b', 'Of <them>.', draw).write(found, folders, ends)
+    page = (tmp_path / 'report.html').read_text()
+    for part in ('a &amp; b', 'Of &lt;them&gt;.', 'data:image/png', NAMES[1]):
+        assert part in page
+    assert f'No result: {NAMES[2]}: not complete' in page
+    lines = (tmp_path / 'table.md').read_text().splitlines()
+    assert lines[0].startswith('|  | runs | valid. ROUGE-L |')
+    assert lines[2].startswith(f'| {NAMES[0]} | 1/1 | ')
+    assert lines[4].startswith(f'| {NAMES[2]} | 0/1 | – |')
+
+
+def test_points_may_follow_the_config(tmp_path):
+    file = tmp_path / 'follows.py'
+    file.write_text(
+        "def points(config):\n    yield {'rounds': config.rounds + 1}\n"
+    )
+    config = fedavg_adam.get_config()
+    config.rounds = 6
+    assert points.read(file, config)[0].overrides == {'rounds': 7}

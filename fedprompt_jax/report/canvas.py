@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 import io
 import threading
-from typing import TYPE_CHECKING, Any
-
-from fedprompt_jax.report.run import Run
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:  # it takes a second to import
     from matplotlib.figure import Figure
@@ -36,19 +34,21 @@ _STYLE = {
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 _MARKERS = ('o', 's', '^', 'v', 'P', 'X', 'p', '*')
 
+T = TypeVar('T')  # a run, or a run of a study
+
 Style = dict[str, Any]  # keywords of a matplotlib call
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib has one style for all threads
 
 
 def png(
-    draw: 'Callable[[Sequence[Run]], Figure | None]', runs: Sequence[Run]
+    draw: 'Callable[[Sequence[T]], Figure | None]', runs: Sequence[T]
 ) -> bytes | None:
     """Returns a figure of runs as a PNG file; None where there is none.
 
     The same drawing gives the same bytes, whatever the reader's matplotlibrc.
 
     Args:
-      draw: of a file in report/figures.
+      draw: of a file in report/figures or of a study.
       runs: what it draws.
     """
     import matplotlib.style

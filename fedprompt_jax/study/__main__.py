@@ -4,13 +4,15 @@
         --config=configs/fedavg_adam.py [--config.KEY=VALUE ...] \\
         [--workdir=DIR] [--together=8]
     python -m fedprompt_jax.study ... --commands=shell|slurm|jobset
-    python -m fedprompt_jax.study ... --table
+    python -m fedprompt_jax.study ... --redraw
 
 The runs follow each other, and share the loaded model, the tokens and the
 compiled programs; with --together=N, N of them are computed as one bank. Each
-run writes a run folder in --workdir; the table and table.csv collect their
-scores. Run the same command to resume; --table also shows runs that other
-machines have put into --workdir.
+run writes a run folder in --workdir, which several studies of one config may
+share: what one of them has computed the others do not. The figure, the tables
+and the page of a study are in --workdir/results/<study>. Run the same command
+to resume; --redraw makes them again, also of runs that other machines have put
+into --workdir.
 """
 
 import logging
@@ -23,7 +25,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fedprompt_jax.experiment import command_line, preemption
-from fedprompt_jax.study import commands, points, runs, table
+from fedprompt_jax.study import commands, outputs, points, runs, table
 
 _STUDY = flags.DEFINE_string(
     'study',
@@ -34,7 +36,7 @@ _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
     'workdir',
     None,
-    'The folder of the runs; the default is studies/<study>-<config>-<scale>.',
+    'The folder of the runs; the default is studies/<config>-<scale>.',
 )
 _CACHE_DIR = command_line.define_cache_dir()
 flags.adopt_module_key_flags(command_line)
@@ -51,12 +53,16 @@ _COMMANDS = flags.DEFINE_enum(
     'Print the commands of the runs instead of running them.',
 )
 
-_TABLE = flags.DEFINE_bool(
-    'table', False, 'Show the table of complete runs instead of running any.'
+_REDRAW = flags.DEFINE_bool(
+    'redraw',
+    False,
+    'Make figure, tables and page of complete runs again, and run none.',
 )
 
 # Flags of a study that main.py does not have.
-STUDY_FLAGS = ('study', 'workdir', 'together', 'commands', 'table', 'notable')
+STUDY_FLAGS = (
+    'study', 'workdir', 'together', 'commands', 'redraw', 'noredraw',
+)  # fmt: skip
 _LOG = logging.getLogger('fedprompt_jax')
 
 
@@ -83,33 +89,42 @@ def main(argv: list[str]) -> None:
 def _study() -> None:
     """Does what the flags ask for: runs, or prints commands or the table."""
     config, file = _CONFIG.value, Path(_STUDY.value or '')
-    runs_here = not (_COMMANDS.value or _TABLE.value)
-    if _COMMANDS.value and (_TABLE.value or _TOGETHER.value > 1):
+    runs_here = not (_COMMANDS.value or _REDRAW.value)
+    if _COMMANDS.value and (_REDRAW.value or _TOGETHER.value > 1):
         raise ValueError(
             f'--commands={_COMMANDS.value} prints a command for every run '
-            'alone; leave out --together and --table.'
+            'alone; leave out --together and --redraw.'
         )
     chosen = points.read(file, config, files=runs_here)
-    name = f'{file.stem}-{config.name}-{config.scale}'
+    name = f'{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'studies/{name}')
+    module = points.load(file)
+    study = outputs.Study(
+        workdir / 'results' / file.stem,
+        f'{file.stem.replace("_", " ")}, {name}',
+        getattr(module, 'CAPTION', ''),
+        getattr(module, 'draw', None),
+    )
     if _COMMANDS.value:
         shared = list(commands.without(sys.argv[1:], STUDY_FLAGS))
         for line in commands.lines(_COMMANDS.value, chosen, workdir, shared):
             print(line)
         print(commands.devices(chosen), file=sys.stderr)
         return
-    if _TABLE.value:
+    if _REDRAW.value:
         if not workdir.is_dir():
             raise ValueError(f'--workdir={workdir} does not exist: no run.')
         folders = [workdir / point.name for point in chosen]
         ends = list(map(table.status, chosen, folders))
-        print(table.write(workdir, chosen, folders, ends))
+        print(study.write(chosen, folders, ends))
+        print(f'\nFigure, tables and report: {study.folder}')
         return
     began = time.perf_counter()
     cache_dir = Path(_CACHE_DIR.value).expanduser()
-    print(runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value))
+    print(runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value, study))
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
-    print(f'Run folders and {table.FILE}: {workdir}')
+    print(f'Run folders: {workdir}')
+    print(f'Figure, tables and report: {study.folder}')
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 import copy
 import hashlib
 import importlib.machinery
+import inspect
 from pathlib import Path
 import re
 import types
@@ -36,7 +37,8 @@ def read(
     """The points that a study's file yields, in its order.
 
     Args:
-      path: a Python file with points(), which yields dicts of overrides.
+      path: a Python file with points() or points(config), which yields dicts
+        of overrides.
       config: the config whose values are overridden; it is not changed.
       files: whether to check that data and models are on this machine.
 
@@ -46,7 +48,7 @@ def read(
     """
     points: list[Point] = []
     faults = []
-    for number, overrides in enumerate(_overrides(path)):
+    for number, overrides in enumerate(_overrides(path, config)):
         where = f'{path}: point {number}, {overrides!r}: '
         try:
             point = _point(overrides, config)
@@ -68,8 +70,12 @@ def read(
     return points
 
 
-def _overrides(path: Path) -> Iterator[Any]:
-    """Yields what points() of a file yields, of whatever type it is."""
+def load(path: Path) -> types.ModuleType:
+    """A study's file as a module.
+
+    Raises:
+      ValueError: it does not exist, cannot be executed, or has no points().
+    """
     if not path.is_file():
         raise ValueError(
             f'--study={path} does not exist; give a Python file such as '
@@ -79,15 +85,27 @@ def _overrides(path: Path) -> Iterator[Any]:
     module = types.ModuleType('study')
     try:
         loader.exec_module(module)
-        if callable(getattr(module, 'points', None)):
-            yield from module.points()
-            return
     except Exception as error:  # whatever the user's file raises
         raise ValueError(f'{path}: {type(error).__name__}: {error}') from error
-    raise ValueError(
-        f'{path} has no function points(); it yields dicts such as '
-        "{'client.learning_rate': 0.1}."
-    )
+    if not callable(getattr(module, 'points', None)):
+        raise ValueError(
+            f'{path} has no function points(); it yields dicts such as '
+            "{'client.learning_rate': 0.1}."
+        )
+    return module
+
+
+def _overrides(path: Path, config: config_dict.ConfigDict) -> Iterator[Any]:
+    """Yields what points() of a file yields, of whatever type it is.
+
+    It gets the config if it takes an argument.
+    """
+    function = load(path).points
+    try:
+        takes_config = bool(inspect.signature(function).parameters)
+        yield from function(config) if takes_config else function()
+    except Exception as error:  # whatever the user's file raises
+        raise ValueError(f'{path}: {type(error).__name__}: {error}') from error
 
 
 def _point(overrides: Any, config: config_dict.ConfigDict) -> Point:

@@ -12,19 +12,25 @@ from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.report import records
 from fedprompt_jax.study import one_bank, table
+from fedprompt_jax.study.outputs import Study
 from fedprompt_jax.study.points import Point
 
 
 def run_all(
-    points: Sequence[Point], workdir: Path, cache_dir: Path, together: int = 1
+    points: Sequence[Point],
+    workdir: Path,
+    cache_dir: Path,
+    together: int,
+    study: Study,
 ) -> str:
     """Runs what is left of a study; returns the table of all its runs.
 
     Args:
       points: the runs; each has a run folder in workdir.
-      workdir: the folder of the run folders and of table.csv.
+      workdir: the folder of the run folders.
       cache_dir: see experiment.run.
       together: the number of runs that are computed as one bank.
+      study: writes the figure and the tables after each run.
 
     Raises:
       Preempted: SIGTERM stopped it; all that it did is saved.
@@ -52,7 +58,7 @@ def run_all(
         )
         for i, end in zip(group, found, strict=True):
             ends[i] = end
-        text = table.write(workdir, points, folders, ends)
+        text = study.write(points, folders, ends)
     return text
 
 

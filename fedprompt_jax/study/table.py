@@ -5,13 +5,13 @@ import csv
 import io
 import math
 from pathlib import Path
+import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.files import write_whole
 from fedprompt_jax.report import records, summary
 from fedprompt_jax.report.run import Run
 from fedprompt_jax.study.points import Point, name_of
@@ -108,26 +108,6 @@ def status(point: Point, folder: Path) -> str:
     return 'not complete'
 
 
-def write(
-    workdir: Path,
-    points: Sequence[Point],
-    folders: Sequence[Path],
-    ends: Sequence[str],
-) -> str:
-    """Writes WORKDIR/table.csv, whole or not at all; returns the text table.
-
-    Args:
-      workdir: the folder of the study; it is made if it does not exist.
-      points: the runs.
-      folders: the run folder of each.
-      ends: the status of each.
-    """
-    records = rows(points, folders, ends)
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(workdir / FILE, as_csv(records))
-    return text_table(points, records)
-
-
 def rows(
     points: Sequence[Point], folders: Sequence[Path], ends: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -159,10 +139,10 @@ def as_csv(records: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def text_table(
+def cells(
     points: Sequence[Point], records: Sequence[dict[str, Any]]
-) -> str:
-    """A table for a terminal; points that differ in the seed share a line.
+) -> list[list[str]]:
+    """A header, and a line for points that differ in the seed alone.
 
     Args:
       points: the runs.
@@ -182,38 +162,71 @@ def text_table(
         name if short.count(name) == 1 else f'{rest}'
         for name, (rest, _) in zip(short, groups, strict=True)
     ]
-    width = max(map(len, names)) + 2
     metric = _metric(records)
     title = summary.score_names(metric)[metric]
     titles = {k.format(metric): v.format(title) for k, v in SHOWN.items()}
     shown = {
         k: v for k, v in titles.items() if any(k in row for row in records)
     }
-    head = ''.join(f'{title:>17}' for title in shown.values())
-    lines = [f'{"":{width}}{"runs":>6}{head}']
+    lines = [['', 'runs', *shown.values()]]
     for name, (_, group) in zip(names, groups, strict=True):
         done = [row for row in group if row['status'] == COMPLETE]
-        cells = (
+        means = (
             _show(interval([row.get(key, math.nan) for row in done]))
             for key in shown
         )
-        count = f'{len(done)}/{len(group)}'
-        lines.append(
-            f'{name:{width}}{count:>6}' + ''.join(f'{c:>17}' for c in cells)
-        )
-    lines += [
-        '',
+        lines.append([name, f'{len(done)}/{len(group)}', *means])
+    return lines
+
+
+def notes(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences under the table."""
+    metric = _metric(records)
+    title = summary.score_names(metric)[metric]
+    return [
         f'{title[0].upper()}{title[1:]} x 100: of validation clients, and of '
-        'test clients before and after',
-        'personalization. Mean over complete runs of other seeds ± half the '
-        "95 % interval\n(Student's t).",
+        'test clients before and after personalization.',
+        'Mean over complete runs of other seeds ± half the 95 % interval '
+        "(Student's t).",
     ]
-    lines += [
+
+
+def gaps(records: Sequence[dict[str, Any]]) -> list[str]:
+    """The runs without a result, each with its status."""
+    return [
         f'{row["point"]}: {row["status"]}'
         for row in records
         if row['status'] != COMPLETE
     ]
-    return '\n'.join(lines)
+
+
+def text(
+    lines: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+) -> str:
+    """The table for a terminal.
+
+    Args:
+      lines: see `cells`.
+      records: the row of each run.
+    """
+    width = max(len(line[0]) for line in lines) + 2
+    shown = [
+        f'{name:{width}}{count:>6}' + ''.join(f'{cell:>17}' for cell in rest)
+        for name, count, *rest in lines
+    ]
+    folded = textwrap.fill(' '.join(notes(records)), 80)
+    return '\n'.join([*shown, '', folded, *gaps(records)])
+
+
+def markdown(
+    lines: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+) -> str:
+    """The table in Markdown, as `text`."""
+    header, *body = lines
+    rule = ['---', *['---:'] * (len(header) - 1)]
+    shown = [f'| {" | ".join(line)} |' for line in (header, rule, *body)]
+    below = [*notes(records), *(f'No result: {gap}' for gap in gaps(records))]
+    return '\n'.join([*shown, '', *below]) + '\n'
 
 
 def _metric(records: Sequence[dict[str, Any]]) -> str:
