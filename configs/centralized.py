@@ -11,13 +11,17 @@ from configs import fedavg_adam
 
 def get_config(scale: str = 'quickstart'):
     """The config at a scale (see fedavg_adam.py)."""
-    c = fedavg_adam.get_config(scale)
+    return changed(fedavg_adam.get_config(scale))
+
+
+def changed(c):
+    """A config of FedAvg(Adam) with this algorithm in its place."""
     c.name = 'centralized'
     c.algorithm = 'centralized'
     c.batch_size *= c.clients_per_round
     c.rounds *= c.local_steps
     c.validation.every *= c.local_steps
     c.clients_per_round = c.local_steps = 1
-    if scale.startswith('paper'):
+    if c.scale.startswith('paper'):
         c.server.learning_rate = 1.0  # section C.2
     return c

@@ -15,11 +15,15 @@ PAPER_LEARNING_RATES = {
 
 def get_config(scale: str = 'quickstart'):
     """The config at a scale (see fedavg_adam.py)."""
-    c = fedavg_adam.get_config(scale)
+    return changed(fedavg_adam.get_config(scale))
+
+
+def changed(c):
+    """A config of FedAvg(Adam) with this algorithm in its place."""
     c.name = 'fedavg_sgd'
     c.client.optimizer = 'sgd'
     c.client.learning_rate = 1.0
-    if scale.startswith('paper'):
+    if c.scale.startswith('paper'):
         rates = PAPER_LEARNING_RATES[c.data.partition]
         c.server.learning_rate, c.client.learning_rate = rates
         if c.data.partition == 'medium':

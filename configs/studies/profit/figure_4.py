@@ -1,0 +1,36 @@
+"""Profit's figure 4: three algorithms at three levels of heterogeneity.
+
+    python -m fedprompt_jax.study --study=configs/studies/profit/figure_4.py \\
+        --config=configs/fedavg_adam.py
+
+Two seeds each. Figures 8 and 9 of the paper are the same runs by seed.
+"""
+
+import itertools
+
+from configs.studies.profit import settings
+from fedprompt_jax.study import trajectories
+
+ALGORITHMS = ('FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD')
+SEEDS = (0, 1)
+CAPTION = (
+    'Global against local score while test clients personalize the prompts of '
+    'three algorithms (Profit, figure 4): "high computation", means over the '
+    'clients of two seeds with standard errors. Learning rates of the paper at '
+    'its own scale (tables 2 and 3), else those of the configs.'
+)
+
+
+def points(config):
+    """The overrides of each run."""
+    for level, name, seed in itertools.product(
+        settings.LEVELS, ALGORITHMS, SEEDS
+    ):
+        yield settings.overrides(config, level, name, seed=seed) | {
+            'seed': seed
+        }
+
+
+def draw(results):
+    """A panel for each level, a line for each algorithm."""
+    return trajectories.draw(results, settings.level_of, settings.algorithm_of)

@@ -1,0 +1,91 @@
+"""What Profit's studies have in common: overrides of the config, by name."""
+
+from collections.abc import Iterator
+import copy
+from typing import Any
+
+from configs import centralized, fedavg_adam, fedavg_sgd, fedsgd, fedsgd_lb
+
+LEVELS = {
+    'high': 'high heterogeneity',
+    'medium': 'medium heterogeneity',
+    'low': 'low heterogeneity',
+}
+ALGORITHMS = {
+    'FedAvg(Adam)': lambda c: c,
+    'FedAvg(SGD)': fedavg_sgd.changed,
+    'FedSGD': fedsgd.changed,
+    'FedSGD-LB': fedsgd_lb.changed,
+    'Centralized': centralized.changed,
+}
+# Table 3 of the paper, "low computation".
+LOW_EPOCHS, LOW_RATE = 10, 0.1
+
+
+def overrides(
+    config, partition: str, algorithm: str = 'FedAvg(Adam)', **changes: Any
+) -> dict[str, Any]:
+    """What a run overrides of the study's config.
+
+    Args:
+      config: of the study.
+      partition: a key of LEVELS; at scale 'paper' with its learning rates.
+      algorithm: a key of ALGORITHMS.
+      **changes: more keys, with __ for a dot.
+    """
+    c = copy.deepcopy(config)
+    c.data.partition = partition
+    if c.scale.startswith('paper'):
+        c.scale = f'paper-{partition}'
+        rates = fedavg_adam.PAPER_LEARNING_RATES[partition]
+        c.server.learning_rate, c.client.learning_rate = rates
+    c = ALGORITHMS[algorithm](c)
+    c.update_from_flattened_dict(
+        {key.replace('__', '.'): value for key, value in changes.items()}
+    )
+    before = dict(flat(config.to_dict()))
+    found = {k: v for k, v in flat(c.to_dict()) if before.get(k) != v}
+    # The name of the config says nothing that the algorithm does not.
+    found.pop('name', None)
+    return found | {'data.partition': partition}
+
+
+def low_computation(config) -> dict[str, Any]:
+    """Keys of "low computation": few epochs at a large rate, each scored.
+
+    At other scales half of the config's epochs at twice its rate.
+    """
+    if config.scale.startswith('paper'):
+        epochs, rate = LOW_EPOCHS, LOW_RATE
+    else:
+        p = config.personalization
+        epochs, rate = max(1, p.epochs // 2), 2 * p.learning_rate
+    return {
+        'personalization__epochs': epochs,
+        'personalization__learning_rate': rate,
+        'personalization__every': 1,
+    }
+
+
+def flat(tree: dict[str, Any], before: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested dicts."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, f'{before}{key}.')
+        else:
+            yield f'{before}{key}', value
+
+
+def level_of(overrides: dict[str, Any]) -> str:
+    """The title of a run's panel."""
+    return LEVELS[overrides['data.partition']]
+
+
+def algorithm_of(overrides: dict[str, Any]) -> str:
+    """The name of a run's algorithm, from what it overrides."""
+    if overrides.get('algorithm') == 'fedsgd':
+        return 'FedSGD-LB' if 'batch_size' in overrides else 'FedSGD'
+    if overrides.get('algorithm') == 'centralized':
+        return 'Centralized'
+    sgd = overrides.get('client.optimizer') == 'sgd'
+    return 'FedAvg(SGD)' if sgd else 'FedAvg(Adam)'
