@@ -179,7 +179,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.personalization.train_examples = 24  # a client
     c.personalization.eval_examples = 10  # a client: the local score
     # The global score: evenly from all clients' eval, or from an official
-    # split, where more than it has mean all of it.
+    # split; a number above its size takes the whole split.
     c.personalization.global_examples = 16
     c.personalization.epochs = 6
     c.personalization.batch_size = 6  # examples a client a step

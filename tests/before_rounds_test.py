@@ -1,6 +1,8 @@
 """Laws of what an algorithm does before its rounds, and of a second model."""
 
 import json
+import shutil
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +12,22 @@ import optax
 import pytest
 from safetensors.numpy import load_file
 
+from fedprompt_jax import algorithms
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.packing import Shape
-from fedprompt_jax.experiment import build
+from fedprompt_jax.experiment import build, run_folder, scalars
+from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.compilations import Compilations
+from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.federated import own_base
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.report import page
 from tests import extensions, plain, tiny
-from tests.extensions.algorithms import warm_start
 from tests.tiny_run import Runs, results
 
 extensions.install()
+warm_start = algorithms.get('warm_start')
 SHORT = {
     'algorithm': 'warm_start',
     'data__server_share': 0.2,
@@ -116,6 +122,88 @@ def test_without_examples_of_the_server_s_there_is_no_stage(runs):
     assert not list((path / 'checkpoints').glob('before-*'))
 
 
+def test_a_stage_that_turns_non_finite_leaves_its_checkpoint(runs, monkeypatch):
+    path = runs.folder / 'diverges'
+    runs.start(path, stop=1, **SHORT)
+
+    def wild(state, number):
+        bad = jax.tree.map(lambda x: x * jnp.nan, state)
+        return bad, {'loss': jnp.nan}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            warm_start, 'StageBefore', lambda *a: _stage(*a[:3], wild, a[4])
+        )
+        with pytest.raises(FloatingPointError, match="stage 'warm_start'"):
+            runs.start(path, **SHORT)
+    assert not lines(path, 'train')
+    runs.start(path, **SHORT)
+    assert len(lines(path, 'warm_start')) == 3
+
+
+class Two:
+    """The stage twice, as two stages; counts the steps of each."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.taken = []
+        made = warm_start.make
+
+        def make(setup):
+            algorithm = made(setup)
+            (stage,) = algorithm.stages
+            stages = [
+                stage._replace(name=name, step=self.counted(name, stage.step))
+                for name in ('first', 'second')
+            ]
+            return algorithm._replace(stages=stages)
+
+        monkeypatch.setattr(warm_start, 'make', make)
+
+    def counted(self, name, step):
+        def call(state, number):
+            self.taken.append((name, number))
+            return step(state, number)
+
+        return call
+
+
+def test_of_two_stages_the_later_knows_what_the_earlier_has_made(
+    runs, monkeypatch, tmp_path
+):
+    """Though the checkpoints of the earlier are lost."""
+    two = Two(monkeypatch)
+    whole = tmp_path / 'whole'
+    runs.start(whole, **SHORT)
+    every = [(name, i) for name in ('first', 'second') for i in range(3)]
+    assert two.taken == every
+    path = tmp_path / 'two'
+    runs.start(path, stop=5, **SHORT)
+    shutil.rmtree(path / 'checkpoints' / 'before-00-first')
+    two.taken.clear()
+    runs.start(path, **SHORT)
+    assert two.taken == [('second', 2)]
+    assert results(path) == results(whole)
+
+
+def test_rounds_are_not_lost_because_a_stage_has_a_checkpoint(runs, tmp_path):
+    """They are refused, as without stages."""
+    path = tmp_path / 'damaged'
+    runs.start(path, stop=5, **SHORT)
+    for folder in (path / 'checkpoints' / 'train').iterdir():
+        (folder / 'notes.json').write_text('{}')
+    with pytest.raises(ValueError, match='No checkpoint of the run is whole'):
+        runs.start(path, **SHORT)
+    assert len(lines(path, 'train')) == 2
+
+
+def test_trackers_place_the_lines_of_a_stage(whole):
+    for line in lines(whole, 'warm_start'):
+        assert scalars.axis(line) == {'step': line['step']}
+        assert 'warm_start/step' not in scalars.scalars(line)
+    page.write(whole)
+    assert 'Every step: warm_start' in (whole / 'report.html').read_text()
+
+
 # Another model over the same instances.
 
 
@@ -140,7 +228,11 @@ def test_another_model_reads_the_same_instances_in_its_own_tokens(runs, other):
     folder, data = build.load_data(config, cache, runs.loaded)
     made = build.build(config, folder, data, runs.loaded, cache_dir=cache)
     section = config_dict.ConfigDict(other)
-    auxiliary = build.make_auxiliary(config, data, made.devices, cache, section)
+    others = {}
+    auxiliary = build.make_auxiliary(
+        config, data, made.devices, cache, others, LastLoaded(), section
+    )
+    assert {*others[section.source].fingerprints} == {'weights', 'tokens'}
     source = build.source.load(folder, jnp.float32)
     theirs = build.Tokenizer.from_folder(
         build.source.resolve(section.source, cache)
@@ -159,6 +251,24 @@ def test_another_model_reads_the_same_instances_in_its_own_tokens(runs, other):
     bank = replicate(auxiliary.params, 2)
     losses, _ = auxiliary.simulation.gradients(bank, its.steps[0])
     assert np.isfinite(losses).all()
+
+
+def test_a_run_resumes_with_the_other_model_that_it_began_with(tmp_path):
+    def start(weights: str) -> None:
+        other = build.OtherModel({'weights': weights, 'tokens': 't'}, ['w'])
+        run = run_folder.RunFolder(tmp_path, {}, {})
+        run.update_info(fingerprints={})
+        experiment = types.SimpleNamespace(other_models={'small': other})
+        run_lib._check_other_models(run, experiment)
+        del run
+
+    start('one')
+    start('one')
+    with pytest.raises(ValueError, match='begun with other models'):
+        start('two')
+    assert run_folder.read_object(tmp_path / 'run.json')['other_models'] == {
+        'small': {'weights': 'one', 'tokens': 't'}
+    }
 
 
 # Owners with a base of their own.
@@ -208,6 +318,28 @@ def test_owners_with_bases_of_their_own_are_each_alone(kind, model, lm):
             np.testing.assert_allclose(ours[owner], its[owner], atol=2e-4)
     differ = simulation(bases[1]).local_train(tx, bank, opt_state, steps)
     assert np.abs(differ.losses[0] - result.losses[0])[[0, 2]].min() > 1e-3
+
+
+def test_an_owner_without_a_batch_stays_as_it_is(model, lm):
+    """And the first gradients are those of the cohort's first step."""
+    packer = model.packer(Shape(64, 48, (4,)))
+    simulation = PackedSimulation(model, lm.base, packer, 'sequence', on_device)
+    rng = np.random.default_rng(1)
+    steps = [
+        plain.random_examples(rng, counts) for counts in ((2, 0, 0), (1, 2, 0))
+    ]
+    bank = plain.random_bank(rng, 3)
+    tx = optax.adam(0.01)
+    opt_state = jax.vmap(tx.init)(bank)
+    args = tx, bank, opt_state, steps
+    ours = own_base.local_train(simulation, lambda owner: lm.base, *args)
+    theirs = simulation.local_train(*args)
+    for a, b in zip(
+        jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=2e-4)
+    np.testing.assert_array_equal(ours.bank['prompt'][2], bank['prompt'][2])
+    assert not np.any(ours.first_grads['prompt'][1:])
 
 
 def test_a_simulation_with_another_base_compiles_nothing(model, lm):

@@ -1,5 +1,6 @@
 """Laws of the data's own splits and of the examples that the server holds."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -11,13 +12,14 @@ from fedprompt_jax.data.partitions import Clients, cut_share
 from fedprompt_jax.data.store import open_store
 from fedprompt_jax.data.tables import official as names
 from fedprompt_jax.data.tokenizing import Template
-from fedprompt_jax.experiment import build
+from fedprompt_jax.experiment import build, populations
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment.personalize import KEPT
 from fedprompt_jax.report.records import read_tradeoff
-from tests import tiny_sources
+from tests import extensions, tiny_sources
 from tests.tiny_run import Runs, info
 
+extensions.install()  # an algorithm that trains on the server's examples
 SHORT = {
     'rounds': 2,
     'clients_per_round': 3,
@@ -219,12 +221,55 @@ def test_clients_are_scored_on_labels_that_they_train_on(runs, partition):
     assert len(few) == 10 and (store.split_of[few] == 2).all()
 
 
+def test_a_few_of_a_client_s_examples_are_a_sample_of_them(runs):
+    """And not the first labels, or the first texts, of the alphabet."""
+    changes = {
+        'data__partition': 'low',
+        'data__client_size': 32,
+        'personalization__eval_examples': 10,
+        'personalization__train_examples': 10,
+    }
+    for seed in range(3):
+        data = load(runs, **changes, seed=seed)
+        task_of = data.store.task_of
+        for parts in (data.held_out.train, data.held_out.local):
+            shares = [np.mean(task_of[part] == 0) for part in parts]
+            assert 0.2 < np.mean(shares) < 0.8
+            assert all(0 < share < 1 for share in shares)
+    firsts = {int(part[0]) for part in data.held_out.local}
+    assert len(firsts) == len(data.held_out.local)
+
+
+def test_a_source_has_to_say_the_split_of_all_instances(runs):
+    data = load(runs)
+    config = runs.config(**SHORT)
+    for split_of in (data.store.split_of[:0], data.store.split_of[:-1]):
+        other = dataclasses.replace(data.store, split_of=split_of)
+        with pytest.raises(ValueError, match='does not say of each instance'):
+            populations.make(config, other)
+    some = data.store.split_of.copy()
+    some[7] = -1
+    other = dataclasses.replace(data.store, split_of=some)
+    with pytest.raises(ValueError, match='does not say of each instance'):
+        populations.make(config, other)
+
+
+def test_validation_leaves_something_to_train_on():
+    parts, _ = official.complete(np.array([0, 0, 2, 2, 0]), 0.99, seed=0)
+    assert len(parts['train']) == 1 and len(parts['validation']) == 2
+
+
+def test_an_algorithm_that_does_not_read_the_server_s_share_says_so(runs):
+    with pytest.raises(ValueError, match='trains on no examples of the server'):
+        runs.config(data__server_share=0.1)
+
+
 def test_every_row_says_whose_examples_it_is_over(runs):
     path = runs.folder / 'run'
     runs.start(path, **SHORT)
     rows = read_tradeoff(path)
     found = {(r['split'], r['examples']) for r in rows}
-    assert found == {('local', 'training_client'), ('global', 'test_split')}
+    assert found == {('local', 'official_part'), ('global', 'test_split')}
     kept = [r for r in rows if r['prompt'] == KEPT]
     assert len(kept) == 6
     assert {r['n'] for r in rows if r['split'] == 'global'} == {96}
@@ -269,7 +314,8 @@ def test_all_but_one_instance_of_a_client_may_be_the_server_s():
 
 
 def test_the_share_of_the_server_is_of_the_training_data(runs):
-    without, data = load(runs), load(runs, data__server_share=0.25)
+    without = load(runs)
+    data = load(runs, data__server_share=0.25, algorithm='warm_start')
     assert len(data.server) == 24 and len(without.server) == 0
     assert (data.store.split_of[data.server] == 0).all()
     assert not set(data.server) & set(data.population.order)
@@ -279,6 +325,7 @@ def test_the_share_of_the_server_is_of_the_training_data(runs):
 
 def test_the_server_s_batches_are_as_many_as_a_client_s(runs):
     changes = {'data__server_share': 0.25, 'local_steps': 3, 'batch_size': 4}
+    changes['algorithm'] = 'warm_start'
     data = load(runs, **changes)
     config = runs.config(**SHORT | changes)
     steps = [build.server_steps(config, data, round) for round in (0, 1)]

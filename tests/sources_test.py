@@ -743,6 +743,15 @@ def test_a_name_on_the_hub_has_a_config_and_a_split(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, 'get_dataset_split_names', lambda *a: there)
     (task, _) = sources.get('classification').open_source(config.data).tasks()
     found = Counter(instance.split for instance in task.instances)
+    # Its tokens are not those of the training split alone.
+    by_splits = {}
+    for splits in ('official', 'clients', 'within'):
+        config.data.splits = splits
+        opened = sources.get('classification').open_source(config.data)
+        by_splits[splits] = opened.fingerprint
+    assert by_splits['official'] != by_splits['clients']
+    assert by_splits['within'] == by_splits['clients']
+    config.data.splits = 'official'
     assert found == {'train': 48, 'validation': 48, 'test': 48}
     assert [split for *_, split in asked[-3:]] == there[:3]
     config.data.path = 'nyu-mll/glue:sst2:validation'

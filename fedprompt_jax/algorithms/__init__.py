@@ -10,6 +10,7 @@ see federated/algorithm.py, and may have
                     algorithm reads and its config file adds
     faults(config)  an iterator of sentences about a config it cannot use
     POOLED          True if all training clients are one client to it
+    SERVER_DATA     True if it trains on config.data.server_share
 """
 
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with the config for its algorithm, in sentences."""
     name = config.algorithm
     module = get(name)
+    if config.data.server_share and not getattr(module, 'SERVER_DATA', False):
+        yield (
+            f'config.data.server_share={config.data.server_share!r}: '
+            f'algorithm={name!r} trains on no examples of the server, and '
+            'nobody else would; use 0.0.'
+        )
     if not hasattr(module, 'make'):
         yield f'config.algorithm={name!r}: its file has no make().'
         return

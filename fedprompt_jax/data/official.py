@@ -6,6 +6,8 @@ classification set: of labels) that its training data has, so that what it keeps
 can be scored on data like its own.
 """
 
+import dataclasses
+
 import numpy as np
 
 from fedprompt_jax.data import randomness
@@ -46,6 +48,7 @@ def complete(
     if lacking == ['test']:
         parts['test'] = parts['validation']
     count = max(1, round(share * len(parts['train'])))
+    count = min(count, len(parts['train']) - 1)  # one at least is trained on
     order = randomness.generator(seed, 'official validation').permutation(
         parts['train']
     )
@@ -75,7 +78,7 @@ def deal(
       seed: the run's seed.
 
     Returns:
-      N clients with the same numbers, disjoint.
+      N clients with the same numbers, disjoint, in a drawn order each.
 
     One client trains on twice as many of kind 0 as the other:
 
@@ -106,7 +109,29 @@ def deal(
     begins = np.where(np.arange(len(kinds)) == first, start, np.roll(ends, 1))
     # 4. The owner of each instance, and the instances by owner.
     owner = np.repeat(owners, ends - begins)
-    sizes = np.bincount(owner, minlength=len(clients))
-    grouped = order[np.argsort(owner, kind='stable')]
+    return _shuffled(order, owner, len(clients), rng)
+
+
+def shuffled(clients: Clients, seed: int) -> Clients:
+    """The same clients, each with its instances in a drawn order.
+
+    The first of them are then a sample of all, whatever made the clients.
+    """
+    rng = randomness.generator(seed, 'official order')
+    made = _shuffled(clients.order, clients.client_of, len(clients), rng)
+    return dataclasses.replace(made, dropped=clients.dropped)
+
+
+def _shuffled(
+    instances: np.ndarray,
+    owner: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+) -> Clients:
+    """Instances [n] of owners [n] as clients, in a drawn order in each."""
+    drawn = rng.permutation(len(instances))
+    instances, owner = instances[drawn], owner[drawn]
+    sizes = np.bincount(owner, minlength=count)
+    grouped = instances[np.argsort(owner, kind='stable')]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Clients(grouped, starts, {})

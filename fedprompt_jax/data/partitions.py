@@ -165,7 +165,7 @@ def cut_share(
         len(clients.order)
     )
     taken = np.zeros(len(order), bool)
-    taken[order[: round(share * len(order))]] = True
+    taken[order[: max(1, round(share * len(order)))]] = True
     left = clients.sizes - np.bincount(
         clients.client_of, weights=taken, minlength=len(clients)
     ).astype(np.int64)

@@ -41,8 +41,8 @@ class TokenStore:
       first_choice: int64 [I + 1], where an instance's choices begin.
       client_of: int32 [I] whose an instance is, an index of client_names, -1
         for nobody's; [0] where the data have no clients.
-      split_of: int8 [I] index into splits.SPLITS, by the data's own splits; [0]
-        where they are not asked for.
+      split_of: int8 [I] index into splits.SPLITS, by the data's own splits, -1
+        for none; [0] where they are not asked for.
       records, record_starts: JSON of {id, input, outputs}, and of choices,
         client and pair where there are any: uint8, int64.
     """

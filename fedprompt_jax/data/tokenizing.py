@@ -105,8 +105,7 @@ class _Writer:
             self.num_choices.append(len(x.choices))
             number = self.clients.setdefault(x.client, len(self.clients) - 1)
             self.client_of.append(number)
-            if x.split:
-                self.split_of.append(SPLITS.index(x.split))
+            self.split_of.append(SPLITS.index(x.split) if x.split else -1)
             text = json.dumps(_record(x), ensure_ascii=False)
             self.rows['record'].append(np.frombuffer(text.encode(), np.uint8))
         n = len(task.instances)
@@ -175,7 +174,10 @@ class _Writer:
         np.save(folder / 'first_choice.npy', first)
         names, client_of = _numbered(self.clients, self.client_of)
         np.save(folder / 'client_of.npy', client_of)
-        np.save(folder / 'split_of.npy', np.array(self.split_of, np.int8))
+        split_of = np.array(self.split_of, np.int8)
+        if (split_of < 0).all():
+            split_of = split_of[:0]
+        np.save(folder / 'split_of.npy', split_of)
         meta = {
             'tasks': self.tasks,
             'truncated': {

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fedprompt_jax.experiment import checkpoint
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.preemption import Preemption
@@ -25,10 +26,12 @@ class State:
 
     Attributes:
       inner: what the stage carries.
+      server: the server's state when the stage began.
       step: int32 scalar, steps done.
     """
 
     inner: Any
+    server: Any
     step: jax.Array
 
 
@@ -37,7 +40,7 @@ def run_all(
 ) -> Any:
     """The server's state after all stages that come before the rounds.
 
-    A stage that is done is restored from its last checkpoint.
+    It starts at the latest stage that has a checkpoint.
 
     Args:
       experiment: its algorithm says which stages there are.
@@ -45,14 +48,22 @@ def run_all(
       preemption: whether to stop after a step.
 
     Raises:
-      Preempted: stopped after a step, which is saved.
+      Preempted, FloatingPointError: see _run.
     """
     server = experiment.devices.replicate(experiment.algorithm.init())
-    for number, stage in enumerate(experiment.algorithm.stages):
-        folder = run.path / 'checkpoints' / f'{FOLDER}{number:02}-{stage.name}'
+    stages = list(enumerate(experiment.algorithm.stages))
+    folders = {
+        number: run.path / 'checkpoints' / f'{FOLDER}{number:02}-{stage.name}'
+        for number, stage in stages
+    }
+    # The latest stage that has begun knows what those before it have made.
+    begun = [n for n, folder in folders.items() if checkpoint.folders(folder)]
+    for number, stage in stages[max(begun, default=0) :]:
+        folder = folders[number]
         state = _run(experiment, run, preemption, stage, server, folder)
-        server = stage.finish(server, state)
+        server = stage.finish(state.server, state.inner)
         server = experiment.devices.replicate(server)
+        _require_finite(server, stage, folder)
     return server
 
 
@@ -63,12 +74,18 @@ def _run(
     stage: StageBefore,
     server: Any,
     folder: Path,
-) -> Any:
-    """The state of one stage after its last step."""
+) -> State:
+    """The state of one stage after its last step.
+
+    Raises:
+      Preempted: stopped after a step, which is saved.
+      FloatingPointError: the state would turn non-finite; the last checkpoint
+        is intact.
+    """
     config = experiment.config
     checkpoints = Checkpoints(folder, config.checkpoint.keep)
     start = experiment.devices.replicate(
-        State(stage.init(server), jnp.int32(0))
+        State(stage.init(server), server, jnp.int32(0))
     )
     state = checkpoints.restore(start)
     if state is None:
@@ -77,6 +94,7 @@ def _run(
 
     def step(state: State, number: int, began: float) -> tuple[State, float]:
         inner, metrics = stage.step(state.inner, number)
+        _require_finite(inner, stage, folder)
         values = {k: np.asarray(v).item() for k, v in metrics.items()}
         run.log(
             stage=stage.name,
@@ -84,7 +102,7 @@ def _run(
             **values,
             seconds=time.perf_counter() - began,
         )
-        state = State(inner, state.step + 1)
+        state = State(inner, state.server, state.step + 1)
         return experiment.devices.replicate(state), values['loss']
 
     def save(state: State) -> None:
@@ -107,4 +125,14 @@ def _run(
         preemption,
     )
     checkpoints.close()
-    return state.inner
+    return state
+
+
+def _require_finite(tree: Any, stage: StageBefore, folder: Path) -> None:
+    """Raises FloatingPointError if a stage's state is not finite."""
+    if not all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(tree)):
+        raise FloatingPointError(
+            f'The stage {stage.name!r} before the rounds would turn '
+            f'non-finite; stopped. Its last checkpoint is intact in {folder}. '
+            'A smaller learning rate is the usual cure.'
+        )

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
 from fedprompt_jax.models import source
 from fedprompt_jax.models.input_embeddings import InputEmbeddings
+from fedprompt_jax.models.shards import checkpoint_fingerprint
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
 from fedprompt_jax.models.transformer import Transformer
@@ -59,6 +60,18 @@ class Together(Protocol):
     def evaluator(self, alone: Evaluator) -> Scorer: ...
 
 
+class OtherModel(NamedTuple):
+    """A model that an algorithm has loaded besides config.model.
+
+    Attributes:
+      fingerprints: of its weights and of the data in its tokens.
+      warnings: about the data in its tokens.
+    """
+
+    fingerprints: dict[str, str]
+    warnings: list[str]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
     """Everything that the two stages use.
@@ -77,6 +90,7 @@ class Experiment:
       packing: the row shapes in words.
       packing_of_rounds: those that the rounds of this run have where it is
         computed alone, and its validation.
+      other_models: those that the algorithm has loaded besides, by source.
     """
 
     config: config_dict.ConfigDict
@@ -91,6 +105,7 @@ class Experiment:
     params: Params
     packing: str
     packing_of_rounds: str
+    other_models: dict[str, 'OtherModel']
 
     @property
     def pooled(self) -> bool:
@@ -162,7 +177,8 @@ def build(
     exact = 'highest' if config.model.dtype == 'float32' else None
     jax.config.update('jax_default_matmul_precision', exact)
     devices = Devices(make_mesh(config.mesh.data, config.mesh.model))
-    lm = load_model(config, folder, devices, loaded or LastLoaded())
+    loaded = loaded or LastLoaded()
+    lm = load_model(config, folder, devices, loaded)
     model = make_model(config, lm, devices)
     evaluator = make_evaluator(config, lm, model, data, devices)
     simulation: Any = make_simulation(
@@ -186,6 +202,7 @@ def build(
         personal = together.simulation(personal)
         scorer = together.evaluator(evaluator)
     params = devices.replicate(initial_params(config, lm, model.kind))
+    others: dict[str, OtherModel] = {}
     return Experiment(
         config=config,
         data=data,
@@ -201,11 +218,14 @@ def build(
             params,
             len(population(config, data)),
             functools.partial(server_steps, config, data),
-            functools.partial(make_auxiliary, config, data, devices, cache_dir),
+            functools.partial(
+                make_auxiliary, config, data, devices, cache_dir, others, loaded
+            ),
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
         packing_of_rounds=packers.describe(alone, None, evaluator.packer),
+        other_models=others,
     )
 
 
@@ -300,6 +320,8 @@ def make_auxiliary(
     data: data_lib.FederatedData,
     devices: Devices,
     cache_dir: Path | None,
+    others: dict[str, OtherModel],
+    loaded: LastLoaded,
     section: config_dict.ConfigDict,
 ) -> Auxiliary:
     """Loads another model over the same clients and instances.
@@ -309,6 +331,8 @@ def make_auxiliary(
       data: that of the model of config.model.
       devices: where it is computed.
       cache_dir: converted models and token stores.
+      others: where it is noted, by its source.
+      loaded: what earlier runs of this process have loaded.
       section: has the keys of config.model.
 
     Raises:
@@ -318,13 +342,21 @@ def make_auxiliary(
         raise ValueError(f'{section.source!r} needs a folder for token stores.')
     other = config.copy_and_resolve_references()
     other.model.update(section)
-    loaded = LastLoaded()
+    # Not in the place of config.model: both stay loaded.
+    loaded = loaded.get(f'model of {section.source}', (), LastLoaded)
     folder, its = load_data(other, cache_dir, loaded)
     if its.fingerprint != data.fingerprint:
         raise ValueError(
             f'{section.source!r} would train other clients than '
             f'config.model.source={config.model.source!r}.'
         )
+    others[section.source] = OtherModel(
+        {
+            'weights': checkpoint_fingerprint(folder, cache_dir),
+            'tokens': its.store.fingerprint,
+        },
+        [f'{section.source}: {text}' for text in its.warnings],
+    )
     lm = load_model(other, folder, devices, loaded)
     model = make_model(other, lm, devices)
     clients = population(other, its)

@@ -173,7 +173,8 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
     if official and p.global_examples < 1:
         yield (
             f'config.personalization.global_examples={p.global_examples} must '
-            'be at least 1; more than the official split has stand for all.'
+            'be at least 1; a number above the size of the official split '
+            'takes the whole split.'
         )
     if not official and not p.clients <= p.global_examples <= most:
         yield (

@@ -11,6 +11,7 @@ from fedprompt_jax.data.randomness import generator
 # Whose examples a score is over: column `examples` of tradeoff.csv.
 OF_HELD_OUT, OF_TRAINING = 'held_out_client', 'training_client'
 OF_EVALUATED = 'evaluated_clients'
+OF_PART = 'official_part'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,6 +117,8 @@ def training_clients(
         )
         of_global = f'{wanted.split}_split'
     whose = {'local': OF_TRAINING, 'global': of_global}
+    if official is not None:
+        whose['local'] = OF_PART
     return HeldOut(chosen, _no_names(chosen), train, local, common, whose)
 
 

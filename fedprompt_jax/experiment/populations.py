@@ -74,6 +74,11 @@ def _split_up(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
 def _official(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
     """Clients of the official training data, who share the other splits."""
     c = config.data
+    if len(store.split_of) != len(store) or (store.split_of < 0).any():
+        raise ValueError(
+            f"config.data.splits='official': source={c.source!r} does not say "
+            'of each instance which split it is in.'
+        )
     parts, note = official.complete(
         store.split_of, c.held_out_share, config.seed
     )
@@ -83,6 +88,7 @@ def _official(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
     else:
         train = _partition(config, store, parts['train'], c.partition)
     train = dataclasses.replace(train, order=parts['train'][train.order])
+    train = official.shuffled(train, config.seed)
     kind_of = store.client_of if by_client else _types(store)[store.task_of]
     clients = {'train': train} | {
         name: official.deal(train, kind_of, parts[name], config.seed)

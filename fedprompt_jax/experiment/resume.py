@@ -69,6 +69,8 @@ def prepare(run: RunFolder) -> None:
                 'the changed config; give --workdir another folder.'
             )
     if point is not None:
+        if point.stage.startswith(before_rounds.FOLDER):
+            _refuse_damage(root, [d for d in damages if _of_rounds(d)])
         run.check_logs(point.notes)
     # From here on the process may be killed at any moment. A run that is not
     # complete resumes from its checkpoints, and none is removed before run.json
@@ -111,6 +113,11 @@ def _find(root: Path, anew: bool) -> tuple[Point | None, list[Damage]]:
                 notes = checkpoint.read_notes(folder)
                 point = Point(stage, step, notes)
     return point, damages
+
+
+def _of_rounds(damage: Damage) -> bool:
+    """Whether a damaged checkpoint is one of the rounds, or of stage 2."""
+    return not damage.folder.parent.name.startswith(before_rounds.FOLDER)
 
 
 def _refuse_damage(root: Path, damages: list[Damage]) -> None:

@@ -116,6 +116,7 @@ def execute(
     jax.config.update('jax_compilation_cache_dir', str(cache_dir / 'xla'))
     compilations = Compilations()
     experiment = build.build(config, folder, data, loaded, together, cache_dir)
+    _check_other_models(run, experiment)
     _record_start(run, experiment, identity, together)
     shared_stage.share(run, experiment, identity, together, others)
     checkpoints = {
@@ -148,6 +149,27 @@ def execute(
         )
         finish(run)
     return True
+
+
+def _check_other_models(run: 'RunFolder', experiment: 'Experiment') -> None:
+    """Notes which models the algorithm has loaded besides.
+
+    Raises:
+      ValueError: at the run's last start one of them was another.
+    """
+    now = {
+        source: other.fingerprints
+        for source, other in experiment.other_models.items()
+    }
+    before = run.info.get('other_models', now)
+    if before != now:
+        raise ValueError(
+            f'{run.path} was begun with other models besides config.model: '
+            f'{before} there, {now} now; give --workdir another folder, or '
+            'restore their weights.'
+        )
+    if now:
+        run.update_info(other_models=now)
 
 
 def _identity(
@@ -301,6 +323,7 @@ def _record_start(
     )
     for warning in [
         *data.warnings,
+        *(w for x in experiment.other_models.values() for w in x.warnings),
         *units.warnings(census),
         *_shared(together),
         *_reshaped(before, experiment.packing),

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 import math
 from typing import Any
 
-_AXES = ('round', 'epoch')  # a line has one of them
+_AXES = ('round', 'epoch', 'step')  # a line has one of them
 _OF_NAMES = ('stage', 'prompt', 'alpha', *_AXES)
 
 
 def axis(line: Mapping[str, Any]) -> dict[str, int]:
-    """The round or the epoch of a line, {'round': 3} or {'epoch': 3}."""
+    """The round, epoch or step of a line, {'round': 3} or {'epoch': 3}."""
     return {key: line[key] for key in _AXES if key in line}
 
 

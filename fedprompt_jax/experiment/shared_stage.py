@@ -89,6 +89,7 @@ def digest(experiment: Experiment, fingerprints: dict[str, str]) -> str:
     parts = [
         settings(experiment.config.to_dict()),
         {key: fingerprints[key] for key in ('tokens', 'weights')},
+        {k: x.fingerprints for k, x in experiment.other_models.items()},
         experiment.data.training_fingerprint,
         # Validation scores in the shapes that stage 2 needs too.
         experiment.packing_of_rounds,

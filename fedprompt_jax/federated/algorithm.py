@@ -142,8 +142,8 @@ class Setup(NamedTuple):
       client_settings: round, from 0 -> more hyper-parameters of client_tx that
         follow the round, of parts made by optax.inject_hyperparams.
       server_steps: round, from 0 -> batches, of one owner, of the examples that
-        the server holds and no client (config.data.server_share); as many as a
-        client has. [] where it holds none.
+        the server holds and no client (config.data.server_share): local_steps
+        of them, or with local_epochs passes over all. [] where it holds none.
       auxiliary: section with the keys of config.model -> another model over the
         same clients and instances.
     """

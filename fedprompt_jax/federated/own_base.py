@@ -46,14 +46,21 @@ def local_train(
             [e._replace(owner=0) for e in step if e.owner == owner]
             for step in steps
         ]
-        there = np.array([bool(step) for step in mine])
+        has_batch = np.array([bool(step) for step in mine])
+        zeros = jax.tree.map(jnp.zeros_like, one_bank)
+        if not has_batch.any():
+            none = np.full((len(steps), 1), np.nan, np.float32)
+            results.append(LocalResult(one_bank, one_state, none, none, zeros))
+            continue
         local = simulation.with_base(base_of(owner)).local_train(
             tx, one_bank, one_state, [step for step in mine if step]
         )
         results.append(
             local._replace(
-                losses=_spread(local.losses, there),
-                grad_norms=_spread(local.grad_norms, there),
+                losses=_spread(local.losses, has_batch),
+                grad_norms=_spread(local.grad_norms, has_batch),
+                # Those of the first step of the cohort.
+                first_grads=local.first_grads if has_batch[0] else zeros,
             )
         )
     banks, states, losses, norms, grads = zip(*results, strict=True)
@@ -71,8 +78,8 @@ def _joined(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
-def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _spread(values: np.ndarray, has_batch: np.ndarray) -> np.ndarray:
     """Values [n, 1] as [S, 1]: at the steps with a batch, NaN at the others."""
-    spread = np.full((len(there), 1), np.nan, values.dtype)
-    spread[there] = values
+    spread = np.full((len(has_batch), 1), np.nan, values.dtype)
+    spread[has_batch] = values
     return spread

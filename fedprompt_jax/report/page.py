@@ -92,7 +92,9 @@ def _costs(run: Run) -> Iterator[str]:
 
 
 def _logs(lines: list[Row]) -> Iterator[str]:
+    before = dict.fromkeys(x['stage'] for x in lines if 'step' in x)
     for stages, key in (
+        *(((stage,), 'step') for stage in before),
         (('train', 'validation'), 'round'),
         (('personalize',), 'epoch'),
     ):

@@ -24,6 +24,7 @@ SPLITS = ('local', 'global')
 EXAMPLES = {
     'held_out_client': "each held-out client's own examples",
     'training_client': "each training client's own held-out examples",
+    'official_part': "each training client's part of the official split",
     'evaluated_clients': 'one set drawn evenly from all evaluated clients',
     'validation_split': 'examples of the official validation split',
     'test_split': 'examples of the official test split',

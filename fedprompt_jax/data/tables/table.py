@@ -158,7 +158,11 @@ def fingerprint(path: str, splits: str = '') -> str:
             builder = datasets.load_dataset_builder(name, config)
         except Exception as error:
             parts.unreadable(path, path, error)
-        return f'{name}:{builder.config.name}:{split}:{builder.hash}'
+        content = f'{name}:{builder.config.name}:{split}:{builder.hash}'
+        if splits != OFFICIAL:
+            return content
+        split_of = official.of_names(path, parts.hub_splits(path, name, config))
+        return tasks.fingerprint(content, sorted(split_of.items()))
     content = digests.fingerprint(there := _files(path))
     if splits == OFFICIAL:
         marks = official.marks(path, official.of_files(path, there))

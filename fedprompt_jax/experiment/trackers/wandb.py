@@ -50,6 +50,8 @@ class WeightsAndBiases:
             logged.define_metric(f'{stage}/*', step_metric=key)
 
     def add(self, number: int, line: dict[str, Any]) -> None:
+        if 'step' in line:  # of a stage before the rounds
+            self._logged.define_metric(f'{line["stage"]}/*', step_metric='step')
         if number >= self._logged.starting_step:
             self._logged.log(
                 scalars(line) | axis(line), step=number, commit=True

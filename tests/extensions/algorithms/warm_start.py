@@ -12,6 +12,7 @@ from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.federated.algorithm import Algorithm, Setup, StageBefore
 from fedprompt_jax.federated.server import ServerState
 
+SERVER_DATA = True
 STEPS = 3  # of the stage, each of a round's batches
 
 

@@ -147,7 +147,7 @@ MUTATIONS = (
     Mutation(
         'what-a-stage-has-made-is-dropped',
         _BEFORE,
-        'server = stage.finish(server, state)',
+        'server = stage.finish(state.server, state.inner)',
         'pass',
         'The stage before the rounds has no effect.',
         (_STAGES + 'test_the_rounds_begin_where_the_stage_has_ended',),
@@ -163,7 +163,7 @@ MUTATIONS = (
     Mutation(
         'losses-without-the-steps-that-were-missed',
         _OWN_BASE,
-        'spread[there] = values',
+        'spread[has_batch] = values',
         'spread[: len(values)] = values',
         'A loss is logged for another step.',
         (_ALONE,),
@@ -175,5 +175,61 @@ MUTATIONS = (
         'cohort, other, data, clients, other.clients_per_round',
         'The other model reads other words.',
         (_AUXILIARY,),
+    ),
+    Mutation(
+        'the-first-labels-of-a-part-are-scored',
+        _DEAL,
+        'drawn = rng.permutation(len(instances))',
+        'drawn = np.arange(len(instances))',
+        'A local score is over one label of those that a client has.',
+        (_TESTS + 'test_a_few_of_a_client_s_examples_are_a_sample_of_them',),
+    ),
+    Mutation(
+        'all-splits-of-the-hub-in-the-store-of-one',
+        _TABLE,
+        'return tasks.fingerprint(content, sorted(split_of.items()))',
+        'return content',
+        'Test examples are trained on.',
+        (
+            'tests/sources_test.py::test_a_name_on_the_hub_has_a_config_and_a_split',
+        ),
+    ),
+    Mutation(
+        'a-stage-saves-what-is-not-a-number',
+        _BEFORE,
+        '        _require_finite(inner, stage, folder)\n',
+        '',
+        'A run that diverged in a stage can never be resumed.',
+        (_STAGES + 'test_a_stage_that_turns_non_finite_leaves_its_checkpoint',),
+    ),
+    Mutation(
+        'a-later-stage-begins-with-the-initial-prompt',
+        _BEFORE,
+        'stages[max(begun, default=0) :]',
+        'stages',
+        'Stages are trained twice, and their lines are in no order.',
+        (
+            _STAGES
+            + 'test_of_two_stages_the_later_knows_what_the_earlier_has_made',
+        ),
+    ),
+    Mutation(
+        'rounds-are-lost-behind-a-stage',
+        'fedprompt_jax/experiment/resume.py',
+        'if point.stage.startswith(before_rounds.FOLDER):',
+        'if False:',
+        'Damaged checkpoints cost all rounds, without a word.',
+        (
+            _STAGES
+            + 'test_rounds_are_not_lost_because_a_stage_has_a_checkpoint',
+        ),
+    ),
+    Mutation(
+        'the-first-gradients-of-a-later-step',
+        _OWN_BASE,
+        'local.first_grads if has_batch[0] else zeros',
+        'local.first_grads',
+        'The guard reads gradients at another prompt.',
+        (_STAGES + 'test_an_owner_without_a_batch_stays_as_it_is',),
     ),
 )
