@@ -60,7 +60,7 @@ def test_seconds_of_compilation_are_those_of_jax():
 
 
 def test_a_cohort_s_step(flags):
-    sizes = ('--clients=2', '--batch=2', '--parts=packed,vmap')
+    sizes = ('--clients=2', '--batch=2', '--parts=packed,vmap', '--cohorts=1')
     result = run('cohort_step', *flags, *sizes)
     for name in ('packed', 'vmap'):
         assert result[f'{name}_tokens_per_s'] > 0

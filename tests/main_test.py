@@ -207,7 +207,6 @@ MOMENTS = {
     'in a round': lambda run: lines(run / 'metrics.jsonl') >= 2,
     'writing a checkpoint of training': saving('train', 2),
     'after validation': lambda run: lines(run / 'metrics.jsonl') >= 4,
-    'among the anchors': lambda run: lines(run / 'tradeoff.csv') >= 5,
     'writing a checkpoint of personalization': saving('personalize', 1),
     'in personalization': lambda run: 'epoch": 3' in (
         (run / 'metrics.jsonl').read_text()

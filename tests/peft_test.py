@@ -49,7 +49,7 @@ def kinds(base: ModelInfo) -> dict:
     }
 
 
-ATTENDED = ('prompt', 'prefix', 'prefix, kept', 'prefix, ragged')
+ATTENDED = ('prompt', 'prefix, kept', 'prefix, ragged')
 
 
 # Gemma 3 has windows, grouped heads and head norms; GPT-2 has one kernel for

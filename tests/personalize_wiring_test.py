@@ -56,7 +56,7 @@ class StageTwo:
             config=config,
             data=types.SimpleNamespace(store=store, held_out=held_out),
             model=model,
-            simulation=self.simulation,
+            personal=self.simulation,
             evaluator=recorders.Scorer(store),
             params=INITIAL,
             lm=lm,
@@ -278,7 +278,7 @@ class Poisonous(PackedSimulation):
 def test_a_client_that_diverges_is_lost_alone(stage_two):
     """Once it is, the others need no second try."""
     stage = stage_two(epochs=2)
-    stage.experiment.simulation = simulation = Poisonous()
+    stage.experiment.personal = simulation = Poisonous()
     one = [np.array([14, 15])]
     held_out = stage.experiment.data.held_out
     stage.experiment.data.held_out = dataclasses.replace(

@@ -1,6 +1,7 @@
 """Runs that differ in stage 2 alone train their prompt once, to the bit."""
 
 import contextlib
+from pathlib import Path
 import shutil
 import types
 
@@ -38,13 +39,17 @@ TRAINED_OTHERWISE = [
 ]
 
 
-@pytest.fixture(scope='module', params=[fedavg_adam, ditto], ids=str)
-def tiny(request, tmp_path_factory):
+def begin(folder, config=fedavg_adam) -> tuple[Runs, Path]:
     """Runs, and the folder of a complete one."""
-    made = Runs(tmp_path_factory.mktemp('runs'), request.param)
+    made = Runs(folder, config)
     first = made.folder / 'first'
     made.start(first, **SHORT)
     return made, first
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory):
+    return begin(tmp_path_factory.mktemp('runs'))
 
 
 @pytest.fixture
@@ -84,6 +89,17 @@ def test_a_stage_that_is_shared_is_that_of_a_run_alone(
     assert rounds == [0, 1, 2]
     assert 'stage_1_from' not in info(tmp_path / 'alone')
     assert results(tmp_path / 'shared') == results(tmp_path / 'alone')
+
+
+def test_what_clients_keep_is_taken_over_too(rounds, tmp_path):
+    made, first = begin(tmp_path, ditto)
+    rounds.clear()
+    start(made, tmp_path / 'shared', [first], personalization__l2=0.5)
+    assert rounds == []
+    start(made, tmp_path / 'alone', [], personalization__l2=0.5)
+    assert results(tmp_path / 'shared') == results(tmp_path / 'alone')
+    # And what a client keeps is scored in both.
+    assert 'kept_by_client' in (tmp_path / 'shared/tradeoff.csv').read_text()
 
 
 @pytest.mark.parametrize('changes', TRAINED_OTHERWISE, ids=str)
