@@ -25,7 +25,6 @@ MESHES = [(8, 1), (2, 4), (1, 8), (4, 2, 'fsdp')]
 SUMS = ['f32[5]', 'f32[4,3,32]']
 RUNS = [
     *(('llama', mesh) for mesh in MESHES),
-    ('t5', (4, 2, 'fsdp')),
     ('t5', (4, 2, 'fsdp', 'int8')),
 ]
 WHOLE = [(4, 2), (4, 2, 'fsdp')]
@@ -192,7 +191,7 @@ def on_one(folder):
         pytest.skip('needs a process with one device to compare with')
     return {
         (name, *quantized): compute(folder / name, 1, 1, '', *quantized)
-        for name, *quantized in [('llama',), ('t5',), ('t5', 'int8')]
+        for name, *quantized in [('llama',), ('t5', 'int8')]
     } | {'all': train_all(folder / 'llama', 1, 1)}
 
 

@@ -697,10 +697,6 @@ def test_what_is_drawn_again_is_the_same(runs, command):
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in NAMES)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
-    done = command('nowhere', '--redraw')
-    assert done.returncode == 1 and 'nowhere does not exist' in done.stderr
-    assert 'Traceback' not in done.stderr
-    assert not (runs.folder / 'nowhere').exists()
 
 
 def test_the_command_prints_commands(runs, command):
@@ -714,8 +710,6 @@ def test_the_command_prints_commands(runs, command):
         places = [w for w in words if w.startswith('--workdir')]
         assert len(places) == 1
     assert not (runs.folder / 'printed').exists()
-    done = command('printed', '--commands=shell', '--together=3')
-    assert done.returncode == 1 and 'leave out --together' in done.stderr
 
 
 def test_a_figure_that_cannot_be_drawn_loses_no_table(
