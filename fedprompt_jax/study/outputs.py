@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fedprompt_jax import files
 from fedprompt_jax.report import canvas, markup
@@ -11,9 +11,6 @@ from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.run import Run
 from fedprompt_jax.study import table
 from fedprompt_jax.study.points import Point
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +33,7 @@ class Result(NamedTuple):
     status: str
 
 
-Draw = Callable[[Sequence[Result]], 'Figure | None']
+Draw = Callable[[Sequence[Result]], Any]  # returns a figure of matplotlib
 
 
 class Study(NamedTuple):
