@@ -16,7 +16,11 @@ QUICK := \
 # Mutations that `.ci/run` tries; it chooses others every day.
 SAMPLE := 20
 
-.PHONY: run test quick mutants mutants-sample parity parity-newest check docs \
+# Do the benchmarks run, on a tiny scale? Beside the package's own tests.
+bench-check: install-test
+	$(BIN)/python -m pytest -m benchmark
+
+.PHONY: run test bench-check quick mutants mutants-sample parity parity-newest check docs \
 	install install-test install-parity install-docs
 
 run: install

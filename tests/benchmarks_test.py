@@ -18,6 +18,7 @@ from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from tests import tiny, tiny_data
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.benchmark
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,10 @@ from pathlib import Path
 import subprocess
 import sys
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.benchmark
 SIZES = {'layers': 3, 'width': 128, 'mlp': 192, 'vocab': 512, 'shards': 2}
 
 
