@@ -13,6 +13,7 @@ import jax
 
 from tests.parity import (
     cases,
+    doubles,
     gguf_files,
     golden,
     greedy,
@@ -39,7 +40,7 @@ _WRITE_GOLDEN = flags.DEFINE_bool(
 )
 MODULES = {
     module.__name__.rpartition('.')[2]: module
-    for module in (logits, losses, rounds, greedy, kinds)
+    for module in (logits, losses, doubles, rounds, greedy, kinds)
 }
 GROUPS = [*MODULES, 'golden']
 # Comparisons that are of no model of the table, and have files of their own.

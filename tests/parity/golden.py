@@ -22,8 +22,8 @@ def numbers(model: Implementation, case: Case) -> Numbers:
 
     Of the n tokens of all texts: next_logprob [n - texts], top_ids and
     top_logits [n, 5], and of a small model every fourth row of the logits.
-    Of the owners, for each of LOSSES: loss and grad_norm [3, C], and grad
-    [3, C, P * D or FEW].
+    Of the owners, for each of LOSSES (the first of a larger model): loss and
+    grad_norm [3 or 1, C], and grad [3 or 1, C, P * D or FEW].
     greedy [examples, MAX_NEW_TOKENS], filled up with -1.
     """
     out: Numbers = {}
@@ -37,7 +37,8 @@ def numbers(model: Implementation, case: Case) -> Numbers:
     out['top_logits'] = np.take_along_axis(flat, out['top_ids'], 1)
     if small:
         out['logits'] = flat[::4]
-    results = [model.gradients(case.bank, case.examples, k) for k in LOSSES]
+    kinds = list(LOSSES)[: None if small else 1]
+    results = [model.gradients(case.bank, case.examples, k) for k in kinds]
     grads = np.stack([g.reshape(len(g), -1) for _, g in results])
     out['loss'] = np.stack([losses for losses, _ in results])
     out['grad_norm'] = np.linalg.norm(grads, axis=-1)

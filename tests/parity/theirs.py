@@ -82,6 +82,7 @@ class Theirs:
         with tempfile.TemporaryDirectory() as folder:
             self.save(Path(folder), prompt)
             model = peft.PeftModel.from_pretrained(self.model, folder).eval()
+        model.to(self.model.dtype)
         weight(model).requires_grad_(True)
         return model
 
@@ -138,35 +139,44 @@ def pad(rows: list[np.ndarray], value: int) -> torch.Tensor:
 
 
 def mean_loss(model: Any, examples: list[Example], loss: str) -> torch.Tensor:
-    """An owner's loss: the model's own for 'token', else from its logits."""
+    """An owner's loss, f64, from the model's logits.
+
+    Not the model's own, whose log-softmax over 49,152 logits in f32 is wrong
+    by 1e-5: see own_loss.
+    """
     if examples[0].at is not None:
         parts = [token_losses(model, e) for e in examples]
-        if loss == 'token':
-            return torch.cat(parts).mean()
-        each = [p.mean() if loss == 'example' else p.sum() for p in parts]
-        return torch.stack(each).mean()
-    full = [np.concatenate([e.query, e.target]) for e in examples]
-    tokens, mask = pad(full, 0), pad([np.ones_like(t) for t in full], 0)
-    labels = pad(
-        [
-            np.concatenate([np.full_like(e.query, IGNORED), e.target])
-            for e in examples
-        ],
-        IGNORED,
-    )
-    out = model(input_ids=tokens, attention_mask=mask, labels=labels)
+    else:
+        tokens, mask, _ = batch(examples)
+        logits = model(input_ids=tokens, attention_mask=mask).logits
+        parts = []
+        for e, row in zip(examples, logits, strict=True):
+            row = row[-tokens.shape[1] :]  # without the prompt
+            at = row[len(e.query) - 1 : len(e.query) + len(e.target) - 1]
+            parts.append(cross_entropies(at, e))
     if loss == 'token':
-        return out.loss
-    per_example = []
-    for e, row, text in zip(examples, out.logits, full, strict=True):
-        row = row[-tokens.shape[1] :]  # without the prompt
-        sums = cross_entropy(
-            row[len(e.query) - 1 : len(text) - 1],
-            to_torch(e.target),
-            reduction='sum',
-        )
-        per_example.append(sums / len(e.target) if loss == 'example' else sums)
-    return torch.stack(per_example).mean()
+        return torch.cat(parts).mean()
+    each = [p.mean() if loss == 'example' else p.sum() for p in parts]
+    return torch.stack(each).mean()
+
+
+def own_loss(model: Any, examples: list[Example]) -> float:
+    """What the model itself takes for the loss of a token, given labels."""
+    tokens, mask, labels = batch(examples)
+    with torch.no_grad():
+        out = model(input_ids=tokens, attention_mask=mask, labels=labels)
+    return out.loss.item()
+
+
+def batch(examples: list[Example]) -> tuple[torch.Tensor, ...]:
+    """Tokens, mask and labels of texts, int64 [N, L] each."""
+    full = [np.concatenate([e.query, e.target]) for e in examples]
+    labels = [
+        np.concatenate([np.full_like(e.query, IGNORED), e.target])
+        for e in examples
+    ]
+    mask = pad([np.ones_like(t) for t in full], 0)
+    return pad(full, 0), mask, pad(labels, IGNORED)
 
 
 def target_logits(model: Any, e: Example) -> torch.Tensor:
@@ -183,8 +193,12 @@ def target_logits(model: Any, e: Example) -> torch.Tensor:
 
 def token_losses(model: Any, e: Example) -> torch.Tensor:
     """-log p [t] of an example's target tokens, by a batch of its own."""
-    logits = target_logits(model, e)
-    return cross_entropy(logits, to_torch(e.target), reduction='none')
+    return cross_entropies(target_logits(model, e), e)
+
+
+def cross_entropies(logits: torch.Tensor, e: Example) -> torch.Tensor:
+    """-log p, f64 [t], of an example's targets from logits [t, V]."""
+    return cross_entropy(logits.double(), to_torch(e.target), reduction='none')
 
 
 def to_torch(x: np.ndarray) -> torch.Tensor:
