@@ -26,6 +26,7 @@ CONFIG = 'scaffold'
 FLAGS = [
     '--config.mesh.data=2',
     '--config.rounds=4',
+    '--config.validation.every=0',
     '--config.personalization.epochs=2',
 ]
 

@@ -204,15 +204,9 @@ def saving(stage: str, step: int) -> Callable[[Path], bool]:
 
 
 MOMENTS = {
-    'in a round': lambda run: lines(run / 'metrics.jsonl') >= 2,
     'writing a checkpoint of training': saving('train', 2),
     'after validation': lambda run: lines(run / 'metrics.jsonl') >= 4,
     'writing a checkpoint of personalization': saving('personalize', 1),
-    'in personalization': lambda run: 'epoch": 3' in (
-        (run / 'metrics.jsonl').read_text()
-        if (run / 'metrics.jsonl').exists()
-        else ''
-    ),
     'writing what it leaves': lambda run: (run / 'prompts' / 'global').exists(),
 }  # fmt: skip
 

@@ -118,9 +118,12 @@ def test_it_computes_what_its_integers_mean(case):
     assert tree_norm(off) < 1e-4 * tree_norm(grads)
     for a, b in zip(texts, found['meant'][2], strict=True):
         np.testing.assert_array_equal(a, b)
-    vmapped = VmappedSimulation(model, quantized.base, 'sequence', plain.same)
-    again, _ = vmapped.gradients(bank, examples)
-    np.testing.assert_allclose(again, losses, rtol=1e-5)
+    if lm.config.encoder is None:  # by both simulations
+        reference = VmappedSimulation(
+            model, quantized.base, 'sequence', plain.same
+        )
+        again, _ = reference.gradients(bank, examples)
+        np.testing.assert_allclose(again, losses, rtol=1e-5)
     # And it is another model than the original, though near.
     assert not np.allclose(losses, found['original'][0], rtol=1e-5)
     np.testing.assert_allclose(losses, found['original'][0], rtol=0.05)

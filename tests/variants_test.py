@@ -56,7 +56,7 @@ def test_other_algorithms_learn(runs, algorithm, changes):
 )
 def test_other_kinds_of_parameters_learn(runs, changes, left):
     path = runs.folder / changes['peft']
-    runs.start(path, **LONGER | changes)
+    runs.start(path, **LONGER | TRAINING | changes)
     assert (path / 'prompts' / 'global' / left).exists()
     losses = train_losses(path)
     assert losses[-1] < losses[0]
