@@ -199,6 +199,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # prediction is the choice with the most log p, summed over its tokens
     # ('sum', lm-eval's acc), per 'character' (acc_norm) or per 'token'.
     c.evaluation.choices = 'sum'
+    # Solved examples that stage 2 shows the bare model before each query, after
+    # the task's definition; 0: this is not scored. SNI tasks have two.
+    c.evaluation.few_shot = 0
     c.evaluation.max_new_tokens = 10  # longest output, greedy; the paper's 10
     # Queries generated at once; fewer where packing.max_tokens says so.
     c.evaluation.batch_size = 48

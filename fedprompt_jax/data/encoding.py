@@ -12,7 +12,7 @@ import dataclasses
 from typing import NamedTuple, Protocol
 
 from fedprompt_jax.data import template as template_lib
-from fedprompt_jax.data.sni_task import Instance, Task
+from fedprompt_jax.data.sni_task import Task
 
 
 class Tokenizer(Protocol):
@@ -62,7 +62,7 @@ class Encoded(NamedTuple):
     choices: list[list[int]]
 
 
-class _Query(NamedTuple):
+class QueryText(NamedTuple):
     """The text of a query.
 
     Attributes:
@@ -107,31 +107,49 @@ class Encoder:
           ValueError: a query has no token, or its separator has too many; or
             an answer has no token of its own.
         """
-        texts = [self._query(task, x) for x in task.instances]
-        queries = self._encode_queries(texts)
+        texts = [
+            self.text(task.definition, x.input, x.pair) for x in task.instances
+        ]
+        queries = self.encode_queries(texts)
         answers = self._encode_answers(task, texts, queries)
         for x, text, query, row in zip(
             task.instances, texts, queries, answers, strict=True
         ):
             where = f'{task.name}: instance {x.id}'
             target, *choices = row
-            yield Encoded(self._cut(where, text, query), target, choices)
+            yield Encoded(self.cut(where, text, query), target, choices)
 
-    def _query(self, task: Task, x: Instance) -> _Query:
-        body = template_lib.fill(
-            self.query, input=x.input, definition=task.definition, pair=x.pair
+    def text(
+        self,
+        definition: str,
+        input: str,
+        pair: str = '',
+        before: Sequence[str | int] = (),
+    ) -> QueryText:
+        """The text of a query.
+
+        Args:
+          definition: of the task.
+          input: of the instance.
+          pair: its second text.
+          before: what stands in front of the template's text.
+        """
+        filled = template_lib.fill(
+            self.query, input=input, definition=definition, pair=pair
         )
+        body = template_lib.join([*before], filled)
         whole = template_lib.join(body, self.separator)
         if self.masked:  # an answer stands at the mask, not at the end
-            return _Query(whole, [], body)
-        return _Query(*template_lib.give_spaces(whole, []), body)
+            return QueryText(whole, [], body)
+        return QueryText(*template_lib.give_spaces(whole, []), body)
 
-    def _encode_queries(self, texts: Sequence[_Query]) -> list[list[int]]:
+    def encode_queries(self, texts: Sequence[QueryText]) -> list[list[int]]:
+        """Token ids of whole queries, of whatever length."""
         rows = self.tokenizer.encode([text.read for text in texts], True)
         return [[*row, *self.end] for row in rows]
 
     def _encode_answers(
-        self, task: Task, texts: Sequence[_Query], queries: list[list[int]]
+        self, task: Task, texts: Sequence[QueryText], queries: list[list[int]]
     ) -> list[list[list[int]]]:
         """Ids of the first reference and of the choices, by instance."""
         answers = [(x.outputs[0], *x.choices) for x in task.instances]
@@ -171,7 +189,7 @@ class Encoder:
                 )
         return whole[len(query) :]
 
-    def _cut(self, where: str, text: _Query, query: list[int]) -> list[int]:
+    def cut(self, where: str, text: QueryText, query: list[int]) -> list[int]:
         """The query with at most max_query ids, the separator's among them.
 
         What is cut off is the end of the template's text. A token that the

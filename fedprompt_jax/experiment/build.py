@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft
+from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 from fedprompt_jax.data.randomness import generator
@@ -85,6 +86,8 @@ class Experiment:
       simulation: computes cohorts of stage 1.
       personal: computes the clients of stage 2.
       evaluator: scores prompts.
+      few_shot: scores the bare model with solved examples before each query;
+        None where it is not asked for.
       algorithm: the algorithm of stage 1.
       params: what is trained, before any training.
       packing: the row shapes in words.
@@ -101,6 +104,7 @@ class Experiment:
     simulation: Simulation
     personal: Simulation
     evaluator: Scorer
+    few_shot: Evaluator | None
     algorithm: Algorithm
     params: Params
     packing: str
@@ -212,6 +216,7 @@ def build(
         simulation=simulation,
         personal=personal,
         evaluator=scorer,
+        few_shot=make_few_shot(config, lm, model, data, devices),
         algorithm=stage_one.make(
             config,
             simulation,
@@ -397,6 +402,23 @@ def make_evaluator(
         generate,
         config.evaluation.choices,
     )
+
+
+def make_few_shot(
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    model: TunedModel,
+    data: data_lib.FederatedData,
+    devices: Devices,
+) -> Evaluator | None:
+    """Makes the evaluator of the bare model with solved examples."""
+    if data.few_shot is None:
+        return None
+    # Nothing else of the data is read with these queries.
+    nobody = dataclasses.replace(data.validation, local=[])
+    data = dataclasses.replace(data, store=data.few_shot, validation=nobody)
+    bare = dataclasses.replace(model, kind=Nothing())
+    return make_evaluator(config, lm, bare, data, devices)
 
 
 def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:

@@ -61,6 +61,7 @@ RULES = {
     'personalization.learning_rate': _RATE,
     'personalization.l2': _COUNT,
     'personalization.every': _POSITIVE,
+    'evaluation.few_shot': _COUNT,
     'evaluation.max_new_tokens': _POSITIVE,
     'evaluation.batch_size': _POSITIVE,
     'packing.max_tokens': _POSITIVE,

@@ -30,6 +30,7 @@ class Start(enum.IntEnum):
 KEYS = {
     'rounds': Start.ROUND,
     'evaluation.choices': Start.STAGE_2,
+    'evaluation.few_shot': Start.STAGE_2,
     'evaluation.max_new_tokens': Start.STAGE_2,
     'evaluation.batch_size': Start.STAGE_2,
     'personalization.every': Start.STAGE_2,

@@ -8,7 +8,7 @@ from pathlib import Path
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.data import partitions, sources, splits
+from fedprompt_jax.data import few_shot, partitions, sources, splits
 from fedprompt_jax.data.listing import listing
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.store import TokenStore, open_store
@@ -32,6 +32,8 @@ class FederatedData:
       server: instances int64 that the server holds, and no client.
       validation: clients that choose the prompt of stage 2 (`train` unused).
       held_out: clients of stage 2.
+      few_shot: the store with solved examples before the queries that stage 2
+        scores; None where config.evaluation.few_shot is 0.
       description: what was split and dropped, in words.
       warnings: sentences that a reader of the results has to know.
     """
@@ -41,6 +43,7 @@ class FederatedData:
     server: np.ndarray
     validation: HeldOut
     held_out: HeldOut
+    few_shot: TokenStore | None
     description: str
     warnings: list[str]
 
@@ -149,6 +152,7 @@ def load(
         made.server,
         validation,
         held_out,
+        _with_examples(config, tokenizer, model_config, store, held_out),
         _describe(store, made),
         [
             *source.warnings,
@@ -183,18 +187,50 @@ def _open(
 ) -> tuple[Source, TokenStore]:
     """Opens the source of the data and its token store."""
     c = config.data
-    template = Template(
-        c.template, c.separator, c.max_query, c.max_target, c.target
-    )
     source = sources.get(c.source).open_source(c)
     store = open_store(
         source,
         tokenizer,
-        template,
+        _template(c),
         cache_dir / 'tokens',
         model_config.objective,
     )
     return source, store
+
+
+def _template(c: config_dict.ConfigDict) -> Template:
+    return Template(
+        c.template, c.separator, c.max_query, c.max_target, c.target
+    )
+
+
+def _with_examples(
+    config: config_dict.ConfigDict,
+    tokenizer: Tokenizer,
+    model_config: ModelConfig,
+    store: TokenStore,
+    held_out: HeldOut,
+) -> TokenStore | None:
+    """The store that the bare model reads with solved examples, if asked for.
+
+    Raises:
+      ValueError: the data or the model have none.
+    """
+    count = config.evaluation.few_shot
+    if not count:
+        return None
+    raise_all(data_checks.unsolvable(config, store))
+    scored = np.concatenate([*held_out.local, held_out.common])
+    # What is left of the positions after the longest answer.
+    room = model_config.max_positions
+    if store.objective == 'causal_lm':
+        longest = int(store.scored_lengths[scored].max())
+        room -= max(longest, config.evaluation.max_new_tokens)
+    template = _template(config.data)
+    template = dataclasses.replace(
+        template, max_query=min(template.max_query, room)
+    )
+    return few_shot.with_examples(store, tokenizer, template, scored, count)
 
 
 def _draw(rule: str, made: Populations, wanted: Wanted) -> HeldOut:

@@ -85,6 +85,17 @@ def wordless(config, store: TokenStore, used: np.ndarray) -> list[str]:
     ]
 
 
+def unsolvable(config, store: TokenStore) -> list[str]:
+    """The fault that a masked model would read the masks of solved examples."""
+    if store.objective != 'masked_lm':
+        return []
+    return [
+        f'config.evaluation.few_shot={config.evaluation.few_shot} shows solved '
+        'examples, but a masked language model answers at every mask that it '
+        'reads; use 0.'
+    ]
+
+
 def beyond_the_table(store: TokenStore, tokenizer, rows: int) -> list[str]:
     """The fault that a text has a token without a row in the model's table."""
     largest = store.largest_token

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax import personalization
+from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.owners import (
     finite_owners,
     mean_of_finite,
@@ -34,6 +35,7 @@ from fedprompt_jax.personalization import Answer, Method, Setup
 
 _LOG = logging.getLogger(__name__)
 
+FEW_SHOT = 'few-shot'  # label of the bare model with solved examples
 KEPT = 'kept_by_client'  # label of what a training client answers with
 
 
@@ -97,6 +99,7 @@ def start(
     """
     state = initial(experiment, params, rounds)
     score_all(experiment, run, [*anchors(experiment, params), *more], 0)
+    score_few_shot(experiment, run)
     score_without_model(experiment, run)
     save(checkpoints, run, state)
     if preemption.asked():
@@ -295,6 +298,18 @@ def score(
         prompts = replicate(prompts, len(experiment.data.held_out.clients))
     answer = answer._replace(prompts=prompts)
     score_by(evaluator, experiment, run, answer, epoch)
+
+
+def score_few_shot(experiment: Experiment, run: RunFolder) -> None:
+    """Scores the bare model with solved examples, if that is asked for."""
+    evaluator = experiment.few_shot
+    if evaluator is None:
+        return
+    nothing = experiment.devices.replicate(
+        replicate(Nothing().init(None), len(experiment.data.held_out.clients))
+    )
+    answer = Answer(FEW_SHOT, nothing, alpha=0.0, shared=True)
+    score_by(evaluator, experiment, run, answer, 0)
 
 
 def score_without_model(experiment: Experiment, run: RunFolder) -> None:

@@ -35,6 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 # Sections and keys of the config that no round and no validation reads.
 STAGE_2 = ('name', 'scale', 'log', 'personalization')
+OF_STAGE_2 = ('evaluation.few_shot',)
 DIGEST, FROM = 'stage_1', 'stage_1_from'  # keys of run.json
 
 
@@ -68,7 +69,7 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
       config: as nested dicts; it is not changed.
     """
     kept = {key: value for key, value in config.items() if key not in STAGE_2}
-    for key in FREE_KEYS:
+    for key in (*FREE_KEYS, *OF_STAGE_2):
         section, _, name = key.partition('.')
         if section in kept and section != 'mesh':
             kept[section] = {
