@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fedprompt_jax.data import heterogeneity, partitions, sni, splits
+from fedprompt_jax.data import heterogeneity, partitions, sni
+from fedprompt_jax.data import splits as splits_lib
 
 _TYPES_SHOWN = 10  # most types that are dropped, a line a type
 # Figure 6's metadata, its column -> Task's attribute.
@@ -40,52 +41,66 @@ class Corpus:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; a fault in data or flags ends it with one line."""
-    flags = _parser().parse_args(argv)
+    flags = vars(_parser().parse_args(argv))
+    as_json = flags.pop('json')
     try:
-        statistics = collect(flags)
+        statistics = collect(**flags)
     except ValueError as e:
         sys.exit(f'error: {e}')
-    print(json.dumps(statistics, indent=1) if flags.json else _text(statistics))
+    print(json.dumps(statistics, indent=1) if as_json else _text(statistics))
 
 
-def collect(flags: argparse.Namespace) -> dict[str, Any]:
+def collect(
+    data: str,
+    splits: str = 'paper',
+    partition: str = 'all',
+    client_size: int = 1200,
+    dirichlet_alpha: float = 1.0,
+    seed: int = 0,
+    split: str = 'train',
+) -> dict[str, Any]:
     """Returns the split sizes, what was dropped, and a row per partition.
+
+    Args:
+      data: a folder of SNI tasks, or 'embedded'.
+      splits: a rule of data/splits.py, or the name of a folder of lists.
+      partition: a kind of data/partitions.py, or 'all'.
+      client_size: instances of a client.
+      dirichlet_alpha: concentration, for 'dirichlet' alone.
+      seed: of splits and partitions.
+      split: whose clients.
 
     Raises:
       ValueError: the data cannot be read or split, or leaves no client.
     """
-    corpus = _read(flags.data, flags.splits)
+    corpus = _read(data, splits)
     types = [t.task_type for t in corpus.tasks]
-    split = splits.assign_splits(
-        [t.name for t in corpus.tasks],
-        types,
-        flags.splits,
-        flags.seed,
-        corpus.listed,
+    assigned = splits_lib.assign_splits(
+        [t.name for t in corpus.tasks], types, splits, seed, corpus.listed
     )
-    chosen = split.split_of_task == splits.SPLITS.index(flags.split)
+    chosen = assigned.split_of_task == splits_lib.SPLITS.index(split)
     task_of = np.repeat(np.flatnonzero(chosen), corpus.sizes[chosen])
     type_names, type_of_task = np.unique(types, return_inverse=True)
     type_of = type_of_task[task_of]
-    kinds = partitions.KINDS if flags.partition == 'all' else [flags.partition]
+    kinds = partitions.KINDS if partition == 'all' else [partition]
     rows, small = [], {}
     for kind in kinds:
         clients = partitions.partition(
             kind,
             task_of,
             type_of,
-            flags.client_size,
-            flags.seed,
-            flags.dirichlet_alpha,
+            client_size,
+            seed,
+            dirichlet_alpha,
         )
         rows.append(_row(kind, clients, corpus.tasks, task_of, type_of))
         small = {str(type_names[t]): n for t, n in clients.dropped.items()}
     return {
-        'split': flags.split,
-        'client_size': flags.client_size,
-        'seed': flags.seed,
-        'splits': _split_sizes(split, corpus.sizes),
-        'dropped_tasks': {k: list(v) for k, v in split.dropped.items()},
+        'split': split,
+        'client_size': client_size,
+        'seed': seed,
+        'splits': _split_sizes(assigned, corpus.sizes),
+        'dropped_tasks': {k: list(v) for k, v in assigned.dropped.items()},
         'types_too_small': small,
         'partitions': rows,
     }
@@ -102,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add('--partition', default='all', choices=('all', *partitions.KINDS))
     add('--client_size', type=int, default=1200, help='instances a client')
     add('--seed', type=int, default=0)
-    add('--split', default='train', choices=splits.SPLITS)
+    add('--split', default='train', choices=splits_lib.SPLITS)
     add(
         '--splits',
         default='paper',
@@ -115,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _read(data: str, rule: str) -> Corpus:
     listed = None
-    if rule not in splits.RULES:
+    if rule not in splits_lib.RULES:
         listed = sni.read_splits(data, rule)
     tasks, sizes = [], []
     for task in _tasks(data):
@@ -133,7 +148,7 @@ def _tasks(data: str) -> Iterable[sni.Task]:
 
 
 def _split_sizes(
-    split: splits.SplitAssignment, sizes: np.ndarray
+    split: splits_lib.SplitAssignment, sizes: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     return {
         name: {
@@ -141,7 +156,7 @@ def _split_sizes(
             'tasks': int((split.split_of_task == i).sum()),
             'instances': int(sizes[split.split_of_task == i].sum()),
         }
-        for i, name in enumerate(splits.SPLITS)
+        for i, name in enumerate(splits_lib.SPLITS)
     }
 
 
@@ -170,6 +185,19 @@ def _row(
         'types': counts.types._asdict(),
         'mean_kl': {k: float(v) for k, v in mean_kl.items()},
     }
+
+
+def columns(row: dict[str, Any]) -> dict[str, float]:
+    """A row of `collect`'s 'partitions' as columns of numbers.
+
+    Table 1: means over clients and their standard deviations ('sd'). Figure 6:
+    'KL ' and a label -> mean KL(client || all clients), nats.
+    """
+    flat: dict[str, float] = {'clients': row['clients']}
+    for key in ('instances', 'tasks', 'types'):
+        flat[key] = row[key]['mean']
+        flat[f'{key} sd'] = row[key]['sd']
+    return flat | {f'KL {k}': kl for k, kl in row['mean_kl'].items()}
 
 
 def _text(statistics: dict[str, Any]) -> str:

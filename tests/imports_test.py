@@ -11,7 +11,8 @@ ROOMS = (
     'data', 'models', 'bank', 'peft', 'evaluation', 'federated', 'algorithms',
     'personalization', 'report', 'experiment', 'planning', 'study',
 )  # fmt: skip
-ROOFS = ('planning', 'study')  # nothing in the package imports them
+# Nothing in the package imports them, but a study's plan is one of its runs.
+ROOFS = ('planning', 'study')
 # What every room may use.
 BELOW = (
     'fedprompt_jax.digests', 'fedprompt_jax.files', 'fedprompt_jax.intact',
@@ -47,7 +48,7 @@ def test_no_room_imports_one_above_it(module):
 @pytest.mark.parametrize('roof', ROOFS)
 def test_no_room_imports_a_roof(roof):
     for module in MODULES:
-        if room(module) != ROOMS.index(roof):
+        if room(module) not in (ROOMS.index(roof), ROOMS.index('study')):
             for name in imports(module):
                 assert room(name) != ROOMS.index(roof), f'{module}: {name}'
 

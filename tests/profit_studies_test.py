@@ -8,14 +8,58 @@ import pytest
 
 from configs import fedavg_adam
 from configs.studies.profit import settings
-from fedprompt_jax.experiment import shared_stage, train
-from fedprompt_jax.report import page
-from fedprompt_jax.study import outputs, points, runs, table
-from tests import tiny_report, tiny_run
+from fedprompt_jax.experiment import shared_stage
+from fedprompt_jax.study import outputs, points, table
+from tests import tiny_report
 
 FOLDER = Path(__file__).parents[1] / 'configs/studies/profit'
-STUDIES = sorted(path.stem for path in FOLDER.glob('figure_*.py'))
+STUDIES = sorted({p.stem for p in FOLDER.glob('*.py')} - {'settings'})
 every_study = pytest.mark.parametrize('name', STUDIES)
+LEVELS, HIGH = [*settings.LEVELS.values()], ['high heterogeneity']
+THREE = ['FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD']
+RATES = [f'rate {rate:.3g}' for rate in (1e-3, 1e-2, 10**-1.5, 0.1, 10**-0.5)]
+PENALTIES = [
+    'λ = 0', 'λ = 0, averaged', 'λ = 0.0001', 'λ = 0.001',
+    'λ = 0.001, averaged', 'λ = 0.01',
+]  # fmt: skip
+REMEDIES = [
+    'λ = 0', 'λ = 0, averaged', 'λ = 0.001', 'freeze-first', 'freeze-last',
+]  # fmt: skip
+DECILES = ('10th percentile', '90th percentile')
+NORMS = [
+    '‖P‖ of the global prompt',
+    '‖ΔP‖ of a round',
+    '‖g‖, mean over clients',
+]
+# Study -> titles of its panels, names of the lines of each. Runs that are made
+# up have one baseline.
+PANELS = {
+    'figure_3_left': (HIGH, [*RATES, 'no prompt']),
+    'figure_3_center': (
+        HIGH,
+        ['Centralized', 'FedAvg(Adam)', 'Random-Gaussian', 'Random-Word',
+         'no prompt'],
+    ),
+    'figure_3_right': (THREE[:2], NORMS),
+    'figure_4': (LEVELS, [*THREE, 'no prompt']),
+    'figure_5': (LEVELS, PENALTIES),
+    'figure_7': (HIGH, [*RATES, 'no prompt']),
+    'figure_8': (LEVELS, [*THREE, 'no prompt']),
+    'figure_9': (LEVELS, [*THREE, 'no prompt']),
+    'figure_10': (HIGH, THREE[:2]),
+    'figure_11': (LEVELS, ['24 examples', '6 examples']),
+    'figure_12': (LEVELS, THREE),
+    'figure_13': (LEVELS, ['FedSGD', 'FedSGD-LB']),
+    'figure_14': (LEVELS, ['5 tokens', '10 tokens', '20 tokens']),
+    'figure_15': (LEVELS, ['5 tokens', '10 tokens', '20 tokens']),
+    'figure_16': (LEVELS, ['5 tokens', '10 tokens', '20 tokens']),
+    'figure_17': (
+        ['high heterogeneity, 3 clients, 1 dropped'],
+        ['global prompt', 'own prompt, epoch 2'],
+    ),
+    'figure_18': (LEVELS, [f'{n}, {q}' for n in THREE for q in DECILES]),
+    'figure_19': (LEVELS, REMEDIES),
+}  # fmt: skip
 # (server, client, personalization) learning rates of tables 2 and 3, "high
 # computation"; FedSGD has no rate of clients.
 PAPER = {
@@ -66,7 +110,10 @@ def test_rates_at_the_paper_s_scale_are_its_tables(case):
 @pytest.mark.parametrize('scale', ['quickstart', 'sni', 'paper'])
 def test_points_are_configs_at_every_scale(name, scale):
     found = read(name, scale)
-    assert {p.config.data.partition for p in found} == set(settings.LEVELS)
+    # What the paper shows at high heterogeneity alone is of that alone.
+    alone = name in PANELS and 3 not in map(len, PANELS[name][:1])
+    expected = {'high'} if alone else set(settings.LEVELS)
+    assert {p.config.data.partition for p in found} == expected
     lines = [stage_1(p) + json.dumps(p.overrides) for p in found]
     assert len(set(lines)) == len(found)
 
@@ -104,27 +151,16 @@ def labels(axes) -> list[str]:
     return axes.get_legend_handles_labels()[1]
 
 
-@every_study
+@pytest.mark.parametrize('name', PANELS)
 def test_a_panel_for_each_level_and_a_line_for_each_kind(name, tmp_path):
     module = points.load(FOLDER / f'{name}.py')
     figure = module.draw(made(tmp_path, name))
     assert isinstance(figure, matplotlib.figure.Figure)
-    assert [a.get_title() for a in figure.axes] == [*settings.LEVELS.values()]
-    expected = {
-        'figure_4': ['FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD'],
-        'figure_5': [
-            'λ = 0', 'λ = 0, averaged', 'λ = 0.0001', 'λ = 0.001',
-            'λ = 0.001, averaged', 'λ = 0.01',
-        ],
-        'figure_13': ['FedSGD', 'FedSGD-LB'],
-        'figure_19': [
-            'λ = 0', 'λ = 0, averaged', 'λ = 0.001', 'freeze-first',
-            'freeze-last',
-        ],
-    }  # fmt: skip
+    titles, lines = PANELS[name]
+    assert [a.get_title() for a in figure.axes] == titles
     for axes in figure.axes:
-        assert sorted(labels(axes)) == sorted(expected[name])
-    assert module.CAPTION
+        assert sorted(labels(axes)) == sorted(lines)
+    assert f'figure {name.split("_")[1]}' in module.CAPTION
 
 
 def test_a_line_without_a_run_is_named(tmp_path):
@@ -133,6 +169,7 @@ def test_a_line_without_a_run_is_named(tmp_path):
     figure = points.load(FOLDER / 'figure_4.py').draw(results)
     assert sorted(labels(figure.axes[0])) == [
         'FedAvg(Adam) (1 of 2 runs)', 'FedAvg(SGD): no result', 'FedSGD',
+        'no prompt',
     ]  # fmt: skip
     nothing = made(tmp_path / 'none', 'figure_13', missing=range(6))
     assert points.load(FOLDER / 'figure_13.py').draw(nothing) is None
@@ -154,29 +191,6 @@ def test_seeds_of_a_line_are_pooled(tmp_path):
     assert line[-1].tolist() == pytest.approx([58.4, (20 + 23 + 15) / 5])
 
 
-def test_a_study_of_a_level_runs_and_trains_once(tmp_path, monkeypatch):
-    rounds = []
-    original = train.train_round
-
-    def counted(experiment, run, clients, state, *rest):
-        rounds.append(int(state.server.round))
-        return original(experiment, run, clients, state, *rest)
-
-    monkeypatch.setattr(train, 'train_round', counted)
-    monkeypatch.setattr(page, 'write', lambda *_: None)
-    monkeypatch.setattr(settings, 'LEVELS', {'high': 'high heterogeneity'})
-    made = tiny_run.Runs(tmp_path)
-    config = made.config(rounds=2, personalization__epochs=4)
-    file = FOLDER / 'figure_19.py'
-    found, module = points.read(file, config), points.load(file)
-    study = outputs.Study(tmp_path / '19', '19', module.CAPTION, module.draw)
-    runs.run_all(found, tmp_path / 'runs', tmp_path / 'cache', 1, study)
-    assert len(rounds) == 2, 'stage 1 was trained again'
-    left = {path.name for path in study.folder.iterdir()}
-    assert left == {'figure.png', 'report.html', 'table.csv', 'table.md'}
-    assert len(list((tmp_path / 'runs').iterdir())) == len(found) == 4
-
-
 def test_runs_of_figure_19_are_those_of_figure_5():
     """By their folders: what one of them has made the other does not."""
     five, nineteen = (
@@ -184,3 +198,102 @@ def test_runs_of_figure_19_are_those_of_figure_5():
         for name in ('figure_5', 'figure_19')
     )
     assert len(five & nineteen) == 6
+
+
+@pytest.mark.parametrize(
+    ('name', 'of', 'count'),
+    [
+        ('figure_3_right', 'figure_4', 2),
+        ('figure_8', 'figure_4', 9),
+        ('figure_9', 'figure_4', 9),
+        ('figure_18', 'figure_4', 18),
+        ('figure_17', 'figure_5', 1),
+    ],
+)
+def test_figures_of_the_same_runs_have_their_folders(name, of, count):
+    found, others = ({p.name for p in read(x)} for x in (name, of))
+    assert found <= others and len(found) == count
+
+
+def test_a_random_prompt_is_trained_by_no_round():
+    kinds = {
+        settings.algorithm_of(p.overrides): (
+            p.config.rounds,
+            p.config.prompt.init,
+            p.config.prompt.scale,
+        )
+        for p in read('figure_3_center', 'paper')
+    }
+    assert kinds['Random-Gaussian'] == (0, 'normal', 0.5)  # N(0, 0.25)
+    assert kinds['Random-Word'][:2] == (0, 'vocabulary')
+    assert kinds['FedAvg(Adam)'][0] == 300
+    assert kinds['Centralized'][0] == 4800
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        # (epochs, every, examples) of the paper; see its figures.
+        ('figure_3_left', {(100, 4, 256), (20, 1, 256)}),
+        ('figure_7', {(100, 4, 256), (20, 1, 256)}),
+        ('figure_3_center', {(100, 4, 256)}),
+        ('figure_4', {(100, 4, 256)}),
+        ('figure_10', {(10, 1, 256)}),
+        ('figure_11', {(100, 4, 256), (224, 4, 64)}),
+        ('figure_12', {(30, 3, 64)}),
+        ('figure_17', {(10, 1, 256)}),
+    ],
+)
+def test_personalization_at_the_paper_s_scale(name, expected):
+    found = set()
+    for point in read(name, 'paper'):
+        p = point.config.personalization
+        found.add((p.epochs, p.every, p.train_examples))
+    assert found == expected
+
+
+def test_low_computation_has_one_other_rate():
+    rates = {
+        (p.config.data.partition, settings.algorithm_of(p.overrides)): (
+            p.config.personalization.learning_rate
+        )
+        for p in read('figure_12', 'paper')
+    }
+    assert rates.pop(('medium', 'FedAvg(SGD)')) == 0.01
+    assert set(rates.values()) == {0.1}
+
+
+def test_rates_are_tuned_on_validation_clients():
+    for name in ('table_2', 'table_3'):
+        for point in read(name, 'paper'):
+            assert point.config.personalization.split == 'validation'
+    assert len({stage_1(p) for p in read('table_2')}) == 120
+    # 3 x 4 algorithms, and centralized training and two random prompts once.
+    assert len({stage_1(p) for p in read('table_3')}) == 15
+
+
+def test_a_baseline_is_drawn_once_for_all_runs_of_a_seed(tmp_path):
+    """The mean over clients of (1, 2, 3) at the global score of 5."""
+    figure = points.load(FOLDER / 'figure_8.py').draw(
+        made(tmp_path, 'figure_8')
+    )
+    (mark,) = [
+        line for line in figure.axes[0].lines if line.get_label() == 'no prompt'
+    ]
+    assert mark.get_xydata().tolist() == [[2.0, 5.0]]
+
+
+def test_percentiles_are_over_the_clients_of_all_seeds(tmp_path):
+    results = made(tmp_path, 'figure_18')
+    other = [
+        *tiny_report.rows_of('global', [40, 50, 60], 45),
+        *tiny_report.rows_of('personalized', [70, 80, 90], [5] * 3, 2, 1.0),
+    ]
+    tiny_report.write_scores(results[1].run.folder, other)
+    figure = points.load(FOLDER / 'figure_18.py').draw(results)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    low = lines['FedAvg(Adam), 10th percentile'].get_xydata()
+    high = lines['FedAvg(Adam), 90th percentile'].get_xydata()
+    # Of 10, 20, ... 60 local and 25, 25, 25, 45, 45, 45 global scores.
+    assert low[0].tolist() == [15.0, 25.0]
+    assert high[0].tolist() == [55.0, 45.0]

@@ -94,7 +94,8 @@ def study(runs, name: str, text: str, together: int = 1, **changes) -> Path:
 
 
 def text_table(found, records) -> str:
-    return table.text(table.cells(found, records), records)
+    cells = table.cells(found, records)
+    return table.text(cells, table.notes(records), table.gaps(records))
 
 
 def stop_when(monkeypatch, ready):
@@ -382,11 +383,12 @@ def test_runs_are_grouped_in_their_order(monkeypatch, tmp_path):
 
     monkeypatch.setattr(study_runs, '_check', lambda *_: None)
     monkeypatch.setattr(study_runs, '_run', run)
+    monkeypatch.setattr(study_runs, 'SECONDS', -1.0)
     text = study_runs.run_all(some, tmp_path, tmp_path, 3, Recorder())
     assert groups == [['p0', 'p1', 'p2'], ['p3', 'p4', 'p5'], ['p6']]
     assert written[0][3:] == ['not complete'] * 4
     assert written[-1] == [f'end of p{i}' for i in range(7)]
-    assert text == 'table 3'
+    assert text == 'table 4'
 
 
 def test_the_first_end_that_is_no_divergence_is_raised(monkeypatch, tmp_path):
@@ -595,7 +597,7 @@ def test_other_seeds_and_partitions_in_one_bank_that_was_stopped(
     )
     # Plain SGD: Adam would take the rounding of a gradient near 0 for a sign.
     plain = {'client__optimizer': 'sgd', 'server__optimizer': 'sgd'}
-    short = SHORTEST | plain | {'peft': 'lora'}
+    short = SHORTEST | plain
     alone = study(runs, 'mixed-alone', mixed, **short)
     bank, names = runs.folder / 'mixed-bank', [r['point'] for r in rows(alone)]
     with monkeypatch.context() as stopping:
@@ -729,7 +731,7 @@ def test_a_figure_that_cannot_be_drawn_loses_no_table(
     wrong = Study(tmp_path, 'broken', 'A caption.', draw)
     text = wrong.write(found, folders, ends)
     assert all(name in text for name in NAMES)
-    assert 'The figure of broken cannot be drawn: KeyError' in caplog.text
+    assert 'The figure of broken cannot be made: KeyError' in caplog.text
     assert not (tmp_path / 'figure.png').exists()
     assert (tmp_path / 'table.csv').exists()
 

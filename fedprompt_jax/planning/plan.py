@@ -40,6 +40,7 @@ def plan(
     num_chips: int,
     lengths: tuple[int, int],
     cache_dir: Path,
+    chip: chips.Chip | None = None,
 ) -> dict[str, Any]:
     """The forecast of a run as one JSON object, with what was assumed.
 
@@ -50,6 +51,7 @@ def plan(
       lengths: mean tokens of a query and of a target, used where the data are
         not on this machine.
       cache_dir: converted models and token stores.
+      chip: that chip, where it was measured before.
 
     Returns:
       The fields of forecast.Forecast, in its units, and: `parameters` and
@@ -91,7 +93,7 @@ def plan(
             f'tokens on average, cut at {config.data.max_query} and '
             f'{config.data.max_target}'
         )
-    chip = chips.get(chip_name)
+    chip = chip or chips.get(chip_name)
     rate = 'the rate measured' if chip.measured else "the vendor's rate"
     assumed.append(
         f'{chip.share:.0%} of {rate} of matrix products, '

@@ -5,6 +5,8 @@
         [--workdir=DIR] [--together=8]
     python -m fedprompt_jax.study ... --commands=shell|slurm|jobset
     python -m fedprompt_jax.study ... --redraw
+    python -m fedprompt_jax.study ... --plan [--chip=h100 --chips=1]
+    python -m fedprompt_jax.study ... --only=data.partition=high,low
 
 The runs follow each other, and share the loaded model, the tokens and the
 compiled programs; with --together=N, N of them are computed as one bank. Each
@@ -12,9 +14,11 @@ run writes a run folder in --workdir, which several studies of one config may
 share: what one of them has computed the others do not. The figure, the tables
 and the page of a study are in --workdir/results/<study>. Run the same command
 to resume; --redraw makes them again, also of runs that other machines have put
-into --workdir.
+into --workdir. --plan tells hours and what is reused, and runs nothing. --only
+leaves the runs out that have another value of a key.
 """
 
+from collections.abc import Sequence
 import logging
 import os
 from pathlib import Path
@@ -25,7 +29,15 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fedprompt_jax.experiment import command_line, preemption
-from fedprompt_jax.study import commands, outputs, points, runs, table
+from fedprompt_jax.planning import chips
+from fedprompt_jax.study import (
+    commands,
+    measured,
+    outputs,
+    points,
+    runs,
+    table,
+)
 
 _STUDY = flags.DEFINE_string(
     'study',
@@ -59,10 +71,34 @@ _REDRAW = flags.DEFINE_bool(
     'Make figure, tables and page of complete runs again, and run none.',
 )
 
+_PLAN = flags.DEFINE_bool(
+    'plan', False, 'Print what each run will need instead of running it.'
+)
+_CHIP = flags.DEFINE_enum(
+    'chip',
+    chips.CPU,
+    [*chips.CHIPS, chips.CPU],
+    "Of --plan: the kind of chip; 'cpu' measures this machine.",
+)
+_CHIPS = flags.DEFINE_integer(
+    'chips',
+    0,
+    'Of --plan: the number of chips; 0 for as many as config.mesh says.',
+    lower_bound=0,
+)
+_ONLY = flags.DEFINE_multi_string(
+    'only',
+    [],
+    'KEY=VALUE[,VALUE ...]: only the runs with one of these values of a key of '
+    'the config, such as data.partition=high,low.',
+)
+
 # Flags of a study that main.py does not have.
 STUDY_FLAGS = (
-    'study', 'workdir', 'together', 'commands', 'redraw', 'noredraw',
+    'study', 'workdir', 'together', 'commands', 'redraw', 'noredraw', 'plan',
+    'noplan', 'chip', 'chips', 'only',
 )  # fmt: skip
+LENGTHS = (61, 12)  # mean tokens of a query and a target of SNI; see planning
 _LOG = logging.getLogger('fedprompt_jax')
 
 
@@ -89,22 +125,45 @@ def main(argv: list[str]) -> None:
 def _study() -> None:
     """Does what the flags ask for: runs, or prints commands or the table."""
     config, file = _CONFIG.value, Path(_STUDY.value or '')
-    runs_here = not (_COMMANDS.value or _REDRAW.value)
+    runs_here = not (_COMMANDS.value or _REDRAW.value or _PLAN.value)
     if _COMMANDS.value and (_REDRAW.value or _TOGETHER.value > 1):
         raise ValueError(
             f'--commands={_COMMANDS.value} prints a command for every run '
             'alone; leave out --together and --redraw.'
         )
     chosen = points.read(file, config, files=runs_here)
+    chosen = points.only(chosen, _ONLY.value)
     name = f'{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'studies/{name}')
     module = points.load(file)
+    parts = [file.stem, *_ONLY.value]
     study = outputs.Study(
-        workdir / 'results' / file.stem,
-        f'{file.stem.replace("_", " ")}, {name}',
+        workdir / 'results' / points.folder_name('~'.join(parts)),
+        ', '.join([file.stem.replace('_', ' '), *_ONLY.value, name]),
         getattr(module, 'CAPTION', ''),
         getattr(module, 'draw', None),
+        getattr(module, 'tabulate', None),
     )
+    cache_dir = Path(_CACHE_DIR.value).expanduser()
+    if measure := getattr(module, 'measure', None):
+        _measure(chosen, measure, study)
+        return
+    if _PLAN.value:
+        from fedprompt_jax.study import planned
+
+        print(
+            planned.text(
+                *planned.plan_all(
+                    chosen,
+                    workdir,
+                    _CHIP.value,
+                    _CHIPS.value,
+                    LENGTHS,
+                    cache_dir,
+                )
+            )
+        )
+        return
     if _COMMANDS.value:
         shared = list(commands.without(sys.argv[1:], STUDY_FLAGS))
         for line in commands.lines(_COMMANDS.value, chosen, workdir, shared):
@@ -120,11 +179,34 @@ def _study() -> None:
         print(f'\nFigure, tables and report: {study.folder}')
         return
     began = time.perf_counter()
-    cache_dir = Path(_CACHE_DIR.value).expanduser()
     print(runs.run_all(chosen, workdir, cache_dir, _TOGETHER.value, study))
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders: {workdir}')
     print(f'Figure, tables and report: {study.folder}')
+
+
+def _measure(
+    chosen: Sequence[points.Point],
+    measure: measured.Measure,
+    study: outputs.Study,
+) -> None:
+    """A study of the data alone: what the flags ask for."""
+    if _COMMANDS.value or _PLAN.value:
+        print('This study reads the data alone: it takes seconds, and no run.')
+        return
+    if _REDRAW.value:
+        found = [measured.read(point, study.folder) for point in chosen]
+        gone = [p.name for p, c in zip(chosen, found, strict=True) if c is None]
+        if gone:
+            raise ValueError(
+                f'{study.folder} has no measurement of {", ".join(gone)}; run '
+                'the study without --redraw.'
+            )
+        columns = [c for c in found if c is not None]
+    else:
+        columns = measured.measure_all(chosen, measure, study.folder)
+    print(study.write_measured(chosen, columns))
+    print(f'\nFigure, tables and report: {study.folder}')
 
 
 if __name__ == '__main__':

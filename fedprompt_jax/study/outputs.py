@@ -1,9 +1,11 @@
 """What a study leaves beside its runs: a figure, tables and one page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import functools
 import logging
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from fedprompt_jax import files
 from fedprompt_jax.report import canvas, markup
@@ -25,15 +27,20 @@ class Result(NamedTuple):
       overrides: dotted key of the config -> value.
       run: its records; None where it is not complete.
       status: how far it has come, see table.status.
+      measured: of a study of the data alone, column -> number; there is no run.
     """
 
     name: str
     overrides: dict[str, Any]
     run: Run | None
     status: str
+    measured: Mapping[str, float] = MappingProxyType({})
 
 
+T = TypeVar('T')
 Draw = Callable[[Sequence[Result]], Any]  # returns a figure of matplotlib
+# Returns a header and cells.
+Tabulate = Callable[[Sequence[Result]], Sequence[Sequence[str]]]
 
 
 class Study(NamedTuple):
@@ -44,12 +51,14 @@ class Study(NamedTuple):
       title: of the page.
       caption: of the figure, with the settings that it depends on.
       draw: makes the figure; None for a study without one.
+      tabulate: makes the table that is shown, in the place of that of all runs.
     """
 
     folder: Path
     title: str
     caption: str = ''
     draw: Draw | None = None
+    tabulate: Tabulate | None = None
 
     def write(
         self,
@@ -64,38 +73,90 @@ class Study(NamedTuple):
           folders: the run folder of each.
           ends: the status of each.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         records = table.rows(points, folders, ends)
-        cells = table.cells(points, records)
+        found = results(points, folders, ends)
+        cells, notes = table.cells(points, records), table.notes(records)
+        return self._leave(records, found, cells, notes)
+
+    def write_measured(
+        self,
+        points: Sequence[Point],
+        measured: Sequence[Mapping[str, float]],
+    ) -> str:
+        """The same of a study without runs.
+
+        Args:
+          points: what is measured.
+          measured: column -> number, of each.
+        """
+        records: list[dict[str, Any]] = []
+        found = []
+        for point, columns in zip(points, measured, strict=True):
+            status = table.COMPLETE
+            records.append(
+                {**point.overrides, 'point': point.name, 'status': status}
+                | dict(columns)
+            )
+            found.append(
+                Result(point.name, point.overrides, None, status, columns)
+            )
+        keys = list(dict.fromkeys(key for m in measured for key in m))
+        cells = [['', *keys]] + [
+            [point.name, *(f'{m[k]:.4g}' if k in m else '–' for k in keys)]
+            for point, m in zip(points, measured, strict=True)
+        ]
+        return self._leave(records, found, cells, [])
+
+    def _leave(
+        self,
+        records: Sequence[dict[str, Any]],
+        found: Sequence[Result],
+        cells: Sequence[Sequence[str]],
+        notes: Sequence[str],
+    ) -> str:
+        """Writes figure, tables and page; returns the text table."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         gaps = table.gaps(records)
+        other = self._attempt('table', self.tabulate, found)
+        if other is not None:
+            cells, notes = other, [self.caption] if self.caption else []
         for name, text in (
             (table.FILE, table.as_csv(records)),
-            (MARKDOWN, table.markdown(cells, records)),
+            (MARKDOWN, table.markdown(cells, notes, gaps)),
         ):
             files.write_whole(self.folder / name, text)
-        png = self._draw(results(points, folders, ends))
+        png = None
+        if self.draw is not None:
+            drawn = functools.partial(canvas.png, self.draw)
+            png = self._attempt('figure', drawn, found)
         if png is not None:
             files.write_whole(self.folder / FIGURE, png)
         body = [
             *(markup.paragraph(f'No result: {gap}', 'warning') for gap in gaps),
             *([self._figure(png)] if png else []),
-            '<h2>Scores</h2>',
+            '<h2>Scores</h2>' if other is None else '<h2>Table</h2>',
             markup.table(cells),
-            *(markup.paragraph(x, 'note') for x in table.notes(records)),
+            *(markup.paragraph(note, 'note') for note in notes),
         ]
         page = markup.document(self.title, body)
         files.write_whole(self.folder / REPORT, page)
-        return table.text(cells, records)
+        return table.text(cells, notes, gaps)
 
-    def _draw(self, found: Sequence[Result]) -> bytes | None:
-        """The figure as PNG; None without one, or if it cannot be drawn."""
-        if self.draw is None:
+    def _attempt(
+        self,
+        what: str,
+        make: Callable[[Sequence[Result]], T] | None,
+        found: Sequence[Result],
+    ) -> T | None:
+        """What a study's file makes; None without it, or if it fails."""
+        if make is None:
             return None
         try:
-            return canvas.png(self.draw, found)
+            return make(found)
         except Exception as error:  # of a user's file; the runs are complete
             _LOG.warning(
-                'The figure of %s cannot be drawn: %s: %s',
+                'The %s of %s cannot be made: %s: %s',
+                what,
                 self.title,
                 type(error).__name__,
                 error,

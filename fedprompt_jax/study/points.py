@@ -1,6 +1,6 @@
 """The points of a study: what each overrides, its name and its config."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import copy
 import hashlib
 import importlib.machinery
@@ -14,6 +14,8 @@ from ml_collections import config_dict
 import numpy as np
 
 from fedprompt_jax.experiment import config as config_lib
+
+LONGEST = 200  # bytes of a folder's name; most file systems allow 255
 
 
 class Point(NamedTuple):
@@ -95,6 +97,45 @@ def load(path: Path) -> types.ModuleType:
     return module
 
 
+def only(points: Sequence[Point], wanted: Sequence[str]) -> list[Point]:
+    """The points that have one of the wanted values of every key.
+
+    Args:
+      points: all of them.
+      wanted: 'KEY=VALUE[,VALUE ...]', keys of the config, each value as the
+        config prints it.
+
+    Raises:
+      ValueError: a key is unknown, or no point has one of the values.
+    """
+    chosen = list(points)
+    for text in wanted:
+        key, equals, values = text.partition('=')
+        if not equals or not values:
+            raise ValueError(
+                f'--only={text} must be KEY=VALUE[,VALUE ...], such as '
+                'data.partition=high,low.'
+            )
+        try:
+            there = [str(config_lib.lookup(p.config, key)) for p in chosen]
+        except (KeyError, AttributeError) as error:
+            raise ValueError(
+                f'--only={text}: there is no key {key!r}.'
+            ) from error
+        left = [
+            point
+            for point, value in zip(chosen, there, strict=True)
+            if value in values.split(',')
+        ]
+        if not left:
+            found = ', '.join(dict.fromkeys(there))
+            raise ValueError(
+                f'--only={text}: no run has this value; there are {found}.'
+            )
+        chosen = left
+    return chosen
+
+
 def _overrides(path: Path, config: config_dict.ConfigDict) -> Iterator[Any]:
     """Yields what points() of a file yields, of whatever type it is.
 
@@ -159,7 +200,38 @@ def name_of(overrides: Mapping[str, Any]) -> str:
     It is 'plain' for a point that overrides no key.
     """
     pairs = (f'{key}={_short(value)}' for key, value in overrides.items())
-    return re.sub(r'[^\w.=,+-]', '_', ','.join(pairs)) or 'plain'
+    return folder_name(','.join(pairs)) or 'plain'
+
+
+def differing(overrides: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The overrides of several runs without what all of them have.
+
+    >>> differing([{'seed': 1, 'rounds': 5}, {'seed': 2, 'rounds': 5}])
+    [{'seed': 1}, {'seed': 2}]
+    >>> differing([{'seed': 1}])
+    [{'seed': 1}]
+    """
+    if len(overrides) < 2:
+        return list(overrides)
+    first, *rest = overrides
+    common = {
+        key
+        for key, value in first.items()
+        if all(key in other and other[key] == value for other in rest)
+    }
+    return [
+        {key: value for key, value in one.items() if key not in common}
+        for one in overrides
+    ]
+
+
+def folder_name(text: str) -> str:
+    """The text as a folder's name; the end of a long one becomes its digest."""
+    name = re.sub(r'[^\w.=,+~-]', '_', text)
+    if len(name.encode()) <= LONGEST:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f'{name[: LONGEST - 9]}~{digest}'
 
 
 def _short(value: Any) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 import itertools
 import json
+import math
 from pathlib import Path
 import sys
+import time
 
 from fedprompt_jax import files
 from fedprompt_jax.experiment import preemption, shared_stage
@@ -14,6 +16,9 @@ from fedprompt_jax.report import records
 from fedprompt_jax.study import one_bank, table
 from fedprompt_jax.study.outputs import Study
 from fedprompt_jax.study.points import Point
+
+# Least seconds between two writings of figure and tables.
+SECONDS = 30.0
 
 
 def run_all(
@@ -30,7 +35,7 @@ def run_all(
       workdir: the folder of the run folders.
       cache_dir: see experiment.run.
       together: the number of runs that are computed as one bank.
-      study: writes the figure and the tables after each run.
+      study: writes the figure and the tables, between the runs and at last.
 
     Raises:
       Preempted: SIGTERM stopped it; all that it did is saved.
@@ -45,8 +50,10 @@ def run_all(
     _check([[points[i] for i in g] for g in groups], cache_dir, loaded)
     if done := ends.count(table.COMPLETE):
         print(f'{done} of {len(points)} runs are complete.', file=sys.stderr)
-    text = ''
+    written = -math.inf
     for group in groups:
+        if all(ends[i] == table.COMPLETE for i in group):
+            continue
         which = ', '.join(f'{i + 1}' for i in group)
         names = ' '.join(points[i].name for i in group)
         print(f'{which} of {len(points)}: {names}', file=sys.stderr)
@@ -58,8 +65,10 @@ def run_all(
         )
         for i, end in zip(group, found, strict=True):
             ends[i] = end
-        text = study.write(points, folders, ends)
-    return text
+        if time.monotonic() - written > SECONDS:  # drawing takes one
+            study.write(points, folders, ends)
+            written = time.monotonic()
+    return study.write(points, folders, ends)
 
 
 def groups_of(points: Sequence[Point], together: int) -> list[list[int]]:

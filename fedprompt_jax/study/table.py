@@ -1,10 +1,11 @@
 """The results of a study in one table: means over seeds with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import csv
 import io
 import math
 from pathlib import Path
+import re
 import textwrap
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ import numpy as np
 from scipy import stats
 
 from fedprompt_jax.experiment import run_folder
-from fedprompt_jax.report import records, summary
+from fedprompt_jax.report import records as records_lib
+from fedprompt_jax.report import summary
 from fedprompt_jax.report.run import Run
-from fedprompt_jax.study.points import Point, name_of
+from fedprompt_jax.study.points import Point, differing, name_of
 
 FILE = 'table.csv'
 COMPLETE = 'complete'
@@ -27,8 +29,16 @@ SHOWN = {
     'validation.{}': 'valid. {}',
     'validation.loss': 'valid. loss',
     'global.local.{}': 'local, before',
+    'global.global.{}': 'global, before',
     'personalized.local.{}': 'local, after',
     'personalized.global.{}': 'global, after',
+}
+# Prompts that nobody trains, a line each, in the columns of 'before'.
+BASELINES = {
+    'bare': 'no prompt',
+    'few-shot': 'few-shot',
+    'copy': 'copy',
+    'majority': 'majority',
 }
 
 
@@ -78,9 +88,9 @@ def scores(folder: Path) -> dict[str, float]:
         values['validation.round'] = chosen['round']
         for key in summary.SCORES:
             values[f'validation.{key}'] = chosen[key]
-    for row in summary.table(records.read_tradeoff(folder)):
+    for row in summary.table(records_lib.read_tradeoff(folder)):
         alpha = f'({row["alpha"]:g})' if row['prompt'] == 'averaged' else ''
-        for split in records.SPLITS:
+        for split in records_lib.SPLITS:
             for key, mean in row[split].items():
                 values[f'{row["prompt"]}{alpha}.{split}.{key}'] = mean.mean
     return values
@@ -157,7 +167,7 @@ def cells(
             groups.append((rest, group := []))
         group.append(row)
     # Two values may have one short name (0.1 and 0.1000001): show them whole.
-    short = [name_of(rest) for rest, _ in groups]
+    short = [name_of(o) for o in differing([rest for rest, _ in groups])]
     names = [
         name if short.count(name) == 1 else f'{rest}'
         for name, (rest, _) in zip(short, groups, strict=True)
@@ -176,7 +186,43 @@ def cells(
             for key in shown
         )
         lines.append([name, f'{len(done)}/{len(group)}', *means])
-    return lines
+    return [*lines, *_baselines(points, records, metric, list(shown))]
+
+
+def _baselines(
+    points: Sequence[Point],
+    records: Sequence[dict[str, Any]],
+    metric: str,
+    shown: Sequence[str],
+) -> Iterator[list[str]]:
+    """A line for each baseline: the mean over the seeds of its scores.
+
+    None for one that scores otherwise with other runs of the same seed: they
+    have other data or another model.
+    """
+    complete = [
+        (point.config.seed, row)
+        for point, row in zip(points, records, strict=True)
+        if row['status'] == COMPLETE
+    ]
+    for label, name in BASELINES.items():
+        columns = {
+            f'global.{split}.{metric}': f'{label}.{split}.{metric}'
+            for split in records_lib.SPLITS
+        }
+        by_seed: dict[int, set[tuple[float, ...]]] = {}
+        for seed, row in complete:
+            if all(column in row for column in columns.values()):
+                scores = tuple(row[column] for column in columns.values())
+                by_seed.setdefault(seed, set()).add(scores)
+        if not by_seed or any(len(found) > 1 for found in by_seed.values()):
+            continue
+        seeds = [found.pop() for found in by_seed.values()]
+        means = dict(
+            zip(columns, map(interval, zip(*seeds, strict=True)), strict=True)
+        )
+        cells = (_show(means[key]) if key in means else '–' for key in shown)
+        yield [name, f'{len(seeds)}', *cells]
 
 
 def notes(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -188,6 +234,8 @@ def notes(records: Sequence[dict[str, Any]]) -> list[str]:
         'test clients before and after personalization.',
         'Mean over complete runs of other seeds ± half the 95 % interval '
         "(Student's t).",
+        'No prompt, few-shot, copy and majority train nothing; their number of '
+        'runs is that of seeds.',
     ]
 
 
@@ -201,32 +249,43 @@ def gaps(records: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def text(
-    lines: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+    lines: Sequence[Sequence[str]], notes: Sequence[str], gaps: Sequence[str]
 ) -> str:
-    """The table for a terminal.
+    """The table for a terminal, its columns as wide as they need to be.
 
     Args:
-      lines: see `cells`.
-      records: the row of each run.
+      lines: a header, and cells.
+      notes: sentences under the table.
+      gaps: see `gaps`.
     """
-    width = max(len(line[0]) for line in lines) + 2
-    shown = [
-        f'{name:{width}}{count:>6}' + ''.join(f'{cell:>17}' for cell in rest)
-        for name, count, *rest in lines
-    ]
-    folded = textwrap.fill(' '.join(notes(records)), 80)
-    return '\n'.join([*shown, '', folded, *gaps(records)])
+    header, *body = lines
+    columns = []
+    for column in zip(header, *body, strict=True):
+        width = max(map(len, column))
+        left = _is_words(column[1:])
+        columns.append(
+            [x.ljust(width) if left else x.rjust(width) for x in column]
+        )
+    shown = ['  '.join(line).rstrip() for line in zip(*columns, strict=True)]
+    folded = [textwrap.fill(' '.join(notes), 80)] if notes else []
+    return '\n'.join([*shown, '', *folded, *gaps])
 
 
 def markdown(
-    lines: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+    lines: Sequence[Sequence[str]], notes: Sequence[str], gaps: Sequence[str]
 ) -> str:
     """The table in Markdown, as `text`."""
     header, *body = lines
-    rule = ['---', *['---:'] * (len(header) - 1)]
+    columns = zip(*body, strict=True) if body else [()] * len(header)
+    rule = ['---' if _is_words(column) else '---:' for column in columns]
     shown = [f'| {" | ".join(line)} |' for line in (header, rule, *body)]
-    below = [*notes(records), *(f'No result: {gap}' for gap in gaps(records))]
+    below = [*notes, *(f'No result: {gap}' for gap in gaps)]
     return '\n'.join([*shown, '', *below]) + '\n'
+
+
+def _is_words(cells: Sequence[str]) -> bool:
+    """Whether a column has something else than numbers and dashes."""
+    return not all(re.match(r'[0-9–-]|$', cell) for cell in cells)
 
 
 def _metric(records: Sequence[dict[str, Any]]) -> str:

@@ -3,7 +3,7 @@
     python -m fedprompt_jax.study --study=configs/studies/profit/figure_4.py \\
         --config=configs/fedavg_adam.py
 
-Two seeds each. Figures 8 and 9 of the paper are the same runs by seed.
+Two seeds each. Figures 8, 9 and 18 of the paper are of the same runs.
 """
 
 import itertools
@@ -26,11 +26,19 @@ def points(config):
     for level, name, seed in itertools.product(
         settings.LEVELS, ALGORITHMS, SEEDS
     ):
-        yield settings.overrides(config, level, name, seed=seed) | {
-            'seed': seed
-        }
+        yield point(config, level, name, seed)
+
+
+def point(config, level, name, seed):
+    """The overrides of one run; other figures read some of these runs."""
+    return settings.overrides(config, level, name, seed=seed) | {'seed': seed}
 
 
 def draw(results):
     """A panel for each level, a line for each algorithm."""
-    return trajectories.draw(results, settings.level_of, settings.algorithm_of)
+    return trajectories.draw(
+        results,
+        settings.level_of,
+        settings.algorithm_of,
+        anchors=trajectories.ANCHORS,
+    )

@@ -17,9 +17,15 @@ ALGORITHMS = {
     'FedSGD': fedsgd.changed,
     'FedSGD-LB': fedsgd_lb.changed,
     'Centralized': centralized.changed,
+    'Random-Gaussian': lambda c: _untrained(c, 'normal'),
+    'Random-Word': lambda c: _untrained(c, 'vocabulary'),
 }
-# Table 3 of the paper, "low computation".
+# Table 3 of the paper, "low computation", and the one exception to its rate.
 LOW_EPOCHS, LOW_RATE = 10, 0.1
+LOW_RATES = {('FedAvg(SGD)', 'medium'): 0.01}
+# The rates that the paper tries in personalization: those of appendix C, and
+# the largest one of figure 3.
+RATES = (1e-3, 1e-2, 10**-1.5, 1e-1, 10**-0.5)
 
 
 def overrides(
@@ -50,13 +56,23 @@ def overrides(
     return found | {'data.partition': partition}
 
 
-def low_computation(config) -> dict[str, Any]:
+def _untrained(c, init: str):
+    """A prompt that no round has trained: its first values."""
+    c.rounds = 0
+    c.prompt.init = init
+    return c
+
+
+def low_computation(
+    config, partition: str = 'high', algorithm: str = 'FedAvg(Adam)'
+) -> dict[str, Any]:
     """Keys of "low computation": few epochs at a large rate, each scored.
 
     At other scales half of the config's epochs at twice its rate.
     """
     if config.scale.startswith('paper'):
-        epochs, rate = LOW_EPOCHS, LOW_RATE
+        rate = LOW_RATES.get((algorithm, partition), LOW_RATE)
+        epochs = LOW_EPOCHS
     else:
         p = config.personalization
         epochs, rate = max(1, p.epochs // 2), 2 * p.learning_rate
@@ -83,6 +99,9 @@ def level_of(overrides: dict[str, Any]) -> str:
 
 def algorithm_of(overrides: dict[str, Any]) -> str:
     """The name of a run's algorithm, from what it overrides."""
+    if overrides.get('rounds') == 0:
+        words = overrides.get('prompt.init') == 'vocabulary'
+        return 'Random-Word' if words else 'Random-Gaussian'
     if overrides.get('algorithm') == 'fedsgd':
         return 'FedSGD-LB' if 'batch_size' in overrides else 'FedSGD'
     if overrides.get('algorithm') == 'centralized':

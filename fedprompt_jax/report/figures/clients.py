@@ -40,7 +40,7 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
         return None
     figure = canvas.blank(11, 5)
     left, right = figure.subplots(1, 2)
-    _paint_arrows(left, epochs[0], epochs[last], last)
+    paint_arrows(left, epochs[0], epochs[last], last)
     _paint_quantiles(right, epochs)
     left.set_title(f'Before and after, {points_lib.count(epochs)}')
     right.set_title('Percentiles over clients, by epoch')
@@ -50,7 +50,8 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     return figure
 
 
-def _paint_arrows(ax: 'Axes', before: Points, after: Points, last: int) -> None:
+def paint_arrows(ax: 'Axes', before: Points, after: Points, last: int) -> None:
+    """An arrow for each client, to its place after epoch `last`."""
     both = [c for c in before if c in after]
     # Many clients are a cloud: each is drawn lighter and smaller.
     alpha, size = (0.6, 26) if len(both) <= 64 else (0.2, 8)

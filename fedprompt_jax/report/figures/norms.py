@@ -9,6 +9,7 @@ from fedprompt_jax.report import canvas, rounds
 from fedprompt_jax.report.run import Run
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CAPTION = (
@@ -26,19 +27,26 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     """A line a norm, of one run."""
     if len(runs) != 1:
         return None
-    train = runs[0].stage('train')
-    series = {key: rounds.series(train, key) for key in _NORMS}
-    if not any((y > 0).any() for _, y in series.values()):
-        return None
     figure = canvas.blank(6.4, 4.4)
     ax = figure.subplots()
+    if not paint(ax, runs[0]):
+        return None
+    ax.set_title('Norms during federated training')
+    ax.set_ylabel('Frobenius norm (log scale)')
+    figure.legend(loc='outside lower center', ncols=3)
+    return figure
+
+
+def paint(ax: 'Axes', run: Run) -> bool:
+    """Draws a run's norms; False, and nothing, where it has none."""
+    train = run.stage('train')
+    series = {key: rounds.series(train, key) for key in _NORMS}
+    if not any((y > 0).any() for _, y in series.values()):
+        return False
     for key, (x, y) in series.items():
         label, color, dashes = _NORMS[key]
         y = np.where(y > 0, y, np.nan)  # a log axis has no zero
         ax.plot(x, y, dashes, color=color, label=label, **rounds.dots(x))
     ax.set_yscale('log')
-    ax.set_title('Norms during federated training')
-    ax.set_ylabel('Frobenius norm (log scale)')
     rounds.label(ax)
-    figure.legend(loc='outside lower center', ncols=3)
-    return figure
+    return True

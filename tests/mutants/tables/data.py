@@ -43,8 +43,8 @@ MUTATIONS = (
     Mutation(
         'spaces-stay-with-the-query',
         ENCODING,
-        'return _Query(*template_lib.give_spaces(whole, []), body)',
-        'return _Query(whole, [], body)',
+        'return QueryText(*template_lib.give_spaces(whole, []), body)',
+        'return QueryText(whole, [], body)',
         'A decoder reads a space and then a word, as no text has it.',
         (
             'tests/seams_test.py::test_a_decoder_reads_what_transformers_and_lm_eval_read',
@@ -71,8 +71,8 @@ MUTATIONS = (
     Mutation(
         'a-template-s-definition-is-the-task-s-name',
         ENCODING,
-        'definition=task.definition',
-        'definition=task.name',
+        'self.text(task.definition, x.input',
+        'self.text(task.name, x.input',
         'Queries have no instruction.',
         (
             'tests/sampling_test.py::test_a_template_has_each_field_of_its_instance',
@@ -81,8 +81,8 @@ MUTATIONS = (
     Mutation(
         'pair-and-input-swapped',
         ENCODING,
-        'input=x.input, definition=task.definition, pair=x.pair',
-        'input=x.pair, definition=task.definition, pair=x.input',
+        'input=input, definition=definition, pair=pair',
+        'input=pair, definition=definition, pair=input',
         'Premise and hypothesis are exchanged.',
         (
             'tests/sampling_test.py::test_a_template_has_each_field_of_its_instance',

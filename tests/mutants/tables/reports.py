@@ -93,8 +93,8 @@ MUTATIONS = (
     Mutation(
         'arrows-of-the-first-epochs',
         CLIENT_PLOTS,
-        '_paint_arrows(left, epochs[0], epochs[last], last)',
-        '_paint_arrows(left, epochs[0], epochs[min(set(epochs) - {0})], last)',
+        'paint_arrows(left, epochs[0], epochs[last], last)',
+        'paint_arrows(left, epochs[0], epochs[min(set(epochs) - {0})], last)',
         'Figure 17 is of the first epoch.',
         ARROWS,
     ),

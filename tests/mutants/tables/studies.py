@@ -376,8 +376,8 @@ MUTATIONS = (
     Mutation(
         'the-lines-of-all-panels-in-each',
         'fedprompt_jax/study/trajectories.py',
-        '(panel(r.overrides), line(r.overrides)) == (title, name)',
-        'line(r.overrides) == name',
+        '[r for r in results if panel(r.overrides) == title]',
+        'list(results)',
         'All levels of heterogeneity look the same.',
         ('tests/profit_studies_test.py::test_a_line_without_a_run_is_named',),
     ),

@@ -1,0 +1,47 @@
+"""Profit's figure 3, left: learning rates of personalization.
+
+    python -m fedprompt_jax.study \\
+        --study=configs/studies/profit/figure_3_left.py \\
+        --config=configs/fedavg_adam.py
+
+FedAvg(Adam) at high heterogeneity. The runs share stage 1.
+"""
+
+from configs.studies.profit import settings
+from fedprompt_jax.study import trajectories
+
+ALGORITHM = 'FedAvg(Adam)'
+SHORT = 5  # the two largest rates have a fifth of the epochs
+CAPTION = (
+    'Trajectories of personalization at five learning rates (Profit, figure 3 '
+    'left): high heterogeneity, a fifth of the epochs for the two largest '
+    'rates. The rates between 0.01 and 0.316 are those of appendix C: the '
+    'figure names only these two.'
+)
+
+
+def points(config, algorithm=ALGORITHM):
+    """The overrides of each run."""
+    epochs, every = (config.personalization[k] for k in ('epochs', 'every'))
+    for rate in settings.RATES:
+        short = rate in settings.RATES[-2:]
+        yield settings.overrides(
+            config,
+            'high',
+            algorithm,
+            personalization__learning_rate=rate,
+            personalization__epochs=max(1, epochs // SHORT)
+            if short
+            else epochs,
+            personalization__every=1 if short else every,
+        ) | {'personalization.learning_rate': rate}
+
+
+def draw(results):
+    """A line for each rate."""
+    return trajectories.draw(
+        results,
+        settings.level_of,
+        lambda o: f'rate {o["personalization.learning_rate"]:.3g}',
+        anchors=trajectories.ANCHORS,
+    )
