@@ -5,8 +5,6 @@ choosing a prompt by example would be worth (Profit, 2310.04627, appendix). It
 is computed from predictions that a run has kept, without a model.
 """
 
-from collections.abc import Iterator
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,7 @@ def rows(folder: str | Path, scores: list[Row], metric: str) -> list[Row]:
     last = summary.last_epoch(scores)
     shared: dict[Example, dict[str, Any]] = {}
     own: dict[tuple[int, str], list[dict[str, Any]]] = {}
-    for line in _predictions(Path(folder)) if last else ():
+    for line in records.read_predictions(folder) if last else ():
         if line['prompt'] == 'global':
             shared[_example(line)] = line
         elif (line['prompt'], line['epoch']) == ('personalized', last):
@@ -69,10 +67,3 @@ def rows(folder: str | Path, scores: list[Row], metric: str) -> list[Row]:
 
 def _example(line: dict[str, Any]) -> Example:
     return line['task'], line['id'], line['input']
-
-
-def _predictions(folder: Path) -> Iterator[dict[str, Any]]:
-    path = folder / records.PREDICTIONS
-    if path.is_file():
-        with path.open(encoding='utf-8') as file:
-            yield from map(json.loads, file)

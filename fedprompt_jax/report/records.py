@@ -1,6 +1,6 @@
 """The records that a run leaves, read back: scores and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import csv
 import json
 import math
@@ -88,6 +88,14 @@ def read_metrics(folder: str | Path) -> list[Row]:
             ) from error
         lines.append({k: math.nan if v is None else v for k, v in line.items()})
     return lines
+
+
+def read_predictions(folder: str | Path) -> Iterator[dict[str, Any]]:
+    """Yields the lines of RUN/predictions.jsonl; none where there is none."""
+    path = Path(folder) / PREDICTIONS
+    if path.is_file():
+        with path.open(encoding='utf-8') as file:
+            yield from map(json.loads, file)
 
 
 def read_json(folder: str | Path, name: str) -> dict[str, Any]:

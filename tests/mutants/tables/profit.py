@@ -34,7 +34,19 @@ DECILES = (
 )
 LINES = ('tests/tuning_test.py::test_baselines_are_lines_of_the_table',)
 
+ANSWERS = (
+    'tests/side_by_side_test.py::test_each_client_s_examples_with_the_last_answers',
+)
+
 MUTATIONS = (
+    Mutation(
+        'answers-of-one-prompt-alone',
+        'fedprompt_jax/report/answers.py',
+        'if len(pair) == len(prompts) and all(pair.values()):',
+        'if len(pair) == len(prompts):',
+        'An example without a global answer is compared.',
+        ANSWERS,
+    ),
     Mutation(
         'few-shot-has-no-definition',
         FEW_SHOT,
