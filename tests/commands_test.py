@@ -154,7 +154,7 @@ def test_the_study_hands_its_flags_on(from_study):
         ('no model', f"model.source='{ROOT}/configs'"),
         ('commands, together', 'leave out --together'),
         ('commands, redraw', 'leave out --together'),
-        ('no folder', '/nowhere does not exist'),
+        ('no folder', '/nowhere has no run of this study; run it without'),
     ],
 )
 def test_faults_of_the_study_are_told(case, told, from_study):

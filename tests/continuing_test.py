@@ -219,3 +219,16 @@ def test_a_study_counts_a_shorter_run_as_not_complete(runs, whole):
     assert 'not complete: was a run of rounds=2' in status(rounds=3)
     assert status(rounds=1).startswith(table.OTHER)
     assert status(seed=1).startswith(table.OTHER)
+
+
+def test_a_key_that_is_new_and_off_changes_nothing(runs, whole, tmp_path):
+    """The config of an older version does not have it."""
+    path = copied(whole, tmp_path / 'run')
+    config = json.loads((path / 'config.json').read_text())
+    assert config['evaluation'].pop('few_shot') == 0
+    (path / 'config.json').write_text(json.dumps(config))
+    now = runs.config().to_dict()
+    assert not run_folder.other_config(path, now)
+    assert not run_folder.continuation(path, now)
+    now['evaluation']['few_shot'] = 2
+    assert 'few_shot' in run_folder.continuation(path, now)

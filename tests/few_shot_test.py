@@ -47,9 +47,10 @@ def text_at(lm, text: str) -> list[int]:
 
 def longer(store, lm, instances, count=2, **changes):
     template = dataclasses.replace(TEMPLATE, **changes)
-    return few_shot.with_examples(
+    found, _ = few_shot.with_examples(
         store, lm.tokenizer, template, np.array(instances), count
     )
+    return found
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,30 @@ def test_examples_without_room_are_left_out_from_the_last_on(store, lm):
     assert len(found) == len(none) - 2
     assert found[-1] == none[-1]
     np.testing.assert_array_equal(found[:-1], none[: len(none) - 3])
+
+
+def test_a_template_with_the_definition_has_it_in_each_example(store, lm):
+    found = longer(
+        store, lm, [3], 1, max_query=500, text='{definition} q {input}'
+    )
+    asked = store.record(3)['input']
+    expected = f'{DEFINITION} q the sun\nred\n\n{DEFINITION} q {asked}\n'
+    np.testing.assert_array_equal(found.query(3), text_at(lm, expected))
+
+
+def test_a_warning_counts_the_examples_that_are_missing(store, lm):
+    def told(instances, most):
+        template = dataclasses.replace(TEMPLATE, max_query=most)
+        _, numbers = few_shot.with_examples(
+            store, lm.tokenizer, template, np.array(instances), 2
+        )
+        return few_shot.describe(numbers, 2)
+
+    assert told([3, 5], 500) == []
+    assert told([3, 14], 500)[0].startswith(
+        'few-shot: of 2 queries 1 show 2, 1 show 0 instead of 2 solved examples'
+    )
+    assert '1 show none and lose the end' in told([3], 12)[0]
 
 
 def test_data_without_examples_are_refused(store, lm):

@@ -17,24 +17,34 @@ def points(*seeds):
     return found
 
 
-def test_what_is_kept_is_not_measured_again(tmp_path):
-    asked = []
+def test_what_is_measured_is_kept_and_measured_again(tmp_path):
+    """The data may have changed since."""
+    three, number = points(1, 2, 3), [4]
 
     def measure(config):
-        asked.append(config.seed)
-        return {'KL': config.seed / 4}
+        return {'KL': config.seed / number[0]}
 
-    three = points(1, 2, 3)
-    first = measured.measure_all(three[:2], measure, tmp_path)
-    assert measured.measure_all(three, measure, tmp_path) == [
-        *first,
-        {'KL': 0.75},
-    ]
-    assert asked == [1, 2, 3]
-    assert measured.read(three[0], tmp_path) == {'KL': 0.25}
+    first = measured.measure_all(three, measure, tmp_path)
+    assert first == [{'KL': 0.25}, {'KL': 0.5}, {'KL': 0.75}]
+    assert [measured.read(point, tmp_path) for point in three] == first
+    number[0] = 2
+    assert measured.measure_all(three[:1], measure, tmp_path) == [{'KL': 0.5}]
+    assert measured.read(three[0], tmp_path) == {'KL': 0.5}
     # A point of the same name and of another config.
     three[0].config.data.client_size = 7
     assert measured.read(three[0], tmp_path) is None
+
+
+def test_an_old_figure_does_not_stay_beside_other_tables(tmp_path):
+    (tmp_path / 'figure.png').write_bytes(b'old')
+    Study(tmp_path, 'title').write_measured(points(1), [{'a': 1.0}])
+    assert not (tmp_path / 'figure.png').exists()
+
+
+def test_a_table_that_is_none_loses_nothing(tmp_path, caplog):
+    study = Study(tmp_path, 'title', tabulate=lambda results: [['a'], [1, 2]])
+    assert 'p1' in study.write_measured(points(1), [{'a': 1.0}])
+    assert 'The table of title cannot be made' in caplog.text
 
 
 def test_its_tables_and_figure_are_those_of_a_study(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.figure
 import pytest
 
-from configs import fedavg_adam
+from configs import fedavg_adam, fedavg_sgd
 from configs.studies.profit import settings
 from fedprompt_jax.experiment import shared_stage
 from fedprompt_jax.study import outputs, points, table
@@ -23,7 +23,7 @@ PENALTIES = [
     'λ = 0.001, averaged', 'λ = 0.01',
 ]  # fmt: skip
 REMEDIES = [
-    'λ = 0', 'λ = 0, averaged', 'λ = 0.001', 'freeze-first', 'freeze-last',
+    *PENALTIES, 'freeze-first', 'freeze-last',
 ]  # fmt: skip
 DECILES = ('10th percentile', '90th percentile')
 NORMS = [
@@ -197,7 +197,7 @@ def test_runs_of_figure_19_are_those_of_figure_5():
         {point.name for point in read(name)}
         for name in ('figure_5', 'figure_19')
     )
-    assert len(five & nineteen) == 6
+    assert len(five & nineteen) == 12
 
 
 @pytest.mark.parametrize(
@@ -267,9 +267,27 @@ def test_rates_are_tuned_on_validation_clients():
     for name in ('table_2', 'table_3'):
         for point in read(name, 'paper'):
             assert point.config.personalization.split == 'validation'
-    assert len({stage_1(p) for p in read('table_2')}) == 120
-    # 3 x 4 algorithms, and centralized training and two random prompts once.
-    assert len({stage_1(p) for p in read('table_3')}) == 15
+    # 3 levels, 4 x 4 pairs or 4 rates of the server.
+    assert len({stage_1(p) for p in read('table_2')}) == 3 * (2 * 16 + 3 * 4)
+    assert len({stage_1(p) for p in read('table_3')}) == 3 * 7
+
+
+@pytest.mark.parametrize('level', settings.LEVELS)
+def test_only_clients_that_train_have_a_rate(level):
+    config = fedavg_adam.get_config('paper')
+    for name in settings.ALGORITHMS:
+        found = settings.overrides(config, level, name)
+        has = name.startswith('FedAvg') and (level, name) != (
+            'high', 'FedAvg(Adam)',  # whose rate is the config's
+        )  # fmt: skip
+        assert ('client.learning_rate' in found) == has
+
+
+def test_studies_start_from_fedavg_adam():
+    with pytest.raises(ValueError, match=r'start them from configs/fedavg_ad'):
+        points.read(
+            FOLDER / 'figure_5.py', fedavg_sgd.get_config(), files=False
+        )
 
 
 def test_a_baseline_is_drawn_once_for_all_runs_of_a_seed(tmp_path):

@@ -262,13 +262,13 @@ def test_values_that_a_name_does_not_tell_apart(tmp_path):
 
 
 def test_runs_that_do_not_fit_in_a_bank_are_refused(runs):
-    lengths = (
-        'def points():\n'
-        "    yield {'prompt.length': 3}\n    yield {'prompt.length': 4}\n"
+    plain = (
+        'def points():\n    for seed in 0, 1:\n'
+        "        yield {'simulation': 'vmap', 'seed': seed}\n"
     )
-    with pytest.raises(ValueError, match=r'config\.prompt differs'):
-        study(runs, 'lengths', lengths, together=2)
-    assert not (runs.folder / 'lengths').exists()
+    with pytest.raises(ValueError, match=r"config\.simulation='vmap' must be"):
+        study(runs, 'plain', plain, together=2)
+    assert not (runs.folder / 'plain').exists()
 
 
 @pytest.mark.parametrize(

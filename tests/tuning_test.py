@@ -27,6 +27,7 @@ def best(*scores):
         lambda o: (o['level'],),
         {'rate': 'rate', 'other': 'other'},
         lambda run: run,
+        {'half': lambda run: run / 2},
     )
 
 
@@ -40,19 +41,25 @@ def test_the_best_of_each_group():
         ('high', 10.0, None),
         ('no', 1.0, None),
     )
-    assert header == ['level', 'rate', 'other', 'score', 'second', 'runs']
+    assert header == [
+        'level', 'rate', 'other', 'best score', 'second best', 'half', 'runs',
+    ]  # fmt: skip
     assert lines == [
-        ['high', '1', '–', '30.00', '12.00', '2/4'],
-        ['low', '1', '–', '3.00', '3.00', '2/2'],
-        ['no', '–', '–', '–', '–', '0/1'],
+        ['high', '1', '–', '30.00', '12.00', '15.00', '2/4'],
+        ['low', '1', '–', '3.00 (one of 2 equal)', '3.00', '1.50', '2/2'],
+        ['no', '–', '–', '–', '–', '–', '0/1'],
     ]
 
 
 def test_scores_by_which_rates_are_chosen(tmp_path):
     run = Run(tiny_report.make_run(tmp_path / 'run'))
     assert tuning.validation_score(run) == run.chosen_validation['rouge_l']
-    # Of 14 and 38 local, after the last epoch; one client was dropped.
-    assert tuning.local_score(run) == pytest.approx(26)
+    # One client diverged: the mean of the others is no comparison.
+    assert math.isnan(tuning.local_score(run))
+    rows = tiny_report.rows_of('personalized', [14, 38], [20, 24], 2, 1.0)
+    other = tiny_report.make_run(tmp_path / 'other', lambda: rows)
+    assert tuning.local_score(Run(other)) == pytest.approx(26)
+    assert tuning.global_score(Run(other)) == pytest.approx(22)
     nothing = Run(tmp_path / 'nothing')
     assert math.isnan(tuning.validation_score(nothing))
     assert math.isnan(tuning.local_score(nothing))

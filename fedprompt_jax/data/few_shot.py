@@ -1,11 +1,14 @@
 """Queries with their task's definition and some solved examples before them.
 
-The bare model answers them: what a language model can do that nobody tuned.
-SNI's way (Wang et al. 2022, section 5): the definition, then as many of the
+The bare model answers them: what a language model can do that nobody tuned. As
+SNI does (Wang et al. 2022, section 5): the definition, then as many of the
 task's positive examples as are asked for and as there is room for. An example
-is written as a query and its target are.
+is written as a query and its target are, without SNI's own cue words
+("Positive Example 1 -"). Where the template has the definition, each example
+and the query have it, and nothing stands before them.
 """
 
+from collections import Counter
 import dataclasses
 
 import numpy as np
@@ -24,7 +27,7 @@ def with_examples(
     template: Template,
     instances: np.ndarray,
     count: int,
-) -> TokenStore:
+) -> tuple[TokenStore, Counter[int]]:
     """The store with longer queries of some instances, and none of others.
 
     Args:
@@ -36,6 +39,10 @@ def with_examples(
       instances: those that will be read, int64 [n].
       count: the most examples of a query.
 
+    Returns:
+      The store, and how many queries show so many examples; -1 for those that
+      show none and have lost the end of their input.
+
     Raises:
       ValueError: no task of these instances has such an example.
     """
@@ -46,7 +53,7 @@ def with_examples(
             "no task that is scored has any (SNI's 'Positive Examples'); use 0."
         )
     encoder = Encoder(tokenizer, template, store.objective)
-    queries = {}
+    queries, numbers = {}, Counter[int]()
     left = [int(i) for i in np.unique(instances)]
     for shown in range(count, -1, -1):
         texts = [_text(store, encoder, i, shown) for i in left]
@@ -57,16 +64,38 @@ def with_examples(
                 beyond.append(i)
                 continue
             where = f'instance {store.record(i)["id"]}'
+            task = store.tasks[store.task_of[i]]
+            there = min(shown, len(task['positive_examples']))
+            numbers[there if len(row) <= template.max_query else -1] += 1
             queries[i] = encoder.cut(where, text, row)
         left = beyond
     lengths = np.zeros(len(store), np.int64)
     lengths[list(queries)] = [len(row) for row in queries.values()]
     tokens = [np.array(queries[i], np.int32) for i in sorted(queries)]
-    return dataclasses.replace(
+    longer = dataclasses.replace(
         store,
         query_tokens=np.concatenate(tokens),
         query_starts=np.concatenate([[0], np.cumsum(lengths)]),
     )
+    return longer, numbers
+
+
+def describe(numbers: Counter[int], count: int) -> list[str]:
+    """A sentence where queries show fewer examples than asked for; else []."""
+    if set(numbers) <= {count}:
+        return []
+    parts = [
+        f'{number} show {shown}'
+        for shown, number in sorted(numbers.items(), reverse=True)
+        if shown >= 0
+    ]
+    if cut := numbers.get(-1):
+        parts.append(f'{cut} show none and lose the end of their input')
+    return [
+        f'few-shot: of {numbers.total()} queries {", ".join(parts)} instead of '
+        f'{count} solved examples: tasks have fewer, or '
+        'config.data.max_query has no room.'
+    ]
 
 
 def _text(
@@ -75,10 +104,11 @@ def _text(
     """The query of an instance behind definition and `count` examples."""
     task = store.tasks[store.task_of[instance]]
     record = store.record(instance)
+    inside = any('{definition}' in str(part) for part in encoder.query)
     definition = task['definition']
-    before = [definition + BETWEEN] if definition else []
+    before = [definition + BETWEEN] if definition and not inside else []
     for example in task['positive_examples'][:count]:
-        solved = encoder.text('', example['input'])
+        solved = encoder.text(definition, example['input'])
         before = template_lib.join(
             before,
             solved.read,
@@ -86,4 +116,5 @@ def _text(
             template_lib.fill(encoder.target, output=example['output']),
             [BETWEEN],
         )
-    return encoder.text('', record['input'], record.get('pair', ''), before)
+    pair = record.get('pair', '')
+    return encoder.text(definition, record['input'], pair, before)

@@ -146,13 +146,16 @@ def load(
         _named(config, store, _draw(c.splits, made, wanted))
         for wanted in (of_validation, of_stage_2)
     )
+    solved, missing = _with_examples(
+        config, tokenizer, model_config, store, held_out
+    )
     return FederatedData(
         store,
         clients['train'],
         made.server,
         validation,
         held_out,
-        _with_examples(config, tokenizer, model_config, store, held_out),
+        solved,
         _describe(store, made),
         [
             *source.warnings,
@@ -160,6 +163,7 @@ def load(
             *data_checks.shrunk(config, held_out),
             *data_checks.truncated(store),
             *data_checks.merged(store),
+            *missing,
         ],
     )
 
@@ -210,15 +214,18 @@ def _with_examples(
     model_config: ModelConfig,
     store: TokenStore,
     held_out: HeldOut,
-) -> TokenStore | None:
+) -> tuple[TokenStore | None, list[str]]:
     """The store that the bare model reads with solved examples, if asked for.
+
+    Returns:
+      The store, and a warning where examples are missing.
 
     Raises:
       ValueError: the data or the model have none.
     """
     count = config.evaluation.few_shot
     if not count:
-        return None
+        return None, []
     raise_all(data_checks.unsolvable(config, store))
     scored = np.concatenate([*held_out.local, held_out.common])
     # What is left of the positions after the longest answer.
@@ -230,7 +237,10 @@ def _with_examples(
     template = dataclasses.replace(
         template, max_query=min(template.max_query, room)
     )
-    return few_shot.with_examples(store, tokenizer, template, scored, count)
+    longer, numbers = few_shot.with_examples(
+        store, tokenizer, template, scored, count
+    )
+    return longer, few_shot.describe(numbers, count)
 
 
 def _draw(rule: str, made: Populations, wanted: Wanted) -> HeldOut:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import functools
 import logging
+import threading
 import time
 from typing import Any
 
@@ -36,6 +37,7 @@ from fedprompt_jax.personalization import Answer, Method, Setup
 _LOG = logging.getLogger(__name__)
 
 FEW_SHOT = 'few-shot'  # label of the bare model with solved examples
+_ONE_AT_A_TIME = threading.Lock()
 KEPT = 'kept_by_client'  # label of what a training client answers with
 
 
@@ -309,7 +311,9 @@ def score_few_shot(experiment: Experiment, run: RunFolder) -> None:
         replicate(Nothing().init(None), len(experiment.data.held_out.clients))
     )
     answer = Answer(FEW_SHOT, nothing, alpha=0.0, shared=True)
-    score_by(evaluator, experiment, run, answer, 0)
+    # Its queries are not those of a bank's other runs: one run at a time.
+    with _ONE_AT_A_TIME:
+        score_by(evaluator, experiment, run, answer, 0)
 
 
 def score_without_model(experiment: Experiment, run: RunFolder) -> None:

@@ -400,8 +400,18 @@ def _changes(before: dict, now: dict) -> continuing.Changes:
     return {
         key: (old.get(key), new.get(key))
         for key in continuing.KEYS
-        if old.get(key) != new.get(key)
+        if not _same(old.get(key), new.get(key))
     }
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether a key has not changed; None is one that a config does not have.
+
+    A key that an older version did not have, and that is off, changes nothing.
+    """
+    if before is None or now is None:
+        return not before and not now
+    return before == now
 
 
 def _done(path: Path) -> tuple[int, int]:
@@ -485,7 +495,7 @@ def _differences(
     changed = [
         key
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        if not _same(old.get(key), new.get(key))
     ]
     if not set(changed) - free:
         return []

@@ -131,11 +131,14 @@ def _study() -> None:
             f'--commands={_COMMANDS.value} prints a command for every run '
             'alone; leave out --together and --redraw.'
         )
-    chosen = points.read(file, config, files=runs_here)
+    if sum([bool(_COMMANDS.value), _REDRAW.value, _PLAN.value]) > 1:
+        raise ValueError('give one of --commands, --redraw and --plan.')
+    module = points.load(file)
+    measure = getattr(module, 'measure', None)
+    chosen = points.read(file, config, files=runs_here and not measure)
     chosen = points.only(chosen, _ONLY.value)
     name = f'{config.name}-{config.scale}'
     workdir = Path(_WORKDIR.value or f'studies/{name}')
-    module = points.load(file)
     parts = [file.stem, *_ONLY.value]
     study = outputs.Study(
         workdir / 'results' / points.folder_name('~'.join(parts)),
@@ -145,24 +148,17 @@ def _study() -> None:
         getattr(module, 'tabulate', None),
     )
     cache_dir = Path(_CACHE_DIR.value).expanduser()
-    if measure := getattr(module, 'measure', None):
+    if measure:
         _measure(chosen, measure, study)
         return
     if _PLAN.value:
         from fedprompt_jax.study import planned
 
-        print(
-            planned.text(
-                *planned.plan_all(
-                    chosen,
-                    workdir,
-                    _CHIP.value,
-                    _CHIPS.value,
-                    LENGTHS,
-                    cache_dir,
-                )
-            )
+        found, assumed = planned.plan_all(
+            chosen, workdir, _CHIP.value, _CHIPS.value, LENGTHS, cache_dir
         )
+        machine = planned.machine(chosen, _CHIP.value, _CHIPS.value)
+        print(planned.text(found, assumed, machine))
         return
     if _COMMANDS.value:
         shared = list(commands.without(sys.argv[1:], STUDY_FLAGS))
@@ -171,10 +167,13 @@ def _study() -> None:
         print(commands.devices(chosen), file=sys.stderr)
         return
     if _REDRAW.value:
-        if not workdir.is_dir():
-            raise ValueError(f'--workdir={workdir} does not exist: no run.')
-        folders = [workdir / point.name for point in chosen]
+        folders = runs.folders_of(chosen, workdir)
         ends = list(map(table.status, chosen, folders))
+        if not any(folder.is_dir() for folder in folders):
+            raise ValueError(
+                f'--workdir={workdir} has no run of this study; run '
+                'it without --redraw first, or give the folder of its runs.'
+            )
         print(study.write(chosen, folders, ends))
         print(f'\nFigure, tables and report: {study.folder}')
         return

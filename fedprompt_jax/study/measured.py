@@ -18,7 +18,7 @@ Measure = Callable[[config_dict.ConfigDict], Columns]
 def measure_all(
     points: Sequence[Point], measure: Measure, folder: Path
 ) -> list[Columns]:
-    """The columns of all points; those that are kept are not measured again.
+    """Measures all points, and keeps their columns for `read`.
 
     Args:
       points: their configs are measured.
@@ -30,13 +30,11 @@ def measure_all(
     """
     found = []
     for point in tqdm(points, desc='measuring', unit='point'):
-        columns = read(point, folder)
-        if columns is None:
-            columns = measure(point.config)
-            text = json.dumps({'config': _plain(point), 'columns': columns})
-            path = _path(point, folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_whole(path, text)
+        columns = measure(point.config)
+        text = json.dumps({'config': _plain(point), 'columns': columns})
+        path = _path(point, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_whole(path, text)
         found.append(columns)
     return found
 

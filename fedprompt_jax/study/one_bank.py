@@ -8,11 +8,13 @@ stopped and resumed: its runs may resume from different rounds.
 """
 
 from collections.abc import Iterator, Sequence
+import json
 from pathlib import Path
 import threading
 
+from fedprompt_jax import files
+from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import run as run_lib
-from fedprompt_jax.experiment.config import lookup
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.study.merged import Participant
@@ -29,13 +31,20 @@ ALIKE = (
 )  # fmt: skip
 
 
+def shared(point: Point) -> str:
+    """What one call of the model depends on; equal for the runs of a bank."""
+    config = files.plain(point.config.to_dict())
+    values = [config_lib.lookup(config, key) for key in ALIKE]
+    return json.dumps(values, sort_keys=True)
+
+
 def faults(points: Sequence[Point]) -> Iterator[str]:
     """Yields a sentence for each reason why these points cannot be one bank."""
     first, *others = points
     for key in ALIKE:
-        value = lookup(first.config, key)
+        value = config_lib.lookup(first.config, key)
         for other in others:
-            if lookup(other.config, key) != value:
+            if config_lib.lookup(other.config, key) != value:
                 yield (
                     f'config.{key} differs between {first.name!r} and '
                     f'{other.name!r}, and runs of one bank share it; use '

@@ -117,7 +117,7 @@ class Study(NamedTuple):
         """Writes figure, tables and page; returns the text table."""
         self.folder.mkdir(parents=True, exist_ok=True)
         gaps = table.gaps(records)
-        other = self._attempt('table', self.tabulate, found)
+        other = self._attempt('table', self._tabulated, found)
         if other is not None:
             cells, notes = other, [self.caption] if self.caption else []
         for name, text in (
@@ -129,7 +129,9 @@ class Study(NamedTuple):
         if self.draw is not None:
             drawn = functools.partial(canvas.png, self.draw)
             png = self._attempt('figure', drawn, found)
-        if png is not None:
+        if png is None:  # an older one would be of other runs
+            (self.folder / FIGURE).unlink(missing_ok=True)
+        else:
             files.write_whole(self.folder / FIGURE, png)
         body = [
             *(markup.paragraph(f'No result: {gap}', 'warning') for gap in gaps),
@@ -142,15 +144,26 @@ class Study(NamedTuple):
         files.write_whole(self.folder / REPORT, page)
         return table.text(cells, notes, gaps)
 
+    def _tabulated(
+        self, found: Sequence[Result]
+    ) -> Sequence[Sequence[str]] | None:
+        if self.tabulate is None:
+            return None
+        header, *body = (
+            [str(x) for x in line] for line in self.tabulate(found)
+        )
+        for line in body:
+            if len(line) != len(header):
+                raise ValueError(f'{line} is no line under {header}')
+        return [header, *body]
+
     def _attempt(
         self,
         what: str,
-        make: Callable[[Sequence[Result]], T] | None,
+        make: Callable[[Sequence[Result]], T],
         found: Sequence[Result],
     ) -> T | None:
-        """What a study's file makes; None without it, or if it fails."""
-        if make is None:
-            return None
+        """What a study's file makes; None if it fails."""
         try:
             return make(found)
         except Exception as error:  # of a user's file; the runs are complete

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 import copy
+import difflib
 import hashlib
 import importlib.machinery
 import inspect
+import math
 from pathlib import Path
 import re
 import types
@@ -81,7 +83,7 @@ def load(path: Path) -> types.ModuleType:
     if not path.is_file():
         raise ValueError(
             f'--study={path} does not exist; give a Python file such as '
-            'configs/studies/learning_rates.py.'
+            f'{_similar(path)}.'
         )
     loader = importlib.machinery.SourceFileLoader('study', str(path))
     module = types.ModuleType('study')
@@ -119,13 +121,14 @@ def only(points: Sequence[Point], wanted: Sequence[str]) -> list[Point]:
         try:
             there = [str(config_lib.lookup(p.config, key)) for p in chosen]
         except (KeyError, AttributeError) as error:
+            near = _near(key, chosen[0])
             raise ValueError(
-                f'--only={text}: there is no key {key!r}.'
+                f'--only={text}: there is no key {key!r}{near}.'
             ) from error
         left = [
             point
             for point, value in zip(chosen, there, strict=True)
-            if value in values.split(',')
+            if any(_equal(value, wanted) for wanted in values.split(','))
         ]
         if not left:
             found = ', '.join(dict.fromkeys(there))
@@ -134,6 +137,36 @@ def only(points: Sequence[Point], wanted: Sequence[str]) -> list[Point]:
             )
         chosen = left
     return chosen
+
+
+def _near(key: str, point: Point) -> str:
+    """Keys of the config that look like this one, in words."""
+    keys = [
+        f'{section}.{name}'
+        for section, inner in point.config.to_dict().items()
+        if isinstance(inner, dict)
+        for name in inner
+    ]
+    keys += [k for k, v in point.config.to_dict().items() if k not in keys]
+    near = difflib.get_close_matches(key, keys, 2, 0.5)
+    near += [k for k in keys if k.endswith(f'.{key}') and k not in near]
+    return f'; near it are {", ".join(near)}' if near else ''
+
+
+def _equal(value: str, wanted: str) -> bool:
+    """Whether two values are the same as text or, to four digits, a number."""
+    try:
+        return math.isclose(float(value), float(wanted), rel_tol=1e-4)
+    except ValueError:
+        return value == wanted
+
+
+def _similar(path: Path) -> str:
+    """Files beside it with similar names, or one that is always there."""
+    there = [p.name for p in path.parent.glob('*.py')]
+    near = difflib.get_close_matches(path.name, there, 3)
+    found = [str(path.parent / name) for name in near]
+    return ' or '.join(found) or 'configs/studies/learning_rates.py'
 
 
 def _overrides(path: Path, config: config_dict.ConfigDict) -> Iterator[Any]:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 import sys
 import time
+from typing import Any
 
 from fedprompt_jax import files
 from fedprompt_jax.experiment import preemption, shared_stage
@@ -42,9 +43,9 @@ def run_all(
       ValueError: a folder holds a run of another config, or a run could not
         start; nothing was run.
     """
-    folders = [workdir / point.name for point in points]
+    folders = folders_of(points, workdir)
     ends = list(map(table.status, points, folders))
-    _refuse_others(points, workdir, ends)
+    _refuse_others(folders, ends)
     loaded = LastLoaded()
     groups = groups_of(points, together)
     _check([[points[i] for i in g] for g in groups], cache_dir, loaded)
@@ -86,14 +87,21 @@ def groups_of(points: Sequence[Point], together: int) -> list[list[int]]:
     """
     if together == 1:
         return [[i] for i in range(len(points))]
+    same_stage: dict[str, list[int]] = {}
+    for i, point in enumerate(points):
+        key = _text(shared_stage.settings(point.config.to_dict()))
+        same_stage.setdefault(key, []).append(i)
+    first = [places[0] for places in same_stage.values() if len(places) > 1]
+    # Runs of one bank share what a call of the model depends on.
     alike: dict[str, list[int]] = {}
     for i, point in enumerate(points):
-        stage_1 = shared_stage.settings(point.config.to_dict())
-        key = json.dumps(files.plain(stage_1), sort_keys=True)
-        alike.setdefault(key, []).append(i)
-    first = [places[0] for places in alike.values() if len(places) > 1]
-    rest = [i for i in range(len(points)) if i not in first]
-    banks = [rest[i : i + together] for i in range(0, len(rest), together)]
+        if i not in first:
+            alike.setdefault(one_bank.shared(point), []).append(i)
+    banks = [
+        places[i : i + together]
+        for places in alike.values()
+        for i in range(0, len(places), together)
+    ]
     return [*([i] for i in first), *banks]
 
 
@@ -106,13 +114,33 @@ def _others(folder: Path) -> list[Path]:
     )
 
 
-def _refuse_others(
-    points: Sequence[Point], workdir: Path, ends: list[str]
-) -> None:
+def folders_of(points: Sequence[Point], workdir: Path) -> list[Path]:
+    """The run folder of each point, which may not exist.
+
+    Where another study of `workdir` has a run of an equal config, it is that.
+    """
+    equal: dict[str, Path] = {}
+    for path in sorted(workdir.glob(f'*/{records.CONFIG}')):
+        config = records.read_json(path.parent, records.CONFIG)
+        equal.setdefault(_text(config), path.parent)
+    folders = []
+    for point in points:
+        own = workdir / point.name
+        config = point.config.to_dict()
+        found = own if own.is_dir() else equal.get(_text(config), own)
+        folders.append(found)
+    return folders
+
+
+def _text(config: dict[str, Any]) -> str:
+    return json.dumps(files.plain(config), sort_keys=True)
+
+
+def _refuse_others(folders: Sequence[Path], ends: list[str]) -> None:
     """Raises ValueError where a run of another config is in a folder."""
     faults = [
-        f'{workdir / point.name} is {end}'
-        for point, end in zip(points, ends, strict=True)
+        f'{folder} is {end}'
+        for folder, end in zip(folders, ends, strict=True)
         if end.startswith(table.OTHER)
     ]
     if faults:

@@ -134,7 +134,7 @@ def rows(
         if end == COMPLETE:
             columns = {SELECTION: Run(folder).selection, **scores(folder)}
         records.append(
-            {**point.overrides, 'point': point.name, 'status': end, **columns}
+            {**point.overrides, 'point': folder.name, 'status': end, **columns}
         )
     return records
 

@@ -14,8 +14,8 @@ from fedprompt_jax.study import trajectories
 LENGTHS = (5, 10, 20)
 CAPTION = (
     'Prompts of 5, 10 and 20 virtual tokens, FedAvg(Adam), "high computation" '
-    '(Profit, figure 14). All lengths have the learning rates of 10, since the '
-    'paper names no others.'
+    '(Profit, figure 14). All lengths have the rates of '
+    'length 10, since the paper names no others.'
 )
 
 

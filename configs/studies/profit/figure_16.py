@@ -8,8 +8,8 @@ from configs.studies.profit import figure_14
 
 CAPTION = (
     'Prompts of 5, 10 and 20 virtual tokens, FedSGD-LB, "high computation" '
-    '(Profit, figure 16). All lengths have the learning rates of 10, since the '
-    'paper names no others.'
+    '(Profit, figure 16). All lengths have the rates of '
+    'length 10, since the paper names no others.'
 )
 
 

@@ -9,7 +9,6 @@ The runs of a level share stage 1, with one another and with figure 5's.
 from configs.studies.profit import figure_5, settings
 from fedprompt_jax.study import trajectories
 
-STRENGTH = 1e-3
 CAPTION = (
     'FedAvg(Adam), "low computation": the ℓ2 penalty, averaging, training the '
     'last two rows alone (freeze-first) or the first two (freeze-last), and '
@@ -28,7 +27,7 @@ def points(config):
     low = settings.low_computation(config)
     low['personalization__alphas'] = figure_5.ALPHAS
     for level in settings.LEVELS:
-        for strength in (0.0, STRENGTH):
+        for strength in figure_5.STRENGTHS:
             yield settings.overrides(
                 config, level, personalization__l2=strength, **low
             ) | {'personalization.l2': strength}
@@ -53,6 +52,6 @@ def draw(results):
         results,
         settings.level_of,
         line_of,
-        averaged=lambda o: line_of(o) == plain,
+        averaged=lambda o: o.get('personalization.l2') in figure_5.AVERAGED,
         with_genie=lambda o: line_of(o) == plain,
     )

@@ -16,8 +16,9 @@ SEEDS = (0, 1)
 CAPTION = (
     'Global against local score while test clients personalize the prompts of '
     'three algorithms (Profit, figure 4): "high computation", means over the '
-    'clients of two seeds with standard errors. Learning rates of the paper at '
-    'its own scale (tables 2 and 3), else those of the configs.'
+    'clients of both seeds with standard errors over these clients. Learning '
+    'rates of the paper at its own scale (tables 2 and 3), else those of the '
+    'configs.'
 )
 
 

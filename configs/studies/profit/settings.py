@@ -39,6 +39,11 @@ def overrides(
       algorithm: a key of ALGORITHMS.
       **changes: more keys, with __ for a dot.
     """
+    if config.algorithm != 'fedavg' or 'adam' not in config.client.optimizer:
+        raise ValueError(
+            "Profit's studies change FedAvg(Adam) into the other algorithms: "
+            'start them from configs/fedavg_adam.py.'
+        )
     c = copy.deepcopy(config)
     c.data.partition = partition
     if c.scale.startswith('paper'):
@@ -46,6 +51,8 @@ def overrides(
         rates = fedavg_adam.PAPER_LEARNING_RATES[partition]
         c.server.learning_rate, c.client.learning_rate = rates
     c = ALGORITHMS[algorithm](c)
+    if not algorithm.startswith('FedAvg'):  # clients have no rate
+        c.client.learning_rate = config.client.learning_rate
     c.update_from_flattened_dict(
         {key.replace('__', '.'): value for key, value in changes.items()}
     )
@@ -53,7 +60,7 @@ def overrides(
     found = {k: v for k, v in flat(c.to_dict()) if before.get(k) != v}
     # The name of the config says nothing that the algorithm does not.
     found.pop('name', None)
-    return found | {'data.partition': partition}
+    return {'data.partition': partition} | found
 
 
 def _untrained(c, init: str):

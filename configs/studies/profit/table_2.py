@@ -13,9 +13,14 @@ from configs.studies.profit import settings
 from fedprompt_jax.study import tuning
 
 RATES = (0.01, 0.1, 1.0, 10.0)  # section 3 of the paper
-ALGORITHMS = ('FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD', 'FedSGD-LB')
+ALGORITHMS = (
+    'FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD', 'FedSGD-LB', 'Centralized',
+)  # fmt: skip
 SERVER, CLIENT = 'server.learning_rate', 'client.learning_rate'
-CAPTION = 'Learning rates with the best score on validation clients.'
+CAPTION = (
+    'Learning rates with the best score (x 100) of the global prompt on '
+    'validation clients, in its best round, and the second best score.'
+)
 
 
 def points(config):

@@ -115,8 +115,8 @@ MUTATIONS = (
     Mutation(
         'groups-leave-the-rest-out',
         RUNS,
-        'for i in range(0, len(rest), together)',
-        'for i in range(0, len(rest) - together + 1, together)',
+        'for i in range(0, len(places), together)',
+        'for i in range(0, len(places) - together + 1, together)',
         'The last runs of a study are never started.',
         GROUPED,
     ),
@@ -250,8 +250,8 @@ MUTATIONS = (
     Mutation(
         'a-missing-model-is-found-in-the-first-run',
         STUDY,
-        'chosen = points.read(file, config, files=runs_here)',
-        'chosen = points.read(file, config, files=not runs_here)',
+        'files=runs_here and not measure)',
+        'files=not runs_here and not measure)',
         'A fault is told late.',
         ('tests/commands_test.py::test_faults_of_the_study_are_told',),
     ),
