@@ -1,6 +1,8 @@
 """Every notebook of colabs/, executed with a tiny model and tiny data."""
 
+import os
 from pathlib import Path
+import sys
 
 import nbclient
 import nbformat
@@ -13,7 +15,7 @@ NOTEBOOKS = sorted((ROOT / 'colabs').glob('*.ipynb'))
 # Notebook -> a part of what its cells must show.
 SHOWN = {
     'quickstart': ('personalized prompt', 'image/png', 'mean over client'),
-    'study': ('epoch 1: local', 'image/png', 'personalization.l2', '<td>'),
+    'study': ('epoch 1: local', 'image/png', 'valid. ROUGE-L', '<td>'),
 }
 
 
@@ -34,6 +36,7 @@ def with_parameters(book, folder: Path):
                 ('CONFIG', folder / 'tiny.py'),
                 ('RUN', folder / 'run'),
                 ('WORKDIR', folder / 'study'),
+                ('STUDY', studies_test.FOLDER / 'figure_17.py'),  # one run
             ):
                 cell.source += f'\n{name} = {str(path)!r}'
     return book
@@ -45,6 +48,9 @@ def test_a_notebook_runs_from_its_first_to_its_last_cell(
 ):
     for name, value in main_test.environment().items():
         monkeypatch.setenv(name, value)
+    # Where a notebook's `python` is that of the tests.
+    python = Path(sys.executable).parent
+    monkeypatch.setenv('PATH', f'{python}{os.pathsep}{os.environ["PATH"]}')
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     monkeypatch.setenv('XDG_CACHE_HOME', str(commands.folder))
     book = nbformat.read(path, as_version=4)

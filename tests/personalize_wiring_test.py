@@ -58,6 +58,7 @@ class StageTwo:
             model=model,
             personal=self.simulation,
             evaluator=recorders.Scorer(store),
+            few_shot=None,
             params=INITIAL,
             lm=lm,
             devices=recorders.Devices(),

@@ -252,9 +252,9 @@ def test_the_paper_s_run_is_planned_without_model_and_data():
     assert found['flops'] > found['useful_flops']
     assert len(found['assumed']) == 6
     assert found['fits']
-    text = run(*PAPER)
-    assert '64 x v5p, mesh 16 x 4' in text.stdout
-    assert 'It does not fit' not in text.stdout
+    shown = plan.text(found)
+    assert '64 x v5p, mesh 16 x 4' in shown
+    assert 'It does not fit' not in shown
 
 
 @pytest.mark.parametrize('family', ['t5', 'roberta'])

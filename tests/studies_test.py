@@ -125,12 +125,12 @@ class Commands:
         return process
 
     def run(self, cases: list[list[str]]) -> str:
-        """What all of them print."""
+        """What all of them print, errors too."""
         process = self.start(cases)
         process.stdin = None
         out, err = process.communicate()
         assert process.returncode == 0, err[-3000:]
-        return out
+        return out + err
 
 
 def results(folder: Path, study: str) -> Path:
@@ -289,7 +289,7 @@ def test_a_study_killed_in_and_between_runs_ends_the_same(done, commands):
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    commands.run([flags])
+    assert '1 of 2 runs are complete' in commands.run([flags])
     name = 'figure_3_right'
     for file in ('table.csv', 'figure.png'):
         assert (results(folder, name) / file).read_bytes() == (

@@ -673,34 +673,6 @@ def command(runs):
     return start
 
 
-def test_the_command_runs_a_study_and_goes_on(runs, swept, command):
-    """What is complete is not run again; what is left is run, then shown."""
-    folder = runs.folder / 'by-command'
-    shutil.copytree(swept, folder)
-    shutil.rmtree(folder / NAMES[2])
-    done = command('by-command')
-    assert done.returncode == 0, done.stderr
-    assert '2 of 3 runs are complete' in done.stderr
-    assert all(name in done.stdout for name in NAMES)
-    results_of = folder / 'results' / 'rates'
-    assert f'Figure, tables and report: {results_of}' in done.stdout
-    assert {p.name for p in results_of.iterdir()} == {
-        'figure.png', 'table.csv', 'table.md', 'report.html',
-    }  # fmt: skip
-    assert results(folder / NAMES[2]) == results(swept / NAMES[2])
-
-
-def test_what_is_drawn_again_is_the_same(runs, command):
-    """From kept records, without a model or devices."""
-    folder = runs.folder / 'by-command' / 'results' / 'rates'
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    shutil.rmtree(folder)
-    done = command('by-command', '--redraw', '--config.mesh.data=64')
-    assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in NAMES)
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
-
-
 def test_the_command_prints_commands(runs, command):
     done = command('printed', '--commands=shell')
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,9 @@ from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.sampling import Pooled
 from fedprompt_jax.experiment import build, packers
 
-ASSUMED = 6  # batches of each kind, where the data are absent
+# Batches of each kind, where the data are absent, and most examples of them
+# beyond the first batch.
+ASSUMED, MOST = 6, 24_576
 
 
 class Workload(NamedTuple):
@@ -113,7 +115,8 @@ def assumed(
         ]
 
     p, clients = config.personalization, config.clients_per_round
-    cohorts = [batch(clients, config.batch_size) for _ in range(ASSUMED)]
+    count = max(1, min(ASSUMED, MOST // (clients * config.batch_size)))
+    cohorts = [batch(clients, config.batch_size) for _ in range(count)]
     epochs = [batch(p.clients, p.batch_size) for _ in range(ASSUMED)]
     scored = [batch(packers.SLICE, 1) for _ in range(ASSUMED)]
     longest_of_all = _blank(0, c.max_query, c.max_target, objective)
