@@ -20,7 +20,11 @@ SAMPLE := 20
 bench-check: install-test
 	$(BIN)/python -m pytest -m benchmark
 
-.PHONY: run test bench-check quick mutants mutants-sample parity parity-newest check docs \
+# Every study of the paper and every notebook, with a tiny model.
+studies-check: install-test
+	$(BIN)/python -m pytest tests/studies_test.py tests/notebooks_test.py
+
+.PHONY: run test bench-check studies-check quick mutants mutants-sample parity parity-newest check docs \
 	install install-test install-parity install-docs
 
 run: install

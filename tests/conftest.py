@@ -36,7 +36,18 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items):
+# Whole commands, run only where they are named: `make studies-check`.
+WHERE_NAMED = ('studies_test', 'notebooks_test')
+
+
+def pytest_collection_modifyitems(config, items):
+    def is_left_out(item) -> bool:
+        name = item.path.stem
+        named = any(name in str(argument) for argument in config.args)
+        return name in WHERE_NAMED and not named
+
+    config.hook.pytest_deselected(items=list(filter(is_left_out, items)))
+    items[:] = [item for item in items if not is_left_out(item)]
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
