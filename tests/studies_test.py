@@ -199,8 +199,8 @@ def test_each_stage_1_is_trained_once(done):
     assert {len(found) for found in prompts.values()} == {1}
 
 
-def test_the_genie_is_at_least_as_good_on_every_example(done):
-    """Row by row of table.csv it has no scores: by its rows of the page."""
+def test_the_genie_is_at_least_as_good_for_every_client(done):
+    """Of each client and split; of each example: genie_test.py."""
     from fedprompt_jax.report import genie
     from fedprompt_jax.report.run import Run
 
