@@ -90,10 +90,17 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # of the training data for validation, where the data lack a split.
     c.data.held_out_share = 0.2
     c.data.server_share = 0.0  # of the training data, for the server alone
-    # 'high', 'medium', 'low', 'dirichlet'; or 'client', as in the data (jsonl).
+    # 'high', 'medium', 'low', 'dirichlet'; 'dirichlet_label' (FedPepTAO's:
+    # clients differ in size and in labels, and have test data of the same
+    # mixture); or 'client', as in the data (jsonl).
     c.data.partition = 'high'
-    c.data.dirichlet_alpha = 1.0  # concentration, for 'dirichlet' alone
-    c.data.client_size = 60  # instances a client; unused for 'client'
+    # Concentration, for 'dirichlet' and for the labels of 'dirichlet_label'.
+    c.data.dirichlet_alpha = 1.0
+    # Instances a client; unused for 'client', and for 'dirichlet_label' what a
+    # plan takes for a client.
+    c.data.client_size = 60
+    c.data.num_clients = 100  # N, for 'dirichlet_label' alone
+    c.data.size_alpha = 5.0  # concentration of its clients' sizes
     # Text of a query. Also {definition}, {pair} (second text, context), {mask}.
     c.data.template = '{input}'
     # Stands between query and target, never truncated; may have {mask} too.
@@ -120,6 +127,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.prefix.positions = 'shifted'  # real tokens from P on; or 'kept': from 0
     c.prefix.scale = 0.02  # standard deviation of the first values
     c.prefix.mlp = 0  # hidden units of a reparametrisation; 0 for none
+    # Layers whose keys and values are all zero: 'attended' to like others, or
+    # 'absent': they have no prefix, and get none by training.
+    c.prefix.zero_layers = 'attended'
     # Linear layers are found by a regex of Hugging Face's names ('q_proj') or
     # of the names here, which are the same for all families.
     c.lora = config_dict.ConfigDict()
@@ -199,6 +209,13 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # prediction is the choice with the most log p, summed over its tokens
     # ('sum', lm-eval's acc), per 'character' (acc_norm) or per 'token'.
     c.evaluation.choices = 'sum'
+    # Of chosen answers, beside the accuracy: 'accuracy', 'matthews' (CoLA) or
+    # 'accuracy_f1' (the mean of the two: MRPC).
+    c.evaluation.metric = 'accuracy'
+    # Rounds between two scores of both views of training clients: the global
+    # prompt on the whole test split, and each client's own on its part of it.
+    # 0: never. Needs data.splits='official'.
+    c.evaluation.views_every = 0
     # Solved examples that stage 2 shows the bare model before each query, after
     # the task's definition; 0: this is not scored. SNI tasks have two.
     c.evaluation.few_shot = 0

@@ -98,3 +98,114 @@ def per_fedavg(
             moves.append(y - x)
         x = x + server_rate * np.mean(moves, axis=0)
     return x
+
+
+def adamw(
+    gradient: Gradient,
+    x: np.ndarray,
+    batches: Sequence[Any],
+    rate: float,
+    decay: float,
+    clip: float,
+) -> np.ndarray:
+    """x after AdamW's steps from a fresh state (Loshchilov and Hutter 2019).
+
+    The gradient's norm is clipped first; beta are 0.9 and 0.999, eps is 1e-8.
+    """
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    for t, batch in enumerate(batches, start=1):
+        g = gradient(x, batch)
+        g = g * min(1.0, clip / np.linalg.norm(g))
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        step = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        x = x - rate * (step + decay * x)
+    return x
+
+
+def fedpeptao(
+    gradient: Gradient,
+    x: np.ndarray,
+    rounds: Sequence[Round],
+    sizes: dict[int, int],
+    population: int,
+    chosen: np.ndarray,
+    variant: str,
+    server_rates: Sequence[float],
+    rate: float,
+    decay: float,
+    clip: float,
+    beta: float,
+) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
+    """x, c and what devices keep of their own, after FedPepTAO's rounds.
+
+    The released code, line by line ('fedpeptao_code'); the step whose formulas
+    fit together ('fedpeptao'); or the plain mean ('fedavg').
+
+    Args:
+      gradient: of one device's loss.
+      x: all coordinates.
+      rounds: of each, device -> its batches.
+      sizes: device -> its examples.
+      population: N.
+      chosen: bool, coordinates that travel.
+      variant: see above.
+      server_rates: of each round.
+      rate: of devices, as are decay and clip.
+      decay: of AdamW.
+      clip: most of a gradient's norm.
+      beta: of the server's momentum.
+    """
+    c, v, before = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+    c_of: dict[int, np.ndarray] = {}
+    own: dict[int, np.ndarray] = {}
+    for number, one in enumerate(rounds):
+        weights = np.array([sizes[k] for k in one], float)
+        weights /= weights.sum()
+        sent, steps = [], []
+        for k, batches in one.items():
+            begin = np.where(chosen, x, own.get(k, x))
+            end = adamw(gradient, begin, batches, rate, decay, clip)
+            own[k] = np.where(chosen, 0.0, end)
+            sent.append(np.where(chosen, end, 0.0))
+            steps.append(len(batches))
+        w = np.where(chosen, x, 0.0)
+        mean = sum(p * w_k for p, w_k in zip(weights, sent, strict=True))
+        olds = [c_of.get(k, np.zeros_like(x)) for k in one]
+        slopes = [
+            (w - w_k) / (n * rate) for w_k, n in zip(sent, steps, strict=True)
+        ]
+        if variant == 'fedavg':
+            new_w = w - server_rates[number] * (w - mean)
+        elif variant == 'fedpeptao':
+            g = w - mean
+            for p, n, old in zip(weights, steps, olds, strict=True):
+                g = g + rate * p * n * (c - old)
+            v = beta * v + (1 - beta) * g
+            new_w = w - server_rates[number] * v
+            for k, old, slope in zip(one, olds, slopes, strict=True):
+                c_of[k] = slope
+                c = c + (slope - old) / population
+        else:
+            delta = w - mean
+            news = [
+                old - c + slope for old, slope in zip(olds, slopes, strict=True)
+            ]
+            change = sum(
+                n * (new - old)
+                for n, new, old in zip(steps, news, olds, strict=True)
+            ) / sum(steps)
+            c = c + len(one) / population * change
+            c_of |= dict(zip(one, news, strict=True))
+            if number == 0:
+                new_w = mean
+            else:
+                difference = before - delta
+                new_w, buffers = np.zeros_like(x), np.zeros_like(x)
+                for p, new in zip(weights, news, strict=True):
+                    v = beta * v + (1 - beta) * difference + c - new
+                    new_w = new_w + p * (mean - server_rates[number] * v)
+                    buffers = buffers + p * v
+                v = buffers
+            before = delta
+        x = np.where(chosen, new_w, x)
+    return x, c, own

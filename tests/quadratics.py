@@ -9,6 +9,7 @@ from ml_collections import config_dict
 import numpy as np
 
 from configs import fedavg_adam
+from fedprompt_jax import algorithms
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment import stage_one
@@ -84,8 +85,9 @@ def scalar(state) -> float:
 
 def config_of(name: str, **changes) -> config_dict.ConfigDict:
     """The shipped config of an algorithm, or the base with its name."""
-    shipped = importlib.util.find_spec(f'configs.{name}')
-    module = importlib.import_module(f'configs.{name}') if shipped else None
+    path = algorithms.config_file(name).removesuffix('.py').replace('/', '.')
+    shipped = importlib.util.find_spec(path)
+    module = importlib.import_module(path) if shipped else None
     config = (module or fedavg_adam).get_config()
     with config.unlocked():
         config.algorithm = name

@@ -11,6 +11,7 @@ see federated/algorithm.py, and may have
     faults(config)  an iterator of sentences about a config it cannot use
     POOLED          True if all training clients are one client to it
     SERVER_DATA     True if it trains on config.data.server_share
+    CONFIG          the config that has its section; configs/<name>.py if absent
 """
 
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ def names() -> list[str]:
 def get(name: str) -> types.ModuleType:
     """The module of an algorithm."""
     return importlib.import_module(f'{__name__}.{name}')
+
+
+def config_file(name: str) -> str:
+    """The shipped config of an algorithm."""
+    return getattr(get(name), 'CONFIG', f'configs/{name}.py')
 
 
 def pooled(name: str) -> bool:
@@ -54,7 +60,7 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     if missing:
         yield (
             f'config.algorithm={name!r} reads config.{name}.{missing[0]}, '
-            f'which is not there; start from --config=configs/{name}.py.'
+            f'which is not there; start from --config={config_file(name)}.'
         )
         return
     wrong = False

@@ -51,3 +51,23 @@ def grid_gradients(model: TunedModel, base, bank, grid: Grid):
     safe = select(finite, bank, 0.0)
     (_, losses), grads = jax.value_and_grad(loss, has_aux=True)(safe)
     return select(finite, (losses, grads), jnp.nan)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def grid_hessian_products(model: TunedModel, base, bank, tangents, grid: Grid):
+    """H_c v_c of each owner, like the bank: its loss's Hessian times a tree.
+
+    Forward over reverse: the derivative of the gradients along the tangents.
+
+    Args:
+      model: the language model.
+      base: its parameters.
+      bank: trained parameters of C owners, leaves [C, ...].
+      tangents: v_c of each owner, like the bank.
+      grid: a packed grid.
+    """
+
+    def gradients(bank):
+        return grid_gradients(model, base, bank, grid)[1]
+
+    return jax.jvp(gradients, (bank,), (tangents,))[1]

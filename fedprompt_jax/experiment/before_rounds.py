@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fedprompt_jax import files
 from fedprompt_jax.experiment import checkpoint
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
@@ -64,6 +65,9 @@ def run_all(
         server = stage.finish(state.server, state.inner)
         server = experiment.devices.replicate(server)
         _require_finite(server, stage, folder)
+        if stage.record is not None and run.writes:
+            path = run.path / f'{stage.name}.json'
+            files.write_json(path, stage.record(server))
     return server
 
 
@@ -92,7 +96,9 @@ def _run(
         state = start
     first = int(state.step)
 
-    def step(state: State, number: int, began: float) -> tuple[State, float]:
+    def step(
+        state: State, number: int, began: float
+    ) -> tuple[State, float | None]:
         inner, metrics = stage.step(state.inner, number)
         _require_finite(inner, stage, folder)
         values = {k: np.asarray(v).item() for k, v in metrics.items()}
@@ -103,7 +109,7 @@ def _run(
             seconds=time.perf_counter() - began,
         )
         state = State(inner, state.server, state.step + 1)
-        return experiment.devices.replicate(state), values['loss']
+        return experiment.devices.replicate(state), values.get('loss')
 
     def save(state: State) -> None:
         checkpoints.save(int(state.step), state, run.notes(), None)

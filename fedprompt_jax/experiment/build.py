@@ -13,6 +13,8 @@ from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
+from fedprompt_jax.bank.layer_states import layer_states
+from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import (
     Cohort,
@@ -28,6 +30,7 @@ from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
     Auxiliary,
+    Probe,
     Simulation,
     Steps,
 )
@@ -226,6 +229,7 @@ def build(
             functools.partial(
                 make_auxiliary, config, data, devices, cache_dir, others, loaded
             ),
+            make_probe(config, lm, model, data),
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
@@ -372,6 +376,31 @@ def make_auxiliary(
             cohort, other, its, clients, other.clients_per_round
         ),
         server_steps=functools.partial(server_steps, other, its),
+    )
+
+
+def make_probe(
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    model: TunedModel,
+    data: data_lib.FederatedData,
+) -> Probe:
+    """What an algorithm may look at before its rounds."""
+    clients = population(config, data)
+
+    def batch(client: int, size: int) -> list[Example]:
+        rng = generator(config.seed, 'probed batch', client)
+        instances = rng.permutation(clients[client])[:size]
+        return [data.store.example(0, int(i)) for i in instances]
+
+    return Probe(
+        functools.partial(
+            cohort, config, data, clients, config.clients_per_round
+        ),
+        batch,
+        lambda client: len(clients[client]),
+        lm.config.reader.num_layers,
+        functools.partial(layer_states, model.transformer, lm.base),
     )
 
 

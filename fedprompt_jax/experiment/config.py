@@ -8,14 +8,20 @@ from typing import Any
 from ml_collections import config_dict
 
 from fedprompt_jax import algorithms, peft, personalization
-from fedprompt_jax.data import partitions, sources, splits, template
+from fedprompt_jax.data import (
+    label_skew,
+    partitions,
+    sources,
+    splits,
+    template,
+)
 from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.data.tables import answers
-from fedprompt_jax.evaluation import choices
+from fedprompt_jax.evaluation import agreement, choices
 from fedprompt_jax.experiment import trackers
 from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
-from fedprompt_jax.peft.prefix import POSITIONS
+from fedprompt_jax.peft.prefix import POSITIONS, ZERO_LAYERS
 from fedprompt_jax.peft.prompt import INITS
 from fedprompt_jax.rules import number
 
@@ -30,6 +36,8 @@ RULES = {
     'seed': _COUNT,
     'data.dirichlet_alpha': _RATE,
     'data.client_size': number(2),
+    'data.num_clients': number(2),
+    'data.size_alpha': _RATE,
     'data.held_out_share': _RATE,
     'data.server_share': _COUNT,
     'data.max_query': _POSITIVE,
@@ -62,6 +70,7 @@ RULES = {
     'personalization.l2': _COUNT,
     'personalization.every': _POSITIVE,
     'evaluation.few_shot': _COUNT,
+    'evaluation.views_every': _COUNT,
     'evaluation.max_new_tokens': _POSITIVE,
     'evaluation.batch_size': _POSITIVE,
     'packing.max_tokens': _POSITIVE,
@@ -76,14 +85,20 @@ CHOICES = {
     'model.quantization': QUANTIZATIONS,
     'data.source': tuple(sources.names()),
     'data.answers': ('', *answers.CONVENTIONS),
-    'data.partition': (*partitions.KINDS, partitions.BY_CLIENT),
+    'data.partition': (
+        *partitions.KINDS,
+        label_skew.NAME,
+        partitions.BY_CLIENT,
+    ),
     'prompt.init': INITS,
     'prefix.positions': POSITIONS,
+    'prefix.zero_layers': ZERO_LAYERS,
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'personalization.method': tuple(personalization.names()),
     'personalization.split': ('test', 'validation'),
     'evaluation.choices': tuple(choices.RULES),
+    'evaluation.metric': tuple(agreement.METRICS),
 }
 
 
@@ -215,6 +230,20 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
         )
     if c.data.partition == partitions.BY_CLIENT:
         yield from _by_client_faults(c.data)
+    of_clients = (splits.CLIENTS, *splits.OF_TRAINING_CLIENTS)
+    if c.data.partition == label_skew.NAME and c.data.splits not in of_clients:
+        yield (
+            "config.data.partition='dirichlet_label' needs config.data.splits="
+            f"'official', 'within' or 'clients', not {c.data.splits!r}: its "
+            'clients have instances of any label.'
+        )
+    if c.evaluation.views_every and not official:
+        yield (
+            f'config.evaluation.views_every={c.evaluation.views_every} needs '
+            "config.data.splits='official', not "
+            f'{c.data.splits!r}: it scores a test split of the data and each '
+            "client's part of it."
+        )
 
 
 def _by_client_faults(data: config_dict.ConfigDict) -> Iterator[str]:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from ml_collections import config_dict
 import numpy as np
@@ -22,6 +23,18 @@ from fedprompt_jax.experiment.populations import Populations
 from fedprompt_jax.models.config import ModelConfig
 
 
+class Views(NamedTuple):
+    """The official test data, as training clients are scored on them.
+
+    Attributes:
+      split: instances int64 of the whole test split.
+      parts: of each training client, its part of it.
+    """
+
+    split: np.ndarray
+    parts: Clients
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class FederatedData:
     """All that an experiment reads.
@@ -34,6 +47,7 @@ class FederatedData:
       held_out: clients of stage 2.
       few_shot: the store with solved examples before the queries that stage 2
         scores; None where config.evaluation.few_shot is 0.
+      views: None where config.evaluation.views_every is 0.
       description: what was split and dropped, in words.
       warnings: sentences that a reader of the results has to know.
     """
@@ -44,6 +58,7 @@ class FederatedData:
     validation: HeldOut
     held_out: HeldOut
     few_shot: TokenStore | None
+    views: Views | None
     description: str
     warnings: list[str]
 
@@ -156,6 +171,7 @@ def load(
         validation,
         held_out,
         solved,
+        _views(config, made),
         _describe(store, made),
         [
             *source.warnings,
@@ -177,6 +193,8 @@ def _read_of(c: config_dict.ConfigDict) -> str:
         'partition',
         'dirichlet_alpha',
         'client_size',
+        'num_clients',
+        'size_alpha',
         'held_out_share',
         'server_share',
     )
@@ -241,6 +259,14 @@ def _with_examples(
         store, tokenizer, template, scored, count
     )
     return longer, few_shot.describe(numbers, count)
+
+
+def _views(config: config_dict.ConfigDict, made: Populations) -> Views | None:
+    """The test split and the clients' parts of it, if they are asked for."""
+    if not config.evaluation.views_every:
+        return None
+    assert made.official is not None  # the config's check has seen to it
+    return Views(made.official['test'], made.clients['test'])
 
 
 def _draw(rule: str, made: Populations, wanted: Wanted) -> HeldOut:

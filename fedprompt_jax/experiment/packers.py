@@ -175,6 +175,9 @@ def evaluation_batches(
     used = np.concatenate([*data.validation.local, *data.held_out.local])
     more = np.setdiff1d(data.held_out.common, used)  # of an official split
     used = np.concatenate([used, more])
+    if data.views is not None:
+        rest = np.setdiff1d(data.views.split, used)
+        used = np.concatenate([used, rest])
     batches = [
         [
             example

@@ -6,7 +6,14 @@ from typing import NamedTuple
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax.data import official, partitions, sni, splits, within
+from fedprompt_jax.data import (
+    label_skew,
+    official,
+    partitions,
+    sni,
+    splits,
+    within,
+)
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.store import TokenStore
 
@@ -82,6 +89,8 @@ def _official(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
     parts, note = official.complete(
         store.split_of, c.held_out_share, config.seed
     )
+    if c.partition == label_skew.NAME:
+        return Populations(_skewed(config, store, parts), {}, parts, note)
     by_client = c.partition == partitions.BY_CLIENT
     if by_client:
         train = partitions.by_client(store.client_of[parts['train']])
@@ -102,6 +111,30 @@ def _official(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
                 'lists of tasks, whose test clients are held out.'
             )
     return Populations(clients, {}, parts, note)
+
+
+def _skewed(
+    config: config_dict.ConfigDict,
+    store: TokenStore,
+    parts: dict[str, np.ndarray],
+) -> dict[str, Clients]:
+    """Clients of the same sizes and label priors in each of the parts."""
+    c, label_of = config.data, _types(store)[store.task_of]
+    skew = label_skew.draw(
+        c.num_clients,
+        int(label_of.max()) + 1,
+        c.dirichlet_alpha,
+        c.size_alpha,
+        config.seed,
+    )
+    dealt = {
+        name: label_skew.deal(label_of[part], skew, config.seed, name)
+        for name, part in parts.items()
+    }
+    return {
+        name: dataclasses.replace(clients, order=parts[name][clients.order])
+        for name, clients in dealt.items()
+    }
 
 
 def _split(
@@ -168,6 +201,8 @@ def _all_clients(config: config_dict.ConfigDict, store: TokenStore) -> Clients:
     if config.data.partition == partitions.BY_CLIENT:
         return partitions.by_client(store.client_of)
     everything = np.arange(len(store))
+    if config.data.partition == label_skew.NAME:
+        return _skewed(config, store, {'all': everything})['all']
     return _partition(config, store, everything, config.data.partition)
 
 

@@ -297,11 +297,16 @@ def _record_start(
     )
     census = units.census(data.store, scored, experiment.lm.tokenizer)
     _LOG.info('Packing: %s.', experiment.packing)
+    sent = experiment.algorithm.sent(experiment.algorithm.init())
     parameters = {
-        'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),
+        'trained': _numbers(experiment.params),
+        'sent': _numbers(sent.up),
         'base': sizes.num_params(experiment.lm.config),
     }
-    text = 'Parameters: {trained:,} trained and sent, {base:,} in the base.'
+    text = (
+        'Parameters: {trained:,} trained, {sent:,} sent by a client in a round,'
+        ' {base:,} in the base.'
+    )
     _LOG.info(text.format(**parameters))
     named = {'clients': data.client_names} if data.client_names else {}
     before = run.info.get('packing')
@@ -330,6 +335,13 @@ def _record_start(
     ]:
         _LOG.warning(warning)
         run.warn(warning)
+
+
+def _numbers(tree: Any) -> int:
+    """How many numbers a tree of arrays has."""
+    import jax
+
+    return sum(x.size for x in jax.tree.leaves(tree))
 
 
 def _reshaped(before: str | None, packing: str) -> list[str]:
@@ -370,11 +382,13 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.report import records, summary
+    from fedprompt_jax.report import records, summary, views
     from fedprompt_jax.report.run import Run
 
     run, rows = Run(path), records.read_tradeoff(path)
     print(summary.text_table(rows, run.loss_unit, run.selection))
+    if of_rounds := views.text(run):
+        print(f'\n{of_rounds}')
 
 
 def _print_paths(path: Path) -> None:

@@ -20,8 +20,9 @@ class Stage(NamedTuple):
       title: the title of the progress bar.
       total: the number of steps in the whole stage.
       save_every: steps between two checkpoints.
-      step: (state, item, began) -> (state, loss). It logs its own line;
-        `began` is when the wait for the item began, in perf_counter's seconds.
+      step: (state, item, began) -> (state, loss, or None where there is none).
+        It logs its own line; `began` is when the wait for the item began, in
+        perf_counter's seconds.
       after: (state) -> state. Scores what is due after this step.
       save: (state) -> None. Writes a checkpoint.
     """
@@ -30,7 +31,7 @@ class Stage(NamedTuple):
     title: str
     total: int
     save_every: int
-    step: Callable[[State, Any, float], tuple[State, float]]
+    step: Callable[[State, Any, float], tuple[State, float | None]]
     after: Callable[[State], State]
     save: Callable[[State], None]
 
@@ -69,7 +70,8 @@ def repeat(
     began = time.perf_counter()
     for number, item in enumerate(bar, first + 1):
         state, loss = stage.step(state, item, began)
-        bar.set_postfix(loss=f'{loss:.3f}')
+        if loss is not None:
+            bar.set_postfix(loss=f'{loss:.3f}')
         state = stage.after(state)
         last, stop = number == stage.total, preemption.asked()
         if last or stop or number % stage.save_every == 0:

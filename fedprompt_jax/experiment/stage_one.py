@@ -19,6 +19,7 @@ from fedprompt_jax.federated import (
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
     Auxiliary,
+    Probe,
     Setup,
     Simulation,
     Steps,
@@ -32,6 +33,7 @@ def make(
     num_clients: int,
     server_steps: Callable[[int], Steps] = lambda round: [],
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None,
+    probe: Probe | None = None,
 ) -> Algorithm:
     """The config's algorithm.
 
@@ -42,6 +44,7 @@ def make(
       num_clients: N, of the population.
       server_steps: see Setup.
       auxiliary: see Setup; None where there is no other model.
+      probe: see Setup; None where nothing is computed.
     """
     client_tx, client_rate = scheduled(config.client, config.rounds)
     server_tx, server_rate = scheduled(config.server, config.rounds)
@@ -60,6 +63,7 @@ def make(
         params=params,
         server_steps=server_steps,
         auxiliary=auxiliary,
+        probe=probe,
     )
     return algorithms.get(config.algorithm).make(setup)
 

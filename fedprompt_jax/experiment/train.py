@@ -14,7 +14,7 @@ import numpy as np
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
-from fedprompt_jax.experiment import before_rounds, guard
+from fedprompt_jax.experiment import before_rounds, guard, views
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
@@ -73,23 +73,29 @@ def train(
       FloatingPointError: the server's state would turn non-finite. The last
         good checkpoint is intact.
     """
+    config = experiment.config
+    every, views_every = config.validation.every, config.evaluation.views_every
     start = initial(experiment)
     state = checkpoints.restore(start)
     if state is None:
         server = before_rounds.run_all(experiment, run, preemption)
         state = dataclasses.replace(start, server=server)
         state = validate(experiment, run, state)
+        if views_every:
+            views.log(experiment, run, clients, state.server)
         save(checkpoints, run, state, clients)
     else:
         clients.restore(checkpoints.notes())
-    config = experiment.config
     first = int(state.server.round)
     rounds = range(first, config.rounds)
-    every = config.validation.every
 
     def after(state: TrainState) -> TrainState:
-        due = every and int(state.server.round) % every == 0
-        return validate(experiment, run, state) if due else state
+        done = int(state.server.round)
+        if every and done % every == 0:
+            state = validate(experiment, run, state)
+        if views_every and done % views_every == 0:
+            views.log(experiment, run, clients, state.server)
+        return state
 
     return repeat(
         Stage(
@@ -155,6 +161,7 @@ def train_round(
         round=number,
         **metrics,
         **ledger.traffic(algorithm.sent(server), len(cohort.clients)),
+        slowest_share=ledger.slowest_share(cohort.steps),
         seconds=time.perf_counter() - began,
     )
     if (

@@ -51,6 +51,11 @@ class Simulation(Protocol):
     ) -> LocalResult:
         """The cohort after its local steps; see PackedSimulation."""
 
+    def hessian_products(
+        self, bank, tangents, examples: Sequence[Example]
+    ) -> Any:
+        """Hessians [C, ...] times tangents; see PackedSimulation."""
+
     def compute(self, steps: Sequence[Sequence[Example]]) -> Metrics:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
 
@@ -68,10 +73,12 @@ class StageBefore(NamedTuple):
       name: of its lines in metrics.jsonl and of its checkpoints.
       steps: how many.
       init: (server state) -> the state of the stage, any pytree of arrays.
-      step: (state, number from 0) -> (state, metrics); `loss` is needed among
-        the metrics, and all are logged.
+      step: (state, number from 0) -> (state, metrics); all are logged, and a
+        `loss` is shown by the bar.
       finish: (server state, state after the last step) -> the server's state
         with which the rounds, or the next stage, begin.
+      record: (server state after finish) -> what RUN/<name>.json holds; None
+        where it leaves no file.
     """
 
     name: str
@@ -79,6 +86,27 @@ class StageBefore(NamedTuple):
     init: Callable[[Any], Any]
     step: Callable[[Any, int], tuple[Any, Metrics]]
     finish: Callable[[Any, Any], Any]
+    record: Callable[[Any], dict[str, Any]] | None = None
+
+
+class Probe(NamedTuple):
+    """What an algorithm may look at before its rounds.
+
+    Attributes:
+      cohort: round, from 0 -> the clients and batches of that round.
+      batch: (client, n) -> n of its examples, or all where it has fewer, drawn
+        by its number; owner 0 has them.
+      num_examples: client -> how many examples it has.
+      num_layers: of the model; of its encoder where there is one.
+      layer_states: (examples, length) -> f32 [layers, n, length, D], see
+        bank/layer_states.py.
+    """
+
+    cohort: Callable[[int], Cohort]
+    batch: Callable[[int, int], list[Example]]
+    num_examples: Callable[[int], int]
+    num_layers: int
+    layer_states: Callable[[Sequence[Example], int], jax.Array]
 
 
 class Auxiliary(NamedTuple):
@@ -146,6 +174,8 @@ class Setup(NamedTuple):
         of them, or with local_epochs passes over all. [] where it holds none.
       auxiliary: section with the keys of config.model -> another model over the
         same clients and instances.
+      probe: what may be looked at before the rounds; None where nothing is
+        computed.
     """
 
     config: config_dict.ConfigDict
@@ -160,6 +190,7 @@ class Setup(NamedTuple):
     client_settings: Callable[[int], dict[str, float]] = lambda round: {}
     server_steps: Callable[[int], Steps] = lambda round: []
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None
+    probe: Probe | None = None
 
     def start_clients(self, bank, round: jax.Array) -> Any:
         """States [C, ...] of client optimizers that start in this round.
@@ -168,7 +199,10 @@ class Setup(NamedTuple):
           bank: where each owner starts, leaves [C, ...].
           round: int32 scalar, from 0.
         """
-        opt_state = jax.vmap(self.client_tx.init)(bank)
+        return self.at_round(jax.vmap(self.client_tx.init)(bank), round)
+
+    def at_round(self, opt_state: Any, round: jax.Array) -> Any:
+        """States of client optimizers with the learning rate of a round."""
         number = int(round)
         settings = {optimizers.RATE: self.client_rate(number)}
         settings |= self.client_settings(number)

@@ -1,5 +1,6 @@
 """What a round costs: bytes sent, tokens read, floating-point operations."""
 
+import collections
 from collections.abc import Callable, Iterable
 import math
 from typing import Any, NamedTuple
@@ -40,6 +41,19 @@ def traffic(sent: Sent, num_clients: int) -> dict[str, int]:
         'bytes_down': tree_bytes(sent.down) * num_clients,
         'bytes_up': tree_bytes(sent.up) * num_clients,
     }
+
+
+def slowest_share(steps: Iterable[Iterable[Example]]) -> float:
+    """The share of a round's tokens that its busiest client reads.
+
+    Devices of a real federation work side by side, and the slowest one says
+    how long a round takes: about this share of a simulated round's seconds.
+    """
+    tokens: collections.Counter[int] = collections.Counter()
+    for examples in steps:
+        for e in examples:
+            tokens[e.owner] += e.num_tokens
+    return max(tokens.values()) / tokens.total()
 
 
 def compute(

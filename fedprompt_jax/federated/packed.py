@@ -4,6 +4,7 @@ vmapped.py is the plain form that it must equal.
 """
 
 from collections.abc import Sequence
+import functools
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.grid import grid_gradients
+from fedprompt_jax.bank.grid import grid_gradients, grid_hessian_products
 from fedprompt_jax.bank.owners import finite_owners, num_owners
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Packer
@@ -56,6 +57,25 @@ class PackedSimulation:
         if _any_lost(bank, grads):
             return self.gradients_once(bank, examples, isolate=True)
         return losses, grads
+
+    def hessian_products(
+        self, bank, tangents, examples: Sequence[Example]
+    ) -> Any:
+        """The Hessian of each owner's loss times its tangent, like the bank.
+
+        Args:
+          bank: trained parameters, leaves [C, ...], all finite.
+          tangents: like the bank.
+          examples: one or more, of any owners.
+        """
+        weights = token_weights(examples, self.loss)
+        parts = [
+            grid_hessian_products(
+                self.model, self.base, bank, tangents, self.place_rows(grid)
+            )
+            for grid in self.packer.pack(examples, weights)
+        ]
+        return functools.reduce(_add, parts)
 
     def local_train(
         self,

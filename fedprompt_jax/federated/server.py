@@ -56,13 +56,24 @@ def server_update(
         pseudo_gradient, state.opt_state, state.params
     )
     params = optax.apply_updates(state.params, updates)
-    metrics = {
+    metrics = norms(params, updates, gradient)
+    state = state.replace(
+        params=params, opt_state=opt_state, round=state.round + 1
+    )
+    return state, metrics
+
+
+def norms(params: Any, updates: Any, gradient: Any) -> dict[str, jax.Array]:
+    """What a server step logs, by names in metrics.jsonl.
+
+    Args:
+      params: after the step.
+      updates: what was added to them.
+      gradient: the aggregate of the gradients before it, leaves [...].
+    """
+    return {
         'prompt_norm': optax.tree.norm(params),
         'update_norm': optax.tree.norm(updates),
         # First-order change of the loss that this update should bring.
         'predicted_change': optax.tree.vdot(gradient, updates),
     }
-    state = state.replace(
-        params=params, opt_state=opt_state, round=state.round + 1
-    )
-    return state, metrics

@@ -71,6 +71,19 @@ def cohort_gradients(model, base, bank, batches: Batch):
     return jax.vmap(one, in_axes=(None, None, 0, 0))(model, base, bank, batches)
 
 
+@functools.partial(jax.jit, static_argnames='model')
+def cohort_hessian_products(model, base, bank, tangents, batches: Batch):
+    """vmap over clients of the Hessian of one batch's loss times a tree."""
+
+    def one(params, tangent, batch):
+        def gradient(params):
+            return jax.grad(client_loss, argnums=2)(model, base, params, batch)
+
+        return jax.jvp(gradient, (params,), (tangent,))[1]
+
+    return jax.vmap(one)(bank, tangents, batches)
+
+
 class VmappedSimulation:
     """Trains cohorts by vmap; the same methods as PackedSimulation."""
 
@@ -92,6 +105,18 @@ class VmappedSimulation:
         batch = jax.tree.map(lambda x: x[:, 0], batches)
         return cohort_gradients(
             self.model, self.base, bank, self.place_rows(batch)
+        )
+
+    def hessian_products(
+        self, bank, tangents, examples: Sequence[Example]
+    ) -> Any:
+        """See PackedSimulation.hessian_products."""
+        batches = pad_batches(
+            self.model.packer(), [examples], num_owners(bank), self.loss
+        )
+        batch = jax.tree.map(lambda x: x[:, 0], batches)
+        return cohort_hessian_products(
+            self.model, self.base, bank, tangents, self.place_rows(batch)
         )
 
     def local_train(

@@ -22,6 +22,9 @@ from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places
 
 
+STATES = 'states'  # the collection of every layer's output
+
+
 class Context(NamedTuple):
     """The inputs that all layers read besides hidden states.
 
@@ -95,6 +98,8 @@ class Block(nn.Module):
                 y, crossed = cross(y, places.owner, context.memory, known)
                 x = x + y
             x = x + mlp(norm('mlp_norm', x))
+        if not self.is_initializing():
+            self.sow(STATES, 'output', x)  # nothing, unless asked for
         return x, (new_kv, crossed)
 
 
@@ -137,7 +142,7 @@ class Stack(nn.Module):
             block = nn.remat(block, prevent_cse=False, policy=saved)
         scanned = nn.scan(
             block,
-            variable_axes={'params': 0, 'peft': 0},
+            variable_axes={'params': 0, 'peft': 0, STATES: 0},
             split_rngs={'params': True},
             in_axes=(0, 0, 0, nn.broadcast),
             length=c.num_layers,

@@ -17,6 +17,7 @@ from ml_collections import config_dict
 from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 
 POSITIONS = ('shifted', 'kept')
+ZERO_LAYERS = ('attended', 'absent')
 _KEY = 'prompt_embeddings'
 
 
@@ -37,6 +38,9 @@ class Prefix(Kind):
       width: D, of the MLP's embedding.
       hidden: of the MLP; 0 for none.
       stack: the tree of the layers; an encoder's where there is one.
+      zeros_absent: whether a layer whose keys and values are all zero has no
+        prefix at all; else its zeros are attended to. Such a layer has no
+        gradient, and stays as it is. All owners of a bank have it or none.
     """
 
     lengths: tuple[int, ...]
@@ -47,6 +51,7 @@ class Prefix(Kind):
     width: int = 0
     hidden: int = 0
     stack: tuple[str, ...] = ('layers',)
+    zeros_absent: bool = False
 
     @property
     def slots(self) -> int:
@@ -95,8 +100,12 @@ class Prefix(Kind):
             'prefix_key': stacked[:, :, 0],
             'prefix_value': stacked[:, :, 1],
         }
-        if len(set(self.lengths)) > 1:
-            attention['prefix_length'] = jnp.array(self.lengths, jnp.int32)
+        if len(set(self.lengths)) > 1 or self.zeros_absent:
+            lengths = jnp.array(self.lengths, jnp.int32)
+            if self.zeros_absent:
+                there = (stacked != 0).any(axis=(1, 2, 3, 4))
+                lengths = jnp.where(there, lengths, 0)
+            attention['prefix_length'] = lengths
         flat = {(*self.stack, 'attention', k): x for k, x in attention.items()}
         return flax.traverse_util.unflatten_dict(flat)
 
@@ -120,12 +129,13 @@ class Prefix(Kind):
         """PEFT's prefix adapter, its MLP folded in as PEFT does on saving.
 
         Raises:
-          ValueError: PEFT has no such prefix: layers differ in length,
-            positions are kept, or the model has an encoder, whose layers PEFT
-            gives none.
+          ValueError: PEFT has no such prefix: layers differ in length or may
+            have none, positions are kept, or the model has an encoder, whose
+            layers PEFT gives none.
         """
         encoder = self.stack != ('layers',)
-        if len(set(self.lengths)) > 1 or not self.shifted or encoder:
+        uneven = len(set(self.lengths)) > 1 or self.zeros_absent
+        if uneven or not self.shifted or encoder:
             raise ValueError(
                 'HF PEFT has prefixes of one length in all layers of a '
                 'decoder, with shifted positions, alone; this one cannot be '
@@ -175,6 +185,7 @@ def make(config: config_dict.ConfigDict, info: ModelInfo) -> Prefix:
         reader.width,
         c.mlp,
         ('encoder', 'layers') if info.config.encoder else ('layers',),
+        c.zero_layers == 'absent',
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedprompt_jax import files
-from fedprompt_jax.report import costs, drawing, markup
+from fedprompt_jax.report import costs, drawing, markup, views
 from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.records import Row
 from fedprompt_jax.report.run import Run, open_run
@@ -68,6 +68,9 @@ def _body(
     for warning in [*warnings, *failures, *costs.dropped(run.metrics)]:
         yield markup.paragraph(warning, 'warning')
     yield from markup.scores(run, 'Scores')
+    if rows := views.table(run):
+        yield '<h2>Training clients on the official test split</h2>'
+        yield markup.table(rows)
     yield from map(markup.figure, drawings)
     yield from _costs(run)
     yield from _logs(run.metrics)
@@ -95,7 +98,7 @@ def _logs(lines: list[Row]) -> Iterator[str]:
     before = dict.fromkeys(x['stage'] for x in lines if 'step' in x)
     for stages, key in (
         *(((stage,), 'step') for stage in before),
-        (('train', 'validation'), 'round'),
+        (('train', 'validation', views.STAGE), 'round'),
         (('personalize',), 'epoch'),
     ):
         table = _by_step(lines, stages, key)

@@ -1,0 +1,15 @@
+"""MR: is a film review positive?
+
+    python main.py --config=configs/fedpeptao/mr.py --config.data.path=DIR/mr
+
+Settings and scales: settings.py.
+"""
+
+from ml_collections import config_dict
+
+from configs.fedpeptao import settings
+
+
+def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
+    """FedPepTAO on this task at a scale."""
+    return settings.config('mr', scale)
