@@ -150,3 +150,10 @@ def test_more_devices(flags):
 def test_populations():
     found = run('population', '--clients=40,1000', '--rounds=1')['runs']
     assert [r['clients'] for r in found] == [40, 1000]
+
+
+def test_control_variates_end_nearer_than_the_plain_mean():
+    flags = ('--rounds=40', '--seeds=1', '--dimensions=5')
+    (table,) = run('fedpeptao_servers', *flags).values()
+    for row in table.values():
+        assert row['fedpeptao, beta 0'] < row['FedAvg']

@@ -15,12 +15,13 @@ from fedprompt_jax.bank import hf_adapter, modules
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
-from tests import tiny_families
+from tests import plain, tiny_families
 
 IDS = {'vocab_size': 300, 'bos_token_id': 1, 'eos_token_id': 2}
 
@@ -186,7 +187,44 @@ def start() -> Start:
 
 
 RAGGED = Prefix((2, 0, 3), 2, 8)
+@pytest.mark.parametrize('layer', [0, 1])
+def test_a_layer_of_zeros_is_absent_where_that_is_said(layer, lm):
+    """Loss and gradient are those of a prefix without that layer."""
+    heads, size = lm.config.num_kv_heads, lm.config.head_dim
+    rng = np.random.default_rng(0)
+    examples = plain.random_examples(rng, (2, 3))
+    whole = Prefix((3, 3), heads, size, zeros_absent=True)
+    lengths = tuple(0 if i == layer else 3 for i in range(2))
+    less = Prefix(lengths, heads, size)
+    bank = jax.tree.map(
+        lambda x: jnp.asarray(rng.normal(size=(2, *x.shape)), jnp.float32),
+        whole.init(start()),
+    )
+    name, other = f'0{layer}', f'0{1 - layer}'
+    bank['prefix'][name] *= 0
+    found = {}
+    for kind, params in (
+        (whole, bank),
+        (less, {'prefix': {other: bank['prefix'][other]}}),
+        (dataclasses.replace(whole, zeros_absent=False), bank),
+    ):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (8,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        losses, grads = simulation.gradients(params, examples)
+        found[kind] = losses, grads['prefix'][other]
+        if kind.zeros_absent:
+            assert not np.asarray(grads['prefix'][name]).any()
+    one, same, attended = found.values()
+    np.testing.assert_allclose(one[0], same[0], rtol=1e-6)
+    np.testing.assert_allclose(one[1], same[1], rtol=1e-4, atol=1e-6)
+    assert np.abs(one[0] - attended[0]).max() > 1e-3
+
+
 NOT_IN_PEFT = {
+    'absent': Prefix((2, 2), 2, 8, zeros_absent=True),
     'ragged': RAGGED,
     'kept': Prefix((2, 2), 2, 8, shifted=False),
     'of an encoder': Prefix((2, 2), 2, 8, stack=('encoder', 'layers')),

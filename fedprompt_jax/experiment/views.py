@@ -68,9 +68,13 @@ def log(
     own = shared
     if experiment.algorithm.prompts is not None:
         own = _own(experiment, clients, server, parts)
+    constant = {}
+    if not int(server.round):  # once: no training changes them
+        constant = _majority(experiment, parts)
     run.log(
         stage=STAGE,
         round=int(server.round),
+        **constant,
         **_summary(experiment, 'global', overall, metric),
         **_over_clients('global', parts, shared),
         **_summary(experiment, 'own', own, metric),
@@ -79,6 +83,31 @@ def log(
         clients=int((parts.sizes > 0).sum()),
         seconds=time.perf_counter() - began,
     )
+
+
+def _majority(experiment: Experiment, parts: Parts) -> dict[str, float]:
+    """Accuracy x 100 of a constant answer: the most frequent in training.
+
+    'majority_accuracy' is that of one answer for all, on the whole split;
+    'own_majority_accuracy' has an answer for each client, on its part.
+    """
+    population, store = experiment.data.population, experiment.data.store
+    classes: dict[Any, int] = {}
+    numbers = [
+        classes.setdefault(store.record(int(i))['outputs'][0], len(classes))
+        for i in population.order
+    ]
+    counts = np.zeros((len(population), len(classes)))
+    np.add.at(counts, (population.client_of, numbers), 1)
+    names = list(classes)
+    right = [store.record(int(i))['outputs'][0] for i in parts.order]
+    whole = names[counts.sum(axis=0).argmax()]
+    own = [names[n] for n in counts.argmax(axis=1)[parts.client_of]]
+    return {
+        'majority_accuracy': 100 * float(np.mean([whole == r for r in right])),
+        'own_majority_accuracy': 100
+        * float(np.mean([a == r for a, r in zip(own, right, strict=True)])),
+    }
 
 
 def _own(

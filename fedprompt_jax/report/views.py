@@ -22,6 +22,11 @@ ON_PARTS = {
     'global': 'global prompt, mean over parts',
     'own': 'own prompts, mean over parts',
 }
+# What needs no model, on the line of round 0.
+CONSTANT = {
+    'majority_accuracy': 'majority, whole split',
+    'own_majority_accuracy': 'own majorities, each on its part',
+}
 _METRICS = {
     'accuracy': 'accuracy',
     'matthews': "Matthews' correlation",
@@ -93,6 +98,10 @@ def table(run: Run) -> list[list[str]]:
     for view, words in ON_PARTS.items():
         key = f'{view}_clients_accuracy'
         rows.append(_row(run, words, key, f'{key}_se'))
+    first = run.stage(STAGE)[0]
+    for key, words in CONSTANT.items():
+        if key in first:
+            rows.append([words, *[f'{first[key]:.2f}'] * 3])
     return rows
 
 

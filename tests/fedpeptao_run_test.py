@@ -1,0 +1,285 @@
+"""Whole runs of FedPepTAO on a tiny table: stages, views, kills, resumes."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from configs.fedpeptao import settings
+from fedprompt_jax import layers as layers_command
+from fedprompt_jax.evaluation import agreement
+from fedprompt_jax.experiment import build
+from fedprompt_jax.federated.layers import scores
+from fedprompt_jax.report import page, views
+from fedprompt_jax.report.run import Run
+from tests import tiny, tiny_sources
+from tests.tiny_run import Runs, results
+
+WORDS = ('terrible', 'great')
+# Three kinds of reviews, of which the second class has two.
+TEXTS = ('a poor play', 'a fine passage', 'the good name')
+SMALL = {
+    'rounds': 2,
+    'clients_per_round': 3,
+    'local_epochs': 1,
+    'batch_size': 4,
+    'validation__every': 2,
+    'validation__clients': 3,
+    'evaluation__views_every': 1,
+    'data__num_clients': 5,
+    'data__max_query': 40,
+    'prefix__length': 2,
+    'fedpeptao__score_examples': 3,
+    # Two devices a step of the stage that scores layers.
+    'packing__max_tokens': 200,
+    'personalization__epochs': 0,
+    'personalization__clients': 2,
+    'personalization__global_examples': 1000,
+}
+
+
+def table(folder, count: int, start: int):
+    rows = [
+        {'sentence': f'{TEXTS[i % 3]} {i}', 'label': int(i % 3 > 0)}
+        for i in range(start, start + count)
+    ]
+    return rows
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory) -> Runs:
+    base = types.SimpleNamespace(
+        get_config=lambda: settings.config('sst2', 'quickstart')
+    )
+    runs = Runs(tmp_path_factory.mktemp('runs'), base)
+    model = tiny.make_checkpoint(runs.folder / 'three', num_layers=3)
+    runs.base.model.source = str(model)
+    shipped = settings.config('sst2', 'quickstart')
+    folder = runs.folder / 'sst2'
+    folder.mkdir()
+    for name, count, start in (
+        ('train', 60, 0), ('validation', 15, 100), ('test', 24, 200),
+    ):  # fmt: skip
+        tiny_sources.write_lines(
+            folder / f'{name}.jsonl', table(folder, count, start)
+        )
+    runs.base.data.update(shipped.data)
+    runs.base.data.path = str(folder)
+    for key in ('local_steps', 'local_epochs'):
+        runs.base[key] = shipped[key]
+    return runs
+
+
+@pytest.fixture(scope='module')
+def whole(runs):
+    path = runs.folder / 'whole'
+    runs.start(path, **SMALL)
+    return path
+
+
+def lines(path, stage: str) -> list[dict]:
+    text = (path / 'metrics.jsonl').read_text()
+    found = map(json.loads, text.splitlines())
+    return [line for line in found if line['stage'] == stage]
+
+
+def test_layers_are_scored_before_the_first_round(whole):
+    text = (whole / 'metrics.jsonl').read_text().splitlines()
+    stages = [json.loads(line)['stage'] for line in text]
+    assert stages[:4] == ['layers'] * 3 + ['validation']
+    record = json.loads((whole / 'layers.json').read_text())
+    assert record['devices'] == 5 and len(record['scores']) == 3
+    ranks = scores.ranking(np.array(record['scores']), 'largest').tolist()
+    assert record['ranking'] == ranks
+    assert record['chosen'] == sorted(ranks[:2])  # half of three, rounded up
+
+
+def test_half_of_the_traffic_of_all_layers(whole, runs):
+    (first, *_) = lines(whole, 'train')
+    leaf = 2 * 2 * 2 * 8 * 4  # P, key and value, K, h, f32
+    assert first['bytes_up'] == first['bytes_down'] == 3 * 2 * leaf
+    assert 1 / 3 <= first['slowest_share'] < 1
+    info = json.loads((whole / 'run.json').read_text())
+    assert info['parameters']['sent'] * 3 == info['parameters']['trained'] * 2
+
+
+def test_only_the_chosen_layers_of_the_global_prompt_have_moved(whole):
+    """Those of the first round at least; PEFT's format has all of them."""
+    record = json.loads((whole / 'layers.json').read_text())
+    rows = [
+        load_file(whole / 'prompts' / name / 'adapter_model.safetensors')[
+            'prompt_embeddings'
+        ].reshape(2, 3, -1)
+        for name in ('initial', 'global')
+    ]
+    moved = np.abs(rows[0] - rows[1]).max(axis=(0, 2)) > 0
+    assert np.flatnonzero(moved).tolist() == record['chosen']
+
+
+@pytest.mark.parametrize('steps', [1, 3, 4])
+def test_stopped_in_a_stage_or_a_round_the_run_is_the_same(runs, whole, steps):
+    path = runs.folder / f'stopped {steps}'
+    runs.start(path, stop=steps, **SMALL)
+    assert len(lines(path, 'train')) == max(0, steps - 3)
+    runs.start(path, **SMALL)
+    assert results(path) == results(whole)
+    name = 'layers.json'
+    assert (path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_both_views_of_the_whole_test_split(whole, runs):
+    """24 examples; each client's own once, and pooled they are all."""
+    found = lines(whole, 'views')
+    assert [line['round'] for line in found] == [0, 1, 2]
+    assert all(line['examples'] == 24 for line in found)
+    # Before the first round all clients answer with the initial prompt.
+    first = found[0]
+    assert first['own_accuracy'] == pytest.approx(first['global_accuracy'])
+    assert first['own_loss'] == pytest.approx(first['global_loss'], rel=1e-5)
+    assert first['own_clients_accuracy'] == pytest.approx(
+        first['global_clients_accuracy']
+    )
+    last = found[-1]
+    assert last['own_loss'] != pytest.approx(last['global_loss'], rel=1e-4)
+
+
+def test_the_own_view_is_each_client_s_prompt_on_its_part(runs):
+    """Against a loop: client by client, with the prompt that it keeps."""
+    from fedprompt_jax.evaluation.scoring import Request
+    from fedprompt_jax.experiment import views as views_lib
+
+    config = runs.config(**SMALL)
+    folder, data = build.load_data(config, runs.folder / 'cache', runs.loaded)
+    made = build.build(config, folder, data, runs.loaded)
+    rng = np.random.default_rng(0)
+
+    def moved(x, count):
+        noise = rng.normal(0, 0.5, (count, *x.shape)).astype(np.float32)
+        return x + noise
+
+    import jax
+
+    kept = jax.tree.map(lambda x: moved(x, 5), made.params)
+    clients = types.SimpleNamespace(
+        prompts=lambda server, ids: jax.tree.map(lambda x: x[ids], kept)
+    )
+    logged = {}
+    run = types.SimpleNamespace(log=logged.update)
+    server = types.SimpleNamespace(params=made.params, round=3)
+    views_lib.log(made, run, clients, server)
+    hits, losses = [], []
+    for client in range(5):
+        mine = data.views.parts[client]
+        bank = jax.tree.map(lambda x, c=client: x[c][None], kept)
+        scored = made.evaluator.score(bank, [Request(0, int(i)) for i in mine])
+        hits.append(scored.exact_match)
+        losses.append(scored.loss / scored.target_tokens)
+    means = [100 * h.mean() for h in hits]
+    assert logged['own_accuracy'] == pytest.approx(
+        100 * np.concatenate(hits).mean()
+    )
+    assert logged['own_loss'] == pytest.approx(
+        np.concatenate(losses).mean(), rel=1e-4
+    )
+    assert logged['own_clients_accuracy'] == pytest.approx(np.mean(means))
+    assert logged['own_clients_accuracy_se'] == pytest.approx(
+        np.std(means, ddof=1) / 5**0.5
+    )
+    assert logged['clients'] == 5
+
+
+def test_layers_that_are_absent_stay_absent(runs):
+    """unselected='none': zeros that no training moves."""
+    path = runs.folder / 'none'
+    absent = {
+        'fedpeptao__unselected': 'none',
+        'prefix__zero_layers': 'absent',
+        'fedpeptao__score': 'random',
+    }
+    runs.start(path, **SMALL | absent)
+    record = json.loads((path / 'layers.json').read_text())
+    assert 'scores' not in record
+    info = json.loads((path / 'run.json').read_text())
+    assert info['parameters']['trained'] == 3 * 64
+    (first, *_) = lines(path, 'train')
+    assert first['bytes_up'] == 3 * len(record['chosen']) * 256
+    saved = load_file(path / 'prompts' / 'global' / 'params.safetensors')
+    for name, x in saved.items():
+        chosen = int(name.split('/')[-1]) in record['chosen']
+        assert (np.abs(x).max() > 0) == chosen
+
+
+def test_the_ratio_is_estimated_from_curvatures(runs):
+    path = runs.folder / 'estimated'
+    changes = {
+        'fedpeptao__estimate_ratio': True,
+        'fedpeptao__ratio_rounds': 1,
+        'fedpeptao__lanczos_steps': 4,
+        'rounds': 1,
+        'evaluation__views_every': 0,
+        'validation__every': 0,
+    }
+    runs.start(path, stop=2, **SMALL | changes)
+    assert len(lines(path, 'layer_ratio')) == 2
+    runs.start(path, **SMALL | changes)
+    found = lines(path, 'layer_ratio')
+    assert [line['step'] for line in found] == [1, 2, 3, 4]
+    ratios = [line['ratio'] for line in found[1:]]
+    assert all(0 <= ratio <= 1 for ratio in ratios)
+    share = json.loads((path / 'layer_ratio.json').read_text())['share']
+    assert share == pytest.approx(np.mean(ratios))
+    record = json.loads((path / 'layers.json').read_text())
+    assert len(record['chosen']) == scores.count(3, share)
+
+
+def test_the_report_shows_layers_views_and_traffic(whole, tmp_path):
+    text = page.write(whole).read_text()
+    assert 'Training clients on the official test split' in text
+    assert views.VIEWS['own'] in text
+    for name in ('layers', 'views'):
+        assert (whole / 'figures' / f'{name}.png').is_file()
+    assert 'up: clients to server' in text
+    run = Run(whole)
+    found = run.stage('views')
+    best = views.best(run)
+    assert best['round'] == 2  # the only round that was validated
+    summary = views.summary(run, 'own_accuracy')
+    assert summary['last'] == found[-1]['own_accuracy']
+    assert summary['last ten'] == pytest.approx(
+        np.mean([line['own_accuracy'] for line in found[1:]])
+    )
+
+
+def test_the_command_prints_the_same_layers(runs, whole):
+    config = runs.config(**SMALL)
+    record = layers_command.collect(config, runs.folder / 'cache')
+    saved = json.loads((whole / 'layers.json').read_text())
+    assert record['chosen'] == saved['chosen']
+    np.testing.assert_allclose(record['scores'], saved['scores'], rtol=1e-6)
+    config.name, config.model.source = 'fedpeptao_rte', 'roberta-large'
+    text = layers_command.text(record | {'published': [1, 0]})
+    assert '2 of 3 layers travel (share 0.500)' in text
+    assert "the released code's example: 1, 0" in text
+
+
+def test_metrics_of_agreement():
+    """Against the definitions on a table of counts."""
+    right = np.repeat([1, 1, 0, 0], [30, 10, 15, 45])
+    chosen = np.repeat([1, 0, 1, 0], [30, 10, 15, 45])
+    tp, fn, fp, tn = 30, 10, 15, 45
+    mcc = (tp * tn - fp * fn) / (
+        (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    ) ** 0.5
+    assert agreement.matthews(chosen, right) == pytest.approx(mcc)
+    assert agreement.f1(chosen, right) == pytest.approx(
+        2 * tp / (2 * tp + fp + fn)
+    )
+    assert agreement.accuracy(chosen, right) == 0.75
+    assert agreement.accuracy_f1(chosen, right) == pytest.approx(
+        (0.75 + 60 / 85) / 2
+    )
+    same = np.ones(5, int)
+    assert agreement.matthews(same, np.array([1, 0, 1, 0, 1])) == 0
+    assert agreement.f1(np.zeros(3, int), np.zeros(3, int)) == 0
