@@ -64,7 +64,8 @@ class State(server.ServerState):
 def make(setup: Setup) -> Algorithm:
     """Rounds in which devices train all layers and send some of them."""
     c, config = setup.config.fedpeptao, setup.config
-    local_layers, corrected = c.unselected == 'local', c.server != FEDAVG
+    local_layers = c.unselected == 'local' and _some(c)
+    corrected = c.server != FEDAVG
     kept_optimizer = c.optimizer_state == 'kept'
 
     def init() -> State:
@@ -179,6 +180,11 @@ def make(setup: Setup) -> Algorithm:
     )
 
 
+def _some(c: config_dict.ConfigDict) -> bool:
+    """Whether some layers may not travel."""
+    return c.ratio != 1 or c.estimate_ratio
+
+
 def _norms(memory: Memory, variates: Any, finite: jax.Array) -> Metrics:
     """How far the variates have grown, by names in metrics.jsonl."""
     each = owners.owner_norms(variates)
@@ -192,7 +198,7 @@ def _norms(memory: Memory, variates: Any, finite: jax.Array) -> Metrics:
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """It takes a prefix apart by layers, and has a server step of its own."""
     c = config.fedpeptao
-    some = c.ratio != 1 or c.estimate_ratio
+    some = _some(c)
     if some and config.peft != 'prefix':
         yield (
             f"config.peft={config.peft!r} must be 'prefix' for config."

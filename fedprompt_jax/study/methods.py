@@ -12,6 +12,7 @@ import numpy as np
 
 from fedprompt_jax.report import canvas, views
 from fedprompt_jax.report.run import Run
+from fedprompt_jax.study import tuning
 from fedprompt_jax.study.outputs import Result
 
 Overrides = dict[str, Any]
@@ -68,6 +69,7 @@ def table(
     task: Callable[[Overrides], str],
     method: Callable[[Overrides], str],
     targets: Mapping[str, float],
+    tuned: str = '',
 ) -> list[list[str]]:
     """A header, then a line for each task and method, and for each majority.
 
@@ -77,21 +79,52 @@ def table(
       method: of a run.
       targets: task -> accuracy x 100 of the global prompt that is to be
         reached.
+      tuned: key of the config that each method tries; the value with the best
+        validation, mean over seeds, is shown. '' for none.
     """
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        names = task(result.overrides), method(result.overrides)
-        groups.setdefault(names, []).append(result)
     lines = [list(HEADER)]
     majorities: dict[str, list[str]] = {}
-    for (name, how), members in groups.items():
-        runs = [r.run for r in members if r.run is not None]
-        count = f'{len(runs)}/{len(members)}'
+    for (name, how), members in _groups(results, task, method).items():
+        chosen, value = best_value(members, tuned)
+        runs = [r.run for r in chosen if r.run is not None]
+        done = sum(r.run is not None for r in members)
+        count = f'{done}/{len(members)}'
+        how = f'{how}, {value:g}' if value is not None else how
         if name not in majorities and runs:
             majorities[name] = _majority(name, runs)
         cells = _line(runs, targets.get(name, math.nan))
         lines.append([name, how, count, *cells])
     return [*lines, *majorities.values()]
+
+
+def best_value(
+    members: Sequence[Result], tuned: str
+) -> tuple[Sequence[Result], float | None]:
+    """The runs with the value that validation prefers, and the value.
+
+    Args:
+      members: runs of one method, of several values and seeds.
+      tuned: key of the config; '' for none: then all of them, and None.
+    """
+    if not tuned:
+        return members, None
+    values: dict[float, list[Result]] = {}
+    for result in members:
+        if result.run is not None:
+            values.setdefault(result.overrides[tuned], []).append(result)
+    if not values:
+        return (), None
+
+    def validation(value: float) -> float:
+        found = [
+            tuning.validation_score(r.run)
+            for r in values[value]
+            if r.run is not None
+        ]
+        return float(np.nan_to_num(np.mean(found), nan=-1.0))
+
+    best = max(values, key=validation)
+    return values[best], best
 
 
 def scores(runs: Sequence[Run]) -> dict[str, Spread]:
@@ -125,10 +158,23 @@ def rounds_to(run: Run, target: float) -> float:
     return math.nan
 
 
+def _groups(
+    results: Sequence[Result],
+    task: Callable[[Overrides], str],
+    method: Callable[[Overrides], str],
+) -> dict[tuple[str, str], list[Result]]:
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        names = task(result.overrides), method(result.overrides)
+        groups.setdefault(names, []).append(result)
+    return groups
+
+
 def _line(runs: Sequence[Run], target: float) -> list[str]:
     if not runs:
         return ['–'] * (len(HEADER) - 3)
-    accuracies = [str(x) for x in scores(runs).values()]
+    found = scores(runs)
+    accuracies = [str(found[title]) for title in HEADER[3:7]]
     traffic = [
         np.mean([_a_client_s(r, key) for r in runs]) / 1e3
         for key in ('bytes_up', 'bytes_down')
@@ -193,13 +239,15 @@ def draw(
     results: Sequence[Result],
     task: Callable[[Overrides], str],
     method: Callable[[Overrides], str],
+    tuned: str = '',
 ):
     """Accuracy of both views against what a client sends; a panel a task."""
     groups: dict[str, dict[str, list[Run]]] = {}
-    for r in results:
-        if r.run is not None:
-            by_method = groups.setdefault(task(r.overrides), {})
-            by_method.setdefault(method(r.overrides), []).append(r.run)
+    for (name, how), members in _groups(results, task, method).items():
+        chosen, _ = best_value(members, tuned)
+        runs = [r.run for r in chosen if r.run is not None]
+        if runs:
+            groups.setdefault(name, {})[how] = runs
     if not groups:
         return None
     figure = canvas.blank(1 + 4.2 * len(groups), 4.6)

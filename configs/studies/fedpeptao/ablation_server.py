@@ -8,7 +8,11 @@
 from configs.studies.fedpeptao import settings
 from fedprompt_jax.study import methods
 
-NAMES = ('FedPepTAO', 'FedPepTAO, released code', 'half of the layers, FedAvg')
+NAMES = (
+    'FedPepTAO',
+    'FedPepTAO (released code)',
+    'half of the layers (FedAvg)',
+)
 STATES = ('reset', 'kept')
 MOMENTA = (0.0, 0.5)  # besides the config's
 SEEDS = (0, 1)

@@ -12,7 +12,7 @@ from fedprompt_jax.study import methods
 
 ALPHAS = (0.1, 0.3, 1.0, 10.0)
 DEVICES = (20, 50, 200)  # besides the config's, at its alpha
-NAMES = ('FedPepTAO', 'P-tuning v2, FedAvg')
+NAMES = ('FedPepTAO', 'P-tuning v2 (FedAvg)')
 SEEDS = (0, 1)
 CAPTION = (
     'As the main table, for other concentrations alpha of the devices\' label '

@@ -6,24 +6,26 @@ from typing import Any
 from configs.fedpeptao import settings
 from configs.studies.profit.settings import flat
 
+# Tried for every method; the one that validation prefers is reported.
+RATE, RATES = 'client.learning_rate', (0.01, 0.03, 0.1)
 # The plain mean of all layers: what the others change.
 _FEDAVG = {'fedpeptao.server': 'fedavg', 'fedpeptao.ratio': 1.0}
 METHODS: dict[str, dict[str, Any]] = {
     'FedPepTAO': {},
-    'FedPepTAO, released code': {
+    'FedPepTAO (released code)': {
         'fedpeptao.server': 'fedpeptao_code',
         'server.learning_rate': 0.05,
         'server.schedule': 'exponential(decay=0.99, floor=0.002)',
     },
-    'half of the layers, FedAvg': {'fedpeptao.server': 'fedavg'},
-    'P-tuning v2, FedAvg': _FEDAVG,
+    'half of the layers (FedAvg)': {'fedpeptao.server': 'fedavg'},
+    'P-tuning v2 (FedAvg)': _FEDAVG,
     'MomD': _FEDAVG | {'client.optimizer': 'sgd(momentum=0.9)'},
     # v <- 0.9 v + d, w <- w - 0.1 v: momentum of weight 1 in all.
     'MomS+AdamD': _FEDAVG
     | {'server.optimizer': 'sgd(momentum=0.9)', 'server.learning_rate': 0.1},
     'FedPrompt': _FEDAVG | {'peft': 'prompt'},
-    'LoRA, FedAvg': _FEDAVG | {'peft': 'lora', 'lora.rank': 1},
-    'IA3, FedAvg': _FEDAVG | {'peft': 'ia3'},
+    'LoRA (FedAvg)': _FEDAVG | {'peft': 'lora', 'lora.rank': 1},
+    'IA3 (FedAvg)': _FEDAVG | {'peft': 'ia3'},
     'local only': {'algorithm': 'local'},
     'centralized': {'algorithm': 'centralized', 'clients_per_round': 1},
 }
@@ -52,20 +54,21 @@ def overrides(
     if task and task != own:
         found |= _of_task(config, own, task)
     found |= METHODS[method]
-    if method == 'centralized':
-        found |= _centralized(config)
     found |= {k.replace('__', '.'): v for k, v in changes.items()}
-    return {'name': f'{task or own}, {method}', 'seed': seed} | found
+    if method == 'centralized':
+        rate = found.get(RATE, config.client.learning_rate)
+        found |= _centralized(config) | {'server.learning_rate': rate}
+    return {'name': f'{task or own}: {method}', 'seed': seed} | found
 
 
 def task_of(overrides: dict[str, Any]) -> str:
     """The task of a run."""
-    return overrides['name'].split(', ', 1)[0]
+    return overrides['name'].split(': ', 1)[0]
 
 
 def method_of(overrides: dict[str, Any]) -> str:
     """The method of a run."""
-    return overrides['name'].split(', ', 1)[1]
+    return overrides['name'].split(': ', 1)[1]
 
 
 def _of_task(config, own: str, task: str) -> dict[str, Any]:
@@ -96,5 +99,4 @@ def _centralized(config) -> dict[str, Any]:
         'validation.every': config.validation.every * steps,
         'evaluation.views_every': config.evaluation.views_every * steps,
         'server.optimizer': config.client.optimizer,
-        'server.learning_rate': config.client.learning_rate / 10,
     }

@@ -8,33 +8,39 @@ smallest ones count most.
 """
 
 from collections.abc import Callable
+import functools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from fedprompt_jax.mesh import to_host
 
 EPSILON = 1e-5  # added to every eigenvalue
 
 
-def cosine(states: np.ndarray) -> np.ndarray:
-    """Cosines between examples: FedPepTAO's own."""
-    norms = np.linalg.norm(states, axis=1, keepdims=True)
-    unit = states / norms
+def cosines(rows: jax.Array) -> jax.Array:
+    """Cosines between examples, rows [B, n]: FedPepTAO's own."""
+    unit = rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
     return unit @ unit.T
 
 
-def l1(states: np.ndarray) -> np.ndarray:
-    """The largest l1 distance of two examples, less their distance."""
-    return _nearness(np.abs(states[:, None] - states[None]).sum(axis=2))
-
-
-def l2(states: np.ndarray) -> np.ndarray:
-    """The largest l2 distance of two examples, less their distance."""
-    return _nearness(np.linalg.norm(states[:, None] - states[None], axis=2))
-
-
-def agreement(states: np.ndarray) -> np.ndarray:
+def agreements(rows: jax.Array) -> jax.Array:
     """The number of places where two examples have the same sign."""
-    signs = np.where(states > 0, 1.0, -1.0)
-    return (states.shape[1] + signs @ signs.T) / 2
+    signs = jnp.where(rows > 0, 1.0, -1.0)
+    return (rows.shape[1] + signs @ signs.T) / 2
+
+
+def l1_distances(rows: jax.Array) -> jax.Array:
+    """The sum of absolute differences of two examples."""
+    return jax.lax.map(lambda row: jnp.abs(rows - row).sum(axis=1), rows)
+
+
+def l2_distances(rows: jax.Array) -> jax.Array:
+    """The Euclidean distance of two examples."""
+    return jax.lax.map(
+        lambda row: jnp.sqrt(((rows - row) ** 2).sum(axis=1)), rows
+    )
 
 
 def spectral(kernel: np.ndarray) -> float:
@@ -47,42 +53,71 @@ def spectral(kernel: np.ndarray) -> float:
     return float((np.log(values) + 1 / values).sum())
 
 
+def spectral_nearness(distances: np.ndarray) -> float:
+    """`spectral` of the largest distance less each distance."""
+    return spectral(distances.max() - distances)
+
+
 def log_determinant(kernel: np.ndarray) -> float:
     """ln det, eigenvalues clipped at 0, plus 1e-5: NASWOT's score."""
     values = np.maximum(np.linalg.eigvalsh(kernel), 0.0) + EPSILON
     return float(np.log(values).sum())
 
 
-# Name -> (kernel of states [B, n], score of a kernel [B, B]). 'naswot' is
+# Name -> (matrix [B, B] of rows [B, n], score of a matrix). 'naswot' is
 # Mellor et al. (2021, 2006.04647), of hidden states in place of ReLUs.
 Measure = tuple[
-    Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], float]
+    Callable[[jax.Array], jax.Array], Callable[[np.ndarray], float]
 ]
 MEASURES: dict[str, Measure] = {
-    'cosine': (cosine, spectral),
-    'naswot': (agreement, log_determinant),
-    'l1': (l1, spectral),
-    'l2': (l2, spectral),
+    'cosine': (cosines, spectral),
+    'naswot': (agreements, log_determinant),
+    'l1': (l1_distances, spectral_nearness),
+    'l2': (l2_distances, spectral_nearness),
 }
 RANDOM = 'random'  # no measure: layers in a drawn order
 ORDERS = ('largest', 'smallest')
 
 
-def device_scores(states: np.ndarray, measure: str) -> np.ndarray:
+def matrices(states: jax.Array, devices: int, measure: str) -> np.ndarray:
+    """How alike each device's examples are in each layer.
+
+    Args:
+      states: f32 [layers, devices * B, S, D], device by device, on
+        accelerators; they stay there.
+      devices: how many.
+      measure: a key of MEASURES.
+
+    Returns:
+      f64 [layers, devices, B, B], on the host.
+    """
+    with jax.enable_x64(True):
+        return to_host(_matrices(states, devices, measure))
+
+
+@functools.partial(jax.jit, static_argnames=('devices', 'measure'))
+def _matrices(states: jax.Array, devices: int, measure: str) -> jax.Array:
+    matrix, _ = MEASURES[measure]
+    layers, rows = states.shape[:2]
+
+    def layer(x):  # [devices, B, S * D]; one layer at a time is in f64
+        return jax.lax.map(lambda one: matrix(one.astype(jnp.float64)), x)
+
+    shape = layers, devices, rows // devices, -1
+    return jax.lax.map(layer, states.reshape(shape))
+
+
+def device_scores(alike: np.ndarray, measure: str) -> np.ndarray:
     """The score f64 [layers] of every layer by one device's batch.
 
     The last layer has none, as in the released code: it is 0.
 
     Args:
-      states: f32 [layers, B, S, D], padding included.
+      alike: f64 [layers, B, B], see matrices.
       measure: a key of MEASURES.
     """
-    kernel, score = MEASURES[measure]
-    scores = np.zeros(len(states))
-    for layer, rows in enumerate(states[:-1]):
-        flat = rows.reshape(len(rows), -1).astype(np.float64)
-        scores[layer] = score(kernel(flat))
-    return scores
+    _, score = MEASURES[measure]
+    return np.array([*(score(kernel) for kernel in alike[:-1]), 0.0])
 
 
 def ranking(scores: np.ndarray, order: str) -> np.ndarray:
@@ -123,7 +158,3 @@ def count(candidates: int, share: float) -> int:
     is that number.
     """
     return max(1, int(np.ceil(round(share * candidates, 4))))
-
-
-def _nearness(distances: np.ndarray) -> np.ndarray:
-    return distances.max() - distances

@@ -204,13 +204,13 @@ def _scores(
     """
     rows = [e for b in batches for e in (*b, *[b[0]] * (size - len(b)))]
     rows += [rows[0]] * (devices * size - len(rows))  # one program for all
-    states = to_host(probe.layer_states(rows, length))  # [layers, n, S, D]
+    states = probe.layer_states(rows, length)  # [layers, n, S, D]
+    # [layers, devices, B, B], of which a batch fills a corner.
+    alike = scores.matrices(states, devices, measure)
     return np.array(
         [
-            scores.device_scores(
-                states[:, i * size : i * size + len(batch)], measure
-            )
-            for i, batch in enumerate(batches)
+            scores.device_scores(alike[:, i, : len(b), : len(b)], measure)
+            for i, b in enumerate(batches)
         ]
     )
 
