@@ -131,7 +131,8 @@ def config(task: str, scale: str) -> config_dict.ConfigDict:
     # 'exponential(decay=0.99, floor=0.002)'), or 'fedavg' (any optimizer of
     # config.server on the mean of the layers that travel).
     c.fedpeptao.server = 'fedpeptao'
-    c.fedpeptao.momentum = 0.9  # beta of v; not read for 'fedavg'
+    # beta of v; not read for 'fedavg'. 0.9 needs many rounds to get under way.
+    c.fedpeptao.momentum = 0.5
     # Layers that do not travel: 'local' (a device keeps and trains its own) or
     # 'none' (they have no prefix; needs prefix.zero_layers='absent').
     c.fedpeptao.unselected = 'local'
@@ -204,5 +205,6 @@ def _published(c: config_dict.ConfigDict, t: Task, scale: str) -> None:
         c.data.max_query -= c.data.max_target
     c.batch_size = model.batch_size
     c.rounds = 100
+    c.fedpeptao.momentum = 0.9
     c.validation.every = c.evaluation.views_every = 10
     c.packing.max_tokens = 32768

@@ -14,6 +14,7 @@ METHODS: dict[str, dict[str, Any]] = {
     'FedPepTAO': {},
     'FedPepTAO (released code)': {
         'fedpeptao.server': 'fedpeptao_code',
+        'fedpeptao.momentum': 0.9,
         'server.learning_rate': 0.05,
         'server.schedule': 'exponential(decay=0.99, floor=0.002)',
     },
