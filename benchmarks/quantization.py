@@ -102,7 +102,7 @@ def logits(evaluator, bank, chosen) -> list[np.ndarray]:
 
     examples = [evaluator.store.example(0, int(i)) for i in chosen]
     return [
-        np.asarray(apply(generator.base, grid))[grid.target_example >= 0]
+        np.asarray(apply(generator.base, grid))[grid.target_number >= 0]
         for grid in evaluator.packer.pack(examples, [1.0] * len(examples))
     ]
 

@@ -251,9 +251,16 @@ def test_the_largest_token_may_be_in_a_choice(lm, tmp_path):
     assert store.largest_token == largest
 
 
-def test_the_examples_of_an_instance_are_all_that_is_scored(mixed):
+def test_the_example_of_an_instance_has_all_that_is_scored(mixed):
     (i,) = [i for i in range(len(mixed)) if mixed.record(i)['id'] == 'q2']
-    target, *rest = choices.examples(mixed, 1, i)
-    assert target.owner == 1 and list(target.target) == list(mixed.target(i))
-    assert [list(e.target) for e in rest] == [*map(list, mixed.choices(i))]
-    assert len(rest) == 4 and {e.owner for e in rest} == {1}
+    (example,) = choices.examples(mixed, 1, i)
+    assert example.owner == 1
+    kept = [list(t) for t in example.targets]
+    for target in choices.asked(mixed, i):
+        assert any(t[: len(target)] == list(target) for t in kept)
+    right = list(mixed.target(i))[:-1]  # without its end it is a choice
+    assert right not in kept and right in [*map(list, mixed.choices(i))]
+    # A row with room for one target a time reads the query again.
+    alone = choices.examples(mixed, 1, i, lambda example: False)
+    assert [list(e.target) for e in alone] == kept
+    assert not any(e.more for e in alone)

@@ -28,7 +28,7 @@ def loss_of(lm, kind, bank, example):
     packer = model.packer(Shape(64, 8, (1,)))
     (grid,) = packer.pack([example], [1.0])
     losses = np.asarray(grid_losses(model, lm.base, bank, grid))
-    return losses[grid.target_example >= 0].sum()
+    return losses[grid.target_number >= 0].sum()
 
 
 def compare(folder, dtype='float32', quantization=''):

@@ -67,6 +67,7 @@ def data_of(store, train=(), validation=(), local=()):
         server=np.empty(0, int),
         validation=held_out(12, more_local=validation),
         held_out=held_out(18, train, local),
+        views=None,
     )
 
 
@@ -125,9 +126,11 @@ def test_the_longest_choice_fits(i, where, store, model):
     assert fits(packer, *choices.examples(store, 0, i))
 
 
-def test_what_is_scored_is_that_of_validation_and_of_held_out_clients(store):
+def test_what_is_scored_is_that_of_validation_and_of_held_out_clients(
+    store, model
+):
     data = data_of(store, validation=[LONG_CHOICE] * 70)
-    batches, used = packers.evaluation_batches(data)
+    batches, used = packers.evaluation_batches(settings(), model, data)
     own = [*data.validation.local, *data.held_out.local]
     assert sorted(used) == sorted(np.concatenate(own))
     expected = [e for i in used for e in choices.examples(store, 0, int(i))]

@@ -46,7 +46,7 @@ def packed(request):
 
 def places(grid):
     """(row, place) of every target of a grid, in order."""
-    return np.argwhere(grid.target_example >= 0)
+    return np.argwhere(grid.target_number >= 0)
 
 
 def test_every_example_is_there_once_with_all_its_targets(packed):
@@ -54,8 +54,8 @@ def test_every_example_is_there_once_with_all_its_targets(packed):
     found = {i: [] for i in range(len(examples))}
     for grid in grids:
         for r, k in places(grid):
-            i, at = int(grid.target_example[r, k]), grid.target_index[r, k]
-            e, t = examples[i], len(found[int(grid.target_example[r, k])])
+            i, at = int(grid.target_number[r, k]), grid.target_index[r, k]
+            e, t = examples[i], len(found[int(grid.target_number[r, k])])
             found[i].append(int(grid.target_label[r, k]))
             assert grid.target_owner[r, k] == e.owner == grid.owner[r, at]
             assert grid.target_weight[r, k] == np.float32(weights[i])
@@ -180,7 +180,7 @@ def test_rows_hold_what_their_shape_says_and_padding_is_empty(packed):
         padding = grid.owner == NOBODY
         assert not grid.tokens[padding].any()
         assert (grid.slot[padding] == NOBODY).all()
-        empty = grid.target_example == NOBODY
+        empty = grid.target_number == NOBODY
         assert not grid.target_weight[empty].any()
         assert (grid.target_owner[empty] == NOBODY).all()
         for owner in grid.owner:
@@ -201,7 +201,7 @@ def test_a_row_holds_no_more_targets_than_it_has_places():
     """Ten targets fit a row by tokens, but only eight by places."""
     examples = [Example(0, np.arange(1, 2), np.arange(1, 6))] * 2
     (grid,) = Packer(3, (Shape(24, 8, (2,)),)).pack(examples, [1.0] * 2)
-    assert (np.sum(grid.target_example >= 0, axis=1) == 5).all()
+    assert (np.sum(grid.target_number >= 0, axis=1) == 5).all()
 
 
 def test_an_example_that_fills_a_row_fits():
@@ -370,7 +370,7 @@ def test_a_process_reads_the_examples_of_its_rows_alone(isolate):
         read = {
             i
             for grid in whole
-            for i in grid.target_example[own(len(grid.tokens))].flat
+            for i in grid.target_number[own(len(grid.tokens))].flat
         }
         seen = [
             e
@@ -383,7 +383,7 @@ def test_a_process_reads_the_examples_of_its_rows_alone(isolate):
     for grid, *halves in zip(whole, *parts, strict=True):
         for odd, half in enumerate(halves):
             np.testing.assert_array_equal(
-                half.target_example, grid.target_example
+                half.target_number, grid.target_number
             )
             for ours, theirs in zip(half, grid, strict=True):
                 np.testing.assert_array_equal(ours[odd::2], theirs[odd::2])

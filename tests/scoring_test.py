@@ -134,7 +134,7 @@ def test_a_loss_is_the_sum_over_its_targets(evaluator, scored, bank):
 
 def test_slices_of_requests_are_the_whole(evaluator, scored, bank, monkeypatch):
     monkeypatch.setattr(scoring, 'SLICE', 7)
-    again = evaluator.losses(bank, REQUESTS)
+    again, _ = evaluator.losses(bank, REQUESTS)
     np.testing.assert_allclose(again, scored.loss, rtol=1e-5)
 
 
@@ -234,7 +234,7 @@ def test_a_row_poisoned_by_an_owner_is_scored_again_apart(
         return jnp.where(rows, jnp.nan, grid_losses(model, base, bank, grid))
 
     monkeypatch.setattr(scoring, 'grid_losses', poisoned)
-    again = evaluator.losses(bank, REQUESTS)
+    again, _ = evaluator.losses(bank, REQUESTS)
     dead = np.array([r.owner == 1 for r in REQUESTS])
     assert np.isnan(again[dead]).all()
     np.testing.assert_allclose(again[~dead], scored.loss[~dead], rtol=1e-5)

@@ -182,7 +182,7 @@ def test_padding_changes_nothing(cohort, model, lm):
 
 
 def _padding(name):
-    absent = ('owner', 'slot', 'target_owner', 'target_example')
+    absent = ('owner', 'slot', 'target_owner', 'target_number')
     return -1 if name in absent else 0
 
 

@@ -61,7 +61,9 @@ def attention_mask(grid: Grid, causal: bool = True) -> jax.Array:
     """
     # A prompt that stands once for all of an owner's examples: [R, 1, L].
     shared = ((grid.slot >= 0) & (grid.segment == 0))[:, None, :]
-    near = _same(grid.owner) & (_same(grid.segment) | shared)  # [R, L, L]
+    # A target reads its query, which is another segment: [R, L, L].
+    query = grid.reads[:, :, None] == grid.segment[:, None, :]
+    near = _same(grid.owner) & (_same(grid.segment) | query | shared)
     return near & _not_later(grid.tokens.shape[1]) if causal else near
 
 
@@ -78,23 +80,24 @@ def _not_later(length: int) -> jax.Array:
 def _decoded(bound: Bound, grid: Grid, encoded: jax.Array) -> jax.Array:
     """The decoder's hidden states [R, K, D]: its tokens are the targets.
 
-    The token in place k is the target before, so that target k is predicted
-    from it; each reads the query and the prompt of its own example.
+    The token in place k is the one before in its target, so that token k is
+    predicted from it; each reads the query and the prompt of its own example.
     """
-    example, label = jnp.asarray(grid.target_example), grid.target_label
-    # 1. Where an example's targets begin, and each target's number: [R, K].
-    before = jnp.pad(example, ((0, 0), (1, 0)), constant_values=-2)[:, :-1]
-    first = example != before
-    place = jnp.arange(example.shape[1])
+    target, label = jnp.asarray(grid.target_number), grid.target_label
+    # 1. Where a target begins, and each token's place in it: [R, K].
+    before = jnp.pad(target, ((0, 0), (1, 0)), constant_values=-2)[:, :-1]
+    first = target != before
+    place = jnp.arange(target.shape[1])
     began = jax.lax.cummax(jnp.where(first, place, 0), axis=1)
-    # 2. What the decoder reads: the start token, then the targets: [R, K].
+    # 2. What the decoder reads: the start token, then the target: [R, K].
     start = bound.transformer.config.start_token
     tokens = jnp.where(first, start, jnp.roll(label, 1, axis=1))
-    nothing = jnp.full_like(example, -1)
+    nothing = jnp.full_like(target, -1)
     places = Places(place - began, jnp.asarray(grid.target_owner), nothing)
-    # 3. Which targets it reads [R, K, K], and which of the encoder's
-    # states [R, K, L]: those of its own example's segment.
-    mask = _not_later(example.shape[1]) & _same(example)
+    # 3. Which tokens it reads [R, K, K]: those of the same target, not of
+    # another one of its query. And which of the encoder's states [R, K, L]:
+    # those of its own example's segment.
+    mask = _not_later(target.shape[1]) & _same(target)
     segment = jnp.take_along_axis(grid.segment, grid.target_index, axis=1)
     mine = segment[:, :, None] == grid.segment[:, None, :]
     memory = Memory(encoded, jnp.asarray(grid.owner), mine)

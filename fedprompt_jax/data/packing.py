@@ -5,9 +5,14 @@ prompt stands once per (row, owner). Causal attention makes its hidden states
 independent of what follows, so the examples of an owner can share it exactly.
 
     attends(q, k) = k <= q  and  owner(q) = owner(k)
-                    and (segment(q) = segment(k)  or  k is a prompt slot)
+                    and (segment(k) = segment(q)  or  segment(k) = reads(q)
+                         or  k is a prompt slot)
     positions     = 0 ... P-1 on the prompt; every example restarts at P
                     (at 0 behind a prefix that takes no positions)
+
+An example is one segment, which reads itself. If its query has several targets,
+as a question has choices, the query is a segment and so is each target, which
+also reads the query: `reads` is the query's segment.
 
 In a model that is not causal `k <= q` falls away, and a prompt, which reads
 the text there, stands before every example: it belongs to its segment.
@@ -24,8 +29,10 @@ Two owners, a prompt of 2 tokens, and three examples in one row of 10 tokens:
     ... ]
     >>> packer = Packer(2, (Shape(length=10, targets=5, rows=(1,)),))
     >>> (grid,) = packer.pack(examples, [0.5, 0.5, 1.0])
-    >>> for name in ('tokens', 'owner', 'slot', 'segment', 'position'):
-    ...     print(f'{name:8}', *(f'{n:2}' for n in getattr(grid, name)[0]))
+    >>> def show(grid, *names):
+    ...     for name in names:
+    ...         print(f'{name:8}', *(f'{n:2}' for n in getattr(grid, name)[0]))
+    >>> show(grid, 'tokens', 'owner', 'slot', 'segment', 'position')
     tokens    0  0 11 12 14 15  0  0 17  0
     owner     0  0  0  0  0  0  1  1  1 -1
     slot      0  1 -1 -1 -1 -1  0  1 -1 -1
@@ -40,6 +47,23 @@ the label of each target and the column that predicts it.
     [13 15 16 18  0] [3 4 5 8 0]
     >>> print(grid.target_owner[0], grid.target_weight[0])
     [ 0  0  0  1 -1] [0.5 0.5 0.5 1.  0. ]
+
+One query, 11 12, with the choices 13 14 and 15 16 17:
+
+    >>> choices = np.array([13, 14]), np.array([15, 16, 17])
+    >>> question = Example(0, np.array([11, 12]), choices[0], more=choices[1:])
+    >>> (grid,) = packer.pack([question], [1.0])
+    >>> show(grid, 'tokens', 'segment', 'reads', 'position')
+    tokens    0  0 11 12 13 15 16  0  0  0
+    segment   0  0  1  1  2  3  3  0  0  0
+    reads     0  0  1  1  1  1  1  0  0  0
+    position  0  1  2  3  4  4  5  0  0  0
+
+Token 16 (column 6) reads the prompt, the query and 15, as if 13 were not there.
+The targets of all packed examples are numbered one after the other:
+
+    >>> print(grid.target_label[0], grid.target_index[0], grid.target_number[0])
+    [13 14 15 16 17] [3 4 3 5 6] [0 0 1 1 1]
 """
 
 from collections.abc import Callable, Sequence
@@ -61,18 +85,22 @@ def every_row(rows: int) -> np.ndarray:
 class Grid(NamedTuple):
     """R rows of L tokens, K places for targets a row. All int32 but weight.
 
-    Rows of other processes are padding, but for `target_example`.
+    Rows of other processes are padding, but for `target_number`.
 
     Attributes:
       tokens: [R, L]; 0 where there is a prompt slot or padding.
       owner: [R, L] index into the bank; NOBODY on padding.
       slot: [R, L] 0 ... P-1 on prompt slots; NOBODY elsewhere.
-      segment: [R, L] 1, 2, ... on a row's examples; 0 on shared slots.
+      segment: [R, L] 1, 2, ... on a row's examples, and on each target of a
+        query with several; 0 on shared slots.
+      reads: [R, L] the segment that a token reads besides its own: that of the
+        query where it is of one of several targets, else its own.
       position: [R, L] position for the model's positional encoding.
       target_index: [R, K] column of the token that predicts the target.
       target_label: [R, K] the token to be predicted.
       target_owner: [R, K] whose loss it belongs to; NOBODY on padding.
-      target_example: [R, K] index into the packed examples; NOBODY likewise.
+      target_number: [R, K] which target it belongs to, counted over all packed
+        examples: the example's index if each has one. NOBODY likewise.
       target_weight: f32 [R, K] its share of that loss; 0 on padding.
     """
 
@@ -80,11 +108,12 @@ class Grid(NamedTuple):
     owner: np.ndarray
     slot: np.ndarray
     segment: np.ndarray
+    reads: np.ndarray
     position: np.ndarray
     target_index: np.ndarray
     target_label: np.ndarray
     target_owner: np.ndarray
-    target_example: np.ndarray
+    target_number: np.ndarray
     target_weight: np.ndarray
 
 
@@ -102,8 +131,8 @@ class Shape(NamedTuple):
     rows: tuple[int, ...]
 
     def holds(self, example: Example, prompt_length: int) -> bool:
-        tokens = prompt_length + example.num_tokens
-        return tokens <= self.length and len(example.target) <= self.targets
+        tokens, targets = example.num_tokens, example.num_target_tokens
+        return prompt_length + tokens <= self.length and targets <= self.targets
 
     def grids(self, rows: int) -> list[int]:
         """Sizes of the grids that so many rows go to, largest first.
@@ -143,6 +172,10 @@ class Packer(NamedTuple):
     shared: bool = True
     my_rows: Callable[[int], np.ndarray] = every_row
 
+    def holds(self, example: Example) -> bool:
+        """Whether the example fits into a row of one of the shapes."""
+        return any(s.holds(example, self.prompt_length) for s in self.shapes)
+
     def pack(
         self,
         examples: Sequence[Example],
@@ -160,11 +193,11 @@ class Packer(NamedTuple):
         Raises:
           ValueError: an example fits no shape.
         """
-        grids = []
+        grids, packed = [], (examples, weights, _first_numbers(examples))
         for shape, rows in self.rows(examples, isolate):
             for size in shape.grids(len(rows)):
                 now, rows = rows[:size], rows[size:]
-                grids.append(self._grid(examples, weights, now, shape, size))
+                grids.append(self._grid(packed, now, shape, size))
         return grids
 
     def rows(
@@ -184,7 +217,7 @@ class Packer(NamedTuple):
             if shape is None:
                 raise ValueError(
                     f'An example of {e.num_tokens} tokens and '
-                    f'{len(e.target)} targets behind a prompt of '
+                    f'{e.num_target_tokens} targets behind a prompt of '
                     f'{self.prompt_length} fits none of {self.shapes}.'
                 )
             chosen[shape].append(i)
@@ -213,7 +246,7 @@ class Packer(NamedTuple):
             # [rows]: tokens that the prompt would take in each of them.
             prompt = np.where(mine[tried] & self.shared, 0, self.prompt_length)
             # [rows, 2]: tokens and targets that would be left.
-            after = room[tried] - [e.num_tokens, len(e.target)]
+            after = room[tried] - [e.num_tokens, e.num_target_tokens]
             after[:, 0] -= prompt
             fits = (after >= 0).all(1) & (mine[tried] if isolate else True)
             if fits.any():
@@ -224,28 +257,33 @@ class Packer(NamedTuple):
             else:  # a new row, which begins with the prompt
                 row = len(rows)
                 rows.append([])
-                used = [self.prompt_length + e.num_tokens, len(e.target)]
+                used = self.prompt_length + e.num_tokens, e.num_target_tokens
                 left = np.subtract(shape[:2], used)
             rows[row].append(i)
             room[row], mine[row] = left, True
         return rows
 
-    def _grid(self, examples, weights, rows, shape, size) -> Grid:
+    def _grid(self, packed, rows, shape, size) -> Grid:
         grid, mine = empty_grid(size, shape), self.my_rows(size)
+        examples, _, first_number = packed
         for r, row in enumerate(rows):
             if mine[r]:
-                self.write_row(grid, r, row, examples, weights)
+                self.write_row(grid, r, row, *packed)
             else:  # its losses will be read here all the same
-                of = np.repeat(row, [len(examples[i].target) for i in row])
-                grid.target_example[r, : len(of)] = of
+                of = [target_numbers(examples[i], first_number[i]) for i in row]
+                written = np.concatenate(of)
+                grid.target_number[r, : len(written)] = written
         return grid
 
-    def write_row(self, grid: Grid, r: int, row, examples, weights) -> None:
+    def write_row(
+        self, grid: Grid, r: int, row, examples, weights, first_number
+    ) -> None:
         """Writes a row: the examples of the indices `row`, owner by owner."""
         at = done = 0  # the next free column and the next free target
+        segment = 1  # the next example's
         owner, first = None, self.first_position
         first = self.prompt_length if first is None else first
-        for segment, i in enumerate(row, start=1):
+        for i in row:
             e = examples[i]
             # 1. The prompt, once for an owner or before every example.
             if e.owner != owner or not self.shared:
@@ -254,21 +292,37 @@ class Packer(NamedTuple):
                 grid.slot[r, at:end] = np.arange(self.prompt_length)
                 grid.segment[r, at:end] = 0 if self.shared else segment
                 grid.position[r, at:end] = np.arange(self.prompt_length)
+                grid.reads[r, at:end] = grid.segment[r, at:end]
                 at = end
             # 2. The example's tokens; its positions restart behind the prompt.
-            end, t = at + e.num_tokens, len(e.target)
+            # All of them read the query, each target in a segment of its own.
+            end, t = at + e.num_tokens, e.num_target_tokens
             grid.tokens[r, at:end] = e.tokens
             grid.owner[r, at:end] = owner
-            grid.segment[r, at:end] = segment
-            grid.position[r, at:end] = first + np.arange(end - at)
+            grid.segment[r, at:end] = segment + e.segment
+            grid.reads[r, at:end] = segment
+            grid.position[r, at:end] = first + e.place
             # 3. Its targets: the columns that predict them, their weights.
             where = slice(done, done + t)
             grid.target_index[r, where] = at + e.target_index
-            grid.target_label[r, where] = e.target
+            grid.target_label[r, where] = np.concatenate(e.targets)
             grid.target_owner[r, where] = owner
-            grid.target_example[r, where] = i
+            grid.target_number[r, where] = target_numbers(e, first_number[i])
             grid.target_weight[r, where] = weights[i]
+            segment = grid.segment[r, end - 1] + 1
             at, done = end, done + t
+
+
+def _first_numbers(examples: Sequence[Example]) -> np.ndarray:
+    """The number of each example's first target, over all examples, [n]."""
+    counts = [len(e.targets) for e in examples]
+    return np.cumsum([0, *counts[:-1]])
+
+
+def target_numbers(e: Example, first: int) -> np.ndarray:
+    """int [T]: which target each target token is of, counted from `first`."""
+    counts = [len(t) for t in e.targets]
+    return first + np.repeat(np.arange(len(counts)), counts)
 
 
 def empty_grid(rows: int, shape: Shape) -> Grid:
@@ -283,10 +337,11 @@ def empty_grid(rows: int, shape: Shape) -> Grid:
         owner=full(n, NOBODY),
         slot=full(n, NOBODY),
         segment=full(n, 0),
+        reads=full(n, 0),
         position=full(n, 0),
         target_index=full(k, 0),
         target_label=full(k, 0),
         target_owner=full(k, NOBODY),
-        target_example=full(k, NOBODY),
+        target_number=full(k, NOBODY),
         target_weight=full(k, 0, np.float32),
     )

@@ -106,7 +106,7 @@ def choose_shapes(
     cost = Cost(attention_scale, target_cost)
     counts = RowCounts(shares, max_tokens, row_multiple)
     examples = [e for batch in batches for e in batch]
-    sizes = np.array([(e.num_tokens, len(e.target)) for e in examples])
+    sizes = np.array([(e.num_tokens, e.num_target_tokens) for e in examples])
 
     def candidate(
         lengths: tuple[int, ...], room: float = ROOM[0]
@@ -212,6 +212,8 @@ def _with_targets(
 ) -> tuple[Shape, ...]:
     """Row lengths, and room for the targets that rows of each would hold."""
     shapes, rest = [], sizes
+    # Most targets a token: more than one where a query has many choices.
+    most = max(1.0, longest[1] / longest[0], (sizes[:, 1] / sizes[:, 0]).max())
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
         here = rest[:, 0] + prompt_length <= length
@@ -219,7 +221,7 @@ def _with_targets(
         density = mine[:, 1].sum() / max(1, mine[:, 0].sum())
         one = longest[1] if last else np.quantile(mine[:, 1], 0.98)
         targets = _up(max(one, room * density * (length - prompt_length)))
-        shapes.append(Shape(length, min(targets, _up(length)), (1,)))
+        shapes.append(Shape(length, min(targets, _up(most * length)), (1,)))
         rest = rest[~here]
         rest = rest if len(rest) else sizes
     return tuple(shapes)

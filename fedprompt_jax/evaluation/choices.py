@@ -1,10 +1,12 @@
 """The likeliest of an instance's choices: how it is answered without words.
 
 A choice's log p is that of the tokens of config.data.target filled with it,
-without an end: lm-eval's rule, and FedPepTAO's for decoders.
+without an end: lm-eval's rule, and FedPepTAO's for decoders. A query is read
+once for all its choices; see data/packing.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,10 +43,79 @@ def likeliest(
     return int(np.argmin(np.divide(losses, sizes[rule])))
 
 
-def examples(store: TokenStore, owner: int, instance: int) -> list[Example]:
-    """All whose loss scoring an instance asks for: target, then choices."""
-    choices = store.choices(instance)
-    return [
-        store.example(owner, instance),
-        *(store.example(owner, instance, target=c) for c in choices),
-    ]
+class Targets(NamedTuple):
+    """Targets of one query, each of which is computed once.
+
+    Attributes:
+      kept: those that are no beginning of another one.
+      parts: of each target that was asked for, which of `kept` begins with it,
+        and how many of its tokens.
+    """
+
+    kept: list[np.ndarray]
+    parts: list[tuple[int, int]]
+
+
+def distinct(targets: Sequence[np.ndarray]) -> Targets:
+    """Targets without those that others begin with.
+
+    The right choice is the beginning of the target, which has an end token: its
+    loss is a part of the target's.
+
+        >>> yes, no = np.array([5, 6]), np.array([5, 7])
+        >>> kept, parts = distinct([np.array([5, 6, 2]), yes, no])
+        >>> print(*kept, parts)
+        [5 6 2] [5 7] [(0, 3), (0, 2), (1, 2)]
+    """
+    kept: list[np.ndarray] = []
+    places: list[int] = [0] * len(targets)
+    # Longest first, so that a beginning meets what it begins.
+    for i in sorted(range(len(targets)), key=lambda i: -len(targets[i])):
+        target = targets[i]
+        places[i] = next(
+            (
+                k
+                for k, longer in enumerate(kept)
+                if np.array_equal(longer[: len(target)], target)
+            ),
+            len(kept),
+        )
+        if places[i] == len(kept):
+            kept.append(target)
+    return Targets(
+        kept, [(p, len(t)) for p, t in zip(places, targets, strict=True)]
+    )
+
+
+def asked(store: TokenStore, instance: int) -> list[np.ndarray]:
+    """The targets whose loss scoring an instance asks for, the right first.
+
+    Choices follow; where they are, the target is that of the store.
+    """
+    return [store.target(instance), *store.choices(instance)]
+
+
+def examples(
+    store: TokenStore,
+    owner: int,
+    instance: int,
+    holds: Callable[[Example], bool] = lambda example: True,
+) -> list[Example]:
+    """The examples by which an instance is scored: one, if a row holds it.
+
+    Args:
+      store: of the instance.
+      owner: index into the bank.
+      instance: of the store.
+      holds: whether an example fits into a row. Targets that do not fit beside
+        others read the query once more.
+    """
+    made: list[Example] = []
+    for target in distinct(asked(store, instance)).kept:
+        if made:
+            longer = made[-1]._replace(more=(*made[-1].more, target))
+            if holds(longer):
+                made[-1] = longer
+                continue
+        made.append(store.example(owner, instance, target=target))
+    return made

@@ -1,6 +1,6 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import copy
 import dataclasses
 from typing import Any, NamedTuple, Protocol
@@ -30,12 +30,10 @@ class Request(NamedTuple):
     Attributes:
       owner: index into the bank.
       instance: of the store.
-      choice: the choice whose loss is asked for; None for the target's.
     """
 
     owner: int
     instance: int
-    choice: int | None = None
 
 
 class Scores(NamedTuple):
@@ -113,7 +111,7 @@ class Evaluator(NamedTuple):
         """
         finite = to_host(finite_owners(bank))
         bank = select(finite, bank, 0.0)
-        loss, choice_losses = self._all_losses(bank, requests, progress)
+        loss, choice_losses = self.losses(bank, requests, progress)
         chosen = self._choose(requests, choice_losses)
         free = [i for i in range(len(requests)) if i not in chosen]
         texts, lengths = [''] * len(requests), [0] * len(requests)
@@ -155,20 +153,6 @@ class Evaluator(NamedTuple):
             choice_losses,
         )
 
-    def _all_losses(
-        self, bank, requests: Sequence[Request], progress: str
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Losses of the targets, and of the choices of each request."""
-        counts = self.store.num_choices[[r.instance for r in requests]]
-        asked = [
-            request._replace(choice=k)
-            for request, count in zip(requests, counts, strict=True)
-            for k in range(count)
-        ]
-        losses = self.losses(bank, [*requests, *asked], progress)
-        ends = np.cumsum([len(requests), *counts])
-        return losses[: ends[0]], np.split(losses, ends)[1:-1]
-
     def _choose(
         self, requests: Sequence[Request], losses: Sequence[np.ndarray]
     ) -> dict[int, tuple[str, int]]:
@@ -202,9 +186,12 @@ class Evaluator(NamedTuple):
 
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''
-    ) -> np.ndarray:
-        """Sum of -log p over each request's target or choice, f64 [n]."""
-        total = np.zeros(len(requests))
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Sums of -log p over targets, f64 [n], and over choices, f64 [k] each.
+
+        A query is read once for its target and all its choices.
+        """
+        found: list[np.ndarray] = []  # of each request: target, then choices
         bar = tqdm(
             total=len(requests),
             desc=f'{progress}: losses',
@@ -213,43 +200,60 @@ class Evaluator(NamedTuple):
         )
         for start in range(0, len(requests), SLICE):
             part = requests[start : start + SLICE]
-            examples = [self._example(r) for r in part]
-            sums = self._sums(bank, examples, bar.update)
-            if not np.isfinite(sums).all():  # one, or all that share its row?
-                sums = self._sums(bank, examples, lambda n: None, isolate=True)
-            total[start : start + len(part)] = sums
+            sums = self._sums(bank, part)
+            if not all(np.isfinite(x).all() for x in sums):
+                # One owner, or all that share its rows?
+                sums = self._sums(bank, part, isolate=True)
+            found += sums
+            bar.update(len(part))
         bar.close()
-        return total
-
-    def _example(self, request: Request) -> Example:
-        owner, instance, choice = request
-        target = None
-        if choice is not None:
-            target = self.store.choices(instance)[choice]
-        return self.store.example(owner, instance, target=target)
+        return np.array([x[0] for x in found]), [x[1:] for x in found]
 
     def _sums(
-        self,
-        bank,
-        examples: Sequence[Example],
-        progress: Callable[[int], Any],
-        isolate: bool = False,
-    ) -> np.ndarray:
-        """Sum of -log p over each example's target, f64 [n]."""
+        self, bank, requests: Sequence[Request], isolate: bool = False
+    ) -> list[np.ndarray]:
+        """Sums of -log p over the target and the choices of each request."""
+        examples: list[Example] = []
+        # Of each sum: the number of a target, counted over all examples, and
+        # how many of its tokens.
+        parts: list[tuple[int, int]] = []
+        first, counts = 0, []
+        for owner, instance in requests:
+            targets = choices_lib.asked(self.store, instance)
+            kept, of_asked = choices_lib.distinct(targets)
+            parts += [(first + k, size) for k, size in of_asked]
+            examples += choices_lib.examples(
+                self.store, owner, instance, self.packer.holds
+            )
+            first += len(kept)
+            counts.append(len(targets))
+        losses = self._token_losses(bank, examples, isolate)
+        values = np.array([losses[n][:size].sum() for n, size in parts])
+        return np.split(values, np.cumsum(counts)[:-1])
+
+    def _token_losses(
+        self, bank, examples: Sequence[Example], isolate: bool
+    ) -> list[np.ndarray]:
+        """-log p of the tokens of every target, f64 [t] each, in order."""
         model, base = self.generator.model, self.generator.base
-        total = np.zeros(len(examples))
+        sizes = [len(t) for e in examples for t in e.targets]
+        ends = np.cumsum(sizes)
+        flat = np.zeros(ends[-1])
         # Row by row, so that memory follows the slice and not the set.
         for grid in self.packer.pack(examples, [1.0] * len(examples), isolate):
             losses = grid_losses(
                 model, base, bank, self.generator.place_rows(grid)
             )
-            real = grid.target_example >= 0
-            of = grid.target_example[real]
-            total += np.bincount(
-                of, to_host(losses)[real], minlength=len(total)
+            real = grid.target_number >= 0
+            of = grid.target_number[real]
+            # The tokens of a target follow each other in a row.
+            place = np.arange(len(of))
+            began = np.maximum.accumulate(
+                np.where(np.diff(of, prepend=-1) != 0, place, 0)
             )
-            progress(len(np.unique(of)))
-        return total
+            at = ends[of] - np.take(sizes, of) + place - began
+            flat[at] = to_host(losses)[real]
+        return np.split(flat, ends[:-1])
 
 
 def rouge_l(

@@ -21,6 +21,8 @@ from fedprompt_jax.evaluation import agreement, choices
 from fedprompt_jax.experiment import trackers
 from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
+from fedprompt_jax.models.layers import ACTIVATIONS
+from fedprompt_jax.peft.adapter import PLACES
 from fedprompt_jax.peft.prefix import POSITIONS, ZERO_LAYERS
 from fedprompt_jax.peft.prompt import INITS
 from fedprompt_jax.rules import number
@@ -49,6 +51,11 @@ RULES = {
     'prefix.mlp': _COUNT,
     'lora.rank': _POSITIVE,
     'lora.alpha': _RATE,
+    'adapter.width': _POSITIVE,
+    'adapter.scale': _RATE,
+    'lpt.length': _POSITIVE,
+    'lpt.depth': _COUNT,
+    'lpt.scale': _RATE,
     'rounds': _COUNT,
     'clients_per_round': _POSITIVE,
     'local_steps': _COUNT,
@@ -93,6 +100,8 @@ CHOICES = {
     'prompt.init': INITS,
     'prefix.positions': POSITIONS,
     'prefix.zero_layers': ZERO_LAYERS,
+    'adapter.activation': tuple(ACTIVATIONS),
+    'adapter.places': tuple(PLACES),
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'personalization.method': tuple(personalization.names()),

@@ -158,20 +158,29 @@ def of_evaluation(
     config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
 ) -> Packer:
     """Chooses the packer of the evaluation's losses."""
-    batches, used = evaluation_batches(data)
-    longest = _longest(data.store, used, data.store.scored_lengths[used])
-    return choose(config, model, batches, longest, training=False)
+    batches, _ = evaluation_batches(config, model, data)
+    sizes = np.array(
+        [(e.num_tokens, e.num_target_tokens) for b in batches for e in b]
+    )
+    tokens, targets = sizes.max(axis=0).tolist()
+    return choose(config, model, batches, (tokens, targets), training=False)
 
 
 def evaluation_batches(
-    data: FederatedData,
+    config: config_dict.ConfigDict, model: TunedModel, data: FederatedData
 ) -> tuple[list[list[Example]], np.ndarray]:
     """Returns the scored examples in batches, and their instances.
 
     Returns:
-      Batches of the examples of SLICE instances each, with an example for each
-      choice; and the instances, int64 [n].
+      Batches of the examples of SLICE instances each, with a query's choices in
+      one example where config.packing.max_tokens allows it; and the instances,
+      int64 [n].
     """
+    room = config.packing.max_tokens - model.packer().prompt_length
+
+    def holds(example: Example) -> bool:
+        return example.num_tokens <= room
+
     used = np.concatenate([*data.validation.local, *data.held_out.local])
     more = np.setdiff1d(data.held_out.common, used)  # of an official split
     used = np.concatenate([used, more])
@@ -182,7 +191,9 @@ def evaluation_batches(
         [
             example
             for owner, i in enumerate(part)
-            for example in choices.examples(data.store, owner, int(i))
+            for example in choices.examples(
+                data.store, owner, int(i), holds
+            )
         ]
         for part in np.array_split(used, -(-len(used) // SLICE))
     ]

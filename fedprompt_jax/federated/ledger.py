@@ -83,7 +83,7 @@ def compute(
         prompts = len(owners if packer.shared else examples)
         tokens += sum(e.num_tokens for e in examples)
         tokens += packer.prompt_length * prompts
-        targets += sum(len(e.target) for e in examples)
+        targets += sum(e.num_target_tokens for e in examples)
     passes = 1
     if training:  # backward, and the gradient of weights where they train
         passes = 3 if model.kind.is_full_model else 2

@@ -158,7 +158,7 @@ def pad_batches(
     """Batches [C, S, ...] padded to the longest example of all."""
     every = [e for examples in steps for e in examples]
     length = packer.prompt_length + max(e.num_tokens for e in every)
-    targets = max(len(e.target) for e in every)
+    targets = max(e.num_target_tokens for e in every)
     length, targets = (-(-n // MULTIPLE) * MULTIPLE for n in (length, targets))
     size = max(
         np.bincount([e.owner for e in examples], minlength=1).max()
@@ -176,7 +176,8 @@ def pad_batches(
             rows = jax.tree.map(lambda x, at=(e.owner, s): x[at], grid)
             # Inside the vmap a client is the only owner.
             alone = {i: e._replace(owner=0)}
-            packer.write_row(rows, row[e.owner], [i], alone, weights)
+            numbers = range(len(examples))  # each has one target
+            packer.write_row(rows, row[e.owner], [i], alone, weights, numbers)
             present[e.owner, s] = True
             row[e.owner] += 1
     return Batch(grid, present)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.models import layers, relative, rotary
+from fedprompt_jax.models.adapter import Adapter
 from fedprompt_jax.models.attention import (
     Attention,
     CrossAttention,
@@ -68,12 +69,14 @@ class Block(nn.Module):
         places, crossed = context.places, None
 
         def attention(y):
-            return Attention(c, name='attention')(
+            y, new_kv = Attention(c, name='attention')(
                 y, turn, mask, context.bias, past, places, context.past_slot
             )
+            return Adapter(name='attention_adapter')(y, places.owner), new_kv
 
         def mlp(y):
-            return layers.MLP(c, name='mlp')(y, places.owner)
+            y = layers.MLP(c, name='mlp')(y, places.owner)
+            return Adapter(name='mlp_adapter')(y, places.owner)
 
         def norm(name, y):
             return layers.norm(c, name)(y)

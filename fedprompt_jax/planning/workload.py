@@ -66,7 +66,7 @@ def of_data(
     _, data = build.load_data(config, cache_dir)
     pooled = algorithms.pooled(config.algorithm)
     population = Pooled(data.population) if pooled else data.population
-    scored, used = packers.evaluation_batches(data)
+    scored, used = packers.evaluation_batches(config, model, data)
     writes = model.transformer.config.objective != 'masked_lm'
     queries = data.store.query_lengths[used]
     queries = queries[(data.store.num_choices[used] == 0) & writes]

@@ -109,10 +109,10 @@ class Ours:
                 grid_logits(model, self.lm.base, {'prompt': bank}, grid)
             )
             for row, i in {
-                (r, grid.target_example[r, k])
-                for r, k in np.argwhere(grid.target_example >= 0)
+                (r, grid.target_number[r, k])
+                for r, k in np.argwhere(grid.target_number >= 0)
             }:
-                out[i] = logits[row, grid.target_example[row] == i]
+                out[i] = logits[row, grid.target_number[row] == i]
         return out
 
     def cached_logits(

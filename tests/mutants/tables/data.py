@@ -555,8 +555,8 @@ MUTATIONS = (
     Mutation(
         'losses-of-other-processes-are-nobody-s',
         PACKING,
-        'grid.target_example[r, : len(of)] = of',
-        'grid.target_example[r, : len(of)] = NOBODY',
+        'grid.target_number[r, : len(of)] = of',
+        'grid.target_number[r, : len(of)] = NOBODY',
         'With several processes, losses of most clients are 0.',
         (
             'tests/packing_test.py::test_a_process_reads_the_examples_of_its_rows_alone',

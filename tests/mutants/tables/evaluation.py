@@ -528,8 +528,8 @@ MUTATIONS = (
     Mutation(
         'padded-targets-count',
         SCORING,
-        'real = grid.target_example >= 0',
-        'real = grid.target_example > 0',
+        'real = grid.target_number >= 0',
+        'real = grid.target_number > 0',
         'The first example of every slice has no loss.',
         (SUMS,),
     ),
