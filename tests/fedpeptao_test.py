@@ -217,9 +217,7 @@ def test_layers_that_stay_never_reach_the_server():
     for i, client in enumerate(kept):
         one = flat(jax.tree.map(lambda x, i=i: x[i], bank))
         np.testing.assert_array_equal(one[:2], values[:2])
-        np.testing.assert_array_equal(
-            one[2:], flat(kept[client]['layers'])[2:]
-        )
+        np.testing.assert_array_equal(one[2:], flat(kept[client]['layers'])[2:])
 
 
 def test_nothing_is_kept_where_nothing_is_asked_for():

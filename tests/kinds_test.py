@@ -187,6 +187,8 @@ def start() -> Start:
 
 
 RAGGED = Prefix((2, 0, 3), 2, 8)
+
+
 @pytest.mark.parametrize('layer', [0, 1])
 def test_a_layer_of_zeros_is_absent_where_that_is_said(layer, lm):
     """Loss and gradient are those of a prefix without that layer."""

@@ -191,9 +191,7 @@ def evaluation_batches(
         [
             example
             for owner, i in enumerate(part)
-            for example in choices.examples(
-                data.store, owner, int(i), holds
-            )
+            for example in choices.examples(data.store, owner, int(i), holds)
         ]
         for part in np.array_split(used, -(-len(used) // SLICE))
     ]

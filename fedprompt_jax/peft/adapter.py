@@ -62,8 +62,10 @@ class Adapter(Kind):
         flat = {}
         for path, layers, size in self.stacks:
             for place in self.places:
-                for name, shape in (('down', (size, self.width)),
-                                    ('up', (self.width, size))):
+                for name, shape in (
+                    ('down', (size, self.width)),
+                    ('up', (self.width, size)),
+                ):
                     kernel = truncated(start.rng, (layers, *shape))
                     flat[*path, place, name] = jnp.asarray(
                         self.scale * kernel, jnp.float32
@@ -85,9 +87,7 @@ class Adapter(Kind):
         raise ValueError('An adapter of HF PEFT is no bottleneck adapter.')
 
 
-def truncated(
-    rng: np.random.Generator, shape: tuple[int, ...]
-) -> np.ndarray:
+def truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers of N(0, 1), drawn again where they are beyond -2 or 2."""
     x = rng.normal(size=shape)
     while (beyond := np.abs(x) > 2).any():

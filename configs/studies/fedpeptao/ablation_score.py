@@ -23,9 +23,7 @@ def points(config):
     for score, order in [*chosen, ('random', 'largest')]:
         for seed in SEEDS:
             more = {'fedpeptao__score': score, 'fedpeptao__order': order}
-            yield settings.overrides(
-                config, 'FedPepTAO', seed=seed, **more
-            )
+            yield settings.overrides(config, 'FedPepTAO', seed=seed, **more)
 
 
 def name_of(overrides):

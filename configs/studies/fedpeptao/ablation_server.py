@@ -18,7 +18,7 @@ MOMENTA = (0.0, 0.5)  # besides the config's
 SEEDS = (0, 1)
 CAPTION = (
     'As the main table, for three server steps on half of the layers, with '
-    "devices whose Adam is reset in each round or kept, and for other betas of "
+    'devices whose Adam is reset in each round or kept, and for other betas of '
     "FedPepTAO's momentum."
 )
 

@@ -15,7 +15,7 @@ DEVICES = (20, 50, 200)  # besides the config's, at its alpha
 NAMES = ('FedPepTAO', 'P-tuning v2 (FedAvg)')
 SEEDS = (0, 1)
 CAPTION = (
-    'As the main table, for other concentrations alpha of the devices\' label '
+    "As the main table, for other concentrations alpha of the devices' label "
     'priors (small: one label a device), and for other numbers of devices.'
 )
 
@@ -34,9 +34,7 @@ def points(config):
                     name,
                     seed=seed,
                     data__num_clients=devices,
-                    validation__clients=min(
-                        devices, config.validation.clients
-                    ),
+                    validation__clients=min(devices, config.validation.clients),
                 )
 
 

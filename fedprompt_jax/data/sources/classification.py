@@ -13,13 +13,12 @@ task types between clients skews labels.
 from collections.abc import Iterator, Sequence
 import itertools
 import logging
-from pathlib import Path
 from typing import Any
 
 from ml_collections import config_dict
 
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.tables import answers, cells, table, tasks
+from fedprompt_jax.data.tables import answers, cells, official, table, tasks
 from fedprompt_jax.data.tables.answers import Answer
 from fedprompt_jax.data.tokenizing import Source
 
@@ -43,7 +42,14 @@ def open_source(data: config_dict.ConfigDict) -> Source:
     content = table.fingerprint(data.path, data.splits)
     return Source(
         data.path,
-        tasks.fingerprint(__name__, content, columns, labels, data.answers),
+        tasks.fingerprint(
+            __name__,
+            content,
+            official.set_name(data.path),
+            columns,
+            labels,
+            data.answers,
+        ),
         lambda: table.unchanged(read(), data.path, content, data.splits),
         unordered=True,
     )
@@ -107,7 +113,7 @@ def _tasks(
                 str(next(numbers)), text, (word,), words, pair=pair, split=split
             )
             by_word[word].append(instance)
-    name = Path(path).stem
+    name = official.set_name(path)
     for word, instances in by_word.items():
         if not instances:
             _LOG.warning('%s: no row has the label of %r.', path, word)

@@ -7,13 +7,12 @@ config.data.answers. The context is the template's {pair}.
 
 from collections.abc import Iterator
 import itertools
-from pathlib import Path
 from typing import Any
 
 from ml_collections import config_dict
 
 from fedprompt_jax.data.sni_task import Instance, Task
-from fedprompt_jax.data.tables import answers, cells, table, tasks
+from fedprompt_jax.data.tables import answers, cells, official, table, tasks
 from fedprompt_jax.data.tables.answers import Answer
 from fedprompt_jax.data.tokenizing import Source
 
@@ -26,6 +25,7 @@ _CONVENTIONS = (answers.LABELS, *answers.CONVENTIONS)
 def open_source(data: config_dict.ConfigDict) -> Source:
     """The table at config.data.path."""
     columns = table.renamed(data.columns, COLUMNS, LISTS)
+    name = official.set_name(data.path)
     needed = COLUMNS if columns['context'] != ('context',) else NEEDED
 
     def read() -> Iterator[Task]:
@@ -35,12 +35,12 @@ def open_source(data: config_dict.ConfigDict) -> Source:
             given, _CONVENTIONS, data.answers, data.path, _needed
         )
         instances = _instances(rows, convention)
-        yield tasks.bare(Path(data.path).stem, instances)
+        yield tasks.bare(name, instances)
 
     content = table.fingerprint(data.path, data.splits)
     return Source(
         data.path,
-        tasks.fingerprint(__name__, content, columns, data.answers),
+        tasks.fingerprint(__name__, content, name, columns, data.answers),
         lambda: table.unchanged(read(), data.path, content, data.splits),
         unordered=True,
     )

@@ -54,6 +54,24 @@ def of_files(path: str, files: Iterable[Path]) -> dict[Path, str]:
     return split_of
 
 
+def set_name(path: str) -> str:
+    """The name of a data set at a path: its folder's, where a file is a split.
+
+    >>> set_name('data/sst2/train.jsonl'), set_name('data/sst2')
+    ('sst2', 'sst2')
+    >>> set_name('glue/data/test-00000-of-00001.parquet')
+    'glue'
+    >>> set_name('reviews.csv')
+    'reviews'
+    """
+    file = Path(path)
+    rest = [w for w in _words(file.stem) if w not in ('', 'of')]
+    if not rest or any(w not in WORDS for w in rest):
+        return file.stem
+    folder = file.absolute().parent
+    return (folder.parent if folder.name == 'data' else folder).name
+
+
 def of_names(path: str, names: Iterable[str]) -> dict[str, str]:
     """Split of the hub -> one of SPLITS; those of other names are left out.
 

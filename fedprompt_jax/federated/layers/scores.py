@@ -46,8 +46,8 @@ def l2_distances(rows: jax.Array) -> jax.Array:
 def spectral(kernel: np.ndarray) -> float:
     """The sum of ln e + 1 / e over eigenvalues e, clipped at 0, plus 1e-5.
 
-        >>> print(f'{spectral(np.eye(2)):.4f}')
-        2.0000
+    >>> print(f'{spectral(np.eye(2)):.4f}')
+    2.0000
     """
     values = np.maximum(np.linalg.eigvalsh(kernel), 0.0) + EPSILON
     return float((np.log(values) + 1 / values).sum())
@@ -66,9 +66,7 @@ def log_determinant(kernel: np.ndarray) -> float:
 
 # Name -> (matrix [B, B] of rows [B, n], score of a matrix). 'naswot' is
 # Mellor et al. (2021, 2006.04647), of hidden states in place of ReLUs.
-Measure = tuple[
-    Callable[[jax.Array], jax.Array], Callable[[np.ndarray], float]
-]
+Measure = tuple[Callable[[jax.Array], jax.Array], Callable[[np.ndarray], float]]
 MEASURES: dict[str, Measure] = {
     'cosine': (cosines, spectral),
     'naswot': (agreements, log_determinant),

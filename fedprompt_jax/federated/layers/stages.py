@@ -117,9 +117,7 @@ def layer_scores(
             **({} if drawn else measured),
             'share': float(state.share),
             'layers': candidates,
-            'chosen': [
-                n for n, f in zip(candidates, flags, strict=True) if f
-            ],
+            'chosen': [n for n, f in zip(candidates, flags, strict=True) if f],
         }
 
     steps = 0 if drawn else -(-len(devices) // in_a_step())
