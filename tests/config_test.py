@@ -211,7 +211,7 @@ MAY_BE_ZERO = {
     'seed', 'prefix.mlp', 'rounds', 'local_steps', 'local_epochs',
     'client.clip_norm', 'client_store.memory_gb', 'validation.every',
     'personalization.epochs', 'personalization.l2', 'data.server_share',
-    'evaluation.few_shot', 'evaluation.views_every',
+    'evaluation.few_shot', 'evaluation.views_every', 'lpt.depth',
 }  # fmt: skip
 
 

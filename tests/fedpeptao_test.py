@@ -1,7 +1,5 @@
 """FedPepTAO against NumPy, its laws, and whole runs of it."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -337,6 +335,6 @@ def test_parameters_are_those_of_the_paper_s_models():
         leaf = jax.ShapeDtypeStruct((length, 2, width), jnp.float32)
         params = {'prefix': {f'{i:02d}': leaf for i in range(layers)}}
         flags = np.arange(layers) < layers // 2
-        count = lambda t: sum(x.size for x in jax.tree.leaves(t))  # noqa: E731
+        count = lambda t: sum(x.size for x in jax.tree.leaves(t))
         assert count(params) == everything
         assert count(partial.sent(flags, params)) == half

@@ -98,11 +98,40 @@ def test_ia3_is_what_the_config_says():
 def test_positions_are_those_of_virtual_tokens():
     expected = {
         'prompt': 10, 'prefix': 10, 'lora': 0, 'ia3': 0, 'full': 0,
+        'adapter': 0, 'lpt': 5,
     }  # fmt: skip
     for kind, count in expected.items():
         assert peft.get(kind).positions(config_of(kind)) == count
     kept = config_of('prefix', positions='kept')
     assert peft.get('prefix').positions(kept) == 0
+
+
+def test_an_adapter_is_what_the_config_says():
+    kind = made('adapter', width=5, activation='silu', places='mlp', scale=0.2)
+    assert (kind.width, kind.activation, kind.scale) == (5, 'silu', 0.2)
+    assert kind.places == ('mlp_adapter',) and kind.one_owner
+    assert kind.stacks == ((('layers',), 3, 32),)
+    both = made('adapter', 't5_v1_1')
+    assert both.places == ('attention_adapter', 'mlp_adapter')
+    assert len(both.stacks) == 2  # decoder and encoder
+
+
+def test_an_adapter_begins_near_the_identity():
+    kind = made('adapter', width=5, scale=0.1)
+    params = kind.init(start())['layers']['mlp_adapter']
+    for name in ('down', 'up'):
+        assert np.abs(params[name]).max() <= 0.2  # two deviations
+        assert 0.06 < np.std(params[name]) < 0.1
+        assert not np.asarray(params[f'{name}_bias']).any()
+
+
+def test_a_late_prompt_is_what_the_config_says():
+    kind = made('lpt', length=4, depth=0.67, scale=0.3)
+    assert (kind.length, kind.enters, kind.scale) == (4, 2, 0.3)
+    assert kind.shifted and kind.first_position == 4
+    last = made('lpt', 'gpt2', depth=0.99)
+    assert last.enters == 2 and not last.shifted  # learned positions
+    assert last.first_position == 0
 
 
 def test_a_target_is_a_whole_name():
@@ -112,12 +141,16 @@ def test_a_target_is_a_whole_name():
 
 
 def test_faults_of_a_kind():
-    for kind in ('prompt', 'prefix', 'lora', 'ia3', 'full'):
+    for kind in (
+        'prompt', 'prefix', 'lora', 'ia3', 'full', 'adapter', 'lpt'
+    ):  # fmt: skip
         config = centralized.get_config()
         config.peft, config.personalization.clients = kind, 1
         assert not faults(config)
     (line,) = faults(config_of('prefix', mlp=4, layers=(1,)))
     assert 'config.prefix.layers=(1,) must be ().' in line
+    (line,) = faults(config_of('lpt', depth=1.0))
+    assert 'config.lpt.depth=1.0 must be below 1' in line
     (line,) = faults(config_of('lora', targets='q('))
     assert "config.lora.targets='q(' is no regular expression" in line
     lines = faults(config_of('ia3', outputs='*', inputs='['))

@@ -1,9 +1,12 @@
 """Spectra from products alone, and the share of layers read from them."""
 
+import dataclasses
+
 import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from fedprompt_jax.federated.layers import lanczos, spectrum
@@ -84,8 +87,7 @@ def test_products_with_a_loss_s_hessian(kind, model, lm):
     # Central differences of the plain gradients, in the tangent's direction.
     step = 1e-2
     moved = [
-        gradients(jax.tree.map(lambda x, t: x + s * step * t, bank, tangent))
-        for s in (1, -1)
+        gradients(optax.tree.add_scale(bank, h, tangent)) for h in (step, -step)
     ]
     expected = jax.tree.map(lambda a, b: (a - b) / (2 * step), *moved)
     a, b = ravel_pytree(found)[0], ravel_pytree(expected)[0]
@@ -115,8 +117,6 @@ def test_the_hessian_of_a_small_prompt(model, lm):
 
 
 def model_of(model, length: int):
-    import dataclasses
-
     kind = dataclasses.replace(model.kind, length=length)
     return dataclasses.replace(model, kind=kind)
 

@@ -8,15 +8,19 @@ the embeddings.
 import dataclasses
 import functools
 
+import flax.linen as nn
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.models.attention import Memory
-from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.attention import Attention, Memory
+from fedprompt_jax.models.layers import ACTIVATIONS, MLP, Places
 from fedprompt_jax.models.stack import Stack
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft import ia3, lora
+from fedprompt_jax.peft.adapter import Adapter
+from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
 
@@ -62,8 +66,19 @@ def _target_logits(model, base, params, tokens, at, target):
         first = max(kind.lengths) if kind.shifted else 0
         past = prefix_rows(kind, params)
     stack = base['encoder'] if config.encoder else base
-    hidden = read(config.reader, stack, x, first, past)
-    if config.encoder:
+    if isinstance(kind, LatePrompt):
+        x = read_late(kind, config.reader, stack, x, params['prompt'])
+        at = at + kind.length
+        hidden = x
+    elif isinstance(kind, Adapter):
+        of = params['encoder'] if config.encoder else params
+        hidden = read_adapted(kind, config.reader, stack, x, of['layers'])
+    else:
+        hidden = read(config.reader, stack, x, first, past)
+    if config.encoder and isinstance(kind, Adapter):
+        hidden = decoded_adapted(model, kind, base, params, hidden, target)
+        at = jnp.arange(len(target))
+    elif config.encoder:
         hidden = decoded(call, hidden, config.start_token, target)
         at = jnp.arange(len(target))
     return call(hidden, method='logits')[0, at]
@@ -101,6 +116,103 @@ def read(config, params, x, first: int, past) -> jax.Array:
         )
         layer = jax.tree.map(lambda w, i=i: w[i : i + 1], params['layers'])
         x = read_all(one, params | {'layers': layer}, x, first, rows[None])
+    return x
+
+
+def one_layer(config, params, i: int):
+    """A model of layer i alone: its config and its parameters."""
+    one = dataclasses.replace(
+        config,
+        num_layers=1,
+        local_layers=config.local_layers[i : i + 1],
+        final_norm=config.final_norm and i + 1 == config.num_layers,
+        # What is added to embeddings is added once.
+        position_rows=config.position_rows if i == 0 else 0,
+        token_types=config.token_types if i == 0 else 0,
+        embedding_norm=config.embedding_norm and i == 0,
+    )
+    layer = jax.tree.map(lambda w: w[i : i + 1], params['layers'])
+    return one, params | {'layers': layer}
+
+
+def read_late(kind: LatePrompt, config, params, x, prompt) -> jax.Array:
+    """Hidden states [1, P + n, D]; the prompt comes before layer `enters`."""
+    count = x.shape[1]
+    for i in range(config.num_layers):
+        if i == kind.enters:
+            x = jnp.concatenate([prompt[None], x], axis=1)
+        length = x.shape[1]
+        mask = jnp.ones((1, length, length), bool)
+        mask = jnp.tril(mask) if config.causal else mask
+        # Real tokens have the positions that they would have anyway.
+        position = kind.first_position + jnp.arange(count)
+        slots = jnp.arange(length - count)
+        one, less = one_layer(config, params, i)
+        x, _ = Stack(one).apply(
+            {'params': less},
+            x,
+            Places.plain(jnp.concatenate([slots, position])[None]),
+            mask,
+            method='hidden_states',
+        )
+    return x
+
+
+def adapting(kind: Adapter, weights, i: int):
+    """A context in which one layer's adapters are applied, in plain terms."""
+    activation = ACTIVATIONS[kind.activation]
+
+    def adapted(place, y):
+        if place not in weights:
+            return y
+        w = {name: x[i] for name, x in weights[place].items()}
+        hidden = activation(y @ w['down'] + w['down_bias'])
+        return y + hidden @ w['up'] + w['up_bias']
+
+    def intercept(call, args, kwargs, context):
+        out = call(*args, **kwargs)
+        if context.method_name == '__call__':
+            if type(context.module) is Attention:
+                return adapted('attention_adapter', out[0]), out[1]
+            if type(context.module) is MLP:
+                return adapted('mlp_adapter', out)
+        return out
+
+    return nn.intercept_methods(intercept)
+
+
+def read_adapted(kind: Adapter, config, params, x, weights) -> jax.Array:
+    """Hidden states [1, n, D] of a stack with adapters, layer by layer."""
+    length = x.shape[1]
+    mask = jnp.ones((1, length, length), bool)
+    mask = jnp.tril(mask) if config.causal else mask
+    places = Places.plain(jnp.arange(length)[None])
+    for i in range(config.num_layers):
+        one, less = one_layer(config, params, i)
+        with adapting(kind, weights, i):
+            x, _ = Stack(one).apply(
+                {'params': less}, x, places, mask, method='hidden_states'
+            )
+    return x
+
+
+def decoded_adapted(model, kind, base, params, hidden, target) -> jax.Array:
+    """`decoded` with adapters in the decoder's layers."""
+    config, count = model.transformer.config, len(target)
+    tokens = jnp.concatenate([jnp.array([config.start_token]), target[:-1]])
+    owner = jnp.full((1, hidden.shape[1]), -1)
+    memory = Memory(hidden, owner, jnp.ones((1, count, hidden.shape[1]), bool))
+    places = Places.plain(jnp.arange(count)[None])
+    mask = jnp.tril(jnp.ones((1, count, count), bool))
+    x = model.transformer.apply(
+        {'params': base}, tokens[None], method='embed_tokens'
+    )
+    for i in range(config.num_layers):
+        one, less = one_layer(config, base, i)
+        with adapting(kind, params['layers'], i):
+            x = Transformer(one).apply(
+                {'params': less}, x, places, mask, memory, method='decode'
+            )[0]
     return x
 
 

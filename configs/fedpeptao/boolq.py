@@ -1,6 +1,7 @@
 """BoolQ: a question about a passage, answered by yes or no.
 
-    python main.py --config=configs/fedpeptao/boolq.py --config.data.path=DIR/boolq
+    python main.py --config=configs/fedpeptao/boolq.py \\
+        --config.data.path=DIR/boolq
 
 Settings and scales: settings.py.
 """

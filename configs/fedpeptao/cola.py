@@ -1,6 +1,7 @@
 """CoLA: is a sentence acceptable English? Scored by Matthews' correlation.
 
-    python main.py --config=configs/fedpeptao/cola.py --config.data.path=DIR/cola
+    python main.py --config=configs/fedpeptao/cola.py \\
+        --config.data.path=DIR/cola
 
 Settings and scales: settings.py.
 """

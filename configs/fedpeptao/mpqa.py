@@ -1,6 +1,7 @@
 """MPQA: is an opinion positive?
 
-    python main.py --config=configs/fedpeptao/mpqa.py --config.data.path=DIR/mpqa
+    python main.py --config=configs/fedpeptao/mpqa.py \\
+        --config.data.path=DIR/mpqa
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """MR: is a film review positive?
 
-    python main.py --config=configs/fedpeptao/mr.py --config.data.path=DIR/mr
+    python main.py --config=configs/fedpeptao/mr.py \\
+        --config.data.path=DIR/mr
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """MRPC: do two sentences mean the same? Scored by the mean of accuracy and F1.
 
-    python main.py --config=configs/fedpeptao/mrpc.py --config.data.path=DIR/mrpc
+    python main.py --config=configs/fedpeptao/mrpc.py \\
+        --config.data.path=DIR/mrpc
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """QNLI: does a sentence hold the answer to a question?
 
-    python main.py --config=configs/fedpeptao/qnli.py --config.data.path=DIR/qnli
+    python main.py --config=configs/fedpeptao/qnli.py \\
+        --config.data.path=DIR/qnli
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """RTE: does a sentence follow from another?
 
-    python main.py --config=configs/fedpeptao/rte.py --config.data.path=DIR/rte
+    python main.py --config=configs/fedpeptao/rte.py \\
+        --config.data.path=DIR/rte
 
 Settings and scales: settings.py.
 """

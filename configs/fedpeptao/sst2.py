@@ -1,6 +1,7 @@
 """SST-2: is a sentence of a film review positive?
 
-    python main.py --config=configs/fedpeptao/sst2.py --config.data.path=DIR/sst2
+    python main.py --config=configs/fedpeptao/sst2.py \\
+        --config.data.path=DIR/sst2
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """Subj: is a sentence subjective or objective?
 
-    python main.py --config=configs/fedpeptao/subj.py --config.data.path=DIR/subj
+    python main.py --config=configs/fedpeptao/subj.py \\
+        --config.data.path=DIR/subj
 
 Settings and scales: settings.py.
 """

@@ -1,6 +1,7 @@
 """TREC: what is a question about? Six classes.
 
-    python main.py --config=configs/fedpeptao/trec.py --config.data.path=DIR/trec
+    python main.py --config=configs/fedpeptao/trec.py \\
+        --config.data.path=DIR/trec
 
 Settings and scales: settings.py.
 """

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 import copy
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm

@@ -22,7 +22,6 @@ from fedprompt_jax.models.attention import (
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places
 
-
 STATES = 'states'  # the collection of every layer's output
 
 
@@ -81,6 +80,7 @@ class Block(nn.Module):
         def norm(name, y):
             return layers.norm(c, name)(y)
 
+        x = self._with_late_prompt(x, places)
         if c.layout == 'parallel':
             y, new_kv = attention(norm('attention_norm', x))
             x = x + y + mlp(norm('mlp_norm', x))
@@ -104,6 +104,21 @@ class Block(nn.Module):
         if not self.is_initializing():
             self.sow(STATES, 'output', x)  # nothing, unless asked for
         return x, (new_kv, crossed)
+
+    def _with_late_prompt(self, x: jax.Array, places: Places) -> jax.Array:
+        """Hidden states of slots become a prompt where it enters.
+
+        Late prompt tuning (Liu et al. 2022): 'peft' holds late_prompt
+        [C, P, D], and late_enters int32 [C], 1 in one layer for all owners.
+        """
+        if not self.has_variable('peft', 'late_prompt'):
+            return x
+        prompt: jax.Array = self.get_variable('peft', 'late_prompt')
+        enters: jax.Array = self.get_variable('peft', 'late_enters')[0]
+        owner = jnp.maximum(places.owner, 0)
+        rows = prompt[owner, jnp.maximum(places.slot, 0)]  # [R, L, D]
+        is_slot = (places.slot >= 0) & (enters > 0)
+        return jnp.where(is_slot[..., None], rows.astype(x.dtype), x)
 
 
 class Gathering(Protocol):

@@ -3,7 +3,8 @@
     python -m fedprompt_jax.study --study=configs/studies/fedpeptao/main.py \\
         --config=configs/fedpeptao/sst2.py --config.data.path=DIR/sst2
 
-DIR has a folder for each of TASKS. --only='name=sst2: FedPepTAO' runs one method.
+DIR has a folder for each of TASKS. --only='name=sst2: FedPepTAO' runs one
+method on one task.
 """
 
 from configs.studies.fedpeptao import settings
