@@ -315,7 +315,7 @@ def test_shipped_studies_have_all_their_points(name):
 A_RUN_S_OWN = (
     'name', 'scale', 'seed', 'data.splits', 'data.partition',
     'data.client_size', 'data.dirichlet_alpha', 'data.held_out_share',
-    'data.server_share',
+    'data.server_share', 'data.num_clients', 'data.size_alpha',
     'algorithm', 'rounds', 'clients_per_round', 'local_steps', 'local_epochs',
     'batch_size', 'aggregation', 'client', 'client_store', 'server',
     'validation', 'personalization', 'checkpoint', 'log',

@@ -21,8 +21,7 @@ FILE = 'layers.json'
 
 def draw(runs: Sequence[Run]) -> 'Figure | None':
     """A bar a layer, of one run that has chosen layers."""
-    path = runs[0].folder / FILE
-    if len(runs) != 1 or not path.is_file():
+    if len(runs) != 1 or not (path := runs[0].folder / FILE).is_file():
         return None
     return figure_of(json.loads(path.read_text('utf-8')))
 
