@@ -22,11 +22,6 @@ from fedprompt_jax.data import heterogeneity
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.experiment import command_line
 
-_CONFIG = command_line.define_config()
-_CACHE_DIR = command_line.define_cache_dir()
-flags.adopt_module_key_flags(command_line)
-_OUT = flags.DEFINE_string('out', '', 'A file for the figure (.png); none.')
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
 _SHOWN = 12  # most types in a line
 
 
@@ -35,12 +30,14 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        found = collect(_CONFIG.value, Path(_CACHE_DIR.value).expanduser())
+        found = collect(
+            flags.FLAGS.config, Path(flags.FLAGS.cache_dir).expanduser()
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
-    if _OUT.value:
-        figure_of(found).savefig(_OUT.value)
-    print(json.dumps(found) if _JSON.value else text(found))
+    if flags.FLAGS.out:
+        figure_of(found).savefig(flags.FLAGS.out)
+    print(json.dumps(found) if flags.FLAGS.json else text(found))
 
 
 def collect(config: config_dict.ConfigDict, cache_dir: Path) -> dict[str, Any]:
@@ -139,4 +136,9 @@ def figure_of(found: dict[str, Any]):
 
 
 if __name__ == '__main__':
+    command_line.define_config()
+    command_line.define_cache_dir()
+    flags.adopt_module_key_flags(command_line)
+    flags.DEFINE_string('out', '', 'A file for the figure (.png); none.')
+    flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
     app.run(main, flags_parser=command_line.parse)

@@ -21,12 +21,6 @@ from ml_collections import config_dict
 
 from fedprompt_jax.experiment import command_line
 
-_CONFIG = command_line.define_config()
-_CACHE_DIR = command_line.define_cache_dir()
-flags.adopt_module_key_flags(command_line)
-_OUT = flags.DEFINE_string('out', '', 'A file for the figure (.png); none.')
-_JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
-
 # (end of model.source, name of the config) -> layers that the released code's
 # scripts choose, the most important first where the order is known.
 PUBLISHED = {
@@ -45,15 +39,17 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f'unexpected arguments: {argv[1:]}')
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        record = collect(_CONFIG.value, Path(_CACHE_DIR.value).expanduser())
+        record = collect(
+            flags.FLAGS.config, Path(flags.FLAGS.cache_dir).expanduser()
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
-    if _OUT.value:
+    if flags.FLAGS.out:
         from fedprompt_jax.report.figures import layers as figures
 
         if (figure := figures.figure_of(record)) is not None:
-            figure.savefig(_OUT.value)
-    print(json.dumps(record, indent=1) if _JSON.value else text(record))
+            figure.savefig(flags.FLAGS.out)
+    print(json.dumps(record, indent=1) if flags.FLAGS.json else text(record))
 
 
 def collect(config: config_dict.ConfigDict, cache_dir: Path) -> dict[str, Any]:
@@ -127,4 +123,9 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 if __name__ == '__main__':
+    command_line.define_config()
+    command_line.define_cache_dir()
+    flags.adopt_module_key_flags(command_line)
+    flags.DEFINE_string('out', '', 'A file for the figure (.png); none.')
+    flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
     app.run(main, flags_parser=command_line.parse)

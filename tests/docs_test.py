@@ -385,7 +385,9 @@ def test_every_documented_field_is_written_by_the_code():
             name = name.removesuffix('.json')  # f'{stage.name}.json'
             written = rf'\b{re.escape(name.rstrip("/"))}\b'
             # f'{metric}_se', f'{view}_loss'
-            pieces = name.endswith('_se') or name.startswith(('own_', 'global_'))
+            pieces = name.endswith('_se') or name.startswith(
+                ('own_', 'global_')
+            )
             assert re.search(written, source) or pieces, name
 
 

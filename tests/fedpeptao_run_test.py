@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from configs.fedpeptao import settings
+from fedprompt_jax import clients as clients_command
 from fedprompt_jax import layers as layers_command
 from fedprompt_jax.evaluation import agreement
 from fedprompt_jax.experiment import build
@@ -283,3 +284,23 @@ def test_metrics_of_agreement():
     same = np.ones(5, int)
     assert agreement.matthews(same, np.array([1, 0, 1, 0, 1])) == 0
     assert agreement.f1(np.zeros(3, int), np.zeros(3, int)) == 0
+
+
+def test_the_command_prints_the_clients(runs):
+    """Each of them with the labels of its own instances."""
+    config = runs.config(**SMALL)
+    found = clients_command.collect(config, runs.folder / 'cache')
+    assert found['types'] == ['great', 'terrible']
+    _, data = build.load_data(config, runs.folder / 'cache', runs.loaded)
+    for name, parts in (('train', data.population), ('test', data.views.parts)):
+        expected = [
+            [
+                sum(data.store.record(int(i))['outputs'] == [word] for i in ids)
+                for word in found['types']
+            ]
+            for ids in (parts[c] for c in range(5))
+        ]
+        assert found['parts'][name]['counts'] == expected
+    text = clients_command.text(found)
+    assert 'train         5         60' in text
+    assert len(clients_command.figure_of(found).axes) == 2

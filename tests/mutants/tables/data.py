@@ -320,7 +320,7 @@ MUTATIONS = (
         'self.choice_starts[first:last]',
         'The last choice is never right.',
         (
-            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_that_is_scored',
+            'tests/choices_test.py::test_the_example_of_an_instance_has_all_that_is_scored',
         ),
     ),
     Mutation(
@@ -330,7 +330,7 @@ MUTATIONS = (
         'target = self.target(i)',
         'All choices are as likely.',
         (
-            'tests/choices_test.py::test_the_examples_of_an_instance_are_all_that_is_scored',
+            'tests/choices_test.py::test_the_example_of_an_instance_has_all_that_is_scored',
         ),
     ),
     Mutation(
@@ -389,8 +389,8 @@ MUTATIONS = (
     Mutation(
         'the-last-target-is-read',
         EXAMPLES,
-        'more = len(self.target) - 1 if self.at is None else 0',
-        'more = len(self.target) if self.at is None else 0',
+        '[len(t) - 1 if self.at is None else 0 for t in self.targets]',
+        '[len(t) if self.at is None else 0 for t in self.targets]',
         'Rows have a token that no example has.',
         ('tests/packing_test.py::test_the_longest_example_of_the_run_fits',),
     ),
@@ -438,7 +438,7 @@ MUTATIONS = (
     Mutation(
         'positions-count-along-the-row',
         PACKING,
-        'grid.position[r, at:end] = first + np.arange(end - at)',
+        'grid.position[r, at:end] = first + e.place',
         'grid.position[r, at:end] = np.arange(at, end)',
         'An example has other positions beside others than alone.',
         (
@@ -526,8 +526,8 @@ MUTATIONS = (
     Mutation(
         'a-shape-holds-any-number-of-targets',
         PACKING,
-        'return tokens <= self.length and len(example.target) <= self.targets',
-        'return tokens <= self.length',
+        ' and targets <= self.targets',
+        '',
         'Targets of an example are lost, or a batch ends with an error.',
         (
             'tests/packing_test.py::test_an_example_that_fits_no_shape_is_an_error',
@@ -537,8 +537,8 @@ MUTATIONS = (
     Mutation(
         'an-example-as-long-as-a-row-does-not-fit',
         PACKING,
-        'return tokens <= self.length and',
-        'return tokens < self.length and',
+        'return prompt_length + tokens <= self.length and',
+        'return prompt_length + tokens < self.length and',
         'A run ends with an error at an example that its rows are made for.',
         ('tests/packing_test.py::test_an_example_that_fills_a_row_fits',),
     ),
@@ -555,8 +555,8 @@ MUTATIONS = (
     Mutation(
         'losses-of-other-processes-are-nobody-s',
         PACKING,
-        'grid.target_number[r, : len(of)] = of',
-        'grid.target_number[r, : len(of)] = NOBODY',
+        'grid.target_number[r, : len(written)] = written',
+        'grid.target_number[r, : len(written)] = NOBODY',
         'With several processes, losses of most clients are 0.',
         (
             'tests/packing_test.py::test_a_process_reads_the_examples_of_its_rows_alone',

@@ -242,12 +242,12 @@ MUTATIONS = (
     Mutation(
         'choices-of-the-first-owner',
         CHOICES,
-        '*(store.example(owner, instance, target=c) for c in choices),',
-        '*(store.example(0, instance, target=c) for c in choices),',
+        'made.append(store.example(owner, instance, target=target))',
+        'made.append(store.example(0, instance, target=target))',
         "What is planned for scoring packs other clients' rows.",
         (
             'tests/choices_test.py::'
-            'test_the_examples_of_an_instance_are_all_that_is_scored',
+            'test_the_example_of_an_instance_has_all_that_is_scored',
         ),
     ),
     # decoding.py
@@ -488,8 +488,8 @@ MUTATIONS = (
     Mutation(
         'choice-losses-begin-one-too-late',
         SCORING,
-        'ends = np.cumsum([len(requests), *counts])',
-        'ends = np.cumsum([len(requests) + 1, *counts])',
+        'first += len(kept)',
+        'first += len(targets)',
         'Every choice has the loss of the next.',
         (PLAIN_LOOP,),
     ),
@@ -512,8 +512,8 @@ MUTATIONS = (
     Mutation(
         'loss-of-the-target-for-every-choice',
         SCORING,
-        'if choice is not None:',
-        'if choice:',
+        'losses[n][:size].sum()',
+        'losses[n].sum()',
         'The first choice has the loss of the right answer.',
         (PLAIN_LOOP,),
     ),
@@ -536,8 +536,8 @@ MUTATIONS = (
     Mutation(
         'a-poisoned-row-is-not-scored-again',
         SCORING,
-        'lambda n: None, isolate=True)',
-        'lambda n: None)',
+        'sums = self._sums(bank, part, isolate=True)',
+        'sums = self._sums(bank, part)',
         "One client's infinite numbers take the score of its neighbours.",
         (
             'tests/scoring_test.py::'

@@ -107,8 +107,8 @@ MUTATIONS = (
     Mutation(
         'a-prompt-s-norm-is-that-before-the-update',
         _SERVER,
-        "'prompt_norm': optax.tree.norm(params),",
-        "'prompt_norm': optax.tree.norm(state.params),",
+        'metrics = norms(params, updates, gradient)',
+        'metrics = norms(state.params, updates, gradient)',
         'Every logged norm is a round late.',
         (
             'tests/algorithms_test.py'
@@ -119,7 +119,7 @@ MUTATIONS = (
         'the-predicted-change-is-that-of-the-displacement',
         _SERVER,
         'optax.tree.vdot(gradient, updates)',
-        'optax.tree.vdot(pseudo_gradient, updates)',
+        'optax.tree.vdot(gradient, gradient)',
         'The guard, which warns of a prompt that learns nothing, is misled.',
         (
             'tests/algorithms_test.py'
@@ -324,8 +324,8 @@ MUTATIONS = (
     Mutation(
         'the-loss-of-the-config-is-ignored',
         _PACKED,
-        'weights = token_weights(examples, self.loss)',
-        "weights = token_weights(examples, 'sequence')",
+        'weights = token_weights(examples, self.loss)\n        total = None',
+        "weights = token_weights(examples, 'sequence')\n        total = None",
         'config.loss has no effect on training.',
         (
             'tests/simulation_test.py'
@@ -590,7 +590,7 @@ MUTATIONS = (
     Mutation(
         'an-example-has-one-target',
         _LEDGER,
-        'targets += sum(len(e.target) for e in examples)',
+        'targets += sum(e.num_target_tokens for e in examples)',
         'targets += len(examples)',
         'The logits, a third of a small model, are left out of operations.',
         (

@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         'a-store-is-shared-by-runs-of-other-queries',
         DATA,
-        "        'client_size',\n        'held_out_share',",
-        "        'client_size',\n        'max_query',",
+        "        'size_alpha',\n        'held_out_share',",
+        "        'size_alpha',\n        'max_query',",
         "A point of a study over max_query reads the first one's tokens.",
         (
             'tests/splits_wiring_test.py::test_runs_of_one_process_share_the_tokens_that_they_would_read',
@@ -340,8 +340,8 @@ MUTATIONS = (
     Mutation(
         'evaluation-shapes-without-choices',
         PACKERS,
-        'longest = _longest(data.store, used, data.store.scored_lengths[used])',
-        'longest = _longest(data.store, used, data.store.target_lengths[used])',
+        '[(e.num_tokens, e.num_target_tokens) for b in batches for e in b]',
+        '[(len(e.query), len(e.target)) for b in batches for e in b]',
         'A run ends at the first choice longer than all targets.',
         ('tests/packers_test.py::test_the_longest_choice_fits',),
     ),

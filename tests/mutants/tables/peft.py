@@ -193,8 +193,8 @@ MUTATIONS = (
     Mutation(
         'layers-of-shorter-prefixes-read-padding',
         _PREFIX,
-        '> 1:\n            attention[',
-        '> len(self.lengths):\n            attention[',
+        '> 1 or self.zeros_absent:\n            lengths',
+        '> len(self.lengths) or self.zeros_absent:\n            lengths',
         'A layer without a prefix attends to zeros.',
         (_PLAIN + '[gemma3: prefix, ragged]',),
     ),
@@ -228,8 +228,8 @@ MUTATIONS = (
     Mutation(
         'a-prefix-that-peft-lacks-is-written-for-it',
         _PREFIX,
-        'if len(set(self.lengths)) > 1 or not self.shifted or encoder:',
-        'if len(set(self.lengths)) > 1:',
+        'if uneven or not self.shifted or encoder:',
+        'if uneven:',
         'PEFT reads it at other positions, or fills an empty decoder.',
         ('tests/kinds_test.py::test_a_prefix_that_peft_has_not_is_refused',),
     ),
@@ -598,8 +598,8 @@ MUTATIONS = (
     Mutation(
         'owners-read-each-other',
         _READING,
-        'near = _same(grid.owner) & (_same(grid.segment) | shared)',
-        'near = _same(grid.segment) | shared',
+        'near = _same(grid.owner) & (_same(grid.segment) | query | shared)',
+        'near = _same(grid.segment) | query | shared',
         "Clients that share a row read each other's prompts.",
         ('tests/packing_test.py::test_the_mask_is_the_formula',),
     ),

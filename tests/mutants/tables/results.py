@@ -194,7 +194,7 @@ MUTATIONS = (
     Mutation(
         'parameters-of-the-base-are-trained',
         RUN,
-        "'trained': sum(x.size for x in jax.tree.leaves(experiment.params)),",
+        "'trained': _numbers(experiment.params),",
         "'trained': sizes.num_params(experiment.lm.config),",
         'How much is trained and sent.',
         RUN_SAYS,

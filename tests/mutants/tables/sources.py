@@ -275,8 +275,8 @@ MUTATIONS = (
     Mutation(
         'a-fingerprint-without-the-label-words',
         CLASSIFICATION,
-        'tasks.fingerprint(__name__, content, columns, labels, data.answers)',
-        'tasks.fingerprint(__name__, content, columns, data.answers)',
+        '            columns,\n            labels,\n            data.answers,',
+        '            columns,\n            data.answers,',
         'A run with other words reads those of the store.',
         (
             'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_instances',
@@ -285,8 +285,8 @@ MUTATIONS = (
     Mutation(
         'a-fingerprint-without-the-columns',
         MULTIPLE_CHOICE,
-        'tasks.fingerprint(__name__, content, columns, data.answers)',
-        'tasks.fingerprint(__name__, content, data.answers)',
+        'tasks.fingerprint(__name__, content, name, columns, data.answers)',
+        'tasks.fingerprint(__name__, content, name, data.answers)',
         'A run of other columns reads those of the store.',
         (
             'tests/sources_test.py::test_a_fingerprint_follows_what_makes_the_instances',

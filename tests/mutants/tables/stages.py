@@ -157,8 +157,8 @@ MUTATIONS = (
     Mutation(
         'validation-comes-a-round-late',
         _TRAIN,
-        'due = every and int(state.server.round) % every == 0',
-        'due = every and int(state.server.round) % every == 1',
+        'if every and done % every == 0:',
+        'if every and done % every == 1:',
         'config.validation.every=5 validates after rounds 1, 6, 11.',
         (
             _ROUNDS + 'test_the_initial_prompt_is_validated_and_then_every_few'
