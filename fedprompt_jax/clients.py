@@ -118,7 +118,8 @@ def figure_of(found: dict[str, Any]):
     largest = np.array(parts['train']['counts']).sum(axis=1)
     order = np.argsort(-largest, kind='stable')
     for ax, (name, part) in zip(axes, parts.items(), strict=True):
-        counts, bottom = np.array(part['counts'])[order], 0
+        counts = np.array(part['counts'])[order]
+        bottom = np.zeros(len(order))
         for place, kind in enumerate(types):
             ax.bar(
                 np.arange(len(order)),

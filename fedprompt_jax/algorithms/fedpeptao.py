@@ -56,7 +56,7 @@ class State(server.ServerState):
     """
 
     memory: Memory
-    flags: jax.Array
+    flags: Any
     scores: jax.Array
     share: jax.Array
 

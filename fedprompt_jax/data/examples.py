@@ -141,10 +141,12 @@ class Example(NamedTuple):
             return np.concatenate(
                 [np.resize(self.at, len(t)) for t in self.targets]
             )
-        parts, end = [], len(self.query)
+        parts: list[np.ndarray] = []
+        end = len(self.query)
         for read in self._read:
             # The query's last token predicts the first one of every target.
-            parts += [[len(self.query) - 1], np.arange(end, end + read)]
+            parts.append(np.array([len(self.query) - 1]))
+            parts.append(np.arange(end, end + read))
             end += read
         return np.concatenate(parts)
 

@@ -98,7 +98,7 @@ def _majority(experiment: Experiment, parts: Parts) -> dict[str, float]:
         for i in population.order
     ]
     counts = np.zeros((len(population), len(classes)))
-    np.add.at(counts, (population.client_of, numbers), 1)
+    np.add.at(counts, (population.client_of, np.array(numbers)), 1)
     names = list(classes)
     right = [store.record(int(i))['outputs'][0] for i in parts.order]
     whole = names[counts.sum(axis=0).argmax()]

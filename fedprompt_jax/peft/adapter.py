@@ -30,6 +30,10 @@ PLACES = {
 }
 
 
+# The path of a stack's layers, their number, and D.
+Stack = tuple[tuple[str, ...], int, int]
+
+
 @dataclasses.dataclass(frozen=True)
 class Adapter(Kind):
     """{'layers': {'mlp_adapter': {'down': [layers, D, m], ...
@@ -46,7 +50,7 @@ class Adapter(Kind):
         cut.
     """
 
-    stacks: tuple[tuple[tuple[str, ...], int, int], ...]
+    stacks: tuple[Stack, ...]
     width: int
     activation: str = 'gelu'
     places: tuple[str, ...] = PLACES['both']
@@ -98,7 +102,7 @@ def truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> Adapter:
     """Makes the kind that config.adapter describes."""
     c, model = config.adapter, info.config
-    stacks = [(('layers',), model.num_layers, model.width)]
+    stacks: list[Stack] = [(('layers',), model.num_layers, model.width)]
     if model.encoder:
         reader = model.encoder
         stacks.append((('encoder', 'layers'), reader.num_layers, reader.width))

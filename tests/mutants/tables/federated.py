@@ -100,7 +100,7 @@ MUTATIONS = (
         'an-update-s-norm-is-that-of-the-mean-displacement',
         _SERVER,
         "'update_norm': optax.tree.norm(updates),",
-        "'update_norm': optax.tree.norm(pseudo_gradient),",
+        "'update_norm': optax.tree.norm(gradient),",
         'The logged norm leaves out the server optimizer and its rate.',
         ('tests/simulation_test.py::test_a_round_of_fedavg_is_its_definition',),
     ),
