@@ -212,6 +212,7 @@ class Run:
             'client_grad_norm': norms.mean().item(),
             'bytes_down': sent * len(clients),
             'bytes_up': sent * len(clients),
+            'slowest_share': self.slowest_share(batches),
         }
         if c.algorithm == 'fedavg':
             line['loss_first_step'] = losses[:, 0].mean().item()
@@ -328,6 +329,14 @@ class Run:
             'clients_dropped': 0,
         }
         self.metrics.append(line | self.work(batches))
+
+    def slowest_share(self, batches: list[list[Batch]]) -> float:
+        """The largest part of all tokens of texts that one client reads."""
+        tokens = []
+        for own in batches:
+            read = [self.data.instances[i] for batch in own for i in batch]
+            tokens.append(sum(len(x.query) + len(x.target) - 1 for x in read))
+        return max(tokens) / sum(tokens)
 
     def work(self, batches: list[list[Batch]]) -> dict[str, int]:
         """Tokens read, the prompt once a client and step, and operations.
