@@ -262,6 +262,7 @@ def test_the_command_prints_the_same_layers(runs, whole):
     config.name, config.model.source = 'fedpeptao_rte', 'roberta-large'
     text = layers_command.text(record | {'published': [1, 0]})
     assert '2 of 3 layers travel (share 0.500)' in text
+    assert text.count('  yes') == 2
     assert "the released code's example: 1, 0" in text
 
 

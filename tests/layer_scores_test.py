@@ -92,6 +92,9 @@ def test_states_are_those_of_a_model_cut_behind_the_layer(family):
     transformer = Transformer(kinds_test.base_of(family).config)
     row = RNG.integers(5, 200, 7).astype(np.int32)
     base = transformer.init(jax.random.key(0), row[None])['params']
+    base = jax.tree.map(  # kernels begin at 0, with which nothing is read
+        lambda x: x + 0.1 * RNG.normal(size=x.shape).astype(x.dtype), base
+    )
     at = np.array([1]) if family in ('roberta', 't5_v1_1') else None
     short = Example(0, row[:4], np.array([9], np.int32), at)
     example = Example(0, row, np.array([9], np.int32), at)
@@ -122,7 +125,7 @@ def test_states_are_those_of_a_model_cut_behind_the_layer(family):
                 {'params': less}, x, places, mask, method='hidden_states'
             )
             np.testing.assert_allclose(
-                found[layer, i, :n], expected[0], atol=2e-5
+                found[layer, i, :n], expected[0], rtol=1e-4, atol=1e-4
             )
 
 

@@ -293,7 +293,7 @@ MUTATIONS = (
         'for x in lines[-LAST:]',
         'for x in lines[-1:]',
         'The mean of the last ten is the last.',
-        (RUN + 'test_the_report_shows_layers_views_and_traffic',),
+        TABLE,
     ),
     Mutation(
         'the-largest-rate-is-best',
