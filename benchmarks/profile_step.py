@@ -109,21 +109,29 @@ def trace() -> tuple[float, Counter, dict[str, str], Any]:
     began = time.perf_counter()
     jax.block_until_ready(grid_gradients(*args))
     seconds = time.perf_counter() - began
+    events = operations(lambda: grid_gradients(*args))
+    return seconds, events, names, experiment.lm.config
+
+
+def operations(call) -> Counter:
+    """Seconds of each operation of XLA in a call that returns JAX arrays."""
+    import jax
+
     with tempfile.TemporaryDirectory() as place:
         with jax.profiler.trace(place):
-            jax.block_until_ready(grid_gradients(*args))
+            jax.block_until_ready(call())
         (found,) = Path(place).rglob('*.xplane.pb')
         data = jax.profiler.ProfileData.from_file(str(found))
-        events: Counter = Counter()
-        for plane in data.planes:
-            for line in plane.lines:
-                for event in line.events:
-                    op = dict(event.stats).get('hlo_op')
-                    # A loop, a call or a conditional holds other operations.
-                    if op and not re.match('while|call|conditional', op):
-                        if not event.name.startswith('end: '):
-                            events[op] += event.duration_ns / 1e9
-    return seconds, events, names, experiment.lm.config
+    events: Counter = Counter()
+    for plane in data.planes:
+        for line in plane.lines:
+            for event in line.events:
+                op = dict(event.stats).get('hlo_op')
+                # A loop, a call or a conditional holds other operations.
+                if op and not re.match('while|call|conditional', op):
+                    if not event.name.startswith('end: '):
+                        events[op] += event.duration_ns / 1e9
+    return events
 
 
 def products(config) -> list[dict[str, Any]]:

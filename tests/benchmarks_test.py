@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import timing
+from benchmarks import accelerator_session, timing
 from fedprompt_jax.models import source
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
+from fedprompt_jax.planning import chips
 from tests import tiny, tiny_data
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +121,46 @@ def test_a_fingerprint(tmp_path):
     result = run('fingerprint', *sizes)
     assert 0 < result['second_s'] < result['first_s']
     assert not list(tmp_path.iterdir())
+
+
+def test_an_accelerator(flags, tmp_path):
+    """Every kind of part has rows, and the second call measures nothing."""
+    parts = '--only=parity|timeline|cohort|generation'  # PyTorch is not here
+    asked = '--scale=tiny', f'--out={tmp_path}', parts
+    given = [flag for flag in flags if not flag.startswith('--repeats')]
+    result = run('accelerator', *given, *asked)
+    assert result['device'] == 'cpu'
+    rows = {(row['part'], row['what']): row for row in result['rows']}
+    assert not [row for row in rows.values() if 'error' in row]
+    for (part, what), row in rows.items():
+        if part.startswith('parity'):
+            exact = not what.startswith('bf16')  # here the device is the CPU
+            assert (row['largest_error'] == 0) == exact
+            assert row['relative_error'] < 0.1
+        else:
+            assert row['seconds'] >= 0
+    packed = rows['cohort float32', 'step']
+    assert packed['tokens_per_s'] > 0 and 0 < packed['mfu'] < 1
+    assert 0 < packed['floor_s'] <= packed['planned_s']
+    assert packed['temporary_gb'] > 0
+    assert rows['generation float32', 'losses']['tokens_per_s'] > 0
+    spent = {what: row for (part, what), row in rows.items() if 'note' in row}
+    assert {'packing', 'waiting', 'one gradient: MLP'} < set(spent)
+    assert run('accelerator', *given, *asked) == result
+
+
+def test_an_accelerator_is_known_by_its_name():
+    for kind, name in {
+        'cpu': 'cpu',
+        'NVIDIA H100 80GB HBM3': 'h100',
+        'NVIDIA H200': 'h200',
+        'TPU v5 lite': 'v5e',
+        'TPU v5p': 'v5p',
+        'TPU v6 lite': 'v6e',
+    }.items():
+        assert accelerator_session.chip_name(kind, chips.CHIPS) == name
+    with pytest.raises(ValueError, match=r'no chip for .*l40s'):
+        accelerator_session.chip_name('NVIDIA L40S', chips.CHIPS)
 
 
 def test_where_the_time_of_a_step_goes(flags):

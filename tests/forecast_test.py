@@ -184,7 +184,10 @@ def test_the_vendors_figures_are_in_bytes_and_operations():
     h100 = chips.get('h100')
     assert (h100.memory, h100.bandwidth) == (80e9, 3350e9)
     assert h100.flops == {'bfloat16': 989e12, 'float32': 67e12}
-    assert not h100.measured
+    h200 = chips.get('h200')  # the same processor, with another memory
+    assert (h200.memory, h200.bandwidth) == (141e9, 4800e9)
+    assert h200.flops == h100.flops
+    assert not h100.measured and not h200.measured
     for name in ('v4', 'v5e', 'v5p', 'v6e', 'tpu7x'):  # six passes of bf16
         flops = chips.get(name).flops
         assert flops['float32'] == pytest.approx(flops['bfloat16'] / 6)

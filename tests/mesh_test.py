@@ -300,7 +300,9 @@ def test_how_a_leaf_is_cut(path, shape, alone, fsdp):
 
 
 def abstract_mesh():
-    return jax.sharding.AbstractMesh((4, 2), ('data', 'model'))
+    # The axes are automatic, as make_mesh has them: jax 0.11 makes others.
+    auto = (jax.sharding.AxisType.Auto,) * 2
+    return jax.sharding.AbstractMesh((4, 2), ('data', 'model'), auto)
 
 
 def cuts(function, shapes: dict) -> dict:

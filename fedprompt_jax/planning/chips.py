@@ -51,6 +51,8 @@ CHIPS = {
     'tpu7x': _chip(96, 1153.5, 1153.5 / 6, 3690),  # half: JAX sees it as two
     'l4': _chip(24, 121, 30, 300),
     'a100': _chip(80, 312, 19.5, 2039),
+    # NVIDIA's data sheets of the H100 and the H200, the SXM parts, without
+    # sparsity; f32 is that of the plain units, not of TF32.
     'h100': _chip(80, 989, 67, 3350),
     'h200': _chip(141, 989, 67, 4800),
 }
