@@ -103,8 +103,9 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.data.max_target = 128  # tokens, the end included
 
     # What is trained: a file in fedprompt_jax/peft. 'prompt' (before the
-    # input), 'prefix' (keys and values in every layer, an encoder's where
-    # there is one), 'lora', 'ia3', or 'full': the whole model, by one client.
+    # input), 'lpt' (before a middle layer), 'prefix' (keys and values in every
+    # layer, an encoder's where there is one), 'lora', 'ia3', 'adapter', or
+    # 'full': the whole model, by one client.
     c.peft = 'prompt'
     c.prompt = config_dict.ConfigDict()
     c.prompt.length = 10  # P, virtual tokens
@@ -129,6 +130,18 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.ia3 = config_dict.ConfigDict()
     c.ia3.outputs = 'attention/(key|value|qkv)'  # outputs that are multiplied
     c.ia3.inputs = 'mlp/down'  # and inputs
+    c.adapter = config_dict.ConfigDict()
+    c.adapter.width = 16  # units of the bottleneck
+    c.adapter.activation = 'gelu'  # or 'gelu_tanh', 'relu', 'silu'
+    c.adapter.places = 'both'  # behind attention and MLP; or 'mlp' alone
+    # Standard deviation of the first kernels: nothing changes at first where
+    # it is small.
+    c.adapter.scale = 0.01
+    # A prompt that layers below do not read (late prompt tuning).
+    c.lpt = config_dict.ConfigDict()
+    c.lpt.length = 5  # P, virtual tokens
+    c.lpt.depth = 0.5  # share of the layers (an encoder's) below; 0 for none
+    c.lpt.scale = 0.5  # standard deviation of the first values
 
     # Stage 1: federated training of the global prompt.
     c.algorithm = 'fedavg'  # a file in fedprompt_jax/algorithms

@@ -18,6 +18,7 @@ from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
+from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
 from tests import tiny_families
@@ -94,9 +95,64 @@ def test_ia3_is_what_the_config_says():
     assert made('ia3', 'gpt2', outputs='c_attn', inputs='c_fc').conv1d
 
 
+def test_an_adapter_is_what_the_config_says():
+    settings = {'width': 3, 'activation': 'relu', 'scale': 0.1}
+    kind = made('adapter', **settings)
+    assert (kind.width, kind.activation, kind.scale) == (3, 'relu', 0.1)
+    assert kind.stacks == ((('layers',), 3, 32),)
+    assert kind.places == ('attention_adapter', 'mlp_adapter')
+    assert made('adapter', places='mlp').places == ('mlp_adapter',)
+
+
+def test_both_stacks_have_adapters_of_their_own_depth():
+    base = base_of('t5_v1_1')
+    deeper = dataclasses.replace(base.config.encoder, num_layers=5, width=8)
+    config = dataclasses.replace(base.config, encoder=deeper)
+    base = base._replace(config=config)
+    kind = peft.get('adapter').make(config_of('adapter', width=2), base)
+    params = kind.init(start())
+    down = params['encoder']['layers']['mlp_adapter']['down']
+    assert down.shape == (5, 8, 2)
+    down = params['layers']['attention_adapter']['down']
+    assert down.shape == (2, 32, 2)
+
+
+def test_an_adapter_starts_near_the_identity():
+    """Normal numbers without those beyond two deviations; no biases."""
+    kind = made('adapter', width=200, scale=0.01)
+    for path, x in jax.tree_util.tree_leaves_with_path(kind.init(start())):
+        if path[-1].key.endswith('bias'):
+            assert not x.any()
+            continue
+        # Cut at two deviations, a normal number deviates by 0.88 of one.
+        assert x.std() == pytest.approx(0.0088, rel=0.03)
+        assert 0.0199 < np.abs(x).max() <= 0.02
+
+
+def test_a_late_prompt_is_what_the_config_says():
+    kind = made('lpt', length=7, depth=0.34, scale=0.1)
+    assert (kind.slots, kind.enters_at, kind.width) == (7, 1, 32)
+    assert kind.scale == 0.1 and kind.first_position == 7
+    rows = made('lpt', length=5000, scale=0.1).init(start())['prompt']
+    assert rows.shape == (5000, 32)
+    assert rows.std() == pytest.approx(0.1, rel=0.02)
+    assert made('lpt').enters_at == 2  # of three layers
+    with pytest.raises(ValueError, match=r'depth=0\.9 leaves none of the 3'):
+        made('lpt', depth=0.9)
+
+
+def test_a_late_prompt_is_as_wide_as_hidden_states():
+    """OPT-350M's embeddings are narrower. Its positions are a table."""
+    kind = made('lpt', 'opt_350m')
+    assert kind.width == 32 and base_of('opt_350m').config.embedding_width
+    assert kind.first_position == 0
+    assert made('lpt', 't5_v1_1').first_position == 5
+
+
 def test_positions_are_those_of_virtual_tokens():
     expected = {
         'prompt': 10, 'prefix': 10, 'lora': 0, 'ia3': 0, 'full': 0,
+        'adapter': 0, 'lpt': 5,
     }  # fmt: skip
     for kind, count in expected.items():
         assert peft.get(kind).positions(config_of(kind)) == count
@@ -111,7 +167,7 @@ def test_a_target_is_a_whole_name():
 
 
 def test_faults_of_a_kind():
-    for kind in ('prompt', 'prefix', 'lora', 'ia3', 'full'):
+    for kind in peft.names():
         config = centralized.get_config()
         config.peft, config.personalization.clients = kind, 1
         assert not faults(config)
@@ -137,6 +193,7 @@ def test_what_reads_the_text_is_not_shared():
         transformer = Transformer(base_of(family).config)
         for kind, alike in (
             (Prompt(2), shared),
+            (LatePrompt(2, 1, 32), shared),
             (Prefix((2,) * 3, 2, 8), True),
         ):
             packer = TunedModel(transformer, kind).packer(Shape(8, 2, (1,)))

@@ -2,21 +2,25 @@
 
 It shares nothing with the kinds: LoRA and IA3 are merged into the weights, a
 prefix is past keys and values, as long as each layer's, a prompt is put before
-the embeddings.
+the embeddings, a late one before the hidden states that are read without it.
+Adapters are put behind the modules of one layer after the other.
 """
 
 import dataclasses
 import functools
 
+import flax.linen as nn
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.models.attention import Memory
-from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.attention import Attention, Memory
+from fedprompt_jax.models.layers import MLP, Places
 from fedprompt_jax.models.stack import Stack
 from fedprompt_jax.peft import ia3, lora
+from fedprompt_jax.peft.adapter import Adapter
+from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
 
@@ -62,9 +66,21 @@ def _target_logits(model, base, params, tokens, at, target):
         first = max(kind.lengths) if kind.shifted else 0
         past = prefix_rows(kind, params)
     stack = base['encoder'] if config.encoder else base
-    hidden = read(config.reader, stack, x, first, past)
+    if isinstance(kind, LatePrompt):
+        prompt = params['prompt']
+        hidden = read_late(config.reader, stack, x, prompt, kind.layer)
+        at = at + kind.length
+    elif isinstance(kind, Adapter):
+        trained = params.get('encoder', params)
+        hidden = read_adapted(config.reader, stack, x, trained, kind)
+    else:
+        hidden = read(config.reader, stack, x, first, past)
     if config.encoder:
-        hidden = decoded(call, hidden, config.start_token, target)
+        if isinstance(kind, Adapter):
+            parts = hidden, config, base, params, target, kind
+            hidden = decoded_adapted(call, *parts)
+        else:
+            hidden = decoded(call, hidden, config.start_token, target)
         at = jnp.arange(len(target))
     return call(hidden, method='logits')[0, at]
 
@@ -91,17 +107,69 @@ def read(config, params, x, first: int, past) -> jax.Array:
     if len({len(rows) for rows in past}) == 1:
         stacked = jnp.stack(past)  # [layers, P, 2, K, h]
         return read_all(config, params, x, first, stacked)
-    for i, rows in enumerate(past):
-        last = i + 1 == len(past)
+    for i, (one, layer) in enumerate(layers_of(config, params)):
+        x = read_all(one, layer, x, first, past[i][None])
+    return x
+
+
+def layers_of(config, params):
+    """Each layer as a model of one, of which only the first embeds."""
+    for i in range(config.num_layers):
+        last = i + 1 == config.num_layers
         one = dataclasses.replace(
             config,
             num_layers=1,
             local_layers=config.local_layers[i : i + 1],
             final_norm=config.final_norm and last,
         )
+        if i:
+            one = dataclasses.replace(
+                one, position_rows=0, token_types=0, embedding_norm=False
+            )
         layer = jax.tree.map(lambda w, i=i: w[i : i + 1], params['layers'])
-        x = read_all(one, params | {'layers': layer}, x, first, rows[None])
+        yield one, params | {'layers': layer}
+
+
+def read_late(config, params, x, prompt, layer: int) -> jax.Array:
+    """Hidden states of a prompt and the text that it joins at a layer."""
+    nothing = jnp.zeros((1, 0, 2, 1, 1))
+    for i, (one, of_one) in enumerate(layers_of(config, params)):
+        if i == layer:
+            x = jnp.concatenate([prompt[None], x], axis=1)
+        # Of relative and rotary positions, those of a text alone are the same.
+        x = read_all(one, of_one, x, 0, nothing)
     return x
+
+
+def read_adapted(config, params, x, trained, kind: Adapter) -> jax.Array:
+    """Hidden states of a text, with an adapter behind parts of each layer."""
+    nothing = jnp.zeros((1, 0, 2, 1, 1))
+    for i, (one, layer) in enumerate(layers_of(config, params)):
+        with nn.intercept_methods(adapting(kind, trained['layers'], i)):
+            x = read_all(one, layer, x, 0, nothing)
+    return x
+
+
+def adapting(kind: Adapter, trained, layer: int):
+    """Puts a layer's adapters behind its attention and its MLP."""
+    act = {'relu': nn.relu, 'gelu': lambda x: nn.gelu(x, approximate=False)}
+
+    def adapted(y, part):
+        w = {k: v[layer] for k, v in trained.get(f'{part}_adapter', {}).items()}
+        if not w:
+            return y
+        hidden = act[kind.activation](y @ w['down'] + w['down_bias'])
+        return y + hidden @ w['up'] + w['up_bias']
+
+    def interceptor(call, args, kwargs, context):
+        out = call(*args, **kwargs)
+        if context.method_name != '__call__':
+            return out
+        if isinstance(context.module, Attention):
+            return adapted(out[0], 'attention'), out[1]
+        return adapted(out, 'mlp') if isinstance(context.module, MLP) else out
+
+    return interceptor
 
 
 def read_all(config, params, x, first: int, past) -> jax.Array:
@@ -123,6 +191,25 @@ def read_all(config, params, x, first: int, past) -> jax.Array:
 
 def decoded(call, hidden, start: int, target) -> jax.Array:
     """The decoder's hidden states [1, t, D] over an encoder's [1, n, D]."""
+    x, places, mask, memory = decoder_inputs(call, hidden, start, target)
+    return call(x, places, mask, memory, method='decode')[0]
+
+
+def decoded_adapted(call, hidden, config, base, params, target, kind):
+    """The same with adapters, layer by layer."""
+    inputs = decoder_inputs(call, hidden, config.start_token, target)
+    x, places, mask, memory = inputs
+    for i, (one, layer) in enumerate(layers_of(config, base)):
+        with nn.intercept_methods(adapting(kind, params['layers'], i)):
+            x = Stack(one).apply(
+                {'params': layer}, x, places, mask, (), None, memory,
+                method='run',
+            )[0]  # fmt: skip
+    return x
+
+
+def decoder_inputs(call, hidden, start: int, target):
+    """Embeddings of the start token and targets, their places and masks."""
     count = len(target)
     tokens = jnp.concatenate([jnp.array([start]), target[:-1]])
     owner = jnp.full((1, hidden.shape[1]), -1)
@@ -130,7 +217,7 @@ def decoded(call, hidden, start: int, target) -> jax.Array:
     x = call(tokens[None], method='embed_tokens')
     places = Places.plain(jnp.arange(count)[None])
     mask = jnp.tril(jnp.ones((1, count, count), bool))
-    return call(x, places, mask, memory, method='decode')[0]
+    return x, places, mask, memory
 
 
 def merged(kind, base, params):

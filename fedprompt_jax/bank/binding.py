@@ -11,6 +11,7 @@ from fedprompt_jax.bank.kind import Kind
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.stack import Late
 from fedprompt_jax.models.transformer import Transformer
 
 
@@ -20,12 +21,15 @@ class Bound(NamedTuple):
     Attributes:
       transformer: the model.
       variables: 'params', and 'peft' if layers have trained parameters.
-      prompt: [C, P, E] input embeddings of slots, or None.
+      prompt: [C, P, E] input embeddings of slots, or None; or their hidden
+        states [C, P, D] before the layer `enters_at`.
+      enters_at: that layer; None for input embeddings.
     """
 
     transformer: Transformer
     variables: dict[str, Any]
     prompt: jax.Array | None
+    enters_at: int | None = None
 
     def hidden_states(
         self,
@@ -36,15 +40,16 @@ class Bound(NamedTuple):
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Transformer.hidden_states of tokens int [R, L] at their places."""
-        x = self._embedded(tokens, places)
-        return self._apply('hidden_states', x, places, mask, past, past_places)
+        x, late = self._embedded(tokens, places)
+        more = past, past_places, late
+        return self._apply('hidden_states', x, places, mask, *more)
 
     def encode(
         self, tokens: jax.Array, places: Places, mask: jax.Array
     ) -> jax.Array:
         """Transformer.encode of tokens int [R, L] at their places."""
-        x = self._embedded(tokens, places)
-        return self._apply('encode', x, places, mask)
+        x, late = self._embedded(tokens, places)
+        return self._apply('encode', x, places, mask, late)
 
     def decode(
         self,
@@ -58,16 +63,20 @@ class Bound(NamedTuple):
         x = self._apply('embed_tokens', tokens)
         return self._apply('decode', x, places, mask, memory, *more)
 
-    def _embedded(self, tokens: jax.Array, places: Places) -> jax.Array:
-        """Input embeddings, an owner's own in its slots."""
+    def _embedded(
+        self, tokens: jax.Array, places: Places
+    ) -> tuple[jax.Array, Late | None]:
+        """Input embeddings, an owner's own in its slots, or a late prompt."""
         x = self._apply('embed_tokens', tokens)
-        if self.prompt is not None and self.prompt.shape[1]:
-            # Negative indices would wrap around: what they read is discarded.
-            owner = jnp.maximum(places.owner, 0)
-            slot = jnp.maximum(places.slot, 0)
-            rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
-            x = jnp.where((places.slot >= 0)[..., None], rows, x)
-        return x
+        if self.prompt is None or not self.prompt.shape[1]:
+            return x, None
+        # Negative indices would wrap around: what they read is discarded.
+        owner = jnp.maximum(places.owner, 0)
+        slot = jnp.maximum(places.slot, 0)
+        rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
+        if self.enters_at is not None:
+            return x, Late(self.enters_at, rows)
+        return jnp.where((places.slot >= 0)[..., None], rows, x), None
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Next-token logits f32 [..., V] of hidden states [..., E]."""
@@ -115,6 +124,5 @@ class TunedModel:
         # Leaves [C, layers, ...] become [layers, C, ...]: the scan over layers
         # gives each layer its slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
-        return Bound(
-            self.transformer, {'params': base, 'peft': trained}, prompt
-        )
+        variables = {'params': base, 'peft': trained}
+        return Bound(self.transformer, variables, prompt, self.kind.enters_at)

@@ -56,6 +56,8 @@ class Kind:
         any text.
       one_owner: whether a row must not have tokens of several owners.
       is_full_model: whether it is a whole model, of which a bank has one.
+      enters_at: the layer at which a prompt becomes hidden states of the
+        slots; None for a prompt of input embeddings.
     """
 
     attends_to_text = False
@@ -70,6 +72,10 @@ class Kind:
     def first_position(self) -> int:
         return 0
 
+    @property
+    def enters_at(self) -> int | None:
+        return None
+
     def init(self, start: Start) -> Params:
         """The parameters before any training."""
         raise NotImplementedError
@@ -77,8 +83,9 @@ class Kind:
     def expand(self, params: Params) -> dict[str, Any]:
         """Turns one owner's parameters into the tree that the model reads.
 
-        'prompt' [P, E] are input embeddings of the slots; 'params' is a whole
-        model's tree; what remains is the Flax collection 'peft' of the model,
+        'prompt' [P, E] are input embeddings of the slots, or [P, D] hidden
+        states before the layer `enters_at`; 'params' is a whole model's tree;
+        what remains is the Flax collection 'peft' of the model,
         leaves [layers, ...].
         """
         raise NotImplementedError

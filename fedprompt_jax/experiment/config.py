@@ -15,6 +15,8 @@ from fedprompt_jax.evaluation import choices
 from fedprompt_jax.experiment import trackers
 from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
+from fedprompt_jax.models.layers import ACTIVATIONS
+from fedprompt_jax.peft.adapter import PLACES
 from fedprompt_jax.peft.prefix import POSITIONS
 from fedprompt_jax.peft.prompt import INITS
 from fedprompt_jax.rules import number
@@ -41,6 +43,11 @@ RULES = {
     'prefix.mlp': _COUNT,
     'lora.rank': _POSITIVE,
     'lora.alpha': _RATE,
+    'adapter.width': _POSITIVE,
+    'adapter.scale': _RATE,
+    'lpt.length': _POSITIVE,
+    'lpt.depth': _COUNT,
+    'lpt.scale': _RATE,
     'rounds': _COUNT,
     'clients_per_round': _POSITIVE,
     'local_steps': _COUNT,
@@ -79,6 +86,8 @@ CHOICES = {
     'data.partition': (*partitions.KINDS, partitions.BY_CLIENT),
     'prompt.init': INITS,
     'prefix.positions': POSITIONS,
+    'adapter.activation': tuple(ACTIVATIONS),
+    'adapter.places': tuple(PLACES),
     'simulation': SIMULATIONS,
     'loss': tuple(LOSSES),
     'personalization.method': tuple(personalization.names()),

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.models import layers, relative, rotary
+from fedprompt_jax.models.adapter import Adapter
 from fedprompt_jax.models.attention import (
     Attention,
     CrossAttention,
@@ -41,11 +42,30 @@ class Context(NamedTuple):
     past_slot: jax.Array | None
     memory: Memory | None
 
+    def below(self, past_places: Places | None) -> 'Context':
+        """The context of layers that no token reads a prompt's slots in."""
+        slot = self.places.slot
+        if past_places is not None:
+            slot = jnp.concatenate([past_places.slot, slot], axis=1)
+        return self._replace(mask=self.mask & (slot < 0)[:, None, :])
+
     def of(self, local) -> tuple[rotary.Table | None, jax.Array]:
         """Rotary table and mask of a layer; `local` is 0 or 1."""
         one = len(self.mask) == 1  # then `local` is known without looking
         both = (self.turn, self.mask)
         return jax.tree.map(lambda x: x[0 if one else local], both)
+
+
+class Late(NamedTuple):
+    """A prompt that enters at a layer in the middle.
+
+    Attributes:
+      layer: the first that reads it; below, slots are hidden from all tokens.
+      rows: [R, L, D], the hidden states of slots there; elsewhere nonsense.
+    """
+
+    layer: int
+    rows: jax.Array
 
 
 class Block(nn.Module):
@@ -65,12 +85,14 @@ class Block(nn.Module):
         places, crossed = context.places, None
 
         def attention(y):
-            return Attention(c, name='attention')(
+            y, new_kv = Attention(c, name='attention')(
                 y, turn, mask, context.bias, past, places, context.past_slot
             )
+            return Adapter(name='attention_adapter')(y, places.owner), new_kv
 
         def mlp(y):
-            return layers.MLP(c, name='mlp')(y, places.owner)
+            y = layers.MLP(c, name='mlp')(y, places.owner)
+            return Adapter(name='mlp_adapter')(y, places.owner)
 
         def norm(name, y):
             return layers.norm(c, name)(y)
@@ -127,21 +149,6 @@ class Stack(nn.Module):
 
     def setup(self):
         c = self.config
-        block = Block
-        if self.gather is not None:
-            block = nn.map_variables(block, 'params', self.gather)
-        if self.remat or self.gather is not None:
-            # What was gathered is gathered again, not kept.
-            names = () if self.remat else (layers.SAVED,)
-            saved = jax.checkpoint_policies.save_only_these_names(*names)
-            block = nn.remat(block, prevent_cse=False, policy=saved)
-        scanned = nn.scan(
-            block,
-            variable_axes={'params': 0, 'peft': 0},
-            split_rngs={'params': True},
-            in_axes=(0, 0, 0, nn.broadcast),
-            length=c.num_layers,
-        )
         if c.position_rows:
             self.embed_positions = nn.Embed(c.position_rows, c.width)
         if c.token_types:
@@ -153,9 +160,27 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = scanned(c)
+        self.layers = self._scanned(c.num_layers)(c)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
+
+    def _scanned(self, length: int):
+        """The class of so many layers, one after the other."""
+        block = Block
+        if self.gather is not None:
+            block = nn.map_variables(block, 'params', self.gather)
+        if self.remat or self.gather is not None:
+            # What was gathered is gathered again, not kept.
+            names = () if self.remat else (layers.SAVED,)
+            saved = jax.checkpoint_policies.save_only_these_names(*names)
+            block = nn.remat(block, prevent_cse=False, policy=saved)
+        return nn.scan(
+            block,
+            variable_axes={'params': 0, 'peft': 0},
+            split_rngs={'params': True},
+            in_axes=(0, 0, 0, nn.broadcast),
+            length=length,
+        )
 
     def hidden_states(
         self,
@@ -164,6 +189,7 @@ class Stack(nn.Module):
         mask: jax.Array,
         past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
+        late: Late | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Final hidden states of input embeddings.
 
@@ -174,16 +200,26 @@ class Stack(nn.Module):
           past: keys and values of earlier tokens, [layers, R, M_i, K, h]
             each, in any number of parts; M is the sum of the M_i.
           past_places: of the past tokens, or None where there are none.
+          late: a prompt that enters at a later layer, or None.
 
         Returns:
           Hidden states [R, L, E] and the keys and values of the L tokens,
           [layers, R, L, K, h] each. (Unused, they cost nothing: XLA removes
           them.)
         """
-        return self.run(x, places, mask, past, past_places)[:2]
+        more = past, past_places, None, None, late
+        return self.run(x, places, mask, *more)[:2]
 
     def run(
-        self, x, places, mask, past, past_places, memory=None, known=None
+        self,
+        x,
+        places,
+        mask,
+        past,
+        past_places,
+        memory=None,
+        known=None,
+        late=None,
     ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
         """hidden_states of a stack that may read an encoder's output.
 
@@ -201,11 +237,38 @@ class Stack(nn.Module):
             x = self.embedding_norm(x)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
         context = self._context(places, mask, past_places, memory)
-        x, (new_kv, crossed) = self.layers(x, past, known, local, context)
+        inputs = past, known, local
+        if late is None:
+            x, (new_kv, crossed) = self.layers(x, *inputs, context)
+        else:
+            below = context.below(past_places)
+            x, (new_kv, crossed) = self._late(x, inputs, context, below, late)
         if c.final_norm:
             x = self.final_norm(x)
         x = self.project_out(x) if c.embedding_width else x
         return x, new_kv, crossed
+
+    def _late(self, x, inputs, context: Context, below: Context, late: Late):
+        """What the layers return, where a prompt enters before one of them.
+
+        Nothing below depends on what is trained, so that JAX takes no
+        gradient there.
+        """
+        split, total = late.layer, self.config.num_layers
+        written = []
+        for first, last, read in ((0, split, below), (split, total, context)):
+            if first == split:
+                is_slot = (context.places.slot >= 0)[..., None]
+                x = jnp.where(is_slot, late.rows, x)
+            if first < last:
+                part = jax.tree.map(
+                    lambda v, i=first, j=last: v[i:j],
+                    (dict(self.layers.variables), inputs),
+                )
+                some = self._scanned(last - first)(self.config, parent=None)
+                x, out = some.apply(part[0], x, *part[1], read)
+                written.append(out)
+        return x, jax.tree.map(lambda *v: jnp.concatenate(v), *written)
 
     def _context(self, places, mask, past_places, memory) -> Context:
         """Masks and rotary tables of global layers and of local ones."""
