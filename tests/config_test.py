@@ -208,10 +208,10 @@ def test_every_rule_refuses_what_is_below_it(key):
 
 
 MAY_BE_ZERO = {
-    'seed', 'prefix.mlp', 'lpt.depth', 'rounds', 'local_steps', 'local_epochs',
-    'client.clip_norm', 'client_store.memory_gb', 'validation.every',
-    'personalization.epochs', 'personalization.l2', 'data.server_share',
-    'evaluation.few_shot',
+    'seed', 'prefix.mlp', 'lpt.depth', 'idpg.bias', 'rounds', 'local_steps',
+    'local_epochs', 'client.clip_norm', 'client_store.memory_gb',
+    'validation.every', 'personalization.epochs', 'personalization.l2',
+    'data.server_share', 'evaluation.few_shot',
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import adapter, ia3, lora, lpt, prefix
+from fedprompt_jax.peft import adapter, ia3, idpg, lora, lpt, prefix
 from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain
@@ -223,3 +223,26 @@ def test_a_late_prompt_of_the_first_layer_is_a_prompt(lm):
         lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
         gradients(late), gradients(early),
     )  # fmt: skip
+
+
+def test_a_generator_whose_last_kernel_is_zero_is_a_prompt(lm):
+    """It stands before every example then, which changes nothing."""
+    examples = plain.random_examples(np.random.default_rng(0), (2, 3))
+
+    def losses(kind, params):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (4,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        bank = jax.tree.map(lambda x: jnp.stack([x, x]), params)
+        return simulation.gradients(bank, examples)[0]
+
+    kind = idpg.IDPG(plain.P, 4)
+    params = kind.init(start_of(width=32))
+    started = losses(kind, params)
+    params |= {'up': jnp.zeros_like(params['up'])}
+    prompt = {'prompt': params['prompt']}
+    expected = losses(Prompt(plain.P), prompt)
+    np.testing.assert_allclose(losses(kind, params), expected, rtol=1e-5)
+    assert not np.allclose(started, expected, rtol=1e-5)

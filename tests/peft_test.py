@@ -20,12 +20,15 @@ from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import adapter, ia3, lora, lpt, prefix
+from fedprompt_jax.peft import adapter, attempt, ia3, idpg, lora, lpt, prefix
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, plain_kinds, tiny, tiny_families
 from tests.parity import cases
 
 P = 4
+# Prompts of other tasks: tokens, and rows that were trained.
+TOKENS = ((5, 6, 7, 8), (20, 30, 40, 50))
+SOURCES = attempt.Sources(np.random.default_rng(3).normal(size=(2, P, 32)))
 
 
 def kinds(base: ModelInfo) -> dict:
@@ -45,6 +48,11 @@ def kinds(base: ModelInfo) -> dict:
     return {
         'prompt': Prompt(P),
         'lpt': lpt.LatePrompt(P, 1, c.reader.width, learned),
+        'idpg': idpg.IDPG(P, 5),
+        'attempt': attempt.Attempt(P, 5, None, TOKENS, temperature=0.1),
+        'attempt, all': attempt.Attempt(
+            P, 5, SOURCES, temperature=0.1, train_sources=True
+        ),
         'adapter': adapter.Adapter(tuple(stacks), 5),
         'adapter, mlp': adapter.Adapter(
             tuple(stacks), 5, 'relu', adapter.PLACES['mlp']
@@ -70,6 +78,11 @@ CASES = [
     *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
     # Blocks whose norms stand elsewhere, and a decoder of its own.
     ('roberta', 'adapter, mlp'),
+    # Prompts that each example has for itself.
+    ('gemma3', 'idpg'),
+    ('t5_v1_1', 'idpg'),
+    ('llama_linear', 'attempt'),
+    ('roberta', 'attempt, all'),
     ('pythia', 'adapter'),
     ('t5_v1_1', 'adapter'),
 ]
@@ -202,7 +215,12 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
 
 
 # What PEFT has no counterpart of.
-PLAIN = (adapter.Adapter, lpt.LatePrompt)
+PLAIN = (
+    adapter.Adapter,
+    attempt.Attempt,
+    idpg.IDPG,
+    lpt.LatePrompt,
+)
 
 
 def ragged(kind) -> bool:
@@ -213,7 +231,7 @@ def test_an_adapter_comes_back(model, bank, tmp_path):
     kind = model.kind
     if isinstance(kind, PLAIN):
         with pytest.raises(ValueError, match='HF PEFT has no'):
-            kind.to_hf(kind.init(Start(np.random.default_rng(0), None, None)))
+            kind.to_hf(jax.tree.map(lambda x: x[0], bank))
         with pytest.raises(ValueError, match='of HF PEFT is no'):
             kind.from_hf({}, {})
         return

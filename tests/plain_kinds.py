@@ -20,6 +20,8 @@ from fedprompt_jax.models.layers import MLP, Places
 from fedprompt_jax.models.stack import Stack
 from fedprompt_jax.peft import ia3, lora
 from fedprompt_jax.peft.adapter import Adapter
+from fedprompt_jax.peft.attempt import Attempt
+from fedprompt_jax.peft.idpg import IDPG
 from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
@@ -27,7 +29,8 @@ from fedprompt_jax.peft.prompt import Prompt
 
 def target_logits(model, base, params, e: Example) -> jax.Array:
     """Logits [t, V] that one owner's example's targets are predicted from."""
-    call = functools.partial(_target_logits, model)
+    query = len(e.query)
+    call = functools.partial(_target_logits, model, query=query)
     return jax.jit(call)(base, params, e.tokens, e.target_index, e.target)
 
 
@@ -39,28 +42,32 @@ def bare_logits(model, base, e: Example) -> jax.Array:
 def value_and_grad(model, base, params, e: Example):
     """Sum of -log p over an example's targets, and its gradient."""
     parts = e.tokens, e.target_index, e.target
-    return _value_and_grad(model, base, params, *parts)
+    return _value_and_grad(model, base, params, *parts, len(e.query))
 
 
-@functools.partial(jax.jit, static_argnames='model')
-def _value_and_grad(model, base, params, tokens, at, target):
+@functools.partial(jax.jit, static_argnames=('model', 'query'))
+def _value_and_grad(model, base, params, tokens, at, target, query):
     def loss(params):
-        logits = _target_logits(model, base, params, tokens, at, target)
+        parts = tokens, at, target, query
+        logits = _target_logits(model, base, params, *parts)
         log_p = jax.nn.log_softmax(logits)
         return -log_p[jnp.arange(len(target)), target].sum()
 
     return jax.value_and_grad(loss)(params)
 
 
-def _target_logits(model, base, params, tokens, at, target):
+def _target_logits(model, base, params, tokens, at, target, query):
     kind, config = model.kind, model.transformer.config
     if isinstance(kind, lora.LoRA | ia3.IA3):
         base = merged(kind, base, params)
     call = functools.partial(model.transformer.apply, {'params': base})
     x = call(tokens[None], method='embed_tokens')
     first, past = 0, [jnp.zeros((0, 2, 1, 1))] * config.reader.num_layers
-    if isinstance(kind, Prompt):
-        x = jnp.concatenate([params['prompt'][None], x], axis=1)
+    if isinstance(kind, Prompt | IDPG | Attempt):
+        prompt = params.get('prompt')
+        if not isinstance(kind, Prompt):
+            prompt = prompt_of_query(kind, params, x[0, :query], call)
+        x = jnp.concatenate([prompt[None], x], axis=1)
         at = at + kind.length
     elif isinstance(kind, Prefix):
         first = max(kind.lengths) if kind.shifted else 0
@@ -83,6 +90,31 @@ def _target_logits(model, base, params, tokens, at, target):
             hidden = decoded(call, hidden, config.start_token, target)
         at = jnp.arange(len(target))
     return call(hidden, method='logits')[0, at]
+
+
+def prompt_of_query(kind, params, query, call) -> jax.Array:
+    """The prompt [P, E] that the embeddings [q, E] of a query give."""
+    p = params
+    if isinstance(kind, IDPG):
+        hidden = jax.nn.gelu(
+            query.mean(axis=0) @ p['down'] + p['down_bias'], approximate=False
+        )
+        rows = p['up'].reshape(len(hidden), -1).T @ hidden
+        return p['prompt'] + rows.reshape(p['prompt'].shape)
+    sources = p.get('sources')
+    if sources is None:
+        tokens = jnp.array(kind.tokens)
+        sources = call(tokens, method='embed_tokens')
+        if kind.sources is not None:
+            sources = kind.sources.prompts
+    every = [*sources, p['prompt']]
+    h = jax.nn.silu(query.max(axis=0) @ p['down']) @ p['up']
+    h = (h - h.mean()) / jnp.sqrt(h.var() + 1e-5)
+    h = h * p['norm_scale'] + p['norm_bias']
+    width = kind.temperature * len(h)
+    scores = jnp.array([x.max(axis=0) @ h / width for x in every])
+    shares = jnp.exp(scores) / jnp.exp(scores).sum()
+    return p['prompt'] + sum(a * x for a, x in zip(shares, every, strict=True))
 
 
 def prefix_rows(kind: Prefix, params) -> list[jax.Array]:

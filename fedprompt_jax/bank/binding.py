@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.kind import Kind
+from fedprompt_jax.bank.queries import Queries
+from fedprompt_jax.bank.queries import pooled as pool
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import Places
@@ -22,14 +24,45 @@ class Bound(NamedTuple):
       transformer: the model.
       variables: 'params', and 'peft' if layers have trained parameters.
       prompt: [C, P, E] input embeddings of slots, or None; or their hidden
-        states [C, P, D] before the layer `enters_at`.
-      enters_at: that layer; None for input embeddings.
+        states [C, P, D] before the layer where the prompt enters.
+      kind: of what is trained.
+      generator: what a kind that reads the query makes prompts from, leaves
+        [C, ...], or None.
+      prompt_of: int [R, L], whose `prompt` stands in a slot; None where that
+        is the owner's.
     """
 
     transformer: Transformer
     variables: dict[str, Any]
     prompt: jax.Array | None
-    enters_at: int | None = None
+    kind: Kind
+    generator: Any = None
+    prompt_of: jax.Array | None = None
+
+    def with_queries(self, queries: Queries) -> 'Bound':
+        """The model whose prompts are those of the queries.
+
+        `prompt` is then [R * G, P, E], which `prompt_of` points into. It is
+        the same model if its kind does not read queries.
+        """
+        if not self.kind.reads_query:
+            return self
+        x = self._apply('embed_tokens', queries.tokens)
+        pooled = pool(x, queries, self.kind.pooling)  # [R, G, E]
+
+        def embed(tokens):
+            return self._apply('embed_tokens', tokens).astype(jnp.float32)
+
+        def of_row(pooled, owner):
+            generator = jax.tree.map(lambda x: x[owner], self.generator)
+            return self.kind.prompts(generator, pooled, embed)
+
+        made = jax.vmap(of_row)(pooled, queries.owner)  # [R, G, P, E]
+        rows = jnp.arange(len(made))[:, None]
+        return self._replace(
+            prompt=made.reshape(-1, *made.shape[2:]),
+            prompt_of=queries.most * rows + queries.example,
+        )
 
     def hidden_states(
         self,
@@ -71,11 +104,12 @@ class Bound(NamedTuple):
         if self.prompt is None or not self.prompt.shape[1]:
             return x, None
         # Negative indices would wrap around: what they read is discarded.
-        owner = jnp.maximum(places.owner, 0)
+        whose = places.owner if self.prompt_of is None else self.prompt_of
+        owner = jnp.maximum(whose, 0)
         slot = jnp.maximum(places.slot, 0)
         rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
-        if self.enters_at is not None:
-            return x, Late(self.enters_at, rows)
+        if self.kind.enters_at is not None:
+            return x, Late(self.kind.enters_at, rows)
         return jnp.where((places.slot >= 0)[..., None], rows, x), None
 
     def logits(self, hidden: jax.Array) -> jax.Array:
@@ -104,7 +138,11 @@ class TunedModel:
             shapes,
             kind.first_position,
             kind.one_owner,
-            self.transformer.config.reader.causal or not kind.attends_to_text,
+            not kind.reads_query
+            and (
+                self.transformer.config.reader.causal
+                or not kind.attends_to_text
+            ),
         )
 
     def bind(self, base, bank) -> Bound:
@@ -116,6 +154,7 @@ class TunedModel:
         """
         trained = jax.vmap(self.kind.expand)(bank)  # leaves [C, ...]
         prompt = trained.pop('prompt', None)
+        generator = trained.pop('generator', None)
         if 'params' in trained:  # of the only owner
             whole = trained.pop('params')
             base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
@@ -125,4 +164,4 @@ class TunedModel:
         # gives each layer its slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
         variables = {'params': base, 'peft': trained}
-        return Bound(self.transformer, variables, prompt, self.kind.enters_at)
+        return Bound(self.transformer, variables, prompt, self.kind, generator)

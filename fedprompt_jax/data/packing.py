@@ -74,6 +74,7 @@ class Grid(NamedTuple):
       target_owner: [R, K] whose loss it belongs to; NOBODY on padding.
       target_example: [R, K] index into the packed examples; NOBODY likewise.
       target_weight: f32 [R, K] its share of that loss; 0 on padding.
+      is_query: [R, L] 1 on the tokens of queries, 0 elsewhere.
     """
 
     tokens: np.ndarray
@@ -86,6 +87,7 @@ class Grid(NamedTuple):
     target_owner: np.ndarray
     target_example: np.ndarray
     target_weight: np.ndarray
+    is_query: np.ndarray
 
 
 class Shape(NamedTuple):
@@ -260,6 +262,7 @@ class Packer(NamedTuple):
             grid.tokens[r, at:end] = e.tokens
             grid.owner[r, at:end] = owner
             grid.segment[r, at:end] = segment
+            grid.is_query[r, at : at + len(e.query)] = 1
             grid.position[r, at:end] = first + np.arange(end - at)
             # 3. Its targets: the columns that predict them, their weights.
             where = slice(done, done + t)
@@ -289,4 +292,5 @@ def empty_grid(rows: int, shape: Shape) -> Grid:
         target_owner=full(k, NOBODY),
         target_example=full(k, NOBODY),
         target_weight=full(k, 0, np.float32),
+        is_query=full(n, 0),
     )

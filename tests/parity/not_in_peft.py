@@ -18,13 +18,17 @@ from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families
 from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.peft.adapter import Adapter
+from fedprompt_jax.peft.attempt import Attempt
+from fedprompt_jax.peft.idpg import IDPG
 from fedprompt_jax.peft.lpt import LatePrompt
 from tests.parity import table
 from tests.parity.subjects import Subject
 from tests.parity.theirs import to_torch
 
 TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3  # of leaves that hardly change the loss, too
 LENGTH, WIDTH, LAYER = 3, 5, 1
+TOKENS = ((5, 6, 7), (20, 30, 40))
 # Where transformers gives a layer no mask and no window, so that it can be
 # called with more hidden states than the model was given tokens.
 LATE = (
@@ -43,6 +47,8 @@ def compare(subject: Subject) -> Iterator[table.Row]:
         encoder = c.encoder.num_layers, c.encoder.width
         stacks.append((('encoder', 'layers'), *encoder))
     kinds: dict[str, Kind] = {'bottleneck': Adapter(tuple(stacks), WIDTH)}
+    kinds['query'] = IDPG(LENGTH, WIDTH)
+    kinds['mixture'] = Attempt(LENGTH, WIDTH, None, TOKENS, temperature=0.1)
     if subject.name in LATE:
         learned = bool(c.position_rows)
         kinds['late'] = LatePrompt(LENGTH, LAYER, c.width, learned)
@@ -76,7 +82,7 @@ def compare_one(subject: Subject, name: str, kind: Kind) -> Iterator[table.Row]:
         f'{what}, gradient',
         [grads[key].ravel() for key in flat],
         [x.numpy().ravel() for x in found],
-        TOLERANCE,
+        GRADIENT_TOLERANCE,
     )
 
 
@@ -98,18 +104,48 @@ def in_torch(subject, kind, params: Tensors, e: Example) -> torch.Tensor:
     """The sum of -log p over an example's targets."""
     model, at = subject.theirs.model, torch.tensor(e.target_index)
     inputs = {'input_ids': to_torch(e.tokens[None])}
+    if kind.reads_query:
+        embed = model.get_input_embeddings()
+        tokens = embed(inputs.pop('input_ids'))
+        query = embed(to_torch(e.query))
+        make = made_prompt if isinstance(kind, IDPG) else mixed_prompt
+        prompt = make(kind, params, query, embed)
+        inputs['inputs_embeds'] = torch.cat([prompt[None], tokens], 1)
+        at = at + LENGTH
     if subject.ours.lm.config.encoder is not None:
         inputs['labels'] = to_torch(e.target[None])
         at = torch.arange(len(e.target))
     with contextlib.ExitStack() as hooks:
         if isinstance(kind, Adapter):
             hook_adapters(subject, params, hooks)
-        else:
+        elif isinstance(kind, LatePrompt):
             hook_late(model, params['prompt'], len(e.tokens), hooks)
             at = at + LENGTH
         logits = model(**inputs).logits[0, at].double()
     target = to_torch(e.target)
     return functional.cross_entropy(logits, target, reduction='sum')
+
+
+def made_prompt(kind, params: Tensors, query, embed) -> torch.Tensor:
+    """IDPG's prompt [P, E] of a query's embeddings [q, E]."""
+    del kind, embed
+    w = params
+    hidden = functional.linear(query.mean(0), w['down'].T, w['down_bias'])
+    up = w['up'].flatten(1).T
+    rows = functional.linear(functional.gelu(hidden), up, w['prompt'].ravel())
+    return rows.view_as(w['prompt'])
+
+
+def mixed_prompt(kind, params: Tensors, query, embed) -> torch.Tensor:
+    """ATTEMPT's, of sources that are embeddings of tokens."""
+    w, size = params, query.shape[1]
+    every = torch.cat([embed(torch.tensor(TOKENS)), w['prompt'][None]])
+    x = functional.silu(query.amax(0) @ w['down']) @ w['up']
+    norm = w['norm_scale'], w['norm_bias']
+    x = functional.layer_norm(x, (size,), *norm, eps=1e-5)
+    scores = every.amax(1) @ x / (kind.temperature * size)
+    shares = functional.softmax(scores, dim=0)
+    return w['prompt'] + torch.einsum('t,tpe->pe', shares, every)
 
 
 def hook_adapters(subject: Subject, params: Tensors, hooks) -> None:

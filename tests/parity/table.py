@@ -91,6 +91,8 @@ COLUMNS = {
     'ia3': ('kinds', 'ia3'),
     'adapter': ('others', 'bottleneck'),
     'lpt': ('others', 'late'),
+    'idpg': ('others', 'query'),
+    'attempt': ('others', 'mixture'),
 }
 
 
