@@ -149,6 +149,19 @@ class Stack(nn.Module):
 
     def setup(self):
         c = self.config
+        block = Block
+        if self.gather is not None:
+            block = nn.map_variables(block, 'params', self.gather)
+        if self.remat or self.gather is not None:
+            # What was gathered is gathered again, not kept.
+            block = nn.remat(block, prevent_cse=False, policy=self._saved())
+        scanned = nn.scan(
+            block,
+            variable_axes={'params': 0, 'peft': 0},
+            split_rngs={'params': True},
+            in_axes=(0, 0, 0, nn.broadcast),
+            length=c.num_layers,
+        )
         if c.position_rows:
             self.embed_positions = nn.Embed(c.position_rows, c.width)
         if c.token_types:
@@ -160,27 +173,9 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = self._scanned(c.num_layers)(c)
+        self.layers = scanned(c)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
-
-    def _scanned(self, length: int):
-        """The class of so many layers, one after the other."""
-        block = Block
-        if self.gather is not None:
-            block = nn.map_variables(block, 'params', self.gather)
-        if self.remat or self.gather is not None:
-            # What was gathered is gathered again, not kept.
-            names = () if self.remat else (layers.SAVED,)
-            saved = jax.checkpoint_policies.save_only_these_names(*names)
-            block = nn.remat(block, prevent_cse=False, policy=saved)
-        return nn.scan(
-            block,
-            variable_axes={'params': 0, 'peft': 0},
-            split_rngs={'params': True},
-            in_axes=(0, 0, 0, nn.broadcast),
-            length=length,
-        )
 
     def hidden_states(
         self,
@@ -254,21 +249,35 @@ class Stack(nn.Module):
         Nothing below depends on what is trained, so that JAX takes no
         gradient there.
         """
-        split, total = late.layer, self.config.num_layers
-        written = []
-        for first, last, read in ((0, split, below), (split, total, context)):
-            if first == split:
-                is_slot = (context.places.slot >= 0)[..., None]
-                x = jnp.where(is_slot, late.rows, x)
-            if first < last:
-                part = jax.tree.map(
-                    lambda v, i=first, j=last: v[i:j],
-                    (dict(self.layers.variables), inputs),
-                )
-                some = self._scanned(last - first)(self.config, parent=None)
-                x, out = some.apply(part[0], x, *part[1], read)
-                written.append(out)
-        return x, jax.tree.map(lambda *v: jnp.concatenate(v), *written)
+        block: Any = Block
+        if self.gather is not None:
+            block = nn.map_variables(block, 'params', self.gather)
+        one = block(self.config, parent=None)
+        every = dict(self.layers.variables), inputs  # leaves [layers, ...]
+
+        # Two scans over slices would be handed copies of the layers. Here each
+        # layer is read where it is, and read again in the backward pass.
+        def layer(x, number, read: Context):
+            variables, own = jax.tree.map(lambda v: v[number], every)
+            return one.apply(variables, x, *own, read)
+
+        call = jax.checkpoint(layer, prevent_cse=False, policy=self._saved())
+        numbers, split = jnp.arange(self.config.num_layers), late.layer
+        x, under = jax.lax.scan(
+            lambda x, i: call(x, i, below), x, numbers[:split]
+        )
+        is_slot = (context.places.slot >= 0)[..., None]
+        x = jnp.where(is_slot, late.rows, x)
+        x, over = jax.lax.scan(
+            lambda x, i: call(x, i, context), x, numbers[split:]
+        )
+        both = jax.tree.map(lambda *v: jnp.concatenate(v), under, over)
+        return x, both
+
+    def _saved(self):
+        """What the backward pass of a layer keeps where it computes again."""
+        names = () if self.remat else (layers.SAVED,)
+        return jax.checkpoint_policies.save_only_these_names(*names)
 
     def _context(self, places, mask, past_places, memory) -> Context:
         """Masks and rotary tables of global layers and of local ones."""

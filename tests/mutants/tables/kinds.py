@@ -146,8 +146,8 @@ MUTATIONS = (
     Mutation(
         'a-late-prompt-enters-a-layer-later',
         _STACK,
-        'split, total = late.layer, self.config.num_layers',
-        'split, total = late.layer + 1, self.config.num_layers',
+        'numbers, split = jnp.arange(self.config.num_layers), late.layer',
+        'numbers, split = jnp.arange(self.config.num_layers), 1 + late.layer',
         'config.lpt.depth is that of another layer.',
         (_PLAIN + '[gemma3: lpt]',),
     ),
@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         'upper-layers-are-the-lower-ones',
         _STACK,
-        'lambda v, i=first, j=last: v[i:j],',
-        'lambda v, i=first, j=last: v[: j - i],',
+        'lambda x, i: call(x, i, context), x, numbers[split:]',
+        'lambda x, i: call(x, i, context), x, numbers[split:] - split',
         'The model above the prompt is another one.',
         (_PLAIN + '[gemma3: lpt]',),
     ),
