@@ -154,7 +154,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.attempt = config_dict.ConfigDict()
     c.attempt.length = 10  # P, virtual tokens of each prompt
     # Folders of prompts in HF PEFT's format, such as RUN/prompts/global; or ()
-    # for `count` prompts of sampled tokens.
+    # for `count` prompts of sampled tokens, the same for all seeds.
     c.attempt.sources = ()
     c.attempt.count = 4
     c.attempt.hidden = 100  # units of the attention's bottleneck

@@ -178,7 +178,7 @@ def test_a_mixture_is_what_the_config_says():
     config = config_of('attempt', **settings)
     config.seed = 1
     other = peft.get('attempt').make(config, base_of('llama_linear'))
-    assert other.tokens != kind.tokens
+    assert other == kind  # runs of several seeds can be one bank
 
 
 def test_a_mixture_starts_at_tokens_and_as_linear_layers_do():

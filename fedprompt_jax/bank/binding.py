@@ -132,17 +132,15 @@ class TunedModel:
 
     def packer(self, *shapes: Shape) -> Packer:
         """The packer of examples for this model into rows of `shapes`."""
-        kind = self.kind
+        kind, causal = self.kind, self.transformer.config.reader.causal
+        # A prompt whose states depend on no example stands once for many.
+        shared = causal or not kind.attends_to_text
         return Packer(
             kind.slots,
             shapes,
             kind.first_position,
             kind.one_owner,
-            not kind.reads_query
-            and (
-                self.transformer.config.reader.causal
-                or not kind.attends_to_text
-            ),
+            shared and not kind.reads_query,
         )
 
     def bind(self, base, bank) -> Bound:

@@ -159,7 +159,8 @@ def make(config: config_dict.ConfigDict, info: ModelInfo) -> Attempt:
             np.stack([_read(f, c.length, width) for f in c.sources])
         )
     else:
-        rng = generator(config.seed, 'source prompts')
+        # Not of config.seed: runs of several seeds can be one bank.
+        rng = generator(0, 'source prompts')
         tokens = [
             rng.choice(model.vocab_size, c.length, replace=False).tolist()
             for _ in range(c.count)

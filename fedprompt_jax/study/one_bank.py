@@ -26,8 +26,9 @@ ALIKE = (
     'model', 'peft', 'prompt', 'prefix', 'lora', 'ia3', 'adapter', 'lpt',
     'idpg', 'attempt', 'loss', 'simulation', 'packing', 'evaluation', 'mesh',
     'data.source', 'data.path', 'data.columns', 'data.metadata',
-    'data.labels', 'data.answers', 'data.template', 'data.separator',
-    'data.target', 'data.max_query', 'data.max_target',
+    'data.labels', 'data.answers',
+    'data.template', 'data.separator', 'data.target', 'data.max_query',
+    'data.max_target',
 )  # fmt: skip
 
 

@@ -309,8 +309,8 @@ MUTATIONS = (
     Mutation(
         'a-prompt-of-a-query-is-packed-as-a-shared-one',
         _BANK,
-        '            not kind.reads_query\n',
-        '            not kind.is_full_model\n',
+        'shared and not kind.reads_query,',
+        'shared,',
         'Examples of a client have the prompt of one of them.',
         (_KINDS + 'what_reads_the_text_is_not_shared',),
     ),
@@ -445,11 +445,11 @@ MUTATIONS = (
         (_KINDS + 'sources_are_prompts_that_were_saved',),
     ),
     Mutation(
-        'sources-do-not-depend-on-the-seed',
+        'sources-depend-on-the-seed',
         _ATTEMPT,
-        "rng = generator(config.seed, 'source prompts')",
         "rng = generator(0, 'source prompts')",
-        'Runs of several seeds mix the same prompts.',
+        "rng = generator(config.seed, 'source prompts')",
+        'Of several seeds in one bank, all mix the sources of the first.',
         (_KINDS + 'a_mixture_is_what_the_config_says',),
     ),
     Mutation(

@@ -32,8 +32,8 @@ MUTATIONS = (
     Mutation(
         'runs-of-different-losses-in-one-bank',
         BANK,
-        "'ia3', 'loss', 'simulation',",
-        "'ia3', 'simulation',",
+        "'attempt', 'loss', 'simulation',",
+        "'attempt', 'simulation',",
         "One run trains on another's loss.",
         (
             'tests/study_test.py::test_runs_of_a_bank_share_all_'
