@@ -110,9 +110,10 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.data.max_target = 128  # tokens, the end included
 
     # What is trained: a file in fedprompt_jax/peft. 'prompt' (before the
-    # input), 'lpt' (before a middle layer), 'prefix' (keys and values in every
-    # layer, an encoder's where there is one), 'lora', 'ia3', 'adapter', or
-    # 'full': the whole model, by one client.
+    # input), 'idpg' (made from each query), 'attempt' (mixed for each query),
+    # 'lpt' (before a middle layer), 'prefix' (keys and values in every layer,
+    # an encoder's where there is one), 'lora', 'ia3', 'adapter', or 'full':
+    # the whole model, by one client.
     c.peft = 'prompt'
     c.prompt = config_dict.ConfigDict()
     c.prompt.length = 10  # P, virtual tokens
@@ -152,6 +153,23 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.lpt.length = 5  # P, virtual tokens
     c.lpt.depth = 0.5  # share of the layers (an encoder's) below; 0 for none
     c.lpt.scale = 0.5  # standard deviation of the first values
+    # A prompt that a perceptron makes from the mean embedding of the query.
+    c.idpg = config_dict.ConfigDict()
+    c.idpg.length = 5  # P, virtual tokens
+    c.idpg.hidden = 16  # m, hidden units
+    c.idpg.scale = 0.02  # standard deviation of the first kernels
+    c.idpg.bias = 0.5  # what all queries share starts in [-bias, bias]
+    # A prompt, and a mixture of it with prompts of other tasks, by an attention
+    # that reads the query.
+    c.attempt = config_dict.ConfigDict()
+    c.attempt.length = 10  # P, virtual tokens of each prompt
+    # Folders of prompts in HF PEFT's format, such as RUN/prompts/global; or ()
+    # for `count` prompts of sampled tokens, the same for all seeds.
+    c.attempt.sources = ()
+    c.attempt.count = 4
+    c.attempt.hidden = 100  # units of the attention's bottleneck
+    c.attempt.temperature = 2.718281828  # of the softmax, times the width
+    c.attempt.train_sources = False  # clients train and send them too
 
     # Stage 1: federated training of the global prompt.
     c.algorithm = 'fedavg'  # a file in fedprompt_jax/algorithms

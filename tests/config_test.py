@@ -208,10 +208,11 @@ def test_every_rule_refuses_what_is_below_it(key):
 
 
 MAY_BE_ZERO = {
-    'seed', 'prefix.mlp', 'rounds', 'local_steps', 'local_epochs',
-    'client.clip_norm', 'client_store.memory_gb', 'validation.every',
-    'personalization.epochs', 'personalization.l2', 'data.server_share',
-    'evaluation.few_shot', 'evaluation.views_every', 'lpt.depth',
+    'seed', 'prefix.mlp', 'lpt.depth', 'idpg.bias', 'rounds', 'local_steps',
+    'local_epochs', 'client.clip_norm', 'client_store.memory_gb',
+    'validation.every', 'personalization.epochs', 'personalization.l2',
+    'data.server_share', 'evaluation.few_shot',
+    'evaluation.views_every',
 }  # fmt: skip
 
 
@@ -257,6 +258,10 @@ def test_every_choice_refuses_another_word(key):
             "config.personalization.optimizer='adamm'",
         ),
         ({'prompt.init': 'text'}, "must not be empty for prompt.init='text'"),
+        (
+            {'peft': 'lpt', 'lpt.depth': 1.0},
+            'config.lpt.depth=1.0 must be below',
+        ),
         ({'data.splits': 'default'}, "use 'paper' or 'random'"),
         ({'data.target': 'so'}, 'must contain {output}'),
         ({'data.target': '{output} {input}'}, 'the unknown field {input}'),

@@ -78,6 +78,7 @@ def make(variant='fedpeptao', simulation=None, **changes):
     """The algorithm on layered quadratics; half of the layers travel."""
     settled = {
         'fedpeptao.server': variant,
+        'fedpeptao.momentum': BETA,
         'client.schedule': 'constant',
         'client.learning_rate': RATE,
         'server.learning_rate': SERVER_RATE[variant],

@@ -1,6 +1,7 @@
 """How each kind of trained parameters starts, and what it starts as."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,13 @@ import pytest
 from fedprompt_jax.bank import bare as none
 from fedprompt_jax.bank import modules
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.grid import grid_gradients
 from fedprompt_jax.bank.kind import ModelInfo, Start
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import ia3, lora, prefix
+from fedprompt_jax.peft import adapter, ia3, idpg, lora, lpt, prefix
 from fedprompt_jax.peft.full import Full
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain
@@ -158,3 +160,89 @@ def test_an_adapter_starts_as_the_bare_model_and_can_leave_it(
     }
     assert all(size > 1e-4 for key, size in moved.items() if key != 'lora_a')
     assert moved.get('lora_a', 0) == 0  # behind b, which is zero
+
+
+def test_an_adapter_without_its_last_kernel_is_the_bare_model(lm):
+    kind = adapter.Adapter(((('layers',), 2, 32),), 4)
+    examples = plain.random_examples(np.random.default_rng(0), (2, 3))
+
+    def losses(kind, params):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (2,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        bank = jax.tree.map(lambda x: jnp.stack([x, x]), params)
+        return simulation.gradients(bank, examples)[0]
+
+    params = kind.init(start_of())
+    near = losses(kind, params)
+    for part in params['layers'].values():
+        part['up'] = jnp.zeros_like(part['up'])
+    bare = losses(none.Nothing(), none.Nothing().init(None))
+    np.testing.assert_array_equal(losses(kind, params), bare)
+    # And it starts close to it, but not there.
+    np.testing.assert_allclose(near, bare, rtol=1e-3)
+    assert (near != bare).all()
+
+
+def test_no_gradient_passes_through_layers_below_a_late_prompt(lm):
+    """Of two layers one is scanned back, in reverse; of a prompt, both."""
+    bank = plain.random_bank(np.random.default_rng(1), 2)
+
+    def scanned_back(kind) -> list[int]:
+        model = TunedModel(Transformer(lm.config), kind)
+        examples = plain.random_examples(np.random.default_rng(0), (1, 1))
+        (grid,) = model.packer(Shape(64, 48, (1,))).pack(examples, [1.0, 1.0])
+        traced = grid_gradients.trace(model, lm.base, bank, grid)
+        text = str(traced.jaxpr)
+        lengths = re.findall(r'\blength=(\d+)', text)
+        back = re.findall(r'\breverse=(\w+)', text)
+        pairs = zip(lengths, back, strict=True)
+        return [int(n) for n, reverse in pairs if reverse == 'True']
+
+    assert scanned_back(Prompt(plain.P)) == [2]
+    assert scanned_back(lpt.LatePrompt(plain.P, 1, 32)) == [1]
+
+
+def test_a_late_prompt_of_the_first_layer_is_a_prompt(lm):
+    """Where positions are rotary and nothing is done to embeddings."""
+    examples = plain.random_examples(np.random.default_rng(0), (2, 3))
+
+    def gradients(kind):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (2,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        bank = plain.random_bank(np.random.default_rng(1), 2)
+        return simulation.gradients(bank, examples)
+
+    late, early = lpt.LatePrompt(plain.P, 0, 32), Prompt(plain.P)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
+        gradients(late), gradients(early),
+    )  # fmt: skip
+
+
+def test_a_generator_whose_last_kernel_is_zero_is_a_prompt(lm):
+    """It stands before every example then, which changes nothing."""
+    examples = plain.random_examples(np.random.default_rng(0), (2, 3))
+
+    def losses(kind, params):
+        model = TunedModel(Transformer(lm.config), kind)
+        packer = model.packer(Shape(64, 48, (4,)))
+        simulation = PackedSimulation(
+            model, lm.base, packer, 'sequence', plain.same
+        )
+        bank = jax.tree.map(lambda x: jnp.stack([x, x]), params)
+        return simulation.gradients(bank, examples)[0]
+
+    kind = idpg.IDPG(plain.P, 4)
+    params = kind.init(start_of(width=32))
+    started = losses(kind, params)
+    params |= {'up': jnp.zeros_like(params['up'])}
+    prompt = {'prompt': params['prompt']}
+    expected = losses(Prompt(plain.P), prompt)
+    np.testing.assert_allclose(losses(kind, params), expected, rtol=1e-5)
+    assert not np.allclose(started, expected, rtol=1e-5)

@@ -1,6 +1,7 @@
 """What a config says of a kind reaches it; and its files say what it is."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,10 @@ from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.models import families, sizes
 from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.attempt import Attempt
 from fedprompt_jax.peft.full import Full
+from fedprompt_jax.peft.idpg import IDPG
+from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, tiny_families
@@ -95,43 +99,138 @@ def test_ia3_is_what_the_config_says():
     assert made('ia3', 'gpt2', outputs='c_attn', inputs='c_fc').conv1d
 
 
+def test_an_adapter_is_what_the_config_says():
+    settings = {'width': 3, 'activation': 'relu', 'scale': 0.1}
+    kind = made('adapter', **settings)
+    assert (kind.width, kind.activation, kind.scale) == (3, 'relu', 0.1)
+    assert kind.stacks == ((('layers',), 3, 32),)
+    assert kind.places == ('attention_adapter', 'mlp_adapter')
+    assert made('adapter', places='mlp').places == ('mlp_adapter',)
+
+
+def test_both_stacks_have_adapters_of_their_own_depth():
+    base = base_of('t5_v1_1')
+    deeper = dataclasses.replace(base.config.encoder, num_layers=5, width=8)
+    config = dataclasses.replace(base.config, encoder=deeper)
+    base = base._replace(config=config)
+    kind = peft.get('adapter').make(config_of('adapter', width=2), base)
+    params = kind.init(start())
+    down = params['encoder']['layers']['mlp_adapter']['down']
+    assert down.shape == (5, 8, 2)
+    down = params['layers']['attention_adapter']['down']
+    assert down.shape == (2, 32, 2)
+
+
+def test_an_adapter_starts_near_the_identity():
+    """Normal numbers without those beyond two deviations; no biases."""
+    kind = made('adapter', width=200, scale=0.01)
+    for path, x in jax.tree_util.tree_leaves_with_path(kind.init(start())):
+        if path[-1].key.endswith('bias'):
+            assert not x.any()
+            continue
+        # Cut at two deviations, a normal number deviates by 0.88 of one.
+        assert x.std() == pytest.approx(0.0088, rel=0.03)
+        assert 0.0199 < np.abs(x).max() <= 0.02
+
+
+def test_a_late_prompt_is_what_the_config_says():
+    kind = made('lpt', length=7, depth=0.34, scale=0.1)
+    assert (kind.slots, kind.enters_at, kind.width) == (7, 1, 32)
+    assert kind.scale == 0.1 and kind.first_position == 7
+    rows = made('lpt', length=5000, scale=0.1).init(start())['prompt']
+    assert rows.shape == (5000, 32)
+    assert rows.std() == pytest.approx(0.1, rel=0.02)
+    assert made('lpt').enters_at == 2  # of three layers
+    with pytest.raises(ValueError, match=r'depth=0\.9 leaves none of the 3'):
+        made('lpt', depth=0.9)
+
+
+def test_a_late_prompt_is_as_wide_as_hidden_states():
+    """OPT-350M's embeddings are narrower. Its positions are a table."""
+    kind = made('lpt', 'opt_350m')
+    assert kind.width == 32 and base_of('opt_350m').config.embedding_width
+    assert kind.first_position == 0
+    assert made('lpt', 't5_v1_1').first_position == 5
+
+
+def test_a_generator_is_what_the_config_says():
+    settings = {'length': 7, 'hidden': 3, 'scale': 0.1, 'bias': 0.2}
+    kind = made('idpg', **settings)
+    assert kind == IDPG(7, 3, 0.1, 0.2)
+    big = IDPG(50, 40, 0.1, 0.2).init(start())
+    assert big['up'].shape == (40, 50, 32) and big['down'].shape == (32, 40)
+    for name in ('down', 'up'):
+        assert big[name].std() == pytest.approx(0.1, rel=0.1)
+    assert not big['down_bias'].any()
+    prompt = big['prompt']
+    assert prompt.shape == (50, 32)
+    assert -0.2 <= prompt.min() < -0.19 and 0.19 < prompt.max() <= 0.2
+
+
+def test_a_mixture_is_what_the_config_says():
+    settings = {'length': 3, 'hidden': 5, 'count': 2, 'temperature': 2.0}
+    kind = made('attempt', **settings)
+    assert (kind.length, kind.hidden, kind.temperature) == (3, 5, 2.0)
+    assert kind.sources is None and not kind.train_sources
+    assert kind == made('attempt', **settings)
+    assert hash(kind) == hash(made('attempt', **settings))
+    assert [len(ids) for ids in kind.tokens] == [3, 3]
+    assert kind.tokens[0] != kind.tokens[1]
+    config = config_of('attempt', **settings)
+    config.seed = 1
+    other = peft.get('attempt').make(config, base_of('llama_linear'))
+    assert other == kind  # runs of several seeds can be one bank
+
+
+def test_a_mixture_starts_at_tokens_and_as_linear_layers_do():
+    table = jnp.arange(300.0)[:, None] * jnp.ones(32)
+    begin = start()._replace(embedding=table)
+    kind = made('attempt', length=9, hidden=200, count=2)
+    params = kind.init(begin)
+    ids = np.asarray(params['prompt'])
+    assert (ids == ids[:, :1]).all() and len(set(ids[:, 0])) == 9
+    for name, inputs in (('down', 32), ('up', 200)):
+        bound = inputs**-0.5
+        assert 0.99 * bound < np.abs(params[name]).max() <= bound
+    assert (params['norm_scale'] == 1).all()
+    assert not params['norm_bias'].any() and 'sources' not in params
+    # Where sources are trained, they start at what they would be.
+    free = made('attempt', length=9, count=2, train_sources=True)
+    sources = free.init(begin)['sources'][..., 0]
+    np.testing.assert_array_equal(sources, kind.tokens)
+
+
+def test_sources_are_prompts_that_were_saved(tmp_path):
+    config = base_of('llama_linear').config
+    prompts = [jnp.full((3, 32), float(i)) for i in range(2)]
+    folders = tuple(str(tmp_path / f'{i}') for i in range(2))
+    for folder, prompt in zip(folders, prompts, strict=True):
+        params = {'prompt': prompt}
+        hf_adapter.save(Path(folder), Prompt(3), params, 'base', config)
+    kind = made('attempt', length=3, sources=folders)
+    np.testing.assert_array_equal(kind.sources.prompts, prompts)
+    again = made('attempt', length=3, sources=folders)
+    assert kind == again and hash(kind) == hash(again)
+    assert kind != made('attempt', length=3, sources=folders[::-1])
+    with pytest.raises(ValueError, match=r'shape \(3, 32\); .*length=4'):
+        made('attempt', length=4, sources=folders)
+    with pytest.raises(ValueError, match=r"sources has 'no', which is no fold"):
+        made('attempt', length=3, sources=('no',))
+    lora = made('lora')
+    hf_adapter.save(tmp_path / '1', lora, lora.init(start()), 'base', config)
+    with pytest.raises(ValueError, match=r'PROMPT_TUNING.*LORA'):
+        made('attempt', length=3, sources=folders)
+
+
 def test_positions_are_those_of_virtual_tokens():
     expected = {
         'prompt': 10, 'prefix': 10, 'lora': 0, 'ia3': 0, 'full': 0,
-        'adapter': 0, 'lpt': 5,
+        'adapter': 0, 'lpt': 5, 'idpg': 5, 'attempt': 10,
     }  # fmt: skip
     for kind, count in expected.items():
         assert peft.get(kind).positions(config_of(kind)) == count
     kept = config_of('prefix', positions='kept')
     assert peft.get('prefix').positions(kept) == 0
-
-
-def test_an_adapter_is_what_the_config_says():
-    kind = made('adapter', width=5, activation='silu', places='mlp', scale=0.2)
-    assert (kind.width, kind.activation, kind.scale) == (5, 'silu', 0.2)
-    assert kind.places == ('mlp_adapter',) and kind.one_owner
-    assert kind.stacks == ((('layers',), 3, 32),)
-    both = made('adapter', 't5_v1_1')
-    assert both.places == ('attention_adapter', 'mlp_adapter')
-    assert len(both.stacks) == 2  # decoder and encoder
-
-
-def test_an_adapter_begins_near_the_identity():
-    kind = made('adapter', width=5, scale=0.1)
-    params = kind.init(start())['layers']['mlp_adapter']
-    for name in ('down', 'up'):
-        assert np.abs(params[name]).max() <= 0.2  # two deviations
-        assert 0.06 < np.std(params[name]) < 0.1
-        assert not np.asarray(params[f'{name}_bias']).any()
-
-
-def test_a_late_prompt_is_what_the_config_says():
-    kind = made('lpt', length=4, depth=0.67, scale=0.3)
-    assert (kind.length, kind.enters, kind.scale) == (4, 2, 0.3)
-    assert kind.shifted and kind.first_position == 4
-    last = made('lpt', 'gpt2', depth=0.99)
-    assert last.enters == 2 and not last.shifted  # learned positions
-    assert last.first_position == 0
 
 
 def test_a_target_is_a_whole_name():
@@ -141,9 +240,7 @@ def test_a_target_is_a_whole_name():
 
 
 def test_faults_of_a_kind():
-    for kind in (
-        'prompt', 'prefix', 'lora', 'ia3', 'full', 'adapter', 'lpt'
-    ):  # fmt: skip
+    for kind in peft.names():
         config = centralized.get_config()
         config.peft, config.personalization.clients = kind, 1
         assert not faults(config)
@@ -170,7 +267,10 @@ def test_what_reads_the_text_is_not_shared():
     for family, shared in (('roberta', False), ('llama_linear', True)):
         transformer = Transformer(base_of(family).config)
         for kind, alike in (
+            (IDPG(2, 3), False),
+            (Attempt(2, 3), False),
             (Prompt(2), shared),
+            (LatePrompt(2, 1, 32), shared),
             (Prefix((2,) * 3, 2, 8), True),
         ):
             packer = TunedModel(transformer, kind).packer(Shape(8, 2, (1,)))

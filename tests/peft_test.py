@@ -10,7 +10,6 @@ import numpy as np
 import optax
 import pytest
 
-from configs import fedavg_adam
 from fedprompt_jax import peft
 from fedprompt_jax.bank import hf_adapter, modules
 from fedprompt_jax.bank.binding import TunedModel
@@ -21,12 +20,15 @@ from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import families, sizes, source
 from fedprompt_jax.models.transformer import Transformer
-from fedprompt_jax.peft import adapter, ia3, lora, lpt, prefix
+from fedprompt_jax.peft import adapter, attempt, ia3, idpg, lora, lpt, prefix
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, plain_kinds, tiny, tiny_families
 from tests.parity import cases
 
 P = 4
+# Prompts of other tasks: tokens, and rows that were trained.
+TOKENS = ((5, 6, 7, 8), (20, 30, 40, 50))
+SOURCES = attempt.Sources(np.random.default_rng(3).normal(size=(2, P, 32)))
 
 
 def kinds(base: ModelInfo) -> dict:
@@ -37,43 +39,52 @@ def kinds(base: ModelInfo) -> dict:
     down = modules.find(base, 'mlp/down', '')
     conv1d = modules.is_conv1d(base, down[0])
     whole = prefix.Prefix((P,) * 3, c.num_kv_heads, c.head_dim, scale=0.5)
+    stacks = [(('layers',), c.num_layers, c.width)]
     if c.encoder:
         whole = dataclasses.replace(whole, stack=('encoder', 'layers'))
+        encoder = c.encoder.num_layers, c.encoder.width
+        stacks.append((('encoder', 'layers'), *encoder))
+    learned = bool(c.reader.position_rows)
     return {
         'prompt': Prompt(P),
+        'lpt': lpt.LatePrompt(P, 1, c.reader.width, learned),
+        'idpg': idpg.IDPG(P, 5),
+        'attempt': attempt.Attempt(P, 5, None, TOKENS, temperature=0.1),
+        'attempt, all': attempt.Attempt(
+            P, 5, SOURCES, temperature=0.1, train_sources=True
+        ),
+        'adapter': adapter.Adapter(tuple(stacks), 5),
+        'adapter, mlp': adapter.Adapter(
+            tuple(stacks), 5, 'relu', adapter.PLACES['mlp']
+        ),
         'prefix': whole,
         'prefix, kept': dataclasses.replace(whole, shifted=False),
         'prefix, ragged': dataclasses.replace(whole, lengths=(2, 0, P)),
         'prefix, mlp': dataclasses.replace(whole, width=6, hidden=5),
         'lora': lora.LoRA(targets, 3, 6.0, conv1d),
         'ia3': ia3.IA3(keys, down, conv1d),
-        'adapter': adapter_of(base),
-        'lpt': late_of(base),
     }
 
 
-def adapter_of(base: ModelInfo) -> adapter.Adapter:
-    config = fedavg_adam.get_config()
-    config.adapter.update(width=3, scale=0.3, activation='relu')
-    return adapter.make(config, base)
-
-
-def late_of(base: ModelInfo) -> lpt.LatePrompt:
-    config = fedavg_adam.get_config()
-    config.lpt.update(length=P, depth=0.4)  # layer 1 of 3
-    return lpt.make(config, base)
-
-
-ATTENDED = ('prompt', 'prefix, kept', 'prefix, ragged')
+ATTENDED = ('prompt', 'lpt', 'prefix, kept', 'prefix, ragged')
 
 
 # Gemma 3 has windows, grouped heads and head norms; GPT-2 has one kernel for
 # query, key and value, with a bias; RoBERTa and T5 are not causal.
 CASES = [
-    *(('gemma3', kind) for kind in (*ATTENDED, 'lora', 'adapter', 'lpt')),
+    *(('gemma3', kind) for kind in (*ATTENDED, 'lora', 'adapter')),
     *(('gpt2', kind) for kind in ('prefix, mlp', 'lora', 'ia3', 'lpt')),
-    *(('roberta', k) for k in ('prompt', 'prefix', 'lora', 'adapter', 'lpt')),
-    *(('t5_v1_1', k) for k in ('prompt', 'prefix', 'lora', 'adapter', 'lpt')),
+    *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
+    *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
+    # Blocks whose norms stand elsewhere, and a decoder of its own.
+    ('roberta', 'adapter, mlp'),
+    # Prompts that each example has for itself.
+    ('gemma3', 'idpg'),
+    ('t5_v1_1', 'idpg'),
+    ('llama_linear', 'attempt'),
+    ('roberta', 'attempt, all'),
+    ('pythia', 'adapter'),
+    ('t5_v1_1', 'adapter'),
 ]
 
 
@@ -181,7 +192,7 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
     generate = Generator(
         model,
         lm.base,
-        eos_ids=(299,),
+        eos_ids=(-1,),
         max_new_tokens=3,
         batch_size=2,
         place_rows=plain.same,
@@ -203,15 +214,26 @@ def test_generation_is_a_plain_call_for_every_token(model, lm, bank):
         np.testing.assert_array_equal(logits.argmax(axis=-1), output)
 
 
+# What PEFT has no counterpart of.
+PLAIN = (
+    adapter.Adapter,
+    attempt.Attempt,
+    idpg.IDPG,
+    lpt.LatePrompt,
+)
+
+
 def ragged(kind) -> bool:
     return isinstance(kind, prefix.Prefix) and len(set(kind.lengths)) > 1
 
 
 def test_an_adapter_comes_back(model, bank, tmp_path):
     kind = model.kind
-    if isinstance(kind, adapter.Adapter | lpt.LatePrompt):
+    if isinstance(kind, PLAIN):
         with pytest.raises(ValueError, match='HF PEFT has no'):
             kind.to_hf(jax.tree.map(lambda x: x[0], bank))
+        with pytest.raises(ValueError, match='of HF PEFT is no'):
+            kind.from_hf({}, {})
         return
     if ragged(kind) or (
         isinstance(kind, prefix.Prefix)

@@ -2,7 +2,8 @@
 
 It shares nothing with the kinds: LoRA and IA3 are merged into the weights, a
 prefix is past keys and values, as long as each layer's, a prompt is put before
-the embeddings.
+the embeddings, a late one before the hidden states that are read without it.
+Adapters are put behind the modules of one layer after the other.
 """
 
 import dataclasses
@@ -15,11 +16,12 @@ import jax.numpy as jnp
 
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.models.attention import Attention, Memory
-from fedprompt_jax.models.layers import ACTIVATIONS, MLP, Places
+from fedprompt_jax.models.layers import MLP, Places
 from fedprompt_jax.models.stack import Stack
-from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft import ia3, lora
 from fedprompt_jax.peft.adapter import Adapter
+from fedprompt_jax.peft.attempt import Attempt
+from fedprompt_jax.peft.idpg import IDPG
 from fedprompt_jax.peft.lpt import LatePrompt
 from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.peft.prompt import Prompt
@@ -27,7 +29,8 @@ from fedprompt_jax.peft.prompt import Prompt
 
 def target_logits(model, base, params, e: Example) -> jax.Array:
     """Logits [t, V] that one owner's example's targets are predicted from."""
-    call = functools.partial(_target_logits, model)
+    query = len(e.query)
+    call = functools.partial(_target_logits, model, query=query)
     return jax.jit(call)(base, params, e.tokens, e.target_index, e.target)
 
 
@@ -39,49 +42,79 @@ def bare_logits(model, base, e: Example) -> jax.Array:
 def value_and_grad(model, base, params, e: Example):
     """Sum of -log p over an example's targets, and its gradient."""
     parts = e.tokens, e.target_index, e.target
-    return _value_and_grad(model, base, params, *parts)
+    return _value_and_grad(model, base, params, *parts, len(e.query))
 
 
-@functools.partial(jax.jit, static_argnames='model')
-def _value_and_grad(model, base, params, tokens, at, target):
+@functools.partial(jax.jit, static_argnames=('model', 'query'))
+def _value_and_grad(model, base, params, tokens, at, target, query):
     def loss(params):
-        logits = _target_logits(model, base, params, tokens, at, target)
+        parts = tokens, at, target, query
+        logits = _target_logits(model, base, params, *parts)
         log_p = jax.nn.log_softmax(logits)
         return -log_p[jnp.arange(len(target)), target].sum()
 
     return jax.value_and_grad(loss)(params)
 
 
-def _target_logits(model, base, params, tokens, at, target):
+def _target_logits(model, base, params, tokens, at, target, query):
     kind, config = model.kind, model.transformer.config
     if isinstance(kind, lora.LoRA | ia3.IA3):
         base = merged(kind, base, params)
     call = functools.partial(model.transformer.apply, {'params': base})
     x = call(tokens[None], method='embed_tokens')
     first, past = 0, [jnp.zeros((0, 2, 1, 1))] * config.reader.num_layers
-    if isinstance(kind, Prompt):
-        x = jnp.concatenate([params['prompt'][None], x], axis=1)
+    if isinstance(kind, Prompt | IDPG | Attempt):
+        prompt = params.get('prompt')
+        if not isinstance(kind, Prompt):
+            prompt = prompt_of_query(kind, params, x[0, :query], call)
+        x = jnp.concatenate([prompt[None], x], axis=1)
         at = at + kind.length
     elif isinstance(kind, Prefix):
         first = max(kind.lengths) if kind.shifted else 0
         past = prefix_rows(kind, params)
     stack = base['encoder'] if config.encoder else base
     if isinstance(kind, LatePrompt):
-        x = read_late(kind, config.reader, stack, x, params['prompt'])
+        prompt = params['prompt']
+        hidden = read_late(config.reader, stack, x, prompt, kind.layer)
         at = at + kind.length
-        hidden = x
     elif isinstance(kind, Adapter):
-        of = params['encoder'] if config.encoder else params
-        hidden = read_adapted(kind, config.reader, stack, x, of['layers'])
+        trained = params.get('encoder', params)
+        hidden = read_adapted(config.reader, stack, x, trained, kind)
     else:
         hidden = read(config.reader, stack, x, first, past)
-    if config.encoder and isinstance(kind, Adapter):
-        hidden = decoded_adapted(model, kind, base, params, hidden, target)
-        at = jnp.arange(len(target))
-    elif config.encoder:
-        hidden = decoded(call, hidden, config.start_token, target)
+    if config.encoder:
+        if isinstance(kind, Adapter):
+            parts = hidden, config, base, params, target, kind
+            hidden = decoded_adapted(call, *parts)
+        else:
+            hidden = decoded(call, hidden, config.start_token, target)
         at = jnp.arange(len(target))
     return call(hidden, method='logits')[0, at]
+
+
+def prompt_of_query(kind, params, query, call) -> jax.Array:
+    """The prompt [P, E] that the embeddings [q, E] of a query give."""
+    p = params
+    if isinstance(kind, IDPG):
+        hidden = jax.nn.gelu(
+            query.mean(axis=0) @ p['down'] + p['down_bias'], approximate=False
+        )
+        rows = p['up'].reshape(len(hidden), -1).T @ hidden
+        return p['prompt'] + rows.reshape(p['prompt'].shape)
+    sources = p.get('sources')
+    if sources is None:
+        tokens = jnp.array(kind.tokens)
+        sources = call(tokens, method='embed_tokens')
+        if kind.sources is not None:
+            sources = kind.sources.prompts
+    every = [*sources, p['prompt']]
+    h = jax.nn.silu(query.max(axis=0) @ p['down']) @ p['up']
+    h = (h - h.mean()) / jnp.sqrt(h.var() + 1e-5)
+    h = h * p['norm_scale'] + p['norm_bias']
+    width = kind.temperature * len(h)
+    scores = jnp.array([x.max(axis=0) @ h / width for x in every])
+    shares = jnp.exp(scores) / jnp.exp(scores).sum()
+    return p['prompt'] + sum(a * x for a, x in zip(shares, every, strict=True))
 
 
 def prefix_rows(kind: Prefix, params) -> list[jax.Array]:
@@ -106,114 +139,69 @@ def read(config, params, x, first: int, past) -> jax.Array:
     if len({len(rows) for rows in past}) == 1:
         stacked = jnp.stack(past)  # [layers, P, 2, K, h]
         return read_all(config, params, x, first, stacked)
-    for i, rows in enumerate(past):
-        last = i + 1 == len(past)
+    for i, (one, layer) in enumerate(layers_of(config, params)):
+        x = read_all(one, layer, x, first, past[i][None])
+    return x
+
+
+def layers_of(config, params):
+    """Each layer as a model of one, of which only the first embeds."""
+    for i in range(config.num_layers):
+        last = i + 1 == config.num_layers
         one = dataclasses.replace(
             config,
             num_layers=1,
             local_layers=config.local_layers[i : i + 1],
             final_norm=config.final_norm and last,
         )
+        if i:
+            one = dataclasses.replace(
+                one, position_rows=0, token_types=0, embedding_norm=False
+            )
         layer = jax.tree.map(lambda w, i=i: w[i : i + 1], params['layers'])
-        x = read_all(one, params | {'layers': layer}, x, first, rows[None])
-    return x
+        yield one, params | {'layers': layer}
 
 
-def one_layer(config, params, i: int):
-    """A model of layer i alone: its config and its parameters."""
-    one = dataclasses.replace(
-        config,
-        num_layers=1,
-        local_layers=config.local_layers[i : i + 1],
-        final_norm=config.final_norm and i + 1 == config.num_layers,
-        # What is added to embeddings is added once.
-        position_rows=config.position_rows if i == 0 else 0,
-        token_types=config.token_types if i == 0 else 0,
-        embedding_norm=config.embedding_norm and i == 0,
-    )
-    layer = jax.tree.map(lambda w: w[i : i + 1], params['layers'])
-    return one, params | {'layers': layer}
-
-
-def read_late(kind: LatePrompt, config, params, x, prompt) -> jax.Array:
-    """Hidden states [1, P + n, D]; the prompt comes before layer `enters`."""
-    count = x.shape[1]
-    for i in range(config.num_layers):
-        if i == kind.enters:
+def read_late(config, params, x, prompt, layer: int) -> jax.Array:
+    """Hidden states of a prompt and the text that it joins at a layer."""
+    nothing = jnp.zeros((1, 0, 2, 1, 1))
+    for i, (one, of_one) in enumerate(layers_of(config, params)):
+        if i == layer:
             x = jnp.concatenate([prompt[None], x], axis=1)
-        length = x.shape[1]
-        mask = jnp.ones((1, length, length), bool)
-        mask = jnp.tril(mask) if config.causal else mask
-        # Real tokens have the positions that they would have anyway.
-        position = kind.first_position + jnp.arange(count)
-        slots = jnp.arange(length - count)
-        one, less = one_layer(config, params, i)
-        x, _ = Stack(one).apply(
-            {'params': less},
-            x,
-            Places.plain(jnp.concatenate([slots, position])[None]),
-            mask,
-            method='hidden_states',
-        )
+        # Of relative and rotary positions, those of a text alone are the same.
+        x = read_all(one, of_one, x, 0, nothing)
     return x
 
 
-def adapting(kind: Adapter, weights, i: int):
-    """A context in which one layer's adapters are applied, in plain terms."""
-    activation = ACTIVATIONS[kind.activation]
+def read_adapted(config, params, x, trained, kind: Adapter) -> jax.Array:
+    """Hidden states of a text, with an adapter behind parts of each layer."""
+    nothing = jnp.zeros((1, 0, 2, 1, 1))
+    for i, (one, layer) in enumerate(layers_of(config, params)):
+        with nn.intercept_methods(adapting(kind, trained['layers'], i)):
+            x = read_all(one, layer, x, 0, nothing)
+    return x
 
-    def adapted(place, y):
-        if place not in weights:
+
+def adapting(kind: Adapter, trained, layer: int):
+    """Puts a layer's adapters behind its attention and its MLP."""
+    act = {'relu': nn.relu, 'gelu': lambda x: nn.gelu(x, approximate=False)}
+
+    def adapted(y, part):
+        w = {k: v[layer] for k, v in trained.get(f'{part}_adapter', {}).items()}
+        if not w:
             return y
-        w = {name: x[i] for name, x in weights[place].items()}
-        hidden = activation(y @ w['down'] + w['down_bias'])
+        hidden = act[kind.activation](y @ w['down'] + w['down_bias'])
         return y + hidden @ w['up'] + w['up_bias']
 
-    def intercept(call, args, kwargs, context):
+    def interceptor(call, args, kwargs, context):
         out = call(*args, **kwargs)
-        if context.method_name == '__call__':
-            if type(context.module) is Attention:
-                return adapted('attention_adapter', out[0]), out[1]
-            if type(context.module) is MLP:
-                return adapted('mlp_adapter', out)
-        return out
+        if context.method_name != '__call__':
+            return out
+        if isinstance(context.module, Attention):
+            return adapted(out[0], 'attention'), out[1]
+        return adapted(out, 'mlp') if isinstance(context.module, MLP) else out
 
-    return nn.intercept_methods(intercept)
-
-
-def read_adapted(kind: Adapter, config, params, x, weights) -> jax.Array:
-    """Hidden states [1, n, D] of a stack with adapters, layer by layer."""
-    length = x.shape[1]
-    mask = jnp.ones((1, length, length), bool)
-    mask = jnp.tril(mask) if config.causal else mask
-    places = Places.plain(jnp.arange(length)[None])
-    for i in range(config.num_layers):
-        one, less = one_layer(config, params, i)
-        with adapting(kind, weights, i):
-            x, _ = Stack(one).apply(
-                {'params': less}, x, places, mask, method='hidden_states'
-            )
-    return x
-
-
-def decoded_adapted(model, kind, base, params, hidden, target) -> jax.Array:
-    """`decoded` with adapters in the decoder's layers."""
-    config, count = model.transformer.config, len(target)
-    tokens = jnp.concatenate([jnp.array([config.start_token]), target[:-1]])
-    owner = jnp.full((1, hidden.shape[1]), -1)
-    memory = Memory(hidden, owner, jnp.ones((1, count, hidden.shape[1]), bool))
-    places = Places.plain(jnp.arange(count)[None])
-    mask = jnp.tril(jnp.ones((1, count, count), bool))
-    x = model.transformer.apply(
-        {'params': base}, tokens[None], method='embed_tokens'
-    )
-    for i in range(config.num_layers):
-        one, less = one_layer(config, base, i)
-        with adapting(kind, params['layers'], i):
-            x = Transformer(one).apply(
-                {'params': less}, x, places, mask, memory, method='decode'
-            )[0]
-    return x
+    return interceptor
 
 
 def read_all(config, params, x, first: int, past) -> jax.Array:
@@ -235,6 +223,25 @@ def read_all(config, params, x, first: int, past) -> jax.Array:
 
 def decoded(call, hidden, start: int, target) -> jax.Array:
     """The decoder's hidden states [1, t, D] over an encoder's [1, n, D]."""
+    x, places, mask, memory = decoder_inputs(call, hidden, start, target)
+    return call(x, places, mask, memory, method='decode')[0]
+
+
+def decoded_adapted(call, hidden, config, base, params, target, kind):
+    """The same with adapters, layer by layer."""
+    inputs = decoder_inputs(call, hidden, config.start_token, target)
+    x, places, mask, memory = inputs
+    for i, (one, layer) in enumerate(layers_of(config, base)):
+        with nn.intercept_methods(adapting(kind, params['layers'], i)):
+            x = Stack(one).apply(
+                {'params': layer}, x, places, mask, (), None, memory,
+                method='run',
+            )[0]  # fmt: skip
+    return x
+
+
+def decoder_inputs(call, hidden, start: int, target):
+    """Embeddings of the start token and targets, their places and masks."""
     count = len(target)
     tokens = jnp.concatenate([jnp.array([start]), target[:-1]])
     owner = jnp.full((1, hidden.shape[1]), -1)
@@ -242,7 +249,7 @@ def decoded(call, hidden, start: int, target) -> jax.Array:
     x = call(tokens[None], method='embed_tokens')
     places = Places.plain(jnp.arange(count)[None])
     mask = jnp.tril(jnp.ones((1, count, count), bool))
-    return call(x, places, mask, memory, method='decode')[0]
+    return x, places, mask, memory
 
 
 def merged(kind, base, params):

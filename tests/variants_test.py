@@ -50,7 +50,11 @@ def test_other_algorithms_learn(runs, algorithm, changes):
     ('changes', 'left'),
     [
         ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),
-        # PEFT has no prefix in some layers.
+        # PEFT has none of these, and no prefix in some layers.
+        ({'peft': 'adapter'}, 'params.safetensors'),
+        ({'peft': 'lpt'}, 'params.safetensors'),
+        ({'peft': 'idpg'}, 'params.safetensors'),
+        ({'peft': 'attempt'}, 'params.safetensors'),
         ({'peft': 'prefix', 'prefix__layers': (1,)}, 'params.safetensors'),
     ],
 )

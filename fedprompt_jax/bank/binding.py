@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.kind import Kind
+from fedprompt_jax.bank.queries import Queries
+from fedprompt_jax.bank.queries import pooled as pool
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.stack import Late
 from fedprompt_jax.models.transformer import Transformer
 
 
@@ -20,12 +23,46 @@ class Bound(NamedTuple):
     Attributes:
       transformer: the model.
       variables: 'params', and 'peft' if layers have trained parameters.
-      prompt: [C, P, E] input embeddings of slots, or None.
+      prompt: [C, P, E] input embeddings of slots, or None; or their hidden
+        states [C, P, D] before the layer where the prompt enters.
+      kind: of what is trained.
+      generator: what a kind that reads the query makes prompts from, leaves
+        [C, ...], or None.
+      prompt_of: int [R, L], whose `prompt` stands in a slot; None where that
+        is the owner's.
     """
 
     transformer: Transformer
     variables: dict[str, Any]
     prompt: jax.Array | None
+    kind: Kind
+    generator: Any = None
+    prompt_of: jax.Array | None = None
+
+    def with_queries(self, queries: Queries) -> 'Bound':
+        """The model whose prompts are those of the queries.
+
+        `prompt` is then [R * G, P, E], which `prompt_of` points into. It is
+        the same model if its kind does not read queries.
+        """
+        if not self.kind.reads_query:
+            return self
+        x = self._apply('embed_tokens', queries.tokens)
+        pooled = pool(x, queries, self.kind.pooling)  # [R, G, E]
+
+        def embed(tokens):
+            return self._apply('embed_tokens', tokens).astype(jnp.float32)
+
+        def of_row(pooled, owner):
+            generator = jax.tree.map(lambda x: x[owner], self.generator)
+            return self.kind.prompts(generator, pooled, embed)
+
+        made = jax.vmap(of_row)(pooled, queries.owner)  # [R, G, P, E]
+        rows = jnp.arange(len(made))[:, None]
+        return self._replace(
+            prompt=made.reshape(-1, *made.shape[2:]),
+            prompt_of=queries.most * rows + queries.example,
+        )
 
     def hidden_states(
         self,
@@ -36,15 +73,16 @@ class Bound(NamedTuple):
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Transformer.hidden_states of tokens int [R, L] at their places."""
-        x = self._embedded(tokens, places)
-        return self._apply('hidden_states', x, places, mask, past, past_places)
+        x, late = self._embedded(tokens, places)
+        more = past, past_places, late
+        return self._apply('hidden_states', x, places, mask, *more)
 
     def encode(
         self, tokens: jax.Array, places: Places, mask: jax.Array
     ) -> jax.Array:
         """Transformer.encode of tokens int [R, L] at their places."""
-        x = self._embedded(tokens, places)
-        return self._apply('encode', x, places, mask)
+        x, late = self._embedded(tokens, places)
+        return self._apply('encode', x, places, mask, late)
 
     def decode(
         self,
@@ -58,16 +96,21 @@ class Bound(NamedTuple):
         x = self._apply('embed_tokens', tokens)
         return self._apply('decode', x, places, mask, memory, *more)
 
-    def _embedded(self, tokens: jax.Array, places: Places) -> jax.Array:
-        """Input embeddings, an owner's own in its slots."""
+    def _embedded(
+        self, tokens: jax.Array, places: Places
+    ) -> tuple[jax.Array, Late | None]:
+        """Input embeddings, an owner's own in its slots, or a late prompt."""
         x = self._apply('embed_tokens', tokens)
-        if self.prompt is not None and self.prompt.shape[1]:
-            # Negative indices would wrap around: what they read is discarded.
-            owner = jnp.maximum(places.owner, 0)
-            slot = jnp.maximum(places.slot, 0)
-            rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
-            x = jnp.where((places.slot >= 0)[..., None], rows, x)
-        return x
+        if self.prompt is None or not self.prompt.shape[1]:
+            return x, None
+        # Negative indices would wrap around: what they read is discarded.
+        whose = places.owner if self.prompt_of is None else self.prompt_of
+        owner = jnp.maximum(whose, 0)
+        slot = jnp.maximum(places.slot, 0)
+        rows = self.prompt[owner, slot].astype(x.dtype)  # [R, L, E]
+        if self.kind.enters_at is not None:
+            return x, Late(self.kind.enters_at, rows)
+        return jnp.where((places.slot >= 0)[..., None], rows, x), None
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Next-token logits f32 [..., V] of hidden states [..., E]."""
@@ -89,13 +132,15 @@ class TunedModel:
 
     def packer(self, *shapes: Shape) -> Packer:
         """The packer of examples for this model into rows of `shapes`."""
-        kind = self.kind
+        kind, causal = self.kind, self.transformer.config.reader.causal
+        # A prompt whose states depend on no example stands once for many.
+        shared = causal or not kind.attends_to_text
         return Packer(
             kind.slots,
             shapes,
             kind.first_position,
             kind.one_owner,
-            self.transformer.config.reader.causal or not kind.attends_to_text,
+            shared and not kind.reads_query,
         )
 
     def bind(self, base, bank) -> Bound:
@@ -107,6 +152,7 @@ class TunedModel:
         """
         trained = jax.vmap(self.kind.expand)(bank)  # leaves [C, ...]
         prompt = trained.pop('prompt', None)
+        generator = trained.pop('generator', None)
         if 'params' in trained:  # of the only owner
             whole = trained.pop('params')
             base = jax.tree.map(lambda x, b: x[0].astype(b.dtype), whole, base)
@@ -115,6 +161,5 @@ class TunedModel:
         # Leaves [C, layers, ...] become [layers, C, ...]: the scan over layers
         # gives each layer its slice.
         trained = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), trained)
-        return Bound(
-            self.transformer, {'params': base, 'peft': trained}, prompt
-        )
+        variables = {'params': base, 'peft': trained}
+        return Bound(self.transformer, variables, prompt, self.kind, generator)

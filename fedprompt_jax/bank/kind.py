@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from fedprompt_jax.models.config import ModelConfig
@@ -55,11 +56,18 @@ class Kind:
         as those of a prompt do; a prefix's keys and values do not depend on
         any text.
       one_owner: whether a row must not have tokens of several owners.
+      reads_query: whether each example has a prompt of its own, which
+        `prompts` makes from its query.
+      pooling: of the embeddings of a query's tokens: 'mean' or 'max'.
       is_full_model: whether it is a whole model, of which a bank has one.
+      enters_at: the layer at which a prompt becomes hidden states of the
+        slots; None for a prompt of input embeddings.
     """
 
     attends_to_text = False
     one_owner = False
+    reads_query = False
+    pooling = 'mean'
     is_full_model = False
 
     @property
@@ -70,6 +78,10 @@ class Kind:
     def first_position(self) -> int:
         return 0
 
+    @property
+    def enters_at(self) -> int | None:
+        return None
+
     def init(self, start: Start) -> Params:
         """The parameters before any training."""
         raise NotImplementedError
@@ -77,9 +89,27 @@ class Kind:
     def expand(self, params: Params) -> dict[str, Any]:
         """Turns one owner's parameters into the tree that the model reads.
 
-        'prompt' [P, E] are input embeddings of the slots; 'params' is a whole
-        model's tree; what remains is the Flax collection 'peft' of the model,
-        leaves [layers, ...].
+        'prompt' [P, E] are input embeddings of the slots, or [P, D] hidden
+        states before the layer `enters_at`; 'params' is a whole model's tree;
+        'generator' is what `prompts` reads; what remains is the Flax
+        collection 'peft' of the model, leaves [layers, ...].
+        """
+        raise NotImplementedError
+
+    def prompts(
+        self,
+        params: Any,
+        pooled: jax.Array,
+        embed: Callable[[jax.Array], jax.Array],
+    ) -> jax.Array:
+        """The prompts f32 [G, P, E] of the queries of one owner.
+
+        Only where `reads_query`.
+
+        Args:
+          params: the owner's 'generator'.
+          pooled: f32 [G, E], of the input embeddings of G queries.
+          embed: input embeddings [..., E] of tokens int [...].
         """
         raise NotImplementedError
 

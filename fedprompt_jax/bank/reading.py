@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import Bound
+from fedprompt_jax.bank.queries import of_grid
 from fedprompt_jax.data.packing import Grid
 from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
@@ -34,6 +35,8 @@ def target_states(bound: Bound, grid: Grid) -> jax.Array:
         [[6. 6.]
          [7. 7.]]
     """
+    if bound.kind.reads_query:
+        bound = bound.with_queries(of_grid(grid, bound.kind.slots))
     at = (grid.position, grid.owner, grid.slot)
     places, tokens = Places(*map(jnp.asarray, at)), jnp.asarray(grid.tokens)
     config = bound.transformer.config

@@ -102,6 +102,7 @@ class Grid(NamedTuple):
       target_number: [R, K] which target it belongs to, counted over all packed
         examples: the example's index if each has one. NOBODY likewise.
       target_weight: f32 [R, K] its share of that loss; 0 on padding.
+      is_query: [R, L] 1 on the tokens of queries, 0 elsewhere.
     """
 
     tokens: np.ndarray
@@ -115,6 +116,7 @@ class Grid(NamedTuple):
     target_owner: np.ndarray
     target_number: np.ndarray
     target_weight: np.ndarray
+    is_query: np.ndarray
 
 
 class Shape(NamedTuple):
@@ -301,6 +303,7 @@ class Packer(NamedTuple):
             grid.owner[r, at:end] = owner
             grid.segment[r, at:end] = segment + e.segment
             grid.reads[r, at:end] = segment
+            grid.is_query[r, at : at + len(e.query)] = 1
             grid.position[r, at:end] = first + e.place
             # 3. Its targets: the columns that predict them, their weights.
             where = slice(done, done + t)
@@ -344,4 +347,5 @@ def empty_grid(rows: int, shape: Shape) -> Grid:
         target_owner=full(k, NOBODY),
         target_number=full(k, NOBODY),
         target_weight=full(k, 0, np.float32),
+        is_query=full(n, 0),
     )

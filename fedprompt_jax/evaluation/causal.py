@@ -6,19 +6,38 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.queries import of_rows
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import KeysValues
 from fedprompt_jax.models.layers import Places
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def prompt_cache(model: TunedModel, base, bank) -> KeysValues:
-    """Keys and values of each owner's slots, [layers, C, P, K, h] each."""
+def prompt_cache(
+    model: TunedModel,
+    base,
+    bank,
+    tokens: jax.Array | None = None,
+    length: jax.Array | None = None,
+) -> KeysValues:
+    """Keys and values of each owner's slots, [layers, C, P, K, h] each.
+
+    Args:
+      model: the language model.
+      base: its parameters.
+      bank: trained parameters of C owners, leaves [C, ...].
+      tokens: int32 [C, L], a query of each owner, where the kind reads it.
+      length: int32 [C], theirs.
+    """
     owners, slots = len(jax.tree.leaves(bank)[0]), model.kind.slots
     mask = jnp.tril(jnp.ones((owners, slots, slots), bool))
-    tokens = jnp.zeros((owners, slots), jnp.int32)
     bound = model.bind(base, bank)
-    return bound.hidden_states(tokens, _slots(owners, slots), mask)[1]
+    if tokens is not None and length is not None:
+        # One query a row: its prompt is that of the row's owner.
+        bound = bound.with_queries(of_rows(tokens, length))
+        bound = bound._replace(prompt_of=None)
+    nothing = jnp.zeros((owners, slots), jnp.int32)
+    return bound.hidden_states(nothing, _slots(owners, slots), mask)[1]
 
 
 @functools.partial(

@@ -121,6 +121,14 @@ class Generator:
             return lambda owner, *queries: seq2seq.greedy(
                 model, base, of(owner), *queries, *fixed
             )
+        if model.kind.reads_query:  # no two queries have one prompt
+
+            def alone(owner, *queries):
+                own = of(owner)
+                past = causal.prompt_cache(model, base, own, *queries)
+                return causal.greedy(model, base, own, past, *queries, *fixed)
+
+            return alone
         cache = causal.prompt_cache(model, base, bank)
 
         def call(owner, *queries):

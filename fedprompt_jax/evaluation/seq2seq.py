@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.queries import of_rows
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
@@ -40,6 +41,8 @@ def greedy(
       max_new_tokens: longest output.
     """
     bound, slots = model.bind(base, bank), model.kind.slots
+    bound = bound.with_queries(of_rows(tokens, length))
+    bound = bound._replace(prompt_of=None)  # that of the row's owner
     rows, padded = tokens.shape
     first = model.kind.first_position
     column = jnp.broadcast_to(

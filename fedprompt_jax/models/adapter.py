@@ -3,8 +3,6 @@
 Houlsby et al. (2019), section 2.1: y + act(y down + b) up + b'.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 
@@ -23,17 +21,14 @@ class Adapter(nn.Module):
     @nn.compact
     def __call__(self, y: jax.Array, owner: jax.Array) -> jax.Array:
         """[R, L, D] of y [R, L, D]; owner is int [R, L], NOBODY < 0."""
-        for name in ACTIVATIONS:
-            if self.has_variable('peft', name):
-                every: Any = self.get_variable('peft', name)
-                return _adapted(y, owner, every, ACTIVATIONS[name])
-        return y
-
-
-def _adapted(y, owner, every, activation) -> jax.Array:
-    # Padding, whose owner is less than any, follows its row's.
-    row = owner.max(axis=1, initial=0)
-    w = jax.tree.map(lambda x: x.astype(y.dtype)[row], every)  # [R, ...]
-    hidden = y @ w['down'] + w['down_bias'][:, None]  # [R, L, m]
-    hidden = recomputed(activation)(hidden)
-    return y + hidden @ w['up'] + w['up_bias'][:, None]
+        trained = [n for n in ACTIVATIONS if self.has_variable('peft', n)]
+        if not trained:
+            return y
+        (name,) = trained
+        # Padding, whose owner is less than any, follows its row's.
+        row = owner.max(axis=1, initial=0)
+        every: dict[str, jax.Array] = self.get_variable('peft', name)
+        w = jax.tree.map(lambda x: x.astype(y.dtype)[row], every)
+        hidden = y @ w['down'] + w['down_bias'][:, None]  # [R, L, m]
+        hidden = recomputed(ACTIVATIONS[name])(hidden)
+        return y + (hidden @ w['up'] + w['up_bias'][:, None])

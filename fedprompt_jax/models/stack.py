@@ -44,11 +44,30 @@ class Context(NamedTuple):
     past_slot: jax.Array | None
     memory: Memory | None
 
+    def below(self, past_places: Places | None) -> 'Context':
+        """The context of layers that no token reads a prompt's slots in."""
+        slot = self.places.slot
+        if past_places is not None:
+            slot = jnp.concatenate([past_places.slot, slot], axis=1)
+        return self._replace(mask=self.mask & (slot < 0)[:, None, :])
+
     def of(self, local) -> tuple[rotary.Table | None, jax.Array]:
         """Rotary table and mask of a layer; `local` is 0 or 1."""
         one = len(self.mask) == 1  # then `local` is known without looking
         both = (self.turn, self.mask)
         return jax.tree.map(lambda x: x[0 if one else local], both)
+
+
+class Late(NamedTuple):
+    """A prompt that enters at a layer in the middle.
+
+    Attributes:
+      layer: the first that reads it; below, slots are hidden from all tokens.
+      rows: [R, L, D], the hidden states of slots there; elsewhere nonsense.
+    """
+
+    layer: int
+    rows: jax.Array
 
 
 class Block(nn.Module):
@@ -80,7 +99,6 @@ class Block(nn.Module):
         def norm(name, y):
             return layers.norm(c, name)(y)
 
-        x = self._with_late_prompt(x, places)
         if c.layout == 'parallel':
             y, new_kv = attention(norm('attention_norm', x))
             x = x + y + mlp(norm('mlp_norm', x))
@@ -104,21 +122,6 @@ class Block(nn.Module):
         if not self.is_initializing():
             self.sow(STATES, 'output', x)  # nothing, unless asked for
         return x, (new_kv, crossed)
-
-    def _with_late_prompt(self, x: jax.Array, places: Places) -> jax.Array:
-        """Hidden states of slots become a prompt where it enters.
-
-        Late prompt tuning (Liu et al. 2022): 'peft' holds late_prompt
-        [C, P, D], and late_enters int32 [C], 1 in one layer for all owners.
-        """
-        if not self.has_variable('peft', 'late_prompt'):
-            return x
-        prompt: jax.Array = self.get_variable('peft', 'late_prompt')
-        enters: jax.Array = self.get_variable('peft', 'late_enters')[0]
-        owner = jnp.maximum(places.owner, 0)
-        rows = prompt[owner, jnp.maximum(places.slot, 0)]  # [R, L, D]
-        is_slot = (places.slot >= 0) & (enters > 0)
-        return jnp.where(is_slot[..., None], rows.astype(x.dtype), x)
 
 
 class Gathering(Protocol):
@@ -155,9 +158,7 @@ class Stack(nn.Module):
             block = nn.map_variables(block, 'params', self.gather)
         if self.remat or self.gather is not None:
             # What was gathered is gathered again, not kept.
-            names = () if self.remat else (layers.SAVED,)
-            saved = jax.checkpoint_policies.save_only_these_names(*names)
-            block = nn.remat(block, prevent_cse=False, policy=saved)
+            block = nn.remat(block, prevent_cse=False, policy=self._saved())
         scanned = nn.scan(
             block,
             variable_axes={'params': 0, 'peft': 0, STATES: 0},
@@ -187,6 +188,7 @@ class Stack(nn.Module):
         mask: jax.Array,
         past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
+        late: Late | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Final hidden states of input embeddings.
 
@@ -197,16 +199,26 @@ class Stack(nn.Module):
           past: keys and values of earlier tokens, [layers, R, M_i, K, h]
             each, in any number of parts; M is the sum of the M_i.
           past_places: of the past tokens, or None where there are none.
+          late: a prompt that enters at a later layer, or None.
 
         Returns:
           Hidden states [R, L, E] and the keys and values of the L tokens,
           [layers, R, L, K, h] each. (Unused, they cost nothing: XLA removes
           them.)
         """
-        return self.run(x, places, mask, past, past_places)[:2]
+        more = past, past_places, None, None, late
+        return self.run(x, places, mask, *more)[:2]
 
     def run(
-        self, x, places, mask, past, past_places, memory=None, known=None
+        self,
+        x,
+        places,
+        mask,
+        past,
+        past_places,
+        memory=None,
+        known=None,
+        late=None,
     ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
         """hidden_states of a stack that may read an encoder's output.
 
@@ -224,11 +236,52 @@ class Stack(nn.Module):
             x = self.embedding_norm(x)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
         context = self._context(places, mask, past_places, memory)
-        x, (new_kv, crossed) = self.layers(x, past, known, local, context)
+        inputs = past, known, local
+        if late is None:
+            x, (new_kv, crossed) = self.layers(x, *inputs, context)
+        else:
+            below = context.below(past_places)
+            x, (new_kv, crossed) = self._late(x, inputs, context, below, late)
         if c.final_norm:
             x = self.final_norm(x)
         x = self.project_out(x) if c.embedding_width else x
         return x, new_kv, crossed
+
+    def _late(self, x, inputs, context: Context, below: Context, late: Late):
+        """What the layers return, where a prompt enters before one of them.
+
+        Nothing below depends on what is trained, so that JAX takes no
+        gradient there.
+        """
+        block: Any = Block
+        if self.gather is not None:
+            block = nn.map_variables(block, 'params', self.gather)
+        one = block(self.config, parent=None)
+        every = dict(self.layers.variables), inputs  # leaves [layers, ...]
+
+        # Two scans over slices would be handed copies of the layers. Here each
+        # layer is read where it is, and read again in the backward pass.
+        def layer(x, number, read: Context):
+            variables, own = jax.tree.map(lambda v: v[number], every)
+            return one.apply(variables, x, *own, read)
+
+        call = jax.checkpoint(layer, prevent_cse=False, policy=self._saved())
+        numbers, split = jnp.arange(self.config.num_layers), late.layer
+        x, under = jax.lax.scan(
+            lambda x, i: call(x, i, below), x, numbers[:split]
+        )
+        is_slot = (context.places.slot >= 0)[..., None]
+        x = jnp.where(is_slot, late.rows, x)
+        x, over = jax.lax.scan(
+            lambda x, i: call(x, i, context), x, numbers[split:]
+        )
+        both = jax.tree.map(lambda *v: jnp.concatenate(v), under, over)
+        return x, both
+
+    def _saved(self):
+        """What the backward pass of a layer keeps where it computes again."""
+        names = () if self.remat else (layers.SAVED,)
+        return jax.checkpoint_policies.save_only_these_names(*names)
 
     def _context(self, places, mask, past_places, memory) -> Context:
         """Masks and rotary tables of global layers and of local ones."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from fedprompt_jax.models import layers
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import ACTIVATIONS, Places
-from fedprompt_jax.models.stack import Stack
+from fedprompt_jax.models.stack import Late, Stack
 
 # Logits are never rounded to bf16: that makes ties for greedy decoding.
 _matmul = functools.partial(
@@ -52,12 +52,18 @@ class Transformer(Stack):
         x = self.embed(tokens)
         return x * jnp.asarray(self.config.embedding_scale, x.dtype)
 
-    def encode(self, x: jax.Array, places: Places, mask: jax.Array):
+    def encode(
+        self,
+        x: jax.Array,
+        places: Places,
+        mask: jax.Array,
+        late: Late | None = None,
+    ) -> jax.Array:
         """The encoder's output [R, L, D] of input embeddings [R, L, D].
 
-        places and mask as in hidden_states.
+        places, mask and late as in hidden_states.
         """
-        return self.encoder.hidden_states(x, places, mask)[0]
+        return self.encoder.hidden_states(x, places, mask, late=late)[0]
 
     def decode(
         self,

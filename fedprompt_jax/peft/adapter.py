@@ -30,10 +30,6 @@ PLACES = {
 }
 
 
-# The path of a stack's layers, their number, and D.
-Stack = tuple[tuple[str, ...], int, int]
-
-
 @dataclasses.dataclass(frozen=True)
 class Adapter(Kind):
     """{'layers': {'mlp_adapter': {'down': [layers, D, m], ...
@@ -50,7 +46,7 @@ class Adapter(Kind):
         cut.
     """
 
-    stacks: tuple[Stack, ...]
+    stacks: tuple[tuple[tuple[str, ...], int, int], ...]
     width: int
     activation: str = 'gelu'
     places: tuple[str, ...] = PLACES['both']
@@ -102,7 +98,9 @@ def truncated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> Adapter:
     """Makes the kind that config.adapter describes."""
     c, model = config.adapter, info.config
-    stacks: list[Stack] = [(('layers',), model.num_layers, model.width)]
+    stacks: list[tuple[tuple[str, ...], int, int]] = [
+        (('layers',), model.num_layers, model.width)
+    ]
     if model.encoder:
         reader = model.encoder
         stacks.append((('encoder', 'layers'), reader.num_layers, reader.width))

@@ -1,19 +1,22 @@
-"""Late prompt tuning: a soft prompt that enters at a middle layer.
+"""A late prompt: P trained hidden states that enter at a middle layer.
 
-Liu et al. (2022), "Late Prompt Tuning" (2210.11292), section 3, without their
-prompt generator ("LPT w/o PG"). Layers below are the bare model; there is no
-gradient through them.
+Liu et al. (2022), "Late Prompt Tuning" (arXiv 2210.11292), without their
+prompt generator ("LPT w/o PG"): all of an owner's examples have one prompt.
 
-A row has the slots from its first layer on. Layers below hide them from all
-tokens, and the layer where the prompt enters replaces their hidden states. In
-a decoder the prompt does not depend on the text, and examples share it.
+Layers below compute without the prompt, so no gradient passes through them.
+In their code (add_prompt_layer) the prompt is put before the hidden states,
+behind 12 of RoBERTa-large's 24 layers.
+
+Tokens keep the positions they have without a prompt. Where a table of learned
+positions is added to the embeddings, they begin at 0, and the prompt has none.
+Rotary and relative positions are read in every layer: the prompt is at 0 to P -
+1 and tokens begin at P, which to the layers below is the same as at 0.
 """
 
 from collections.abc import Iterator
 import dataclasses
 from typing import Any
 
-import flax.traverse_util
 import jax.numpy as jnp
 from ml_collections import config_dict
 
@@ -26,23 +29,17 @@ class LatePrompt(Kind):
 
     Attributes:
       length: P.
+      layer: the first layer that reads the prompt.
       width: D, of hidden states.
-      layers: of the model, of its encoder where there is one.
-      enters: the first layer that reads the prompt.
+      learned: whether positions are a table that embeddings are added to.
       scale: standard deviation of the first values.
-      shifted: whether real tokens come after the slots (position P): where
-        positions turn keys or bias scores. Learned positions are added before
-        the prompt enters, and real tokens keep theirs.
-      stack: the tree of the layers.
     """
 
     length: int
+    layer: int
     width: int
-    layers: int
-    enters: int
+    learned: bool = False
     scale: float = 0.5
-    shifted: bool = True
-    stack: tuple[str, ...] = ('layers',)
 
     attends_to_text = True
 
@@ -52,28 +49,19 @@ class LatePrompt(Kind):
 
     @property
     def first_position(self) -> int:
-        return self.length if self.shifted else 0
+        return 0 if self.learned else self.length
+
+    @property
+    def enters_at(self) -> int:
+        return self.layer
 
     def init(self, start: Start) -> Params:
-        """N(0, scale^2)."""
-        rows = start.rng.normal(0.0, self.scale, (self.length, self.width))
-        return {'prompt': jnp.asarray(rows, jnp.float32)}
+        """N(0, scale^2); the authors draw tokens, or N(0, 1)."""
+        prompt = start.rng.normal(0.0, self.scale, (self.length, self.width))
+        return {'prompt': jnp.asarray(prompt, jnp.float32)}
 
     def expand(self, params: Params) -> dict[str, Any]:
-        at = jnp.arange(self.layers)
-        nothing = jnp.zeros((self.layers, self.length, self.width))
-        flat = {
-            # Read where it enters alone.
-            ('late_prompt',): nothing.at[self.enters].set(params['prompt']),
-            ('late_enters',): (at == self.enters).astype(jnp.int32),
-            # Layers below have no slots.
-            ('attention', 'prefix_length'): jnp.where(
-                at < self.enters, 0, self.length
-            ).astype(jnp.int32),
-        }
-        return flax.traverse_util.unflatten_dict(
-            {(*self.stack, *path): x for path, x in flat.items()}
-        )
+        return {'prompt': params['prompt']}
 
     def to_hf(self, params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError('HF PEFT has no prompt that enters at a later layer.')
@@ -85,25 +73,23 @@ class LatePrompt(Kind):
 def make(config: config_dict.ConfigDict, info: ModelInfo) -> LatePrompt:
     """Makes the kind that config.lpt describes."""
     c, reader = config.lpt, info.config.reader
-    layers = reader.num_layers
-    return LatePrompt(
-        c.length,
-        reader.width,
-        layers,
-        min(layers - 1, round(c.depth * layers)),
-        c.scale,
-        not reader.position_rows,
-        ('encoder', 'layers') if info.config.encoder else ('layers',),
-    )
+    layer = round(c.depth * reader.num_layers)
+    if layer == reader.num_layers:
+        raise ValueError(
+            f'config.lpt.depth={c.depth} leaves none of the '
+            f'{reader.num_layers} layers above the prompt; lower it.'
+        )
+    learned = bool(reader.position_rows)
+    return LatePrompt(c.length, layer, reader.width, learned, c.scale)
 
 
 def positions(config: config_dict.ConfigDict) -> int:
-    """Positions that virtual tokens take."""
+    """Positions that virtual tokens take, but for learned ones."""
     return config.lpt.length
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
-    """A share of the layers is below 1."""
+    """What is wrong with config.lpt beyond single values."""
     if config.lpt.depth >= 1:
         yield (
             f'config.lpt.depth={config.lpt.depth} must be below 1: it is the '

@@ -24,8 +24,9 @@ from fedprompt_jax.study.rendezvous import Rendezvous
 # Keys of the config that one call of the model depends on.
 ALIKE = (
     'model', 'peft', 'prompt', 'prefix', 'lora', 'ia3', 'adapter', 'lpt',
-    'loss', 'simulation', 'packing', 'evaluation', 'mesh', 'data.source',
-    'data.path', 'data.columns', 'data.metadata', 'data.labels', 'data.answers',
+    'idpg', 'attempt', 'loss', 'simulation', 'packing', 'evaluation', 'mesh',
+    'data.source', 'data.path', 'data.columns', 'data.metadata',
+    'data.labels', 'data.answers',
     'data.template', 'data.separator', 'data.target', 'data.max_query',
     'data.max_target',
 )  # fmt: skip

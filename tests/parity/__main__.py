@@ -20,6 +20,7 @@ from tests.parity import (
     kinds,
     logits,
     losses,
+    not_in_peft,
     peft_adapters,
     random_configs,
     rounds,
@@ -40,7 +41,7 @@ _WRITE_GOLDEN = flags.DEFINE_bool(
 )
 MODULES = {
     module.__name__.rpartition('.')[2]: module
-    for module in (logits, losses, doubles, rounds, greedy, kinds)
+    for module in (logits, losses, doubles, rounds, greedy, kinds, not_in_peft)
 }
 GROUPS = [*MODULES, 'golden']
 # Comparisons that are of no model of the table, and have files of their own.

@@ -89,6 +89,10 @@ COLUMNS = {
     'prefix': ('kinds', 'prefix'),
     'lora': ('kinds', 'lora'),
     'ia3': ('kinds', 'ia3'),
+    'adapter': ('others', 'bottleneck'),
+    'lpt': ('others', 'late'),
+    'idpg': ('others', 'query'),
+    'attempt': ('others', 'mixture'),
 }
 
 

@@ -27,6 +27,10 @@ METHODS: dict[str, dict[str, Any]] = {
     'FedPrompt': _FEDAVG | {'peft': 'prompt'},
     'LoRA (FedAvg)': _FEDAVG | {'peft': 'lora', 'lora.rank': 1},
     'IA3 (FedAvg)': _FEDAVG | {'peft': 'ia3'},
+    'Adapter (FedAvg)': _FEDAVG | {'peft': 'adapter'},
+    'LPT (FedAvg)': _FEDAVG | {'peft': 'lpt'},
+    'IDPG (FedAvg)': _FEDAVG | {'peft': 'idpg'},
+    'ATTEMPT (FedAvg)': _FEDAVG | {'peft': 'attempt'},
     'local only': {'algorithm': 'local'},
     'centralized': {'algorithm': 'centralized', 'clients_per_round': 1},
 }

@@ -36,7 +36,6 @@ STAY = (
 )
 TABLE = ('tests/methods_table_test.py',)
 ROWS = ('tests/choice_rows_test.py::test_losses_are_those_of_a_query_for_each',)
-KIND = ('tests/peft_test.py::test_packed_is_vmapped_is_plain',)
 
 MUTATIONS = (
     Mutation(
@@ -360,29 +359,5 @@ MUTATIONS = (
         '        behind = (e + np.arange(n) for e, n in zip(ends, self._read))',
         'Later choices have the positions of a longer text.',
         ROWS,
-    ),
-    Mutation(
-        'an-adapter-without-its-skip',
-        'fedprompt_jax/models/adapter.py',
-        "return y + hidden @ w['up']",
-        "return hidden @ w['up']",
-        'Adapters replace what the model computes.',
-        KIND,
-    ),
-    Mutation(
-        'adapters-behind-the-mlp-alone',
-        'fedprompt_jax/peft/adapter.py',
-        "'both': ('attention_adapter', 'mlp_adapter'),",
-        "'both': ('mlp_adapter',),",
-        "adapter.places='both' has no effect.",
-        ('tests/kinds_test.py::test_an_adapter_is_what_the_config_says',),
-    ),
-    Mutation(
-        'a-late-prompt-enters-at-once',
-        'fedprompt_jax/peft/lpt.py',
-        'at < self.enters, 0, self.length',
-        'at < 0, 0, self.length',
-        'Layers below read what stands in the slots.',
-        KIND,
     ),
 )

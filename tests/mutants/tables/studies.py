@@ -32,8 +32,8 @@ MUTATIONS = (
     Mutation(
         'runs-of-different-losses-in-one-bank',
         BANK,
-        "    'loss', 'simulation',",
-        "    'simulation',",
+        "'attempt', 'loss', 'simulation',",
+        "'attempt', 'simulation',",
         "One run trains on another's loss.",
         (
             'tests/study_test.py::test_runs_of_a_bank_share_all_'
