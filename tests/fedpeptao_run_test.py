@@ -8,10 +8,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from configs.fedpeptao import settings
-from fedprompt_jax import clients as clients_command
-from fedprompt_jax import layers as layers_command
 from fedprompt_jax.evaluation import agreement
-from fedprompt_jax.experiment import build
+from fedprompt_jax.experiment import build, client_types, layer_choice
 from fedprompt_jax.federated.layers import scores
 from fedprompt_jax.report import page, views
 from fedprompt_jax.report.run import Run
@@ -255,12 +253,12 @@ def test_the_report_shows_layers_views_and_traffic(whole, tmp_path):
 
 def test_the_command_prints_the_same_layers(runs, whole):
     config = runs.config(**SMALL)
-    record = layers_command.collect(config, runs.folder / 'cache')
+    record = layer_choice.collect(config, runs.folder / 'cache')
     saved = json.loads((whole / 'layers.json').read_text())
     assert record['chosen'] == saved['chosen']
     np.testing.assert_allclose(record['scores'], saved['scores'], rtol=1e-6)
     config.name, config.model.source = 'fedpeptao_rte', 'roberta-large'
-    text = layers_command.text(record | {'published': [1, 0]})
+    text = layer_choice.text(record | {'published': [1, 0]})
     assert '2 of 3 layers travel (share 0.500)' in text
     assert text.count('  yes') == 2
     assert "the released code's example: 1, 0" in text
@@ -290,7 +288,7 @@ def test_metrics_of_agreement():
 def test_the_command_prints_the_clients(runs):
     """Each of them with the labels of its own instances."""
     config = runs.config(**SMALL)
-    found = clients_command.collect(config, runs.folder / 'cache')
+    found = client_types.collect(config, runs.folder / 'cache')
     assert found['types'] == ['great', 'terrible']
     _, data = build.load_data(config, runs.folder / 'cache', runs.loaded)
     for name, parts in (('train', data.population), ('test', data.views.parts)):
@@ -302,6 +300,6 @@ def test_the_command_prints_the_clients(runs):
             for ids in (parts[c] for c in range(5))
         ]
         assert found['parts'][name]['counts'] == expected
-    text = clients_command.text(found)
+    text = client_types.text(found)
     assert 'train         5         60' in text
-    assert len(clients_command.figure_of(found).axes) == 2
+    assert len(client_types.figure_of(found).axes) == 2

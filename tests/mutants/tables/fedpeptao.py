@@ -328,7 +328,7 @@ MUTATIONS = (
     ),
     Mutation(
         'the-layers-command-prints-the-first-layers',
-        'fedprompt_jax/layers.py',
+        'fedprompt_jax/experiment/layer_choice.py',
         "mark = 'yes' if layer in chosen else ''",
         "mark = 'yes'",
         'All layers seem to travel.',
@@ -336,7 +336,7 @@ MUTATIONS = (
     ),
     Mutation(
         'clients-are-counted-by-the-order-of-their-instances',
-        'fedprompt_jax/clients.py',
+        'fedprompt_jax/experiment/client_types.py',
         'np.add.at(counts, (clients.client_of, type_of[clients.order]), 1)',
         'np.add.at(counts, (clients.client_of, type_of[: len('
         'clients.order)]), 1)',
