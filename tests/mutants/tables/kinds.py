@@ -296,7 +296,10 @@ MUTATIONS = (
         'is_query = jnp.arange(tokens.shape[1]) < length[:, None]',
         'is_query = jnp.arange(tokens.shape[1]) < 1000 + length[:, None]',
         'Texts depend on the queries that they are generated beside.',
-        (_TEXT + '[gemma3: idpg]',),
+        (
+            'tests/queries_test.py'
+            '::test_padded_queries_are_pooled_without_padding',
+        ),
     ),
     Mutation(
         'a-prompt-of-a-query-is-that-of-another-row',
@@ -337,6 +340,17 @@ MUTATIONS = (
         'if not model.kind.pooling:  # no two',
         'All queries of a client have one prompt.',
         (_TEXT + '[gemma3: idpg]',),
+    ),
+    Mutation(
+        'a-query-of-nothing-has-no-maximum',
+        _QUERIES,
+        'jnp.where((count > 0)[..., None], highest, 0.0)',
+        'highest',
+        'Rows of padding become non-finite, and with them their owner.',
+        (
+            'tests/queries_test.py'
+            '::test_padded_queries_are_pooled_without_padding',
+        ),
     ),
     # --- IDPG ------------------------------------------------------------
     Mutation(
