@@ -72,8 +72,8 @@ ATTENDED = ('prompt', 'lpt', 'prefix, kept', 'prefix, ragged')
 # Gemma 3 has windows, grouped heads and head norms; GPT-2 has one kernel for
 # query, key and value, with a bias; RoBERTa and T5 are not causal.
 CASES = [
-    *(('gemma3', kind) for kind in (*ATTENDED, 'lora', 'adapter')),
-    *(('gpt2', kind) for kind in ('prefix, mlp', 'lora', 'ia3', 'lpt')),
+    *(('gemma3', kind) for kind in (*ATTENDED, 'lora')),
+    *(('gpt2', kind) for kind in ('prefix, mlp', 'lora', 'ia3')),
     *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
     *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
     # Blocks whose norms stand elsewhere, and a decoder of its own.

@@ -24,7 +24,7 @@ MUTATIONS = (
         "return y + (hidden @ w['up'] + w['up_bias'][:, None])",
         "return hidden @ w['up'] + w['up_bias'][:, None]",
         'A layer starts without attention and MLP.',
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'an-adapter-is-linear',
@@ -32,7 +32,7 @@ MUTATIONS = (
         'hidden = recomputed(ACTIVATIONS[name])(hidden)',
         'hidden = recomputed(lambda x: x)(hidden)',
         'config.adapter.activation has no effect.',
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'all-rows-have-the-first-owner-s-adapter',
@@ -40,7 +40,7 @@ MUTATIONS = (
         'row = owner.max(axis=1, initial=0)',
         'row = 0 * owner.max(axis=1, initial=0)',
         'A cohort trains one adapter, and personalization does nothing.',
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'an-adapter-s-first-bias-is-dropped',
@@ -48,7 +48,7 @@ MUTATIONS = (
         "y @ w['down'] + w['down_bias'][:, None]",
         "y @ w['down'] + 0 * w['down_bias'][:, None]",
         'A part of what is sent has no effect.',
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'attention-has-no-adapter',
@@ -56,7 +56,7 @@ MUTATIONS = (
         "return Adapter(name='attention_adapter')(y, places.owner), new_kv",
         'return y, new_kv',
         'Half of what is sent has no effect.',
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'an-mlp-s-adapter-stands-before-it',
@@ -74,7 +74,7 @@ MUTATIONS = (
         'one_owner = True',
         'one_owner = False',
         "Clients train with each other's adapters.",
-        (_PLAIN + '[gemma3: adapter]',),
+        (_PLAIN + '[pythia: adapter]',),
     ),
     Mutation(
         'an-adapter-s-activation-is-always-gelu',
@@ -189,7 +189,7 @@ MUTATIONS = (
         'return 0 if self.learned else self.length',
         'return self.length',
         'The layers below read the text at positions of its own.',
-        (_PLAIN + '[gpt2: lpt]',),
+        (_PLAIN + '[roberta: lpt]',),
     ),
     Mutation(
         'tokens-stand-at-the-positions-of-a-late-prompt',
@@ -296,7 +296,10 @@ MUTATIONS = (
         'is_query = jnp.arange(tokens.shape[1]) < length[:, None]',
         'is_query = jnp.arange(tokens.shape[1]) < 1000 + length[:, None]',
         'Texts depend on the queries that they are generated beside.',
-        (_TEXT + '[gemma3: idpg]',),
+        (
+            'tests/queries_test.py'
+            '::test_padded_queries_are_pooled_without_padding',
+        ),
     ),
     Mutation(
         'a-prompt-of-a-query-is-that-of-another-row',
@@ -337,6 +340,17 @@ MUTATIONS = (
         'if not model.kind.pooling:  # no two',
         'All queries of a client have one prompt.',
         (_TEXT + '[gemma3: idpg]',),
+    ),
+    Mutation(
+        'a-query-of-nothing-has-no-maximum',
+        _QUERIES,
+        'jnp.where((count > 0)[..., None], highest, 0.0)',
+        'highest',
+        'Rows of padding become non-finite, and with them their owner.',
+        (
+            'tests/queries_test.py'
+            '::test_padded_queries_are_pooled_without_padding',
+        ),
     ),
     # --- IDPG ------------------------------------------------------------
     Mutation(
