@@ -2,6 +2,7 @@
 
 import json
 import types
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from safetensors.numpy import load_file
 from configs.fedpeptao import settings
 from fedprompt_jax.evaluation import agreement
 from fedprompt_jax.experiment import build, client_types, layer_choice
+from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.federated.layers import scores
 from fedprompt_jax.report import page, views
 from fedprompt_jax.report.run import Run
 from tests import tiny, tiny_sources
-from tests.tiny_run import Runs, results
+from tests.tiny_run import Runs, StopAfter, results
 
 WORDS = ('terrible', 'great')
 # Three kinds of reviews, of which the second class has two.
@@ -93,6 +95,21 @@ def test_layers_are_scored_before_the_first_round(whole):
     ranks = scores.ranking(np.array(record['scores']), 'largest').tolist()
     assert record['ranking'] == ranks
     assert record['chosen'] == sorted(ranks[:2])  # half of three, rounded up
+
+
+def test_stage_1_is_taken_over_with_its_layers(runs, whole):
+    path = runs.folder / 'taken over'
+    config = runs.config(**SMALL | {'personalization__clients': 3})
+    with mock.patch.object(page, 'write'):
+        run_lib.execute(
+            config, path, runs.folder / 'cache', runs.loaded, StopAfter(0),
+            None, [whole],
+        )  # fmt: skip
+    info = json.loads((path / 'run.json').read_text())
+    assert info['stage_1_from'] == 'whole'
+    name = 'layers.json'
+    assert (path / name).read_bytes() == (whole / name).read_bytes()
+    assert lines(path, 'views') == lines(whole, 'views')
 
 
 def test_half_of_the_traffic_of_all_layers(whole, runs):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fedprompt_jax import peft
-from fedprompt_jax.data import partitions, splits
+from fedprompt_jax.data import label_skew, partitions, splits
 from fedprompt_jax.data.listing import shortened
 from fedprompt_jax.data.partitions import Clients
 from fedprompt_jax.data.store import TokenStore
@@ -25,7 +25,9 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
     numbers = {
         name: int((part.sizes > 0).sum()) for name, part in clients.items()
     }
-    if c.partition != partitions.BY_CLIENT:
+    if c.partition == label_skew.NAME:
+        fix += f', or a larger config.data.num_clients than {c.num_clients}'
+    elif c.partition != partitions.BY_CLIENT:
         fix += f', or a smaller config.data.client_size than {c.client_size}'
     if c.splits == splits.CLIENTS:
         held = {k: len(clients[k]) for k in ('validation', 'test')}

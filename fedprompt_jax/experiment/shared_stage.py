@@ -29,7 +29,7 @@ from fedprompt_jax.experiment import (
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.run_folder import FREE_KEYS, LOGS, RunFolder
 from fedprompt_jax.report import records
-from fedprompt_jax.report.records import METRICS
+from fedprompt_jax.report.records import CONFIG, INFO, METRICS
 
 _LOG = logging.getLogger(__name__)
 
@@ -126,6 +126,9 @@ def take_over(run: RunFolder, wanted: str, others: Iterable[Path]) -> None:
                 other / 'checkpoints' / clients.FOLDER / name,
                 root / clients.FOLDER / name,
             )
+        for record in other.glob('*.json'):  # of stages before the rounds
+            if record.name not in (CONFIG, INFO):
+                _copy(record, run.path / record.name)
         _copy(folder, root / 'train' / folder.name)
         run.update_info(**{FROM: other.name})
         _LOG.info('Stage 1 is taken over from %s.', other)

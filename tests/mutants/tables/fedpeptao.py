@@ -201,6 +201,14 @@ MUTATIONS = (
         (RUN + 'test_the_ratio_is_estimated_from_curvatures',),
     ),
     Mutation(
+        'stage-1-is-taken-over-without-its-layers',
+        'fedprompt_jax/experiment/shared_stage.py',
+        "other.glob('*.json')",
+        "other.glob('*.jsn')",
+        'A run does not say which layers have travelled.',
+        (RUN + 'test_stage_1_is_taken_over_with_its_layers',),
+    ),
+    Mutation(
         'padding-is-read',
         STATES,
         'real = (position < lengths[:, None])[:, None, :]',
