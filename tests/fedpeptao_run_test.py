@@ -99,7 +99,7 @@ def test_layers_are_scored_before_the_first_round(whole):
 
 def test_stage_1_is_taken_over_with_its_layers(runs, whole):
     path = runs.folder / 'taken over'
-    config = runs.config(**SMALL | {'personalization__clients': 3})
+    config = runs.config(**SMALL | {'personalization__epochs': 1})
     with mock.patch.object(page, 'write'):
         run_lib.execute(
             config, path, runs.folder / 'cache', runs.loaded, StopAfter(0),
