@@ -76,13 +76,13 @@ CASES = [
     *(('gpt2', kind) for kind in ('prefix, mlp', 'lora', 'ia3')),
     *(('roberta', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
     *(('t5_v1_1', kind) for kind in ('prompt', 'prefix', 'lora', 'lpt')),
-    # Blocks whose norms stand elsewhere, and a decoder of its own.
-    ('roberta', 'adapter, mlp'),
     # Prompts that each example has for itself.
     ('gemma3', 'idpg'),
     ('t5_v1_1', 'idpg'),
     ('llama_linear', 'attempt'),
     ('roberta', 'attempt, all'),
+    # Behind parts of blocks of other layouts, and in a decoder.
+    ('roberta', 'adapter, mlp'),
     ('pythia', 'adapter'),
     ('t5_v1_1', 'adapter'),
 ]
