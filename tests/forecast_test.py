@@ -244,7 +244,7 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
     )
     monkeypatch.setattr(workload.build, 'load_data', lambda *_: (None, data))
     fakes = {
-        'evaluation_batches': lambda data: ([], np.array([3, 1, 0])),
+        'evaluation_batches': lambda c, m, data: ([], np.array([3, 1, 0])),
         'of_training': lambda c, m, data, population: population,
         'of_evaluation': lambda *_: None,
         'of_personalization': lambda *_: None,
