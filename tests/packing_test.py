@@ -27,6 +27,28 @@ def random_examples(seed, count=60, owners=7, longest=30):
     return examples
 
 
+def several(seed, count=40, owners=7, longest=12):
+    """The same with one to four targets; each query has tokens of its own."""
+    rng = np.random.default_rng(seed)
+    found, token = [], 1
+    for _ in range(count):
+        sizes = rng.integers(1, [longest, *[6] * rng.integers(1, 5)])
+        ends = token + np.cumsum(sizes)
+        query, first, *more = (
+            np.arange(end - n, end, dtype=np.int32)
+            for end, n in zip(ends, sizes, strict=True)
+        )
+        owner = int(rng.integers(owners))
+        found.append(Example(owner, query, first, more=tuple(more)))
+        token = int(ends[-1])
+    return found
+
+
+def read_alone(e):
+    """Each target behind the query, as if it were the only one."""
+    return [[*e.query, *target] for target in e.targets]
+
+
 CASES = [
     (prompt, isolate, seed)
     for prompt, isolate in itertools.product((0, 3), (False, True))
@@ -96,9 +118,73 @@ def test_a_token_reads_its_prompt_and_its_example_up_to_itself(packed):
             assert list(grid.tokens[r, texts]) == whole[:n]
 
 
-def test_the_mask_is_the_formula(packed):
-    *_, grids = packed
-    grid = grids[-1]
+@pytest.fixture(params=(0, 3))
+def questions(request):
+    """(P, examples with several targets, grids)."""
+    examples = several(request.param)
+    weights = [i + 1.0 for i in range(len(examples))]
+    grids = Packer(request.param, SHAPES).pack(examples, weights)
+    return request.param, examples, grids
+
+
+def test_each_target_is_there_once_as_if_it_alone_followed_its_query(questions):
+    """Predicted from the token before it, at the position that it has alone."""
+    prompt, examples, grids = questions
+    wholes = [whole for e in examples for whole in read_alone(e)]
+    of = [i for i, e in enumerate(examples) for _ in e.targets]
+    found = {number: [] for number in range(len(wholes))}
+    for grid in grids:
+        for r, k in places(grid):
+            number, at = int(grid.target_number[r, k]), grid.target_index[r, k]
+            e = examples[of[number]]
+            n = len(e.query) + len(found[number])  # tokens before this one
+            found[number].append(int(grid.target_label[r, k]))
+            assert grid.tokens[r, at] == wholes[number][n - 1]
+            assert grid.position[r, at] == prompt + n - 1
+            assert grid.target_owner[r, k] == e.owner == grid.owner[r, at]
+            assert grid.target_weight[r, k] == of[number] + 1
+    targets = [list(target) for e in examples for target in e.targets]
+    assert list(found.values()) == targets
+    tokens = np.concatenate(
+        [g.tokens[(g.owner >= 0) & (g.slot < 0)] for g in grids]
+    )
+    read = [
+        [*e.query, *(t for x in e.targets for t in x[:-1])] for e in examples
+    ]
+    assert sorted(tokens) == sorted(t for row in read for t in row)
+    assert [e.num_tokens for e in examples] == [*map(len, read)]
+
+
+def test_a_target_reads_its_query_and_no_other_target(questions):
+    prompt, examples, grids = questions
+    before = {
+        token: whole[: n + 1]
+        for e in examples
+        for whole in read_alone(e)
+        for n, token in enumerate(whole)
+    }
+    read = set()
+    for grid in grids:
+        mask = np.asarray(attention_mask(grid))
+        for r, q in np.argwhere((grid.owner >= 0) & (grid.slot < 0)):
+            reads = np.flatnonzero(mask[r, q])
+            slots = reads[grid.slot[r, reads] >= 0]
+            texts = reads[grid.slot[r, reads] < 0]
+            assert list(grid.slot[r, slots]) == list(range(prompt))
+            assert (grid.owner[r, reads] == grid.owner[r, q]).all()
+            token = int(grid.tokens[r, q])
+            assert list(grid.tokens[r, texts]) == before[token]
+            # Whatever it reads has the position that is its place in that.
+            expected = prompt + np.arange(len(texts))
+            np.testing.assert_array_equal(grid.position[r, texts], expected)
+            read.add(token)
+    last = {int(target[-1]) for e in examples for target in e.targets}
+    assert read == set(before) - last
+
+
+@pytest.mark.parametrize('make', [random_examples, several])
+def test_the_mask_is_the_formula(make):
+    grid = Packer(3, SHAPES).pack(make(0), [1.0] * 60)[-1]
     rows, length = grid.tokens.shape
     mask = np.asarray(attention_mask(grid))
     rng = np.random.default_rng(3)
@@ -107,10 +193,17 @@ def test_the_mask_is_the_formula(packed):
             k <= q
             and grid.owner[r, q] == grid.owner[r, k]
             and (
-                grid.segment[r, q] == grid.segment[r, k] or grid.slot[r, k] >= 0
+                grid.segment[r, k] in (grid.segment[r, q], grid.reads[r, q])
+                or grid.slot[r, k] >= 0
             )
         )
         assert mask[r, q, k] == expected
+
+
+def test_what_has_one_target_reads_its_own_segment_alone(packed):
+    *_, grids = packed
+    for grid in grids:
+        np.testing.assert_array_equal(grid.reads, grid.segment)
 
 
 def test_positions_count_the_prompt_and_restart_behind_it(packed):
@@ -202,6 +295,23 @@ def test_a_row_holds_no_more_targets_than_it_has_places():
     examples = [Example(0, np.arange(1, 2), np.arange(1, 6))] * 2
     (grid,) = Packer(3, (Shape(24, 8, (2,)),)).pack(examples, [1.0] * 2)
     assert (np.sum(grid.target_number >= 0, axis=1) == 5).all()
+
+
+@pytest.mark.parametrize('room', [(11, 9), (12, 8)])
+def test_all_targets_of_an_example_need_room(room):
+    """Three tokens of a prompt, two of a query, 1 + 2 + 3 of targets; and 9."""
+    targets = [np.arange(n) for n in (2, 3, 4)]
+    example = Example(0, np.arange(2), targets[0], more=tuple(targets[1:]))
+    with pytest.raises(ValueError, match='8 tokens and 9 targets behind'):
+        Packer(3, (Shape(10, 9, (1,)),)).pack([example], [1.0])
+    packer = Packer(3, (Shape(*room, (1,)),))
+    assert packer.holds(example) == (room == (11, 9))
+    two = [example, example._replace(query=np.arange(3))]
+    grids = Packer(3, (Shape(22, 9, (2,)), Shape(30, 30, (1,)))).pack(
+        two, [1] * 2
+    )
+    counts = [(g.target_number >= 0).sum(axis=1).tolist() for g in grids]
+    assert counts == [[9, 9]]  # neither fits beside the other
 
 
 def test_an_example_that_fills_a_row_fits():
@@ -336,6 +446,17 @@ def test_a_few_long_examples_get_rows_of_their_own():
     assert packer.shapes[0].length < 100 < packer.shapes[1].length
 
 
+def test_a_query_may_have_more_target_tokens_than_tokens():
+    """As fifty label words of one token behind a question of ten."""
+    words = tuple(np.arange(i, i + 1) for i in range(50))
+    batch = [
+        Example(c, np.arange(10), words[0], more=words[1:]) for c in range(9)
+    ]
+    packer = chosen([batch], (10, 50))
+    assert packer.shapes[-1].length < 50
+    assert packer.pack(batch, [1.0] * 9)
+
+
 def test_costly_attention_makes_rows_short():
     batches = [random_examples(seed, longest=9) for seed in range(3)]
     lengths = [
@@ -359,24 +480,30 @@ class Unread:
 
 
 @pytest.mark.parametrize('isolate', (False, True))
-def test_a_process_reads_the_examples_of_its_rows_alone(isolate):
+@pytest.mark.parametrize('make', [random_examples, several])
+def test_a_process_reads_the_examples_of_its_rows_alone(make, isolate):
     """And the grids of all processes together are those of one alone."""
-    examples = random_examples(0)
+    examples = make(0)
     weights = token_weights(examples, 'sequence')
     whole = Packer(3, SHAPES).pack(examples, weights, isolate)
     parts = []
     for odd in (0, 1):
         own = lambda rows, odd=odd: np.arange(rows) % 2 == odd
         read = {
-            i
+            number
             for grid in whole
-            for i in grid.target_number[own(len(grid.tokens))].flat
+            for number in grid.target_number[own(len(grid.tokens))].flat
         }
+        firsts = np.cumsum([0, *(len(e.targets) for e in examples[:-1])])
         seen = [
             e
-            if i in read
-            else e._replace(query=Unread(e.query), target=Unread(e.target))
-            for i, e in enumerate(examples)
+            if first in read
+            else e._replace(
+                query=Unread(e.query),
+                target=Unread(e.target),
+                more=tuple(map(Unread, e.more)),
+            )
+            for first, e in zip(firsts, examples, strict=True)
         ]
         packer = Packer(3, SHAPES, my_rows=own)
         parts.append(packer.pack(seen, weights, isolate))
