@@ -142,6 +142,26 @@ def test_what_is_scored_is_that_of_validation_and_of_held_out_clients(
         assert set(owners) == set(range(max(owners) + 1))
 
 
+@pytest.mark.parametrize(('data_axis', 'count'), [(1, 1), (2, 2)])
+def test_choices_that_exceed_a_grid_are_divided(data_axis, count, store, model):
+    """A grid has at least a row for each part of the mesh's data axis."""
+    data = data_of(store, local=[LONG_CHOICE])
+    (whole,) = choices.examples(store, 0, LONG_CHOICE)
+    config = settings()
+    config.mesh.data = data_axis
+    config.packing.max_tokens = model.kind.slots + whole.num_tokens
+    batches, _ = packers.evaluation_batches(config, model, data)
+    found = [
+        e
+        for batch in batches
+        for e in batch
+        if list(e.query) == list(whole.query)
+    ]
+    assert len(found) >= count and (count > 1) == (len(found) > 1)
+    packer = packers.of_evaluation(config, model, data)
+    assert fits(packer, *found)
+
+
 def test_the_sample_is_of_batches_as_the_stages_have_them(store):
     data = data_of(store)
     cohorts = packers.cohort_batches(settings(), data, data.population)

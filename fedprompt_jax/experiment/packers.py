@@ -176,7 +176,9 @@ def evaluation_batches(
       one example where config.packing.max_tokens allows it; and the instances,
       int64 [n].
     """
-    room = config.packing.max_tokens - model.packer().prompt_length
+    # A grid has at least a row for each part of the mesh's data axis.
+    most = config.packing.max_tokens // config.mesh.data
+    room = most - model.packer().prompt_length
 
     def holds(example: Example) -> bool:
         return example.num_tokens <= room
