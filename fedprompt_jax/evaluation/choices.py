@@ -69,19 +69,15 @@ def distinct(targets: Sequence[np.ndarray]) -> Targets:
     """
     kept: list[np.ndarray] = []
     places: list[int] = [0] * len(targets)
+    begins: dict[tuple[int, ...], int] = {}  # beginning -> which of `kept`
     # Longest first, so that a beginning meets what it begins.
     for i in sorted(range(len(targets)), key=lambda i: -len(targets[i])):
-        target = targets[i]
-        places[i] = next(
-            (
-                k
-                for k, longer in enumerate(kept)
-                if np.array_equal(longer[: len(target)], target)
-            ),
-            len(kept),
-        )
-        if places[i] == len(kept):
-            kept.append(target)
+        tokens = tuple(targets[i].tolist())
+        if tokens not in begins:
+            for size in range(1, len(tokens) + 1):
+                begins.setdefault(tokens[:size], len(kept))
+            kept.append(targets[i])
+        places[i] = begins[tokens]
     return Targets(
         kept, [(p, len(t)) for p, t in zip(places, targets, strict=True)]
     )
