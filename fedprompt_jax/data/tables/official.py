@@ -55,7 +55,10 @@ def of_files(path: str, files: Iterable[Path]) -> dict[Path, str]:
 
 
 def set_name(path: str) -> str:
-    """The name of a data set at a path: its folder's, where a file is a split.
+    """The name of a data set: of a file, a folder, or on the hub.
+
+    Where a file is a split, the name is its folder's; a split of the hub is no
+    part of the name.
 
     >>> set_name('data/sst2/train.jsonl'), set_name('data/sst2')
     ('sst2', 'sst2')
@@ -68,7 +71,7 @@ def set_name(path: str) -> str:
     rest = [w for w in _words(file.stem) if w not in ('', 'of')]
     if not rest or any(w not in WORDS for w in rest):
         return file.stem
-    folder = file.absolute().parent
+    folder = file.parent
     return (folder.parent if folder.name == 'data' else folder).name
 
 
