@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 
 from fedprompt_jax.bank.kind import ModelInfo
+from fedprompt_jax.models.sizes import repeats
 
 
 class Module(NamedTuple):
@@ -70,7 +71,8 @@ def _kernels(info: ModelInfo):
 
 
 def _module(info: ModelInfo, path: str) -> Module:
-    layers, inputs, outputs = info.shapes[path]
+    stored, inputs, outputs = info.shapes[path]
+    layers = stored * repeats(info.config, path)
     rule = next(r for r in info.names if r.path == path)
     names = tuple(
         rule.example(i).removesuffix('.weight') for i in range(layers)

@@ -80,6 +80,8 @@ class ModelConfig:
       head_transform: a projection, GELU and norm before the logits.
       head_bias: of the logits.
       head_scale: hidden states are multiplied by it before the logits.
+      cell: layers that are stored and repeated through num_layers, which is
+        a multiple of it; 0: all are stored.
     """
 
     vocab_size: int
@@ -123,12 +125,23 @@ class ModelConfig:
     head_transform: bool = False
     head_bias: bool = False
     head_scale: float = 1.0
+    cell: int = 0
 
     def __post_init__(self):
+        if self.cell and self.num_layers % self.cell:
+            raise ValueError(
+                f'num_layers={self.num_layers} is no multiple of '
+                f'cell={self.cell}, the layers that are repeated.'
+            )
         if self.encoder is not None and self.layout != 'pre':
             raise ValueError(
                 f'layout={self.layout!r} has no place for cross-attention.'
             )
+
+    @property
+    def repeats(self) -> int:
+        """How many times a token passes each layer that is stored."""
+        return self.num_layers // self.cell if self.cell else 1
 
     @property
     def objective(self) -> str:

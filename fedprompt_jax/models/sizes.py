@@ -24,7 +24,8 @@ ATTENTION_BACKWARD = 2.5
 def param_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter leaf, keyed by its path joined with '/'.
 
-    Kernels are (in, out); leaves of `layers` have a leading layer axis.
+    Kernels are (in, out); leaves of `layers` have a leading axis of the layers
+    that are stored.
     """
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -65,13 +66,31 @@ def num_params(config: ModelConfig) -> int:
 def block_params(config: ModelConfig) -> int:
     """Number of parameters every token read passes: layers, nothing else.
 
+    Layers that a token passes several times count as often.
+
     A forward pass costs 2 * block_params FLOPs a token before attention
     scores; the vocabulary product, and the layers of a decoder that reads an
     encoder, come on top for target tokens only: see target_params. The keys
     and values that such a decoder makes of what it reads are counted here.
     """
+    return sum(
+        size for path, size in _passed(config).items() if _reads(config, path)
+    )
+
+
+def repeats(config: ModelConfig, path: str) -> int:
+    """How many times a token passes a leaf."""
+    if config.encoder is not None and path.startswith('encoder/layers/'):
+        return config.encoder.repeats
+    return config.repeats if path.startswith('layers/') else 1
+
+
+def _passed(config: ModelConfig) -> dict[str, int]:
+    """Path -> numbers of a leaf, times how often a token passes it."""
     shapes = param_shapes(config).items()
-    return sum(math.prod(s) for path, s in shapes if _reads(config, path))
+    return {
+        path: math.prod(shape) * repeats(config, path) for path, shape in shapes
+    }
 
 
 def _reads(config: ModelConfig, path: str) -> bool:
@@ -85,11 +104,10 @@ def _reads(config: ModelConfig, path: str) -> bool:
 def target_params(config: ModelConfig) -> int:
     """Number of parameters that every target token passes besides."""
     head = ('head/kernel', 'head_dense/kernel')
-    shapes = param_shapes(config).items()
     table = config.vocab_size * (config.embedding_width or config.width)
     return table * config.tied_embeddings + sum(
-        math.prod(s)
-        for path, s in shapes
+        size
+        for path, size in _passed(config).items()
         if path in head
         or (path.startswith('layers/') and not _reads(config, path))
     )

@@ -5,6 +5,7 @@ step of decoding is in the arguments: positions, mask and past.
 """
 
 from collections.abc import Sequence
+import functools
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
@@ -164,8 +165,10 @@ class Stack(nn.Module):
             variable_axes={'params': 0, 'peft': 0, STATES: 0},
             split_rngs={'params': True},
             in_axes=(0, 0, 0, nn.broadcast),
-            length=c.num_layers,
+            length=c.num_layers // c.repeats,
         )
+        if c.repeats > 1:
+            scanned = _repeated(scanned, c.repeats)
         if c.position_rows:
             self.embed_positions = nn.Embed(c.position_rows, c.width)
         if c.token_types:
@@ -238,7 +241,10 @@ class Stack(nn.Module):
         context = self._context(places, mask, past_places, memory)
         inputs = past, known, local
         if late is None:
-            x, (new_kv, crossed) = self.layers(x, *inputs, context)
+            n = c.repeats
+            inputs = _cells(inputs, n) if n > 1 else inputs
+            x, made = self.layers(x, *inputs, context)
+            new_kv, crossed = _layers(made) if n > 1 else made
         else:
             below = context.below(past_places)
             x, (new_kv, crossed) = self._late(x, inputs, context, below, late)
@@ -257,12 +263,16 @@ class Stack(nn.Module):
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
         one = block(self.config, parent=None)
-        every = dict(self.layers.variables), inputs  # leaves [layers, ...]
+        params = self.layers.variables['params']  # leaves [stored, ...]
+        peft = self.layers.variables.get('peft', {})  # and [layers, ...]
+        stored = self.config.num_layers // self.config.repeats
 
         # Two scans over slices would be handed copies of the layers. Here each
         # layer is read where it is, and read again in the backward pass.
         def layer(x, number, read: Context):
-            variables, own = jax.tree.map(lambda v: v[number], every)
+            kernels = jax.tree.map(lambda v: v[number % stored], params)
+            trained, own = jax.tree.map(lambda v: v[number], (peft, inputs))
+            variables = {'params': kernels, 'peft': trained}
             return one.apply(variables, x, *own, read)
 
         call = jax.checkpoint(layer, prevent_cse=False, policy=self._saved())
@@ -314,3 +324,35 @@ class Stack(nn.Module):
         return Context(
             stacked, jnp.stack(masks), bias, places, past_slot, memory
         )
+
+
+def _repeated(scanned: Any, repeats: int) -> Any:
+    """Scans a scan over stored layers `repeats` times.
+
+    Parameters are closed over, so that every repetition reads the same and
+    the backward pass keeps no copies of them. All else, trained parameters
+    and what layers sow, is of each of the layers that a token passes.
+    """
+    outer = nn.scan(
+        scanned,
+        variable_broadcast='params',
+        variable_axes={'peft': 0, STATES: 0},
+        split_rngs={'params': False},
+        in_axes=(0, 0, 0, nn.broadcast),
+        length=repeats,
+    )
+    split = functools.partial(_cells, repeats=repeats)
+    outer = nn.map_variables(outer, 'peft', trans_in_fn=split)
+    return nn.map_variables(
+        outer, STATES, trans_in_fn=split, trans_out_fn=_layers, mutable=True
+    )
+
+
+def _cells(tree: Any, repeats: int) -> Any:
+    """Leaves [layers, ...] as [repeats, layers of a cell, ...]."""
+    return jax.tree.map(lambda x: x.reshape(repeats, -1, *x.shape[1:]), tree)
+
+
+def _layers(tree: Any) -> Any:
+    """Leaves [repeats, layers of a cell, ...] as [layers, ...]."""
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)

@@ -24,6 +24,7 @@ from fedprompt_jax.models.sizes import (
     ATTENTION_BACKWARD,
     ATTENTION_TIME,
     block_params,
+    repeats,
     target_params,
 )
 from fedprompt_jax.models.token_loss import CHUNK
@@ -126,6 +127,16 @@ def base_bytes(
         axes = _axes(path, leaf, mesh, fsdp)
         total += _bytes(leaf) / math.prod(mesh[axis] for axis in axes)
     return total
+
+
+def read_bytes(
+    model_config: ModelConfig, base: Leaves, mesh: Mapping[str, int]
+) -> float:
+    """Bytes of the base that a token's pass reads on one chip of a mesh."""
+    return sum(
+        repeats(model_config, path) * base_bytes({path: leaf}, mesh)
+        for path, leaf in base.items()
+    )
 
 
 def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
@@ -248,7 +259,8 @@ def decode_seconds(
 ) -> float:
     """Seconds of the greedy decoding of one batch.
 
-    Each step reads the base once, which may take longer than to compute.
+    Each step reads the base, which may take longer than to compute; layers
+    that are repeated are read each time.
 
     Args:
       model_config: the model's.
@@ -259,7 +271,7 @@ def decode_seconds(
       dtype: of the computation, a key of chip.flops.
       mesh: {'data': chips, 'model': chips}.
     """
-    read = base_bytes(base, mesh) / chip.bandwidth
+    read = read_bytes(model_config, base, mesh) / chip.bandwidth
     each = block_params(model_config) + target_params(model_config)
     chips = working(model_config, mesh)
     step = seconds(Work(queries * each, 0.0), chip, dtype, chips)
