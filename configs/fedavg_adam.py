@@ -238,7 +238,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.evaluation = config_dict.ConfigDict()
     # Where answers are chosen (label words, options), none is generated: the
     # prediction is the choice with the most log p, summed over its tokens
-    # ('sum', lm-eval's acc), per 'character' (acc_norm) or per 'token'.
+    # ('sum', lm-eval's acc), per 'character' (acc_norm), per 'byte' of UTF-8
+    # (acc_bytes) or per 'token'.
     c.evaluation.choices = 'sum'
     # Of chosen answers, beside the accuracy: 'accuracy', 'matthews' (CoLA) or
     # 'accuracy_f1' (the mean of the two: MRPC).
