@@ -58,6 +58,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     #   jsonl                 lines of {client, task, input, output}
     #   classification        a table of text, label, perhaps text_pair
     #   multiple_choice       of question, options, answer, perhaps context
+    #   hellaswag             of ctx, endings, label, as lm-eval cleans them
+    #   open_questions        of question and answers, without options
     # A table is a file (.parquet, .jsonl, .csv, .tsv), a folder of them, or a
     # name on the hub: 'NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT'.
     c.data.source = 'sni'
@@ -92,14 +94,16 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.data.server_share = 0.0  # of the training data, for the server alone
     # 'high', 'medium', 'low', 'dirichlet'; 'dirichlet_label' (FedPepTAO's:
     # clients differ in size and in labels, and have test data of the same
-    # mixture); or 'client', as in the data (jsonl).
+    # mixture; a question's label is the place of its right option); 'iid'
+    # (FedSP's: num_clients equal shards, and server_share is cut off before);
+    # or 'client', as in the data (jsonl).
     c.data.partition = 'high'
     # Concentration, for 'dirichlet' and for the labels of 'dirichlet_label'.
     c.data.dirichlet_alpha = 1.0
-    # Instances a client; unused for 'client', and for 'dirichlet_label' what a
-    # plan takes for a client.
+    # Instances a client; unused for 'client', and for 'iid' and
+    # 'dirichlet_label' what a plan takes for a client.
     c.data.client_size = 60
-    c.data.num_clients = 100  # N, for 'dirichlet_label' alone
+    c.data.num_clients = 100  # N, for 'iid' and 'dirichlet_label' alone
     c.data.size_alpha = 5.0  # concentration of its clients' sizes
     # Text of a query. Also {definition}, {pair} (second text, context), {mask}.
     c.data.template = '{input}'
@@ -238,7 +242,8 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.evaluation = config_dict.ConfigDict()
     # Where answers are chosen (label words, options), none is generated: the
     # prediction is the choice with the most log p, summed over its tokens
-    # ('sum', lm-eval's acc), per 'character' (acc_norm) or per 'token'.
+    # ('sum', lm-eval's acc), per 'character' (acc_norm), per 'byte' of UTF-8
+    # (acc_bytes) or per 'token'.
     c.evaluation.choices = 'sum'
     # Of chosen answers, beside the accuracy: 'accuracy', 'matthews' (CoLA) or
     # 'accuracy_f1' (the mean of the two: MRPC).

@@ -219,6 +219,58 @@ def test_a_choice_has_as_many_characters_as_letters_however_many_bytes(letters):
     )
 
 
+@pytest.mark.parametrize(
+    ('rule', 'best'), [('character', 1), ('byte', 0), ('sum', 0), ('token', 0)]
+)
+def test_bytes_are_more_than_characters(rule, best):
+    """'川名' has 1.1 a character and 0.37 a byte; 'abc' has 1 of both."""
+    losses, texts = [2.2, 3.0], ['川名', 'abc']
+    assert choices.likeliest(losses, texts, [2, 2], rule) == best
+
+
+def in_lm_eval(log_p, texts, rule):
+    """process_results of lm-eval 0.4.13 (api/task.py), line by line.
+
+    `lls` are log p, the larger the better; an empty choice divides by zero
+    there, which makes it the worst.
+    """
+    completion_len = np.array([float(len(i)) for i in texts])
+    byte_length = np.array([float(len(i.encode('utf-8'))) for i in texts])
+    lls = np.array(log_p)
+    with np.errstate(divide='ignore'):
+        return {
+            'sum': lambda: np.argmax(lls),
+            'character': lambda: np.argmax(lls / completion_len),
+            'byte': lambda: np.argmax(lls / byte_length),
+        }[rule]()
+
+
+@pytest.mark.parametrize('rule', ['sum', 'character', 'byte'])
+def test_random_choices_are_chosen_by_lm_eval_s_formula(rule):
+    """Ties too: the losses are few and round numbers."""
+    rng, alphabet, chosen = np.random.default_rng(0), 'aé川🏞', set()
+    for _ in range(300):
+        k = int(rng.integers(1, 6))
+        texts = [
+            ''.join(rng.choice([*alphabet], rng.integers(1, 5)))
+            for _ in range(k)
+        ]
+        losses = rng.integers(1, 5, k).astype(float)
+        found = choices.likeliest(losses, texts, [1] * k, rule)
+        assert found == in_lm_eval(-losses, texts, rule)
+        chosen.add(found)
+    assert chosen == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize('rule', choices.RULES)
+def test_an_empty_choice_divides_nothing_by_zero(rule):
+    """lm-eval never chooses it by acc_norm; by acc it may be the likeliest."""
+    found = choices.likeliest([5.0, 1.0], ['', 'ab'], [1, 1], rule)
+    assert found == 1
+    if rule in ('character', 'byte'):
+        assert found == in_lm_eval([-5.0, -1.0], ['', 'ab'], rule)
+
+
 def test_of_equals_the_first_is_chosen():
     for rule in choices.RULES:
         assert choices.likeliest([2, 1, 1], 'abc', [1, 1, 1], rule) == 1

@@ -79,8 +79,10 @@ def test_a_source_fits_a_store(shown, lm, tmp_path):
         record = {
             'id': x.id, 'input': x.input, 'outputs': list(x.outputs),
             'choices': list(x.choices), 'client': x.client, 'pair': x.pair,
+            'beginning': x.beginning,
         }  # fmt: skip
-        found = {'choices': [], 'client': '', 'pair': ''} | store.record(i)
+        absent = {'choices': [], 'client': '', 'pair': '', 'beginning': False}
+        found = absent | store.record(i)
         assert found == record
         assert decode(store.target(i)) == fill('{output}', x.outputs[0])
         assert store.num_choices[i] == len(x.choices)
@@ -135,6 +137,8 @@ def test_another_content_has_another_fingerprint(tmp_path):
         ('classification', {'answers': 'index0'}),
         ('multiple_choice', {'columns': ('question=context',)}),
         ('multiple_choice', {'answers': 'index1'}),
+        ('open_questions', {'columns': ('question=answers',)}),
+        ('hellaswag', {'columns': ('ctx_a=ctx',)}),
         ('jsonl', {'columns': ('input=task',)}),
         ('natural_instructions', {'columns': ('targets=inputs',)}),
         ('natural_instructions', {'metadata': 'sni'}),

@@ -178,6 +178,47 @@ def multiple_choice(folder: Path, rows: int = 96):
     )
 
 
+def open_questions(folder: Path, rows: int = 48):
+    """Like WebQuestions: some answers are several, one begins another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
+            'question': f'what is the name of {i}',
+            'answers': ['the river', 'the river 2', 'name'][: 1 + i % 3],
+        }
+        for i in range(rows)
+    ]
+    path = write_lines(folder / 'questions.jsonl', lines)
+    return config(
+        'open_questions',
+        path,
+        splits='clients',
+        template='Question: {input}',
+        separator='\nAnswer:',
+        target=' {output}',
+    )
+
+
+def hellaswag(folder: Path, rows: int = 48):
+    """As the hub has it, without what nobody reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
+            'activity_label': 'Name' * (i % 2),
+            'ctx_a': f'The river {i} is [title] a name.',
+            'ctx_b': 'the Passage',
+            'ctx': f'The river {i} is [title] a name. the Passage',
+            'endings': ['is [step] a name.', 'is  the river.', 'is.'],
+            'label': str(i % 3),
+        }
+        for i in range(rows)
+    ]
+    path = write_lines(folder / 'endings.jsonl', lines)
+    return config(
+        'hellaswag', path, splits='clients', separator='', target=' {output}'
+    )
+
+
 ALL = {
     f.__name__: f
     for f in (
@@ -187,5 +228,7 @@ ALL = {
         jsonl,
         classification,
         multiple_choice,
+        open_questions,
+        hellaswag,
     )
 }

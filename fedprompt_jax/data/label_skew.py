@@ -3,7 +3,8 @@
 FedPepTAO (arXiv 2310.15080), released code: N devices with sizes from
 Dirichlet(5) and label priors from Dirichlet(alpha). The test data are dealt
 with the same sizes and the same priors as the training data, so that a device
-can be scored on data like its own.
+can be scored on data like its own. Of multiple choice, where each question has
+options of its own, the label is the place of the right one.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Instances into clients: Profit's three partitions, and a Dirichlet one.
+"""Instances into clients: Profit's partitions, a Dirichlet one, equal shards.
 
 Profit (arXiv 2310.04627), section 3 'Datasets' and Table 1. Everything works on
 arrays: a million clients are two arrays, not a million objects.
@@ -12,6 +12,7 @@ from fedprompt_jax.data import randomness
 
 KINDS = ('high', 'medium', 'low', 'dirichlet')
 BY_CLIENT = 'client'  # as the data say
+IID = 'iid'  # equal shards of all instances
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,6 +142,67 @@ def by_client(client_of: np.ndarray) -> Clients:
     order = order[client_of[order] >= 0]
     sizes = np.unique(client_of[order], return_counts=True)[1]
     return Clients(order, np.cumsum([0, *sizes], dtype=np.int64), {})
+
+
+def iid(num_instances: int, num_clients: int, seed: int) -> Clients:
+    """Equal shards of shuffled instances; sizes differ by at most one.
+
+    FedSP (arXiv 2311.06805), released code: a random permutation is cut into
+    as many parts as there are clients.
+
+    Args:
+      num_instances: I; `order` is a permutation of 0 ... I - 1.
+      num_clients: N.
+      seed: the run's seed.
+
+    Raises:
+      ValueError: there are more clients than instances.
+
+        >>> clients = iid(7, 3, seed=0)
+        >>> print(*(clients[i] for i in range(3)))
+        [3 0] [1 2] [6 4 5]
+    """
+    if num_clients > num_instances:
+        raise ValueError(
+            f'config.data.num_clients={num_clients} is more than the '
+            f'{num_instances} instances that are shared out; use at most '
+            f'{num_instances}.'
+        )
+    order = randomness.generator(seed, 'partition iid').permutation(
+        num_instances
+    )
+    return Clients(order, _cut(num_instances, num_clients), {})
+
+
+def cut_shard(clients: Clients, share: float) -> tuple[Clients, np.ndarray]:
+    """Takes a shard of shuffled instances for the server; `iid` has made them.
+
+    The rest is shared out anew, so that clients are still of equal sizes: with
+    a share of 1/11, the server and ten clients have shards of one size.
+
+    Args:
+      clients: N clients; each keeps one instance at least.
+      share: of their instances, in (0, 1).
+
+    Returns:
+      The N clients without it, and its instances, sorted.
+
+        >>> rest, server = cut_shard(iid(7, 2, seed=0), 1 / 3)
+        >>> print(rest[0], rest[1], server)
+        [1 2] [6 4 5] [0 3]
+    """
+    total, count = len(clients.order), len(clients)
+    size = min(max(1, round(share * total)), total - count)
+    if size < 1:
+        raise ValueError(
+            f'config.data.server_share={share:g} leaves no instance for the '
+            f'server: there are {total}, one for each of the config.data.'
+            f'num_clients={count}; use fewer clients, or 0.'
+        )
+    rest = Clients(
+        clients.order[size:], _cut(total - size, count), clients.dropped
+    )
+    return rest, np.sort(clients.order[:size])
 
 
 def cut_share(

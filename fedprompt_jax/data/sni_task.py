@@ -40,6 +40,8 @@ class Instance:
       pair: a second text; '' where there is none.
       split: 'train', 'validation' or 'test' of the data's own splits; '' where
         they are not asked for.
+      beginning: whether a generated answer is right where it begins with a
+        reference (evaluation/beginnings.py).
     """
 
     id: str
@@ -49,6 +51,7 @@ class Instance:
     client: str = ''
     pair: str = ''
     split: str = ''
+    beginning: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -215,6 +215,7 @@ def _numbered(
 def _record(x: Instance) -> dict[str, Any]:
     record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
     more = {'choices': x.choices, 'client': x.client, 'pair': x.pair}
+    more |= {'beginning': x.beginning}
     return record | {key: value for key, value in more.items() if value}
 
 

@@ -10,7 +10,7 @@ Where an answer is chosen, the choice nearest to that text is taken.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,9 +59,7 @@ class WithoutModel(NamedTuple):
             ),
             np.array(
                 [
-                    float(text == record['outputs'][0])
-                    if 'choices' in record
-                    else units.exact_match(text, record['outputs'])
+                    _exact_match(record, text)
                     for text, record in zip(texts, records, strict=True)
                 ]
             ),
@@ -73,6 +71,15 @@ class WithoutModel(NamedTuple):
                 for record in records
             ],
         )
+
+
+def _exact_match(record: Mapping[str, Any], text: str) -> float:
+    """1.0 if a text is right as the answer to a record."""
+    if 'choices' in record:
+        return float(text == record['outputs'][0])
+    if 'beginning' in record:
+        return float(text in record['outputs'])
+    return units.exact_match(text, record['outputs'])
 
 
 def majority(

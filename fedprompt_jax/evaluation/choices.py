@@ -3,6 +3,11 @@
 A choice's log p is that of the tokens of config.data.target filled with it,
 without an end: lm-eval's rule, and FedPepTAO's for decoders. A query is read
 once for all its choices; see data/packing.py.
+
+lm-eval's acc_norm divides by the characters of the choice alone, as Python's
+len() counts them, without the space that stands before it; lm-eval 0.4.13 has
+acc_bytes besides, which divides by the bytes (api/task.py, process_results).
+The two differ where a choice is not ASCII.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +21,7 @@ from fedprompt_jax.data.store import TokenStore
 RULES = {
     'sum': 'sum over its tokens (lm-eval: acc)',
     'character': 'sum over its tokens per character (lm-eval: acc_norm)',
+    'byte': 'sum over its tokens per byte of UTF-8 (lm-eval: acc_bytes)',
     'token': 'mean over its tokens (FedPepTAO)',
 }
 
@@ -31,13 +37,15 @@ def likeliest(
     Args:
       losses: sum of -log p over each choice's tokens, [k].
       texts: the choices as the data have them, [k]: a space or a full stop
-        that config.data.target adds is no character of theirs.
+        that config.data.target adds is no character of theirs. An empty one
+        has one character, so that no loss is divided by 0.
       tokens: how many tokens each has as a target, [k].
       rule: a key of RULES.
     """
     sizes = {
         'sum': [1] * len(texts),
         'character': [max(1, len(text)) for text in texts],
+        'byte': [max(1, len(text.encode())) for text in texts],
         'token': tokens,
     }
     return int(np.argmin(np.divide(losses, sizes[rule])))

@@ -1,9 +1,9 @@
 """Scores any bank on any examples: loss, greedy text, ROUGE-L, exact match."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import copy
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -15,8 +15,8 @@ from fedprompt_jax.bank.owners import finite_owners, select
 from fedprompt_jax.data.examples import LOSSES, Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
+from fedprompt_jax.evaluation import beginnings, units
 from fedprompt_jax.evaluation import choices as choices_lib
-from fedprompt_jax.evaluation import units
 from fedprompt_jax.evaluation.generation import Generator, Query
 from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.tokenizer import Tokenizer
@@ -115,16 +115,16 @@ class Evaluator(NamedTuple):
         chosen = self._choose(requests, choice_losses)
         free = [i for i in range(len(requests)) if i not in chosen]
         texts, lengths = [''] * len(requests), [0] * len(requests)
+        exact = [0.0] * len(requests)
+        records = [self.store.record(r.instance) for r in requests]
         for i, (text, length) in chosen.items():
             texts[i], lengths[i] = text, length
+            # To the letter: 'C#.' is not 'C'.
+            exact[i] = float(text == records[i]['outputs'][0])
         written = self._write(bank, [requests[i] for i in free], progress)
-        for i, (text, length) in zip(free, written, strict=True):
-            texts[i], lengths[i] = text, length
-        records = [self.store.record(r.instance) for r in requests]
-        pairs = [
-            (text, record['outputs'])
-            for text, record in zip(texts, records, strict=True)
-        ]
+        for i, (text, output) in zip(free, written, strict=True):
+            texts[i], lengths[i] = text, len(output)
+            exact[i] = self._exact_match(records[i], text, output)
         alive = finite[[r.owner for r in requests]]
 
         def placed(values):
@@ -138,15 +138,7 @@ class Evaluator(NamedTuple):
                     for r, text in zip(requests, texts, strict=True)
                 ]
             ),
-            placed(
-                [
-                    # Of choices, to the letter: 'C#.' is not 'C'.
-                    float(text == truth[0])
-                    if i in chosen
-                    else units.exact_match(text, truth)
-                    for i, (text, truth) in enumerate(pairs)
-                ]
-            ),
+            placed(exact),
             placed(loss),
             np.array([len(self.store.target(r.instance)) for r in requests]),
             np.array(lengths),
@@ -172,8 +164,8 @@ class Evaluator(NamedTuple):
 
     def _write(
         self, bank, requests: Sequence[Request], progress: str
-    ) -> Iterator[tuple[str, int]]:
-        """Greedy text of each request, and how many tokens it has."""
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Greedy text of each request, and its tokens."""
         queries = [
             Query(r.owner, self.store.query(r.instance)) for r in requests
         ]
@@ -182,7 +174,16 @@ class Evaluator(NamedTuple):
         outputs = self.generator(bank, queries, f'{progress}: generating')
         texts = self.tokenizer.decode_batch(outputs)
         for text, output in zip(texts, outputs, strict=True):
-            yield text.strip(), len(output)
+            yield text.strip(), output
+
+    def _exact_match(
+        self, record: Mapping[str, Any], text: str, output: np.ndarray
+    ) -> float:
+        """1.0 if a generated text is right, as the instance's source says."""
+        references = record['outputs']
+        if 'beginning' in record:
+            return float(beginnings.begins(output, references, self.tokenizer))
+        return units.exact_match(text, references)
 
     def losses(
         self, bank, requests: Sequence[Request], progress: str = ''

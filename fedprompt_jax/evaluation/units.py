@@ -32,10 +32,13 @@ class Census(NamedTuple):
       counts: unit -> instances; an instance with references in words and in
         characters is one of characters.
       tasks: unit -> names of the tasks of these instances.
+      beginnings: how many of them are right where the answer begins with a
+        reference.
     """
 
     counts: dict[str, int]
     tasks: dict[str, list[str]]
+    beginnings: int = 0
 
 
 def units(
@@ -110,15 +113,17 @@ def census(
 ) -> Census:
     """Counts the units of the given instances of a store."""
     counted = Census(dict.fromkeys((WORDS, PIECES, CHARACTERS), 0), {})
+    beginnings = 0
     for i in instances:
-        task = store.tasks[store.task_of[i]]
-        used = units(task, store.record(i), tokenizer)
+        task, record = store.tasks[store.task_of[i]], store.record(i)
+        beginnings += record.get('beginning', False)
+        used = units(task, record, tokenizer)
         unit = CHARACTERS if CHARACTERS in used else used[0]
         counted.counts[unit] += 1
         names = counted.tasks.setdefault(unit, [])
         if task['name'] not in names[-1:]:
             names.append(task['name'])
-    return counted
+    return counted._replace(beginnings=beginnings)
 
 
 def warnings(counted: Census) -> list[str]:
@@ -145,7 +150,13 @@ def warnings(counted: Census) -> list[str]:
 def settings(counted: Census) -> dict[str, Any]:
     """Describes how ROUGE-L and exact match are computed, for run.json."""
     counts = {unit: n for unit, n in counted.counts.items() if n}
-    return text_scores.SETTINGS | {'rouge_l_units': counts}
+    said = text_scores.SETTINGS | {'rouge_l_units': counts}
+    if counted.beginnings:
+        said['exact_match'] += (
+            f'; of {counted.beginnings} open questions: the greedy answer '
+            'begins with a reference'
+        )
+    return said
 
 
 def _wordless(text: str) -> bool:

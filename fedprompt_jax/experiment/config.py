@@ -38,7 +38,7 @@ RULES = {
     'seed': _COUNT,
     'data.dirichlet_alpha': _RATE,
     'data.client_size': number(2),
-    'data.num_clients': number(2),
+    'data.num_clients': _POSITIVE,
     'data.size_alpha': _RATE,
     'data.held_out_share': _RATE,
     'data.server_share': _COUNT,
@@ -102,6 +102,7 @@ CHOICES = {
     'data.answers': ('', *answers.CONVENTIONS),
     'data.partition': (
         *partitions.KINDS,
+        partitions.IID,
         label_skew.NAME,
         partitions.BY_CLIENT,
     ),

@@ -25,7 +25,7 @@ def too_few_clients(config, clients: dict[str, Clients]) -> list[str]:
     numbers = {
         name: int((part.sizes > 0).sum()) for name, part in clients.items()
     }
-    if c.partition == label_skew.NAME:
+    if c.partition in (label_skew.NAME, partitions.IID):
         fix += f', or a larger config.data.num_clients than {c.num_clients}'
     elif c.partition != partitions.BY_CLIENT:
         fix += f', or a smaller config.data.client_size than {c.client_size}'
@@ -147,6 +147,8 @@ def _instances_of_a_client(data) -> str:
     if data.splits == splits.OFFICIAL:
         return "its part of the data's own split has"
     sized = f'config.data.client_size={data.client_size}'
+    if data.partition in (label_skew.NAME, partitions.IID):
+        sized = f'config.data.num_clients={data.num_clients}'
     if data.splits == splits.WITHIN:
         share = f'config.data.held_out_share={data.held_out_share}'
         return f'{sized} with {share} leaves'

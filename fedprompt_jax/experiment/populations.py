@@ -55,9 +55,11 @@ def make(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
     made = _split_up(config, store)
     if not config.data.server_share:
         return made
-    train, server = partitions.cut_share(
-        made.clients['train'], config.data.server_share, config.seed
-    )
+    train, share = made.clients['train'], config.data.server_share
+    if config.data.partition == partitions.IID:
+        train, server = partitions.cut_shard(train, share)
+    else:
+        train, server = partitions.cut_share(train, share, config.seed)
     return made._replace(clients=made.clients | {'train': train}, server=server)
 
 
@@ -119,7 +121,7 @@ def _skewed(
     parts: dict[str, np.ndarray],
 ) -> dict[str, Clients]:
     """Clients of the same sizes and label priors in each of the parts."""
-    c, label_of = config.data, _types(store)[store.task_of]
+    c, label_of = config.data, _labels(store)
     skew = label_skew.draw(
         c.num_clients,
         int(label_of.max()) + 1,
@@ -191,7 +193,7 @@ def _split_clients(
         max(v.clients, more),
         p.clients,
         config.seed,
-        None if of_data else c.client_size,
+        None if of_data or c.partition == partitions.IID else c.client_size,
     )
     return {name: clients.take(parts[name]) for name in splits.SPLITS}
 
@@ -214,6 +216,8 @@ def _partition(
 ) -> Clients:
     """Partitions instances [I] of the store; `order` indexes these I."""
     c, task_of = config.data, store.task_of[instances]
+    if kind == partitions.IID:
+        return partitions.iid(len(instances), c.num_clients, config.seed)
     return partitions.partition(
         kind,
         task_of,
@@ -222,6 +226,35 @@ def _partition(
         config.seed,
         c.dirichlet_alpha,
     )
+
+
+def _labels(store: TokenStore) -> np.ndarray:
+    """The label of each instance, int [I], for partition 'dirichlet_label'.
+
+    Label words are task types. Where all questions are of one type and have
+    options of their own, the label is the place of the right option.
+
+    Raises:
+      ValueError: all instances have the same label.
+    """
+    types = _types(store)
+    if types.max() > 0:
+        return types[store.task_of]
+    if not (store.num_choices > 0).all():
+        raise ValueError(
+            "config.data.partition='dirichlet_label': all instances are of one "
+            'task type, and have no options whose places could be labels; use '
+            "'iid', or 'low'."
+        )
+    records = (store.record(i) for i in range(len(store)))
+    places = [r['choices'].index(r['outputs'][0]) for r in records]
+    if len(set(places)) == 1:
+        raise ValueError(
+            "config.data.partition='dirichlet_label': the right option is at "
+            f'place {places[0] + 1} in all instances, so that clients cannot '
+            "differ in it; use 'iid', or 'low'."
+        )
+    return np.array(places)
 
 
 def _types(store: TokenStore) -> np.ndarray:

@@ -37,6 +37,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     def read() -> Iterator[Task]:
         rows = table.load(data.path, columns, needed, splits=data.splits)
+        rows = rows.answered('label')
         return _tasks(rows, labels, data.answers)
 
     content = table.fingerprint(data.path, data.splits)

@@ -30,6 +30,7 @@ def open_source(data: config_dict.ConfigDict) -> Source:
 
     def read() -> Iterator[Task]:
         rows = table.load(data.path, columns, needed, splits=data.splits)
+        rows = rows.answered('answer')
         given = (_answer(*row) for row in rows.rows('options', 'answer'))
         convention = answers.decide(
             given, _CONVENTIONS, data.answers, data.path, _needed

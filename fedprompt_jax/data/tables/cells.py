@@ -63,6 +63,13 @@ def nothing(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
+def hidden(cell: Any) -> bool:
+    """Whether a cell says that its row's answer is not public."""
+    if isinstance(cell, Class):
+        return cell.place < 0
+    return nothing(cell) or cell == '-1'
+
+
 def fail(where: str, field: str, cell: Any, needed: str) -> NoReturn:
     """Raises ValueError: what was found in a cell, and what was needed."""
     raise ValueError(f'{where}: {field}: found {shown(cell)}, needed {needed}.')

@@ -11,6 +11,7 @@ by its path and time, would serve the rows of another file of that path.
 
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
+import logging
 from pathlib import Path
 import re
 from typing import Any, NoReturn
@@ -20,8 +21,10 @@ from ml_collections import config_dict
 from fedprompt_jax import digests, files, intact
 from fedprompt_jax.data.sni_task import Task
 from fedprompt_jax.data.splits import OFFICIAL
-from fedprompt_jax.data.tables import official, parts, tasks
+from fedprompt_jax.data.tables import cells, official, parts, tasks
 from fedprompt_jax.data.tables.parts import Part
+
+_LOG = logging.getLogger(__name__)
 
 _KINDS = ('.parquet', '.jsonl', '.json', '.csv', '.tsv')
 _HUB = re.compile(r'[\w.-]+(/[\w.-]+)?(:[\w.-]*){0,2}')
@@ -118,6 +121,31 @@ class Table:
             chosen = [part for part in self.parts if part.split == split]
             tables[split] = dataclasses.replace(self, parts=chosen)
         return tables
+
+    def answered(self, name: str) -> 'Table':
+        """The table without its own splits of which no row has an answer.
+
+        The hub hides the answers of some test splits: cells are empty, or -1.
+
+        Args:
+          name: the column of answers.
+        """
+        chosen = {
+            split: any(
+                not cells.hidden(row[name]) for _, row in part.rows(name)
+            )
+            for split, part in self.by_split().items()
+        }
+        hidden = [split for split, some in chosen.items() if not some]
+        if not hidden or '' in chosen:
+            return self
+        _LOG.warning(
+            '%s: no row of %s has an answer: the split is left out.',
+            self.path,
+            ' and '.join(hidden),
+        )
+        kept = [part for part in self.parts if chosen[part.split]]
+        return dataclasses.replace(self, parts=kept)
 
     def rows(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields where a row is, for errors, and its cells (see cells.py).

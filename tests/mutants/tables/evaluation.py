@@ -232,6 +232,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        'characters-for-bytes',
+        CHOICES,
+        'max(1, len(text.encode()))',
+        'max(1, len(text))',
+        'acc_bytes of choices that are not ASCII.',
+        ('tests/choices_test.py::test_bytes_are_more_than_characters',),
+    ),
+    Mutation(
         'token-rule-is-a-sum',
         CHOICES,
         "'token': tokens,",

@@ -12,6 +12,7 @@ _BEFORE = 'fedprompt_jax/experiment/before_rounds.py'
 _BUILD = 'fedprompt_jax/experiment/build.py'
 _OWN_BASE = 'fedprompt_jax/federated/own_base.py'
 _TESTS = 'tests/official_test.py::'
+_SHARDS = 'tests/iid_test.py::'
 _STAGES = 'tests/before_rounds_test.py::'
 _CHOSEN = _TESTS + 'test_no_prompt_is_chosen_on_what_it_is_tested_on'
 _MIXTURE = _TESTS + 'test_a_client_gets_of_each_kind_what_it_trains_on'
@@ -231,5 +232,48 @@ MUTATIONS = (
         'local.first_grads',
         'The guard reads gradients at another prompt.',
         (_STAGES + 'test_an_owner_without_a_batch_stays_as_it_is',),
+    ),
+    Mutation(
+        'shards-in-the-order-of-the-data',
+        _PARTITIONS,
+        "randomness.generator(seed, 'partition iid').permutation(\n"
+        '        num_instances\n'
+        '    )',
+        'np.arange(num_instances)',
+        'Clients of an IID partition differ as the rows of the file do.',
+        (_SHARDS + 'test_shards_are_drawn_by_the_seed',),
+    ),
+    Mutation(
+        'the-server-s-shard-is-taken-from-some-clients',
+        _PARTITIONS,
+        'clients.order[size:], _cut(total - size, count), clients.dropped',
+        'clients.order[size:],\n'
+        '        np.maximum(clients.starts - size, 0),\n'
+        '        clients.dropped,',
+        'The first clients have nothing to train on.',
+        (_SHARDS + 'test_the_server_s_shard_is_one_of_eleven_equal_ones',),
+    ),
+    Mutation(
+        'iid-clients-by-client-size',
+        _POPULATIONS,
+        '    if kind == partitions.IID:\n'
+        '        return partitions.iid(len(instances), c.num_clients, '
+        'config.seed)\n',
+        '    if kind == partitions.IID:\n'
+        '        return partitions.iid(len(instances), c.client_size, '
+        'config.seed)\n',
+        'config.data.num_clients has no effect.',
+        (_SHARDS + 'test_a_config_asks_for_shards',),
+    ),
+    Mutation(
+        'the-label-of-a-question-is-its-type',
+        _POPULATIONS,
+        '    if types.max() > 0:\n',
+        '    if True:\n',
+        'A label skew of multiple choice is none.',
+        (
+            _SHARDS + 'test_the_label_of_a_question_is_the_place_of_its_'
+            'right_option',
+        ),
     ),
 )
