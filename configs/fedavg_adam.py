@@ -212,6 +212,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # where all answers are chosen, the one with the best accuracy.
     c.validation = config_dict.ConfigDict()
     c.validation.every = 5  # rounds; 0: never, and the last prompt is used
+    c.validation.by = 'score'  # see above; or 'loss': the least loss, as FedSP
     c.validation.clients = 6
     c.validation.examples = 6  # a client
 

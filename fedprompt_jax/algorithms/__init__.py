@@ -9,8 +9,10 @@ see federated/algorithm.py, and may have
     KEYS            dict: key of `config.<name>` -> Rule; a section that the
                     algorithm reads and its config file adds
     faults(config)  an iterator of sentences about a config it cannot use
+    model_faults(config, model)  likewise, of the model (a ModelConfig)
     POOLED          True if all training clients are one client to it
     SERVER_DATA     True if it trains on config.data.server_share
+    ALONE           True if its runs are not computed as one bank of a study
     CONFIG          the config that has its section; configs/<name>.py if absent
 """
 
@@ -20,6 +22,8 @@ import pkgutil
 import types
 
 from ml_collections import config_dict
+
+from fedprompt_jax.models.config import ModelConfig
 
 
 def names() -> list[str]:
@@ -40,6 +44,14 @@ def config_file(name: str) -> str:
 def pooled(name: str) -> bool:
     """Whether all training clients are one client to the algorithm."""
     return getattr(get(name), 'POOLED', False)
+
+
+def model_faults(
+    config: config_dict.ConfigDict, model: ModelConfig
+) -> Iterator[str]:
+    """Why the config's algorithm cannot use a model, in sentences."""
+    module = get(config.algorithm)
+    yield from getattr(module, 'model_faults', lambda *_: ())(config, model)
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:

@@ -129,7 +129,12 @@ def sample_cohort(
 
 
 def shuffled_passes(
-    instances: np.ndarray, start: int, count: int, seed: int, *name: int
+    instances: np.ndarray,
+    start: int,
+    count: int,
+    seed: int,
+    *name: int,
+    purpose: str = 'batches',
 ) -> np.ndarray:
     """Places start ... start + count - 1 of an endless row of shuffles.
 
@@ -139,11 +144,12 @@ def shuffled_passes(
       count: number of places.
       seed: the run's seed.
       *name: whose shuffles these are (round, client id).
+      purpose: what for; others are shuffled otherwise.
     """
     n = len(instances)
     parts = []
     for number in range(start // n, -(-(start + count) // n)):
-        order = generator(seed, 'batches', *name, number).permutation(n)
+        order = generator(seed, purpose, *name, number).permutation(n)
         parts.append(instances[order])
     first = start - start // n * n
     return np.concatenate(parts)[first : first + count]

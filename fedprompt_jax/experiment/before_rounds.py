@@ -119,7 +119,7 @@ def _run(
             f'step of {stage.name}',
             stage.name,
             stage.steps,
-            config.checkpoint.every,
+            stage.save_every or config.checkpoint.every,
             step,
             lambda state: state,
             save,

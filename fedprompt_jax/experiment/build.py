@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
+import numpy as np
 
 from fedprompt_jax import algorithms, peft
 from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
 from fedprompt_jax.bank.layer_states import layer_states
+from fedprompt_jax.bank.whole_and_prompt import WholeAndPrompt
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.randomness import generator
 from fedprompt_jax.data.sampling import (
@@ -21,15 +23,18 @@ from fedprompt_jax.data.sampling import (
     Pooled,
     Population,
     sample_cohort,
+    shuffled_passes,
 )
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.scoring import Evaluator, Scorer
+from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import data as data_lib
 from fedprompt_jax.experiment import packers, stage_one
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
     Auxiliary,
+    Excerpt,
     Probe,
     Simulation,
     Steps,
@@ -37,7 +42,7 @@ from fedprompt_jax.federated.algorithm import (
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
-from fedprompt_jax.models import source
+from fedprompt_jax.models import auxiliary, source
 from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.shards import checkpoint_fingerprint
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
@@ -156,6 +161,7 @@ def load_data(
     tokenizer = Tokenizer.from_folder(folder)
     make_kind(config, folder)  # its faults come before the data is read
     model_config = source.read_config(folder)
+    config_lib.raise_all(list(algorithms.model_faults(config, model_config)))
     return folder, data_lib.load(
         config, tokenizer, model_config, cache_dir, loaded
     )
@@ -230,6 +236,8 @@ def build(
                 make_auxiliary, config, data, devices, cache_dir, others, loaded
             ),
             make_probe(config, lm, model, data),
+            functools.partial(make_excerpt, config, lm, simulation, devices),
+            functools.partial(server_batch, config, data),
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
@@ -267,6 +275,19 @@ def server_steps(
     return cohort(config, data, [data.server], 1, round).steps
 
 
+def server_batch(
+    config: config_dict.ConfigDict,
+    data: data_lib.FederatedData,
+    step: int,
+    size: int,
+) -> list[Example]:
+    """The examples of a step, from 0, of endless passes over the server's."""
+    chosen = shuffled_passes(
+        data.server, step * size, size, config.seed, purpose='server batches'
+    )
+    return [data.store.example(0, int(i)) for i in chosen]
+
+
 def population(
     config: config_dict.ConfigDict, data: data_lib.FederatedData
 ) -> Population:
@@ -301,9 +322,16 @@ def make_model(
     config: config_dict.ConfigDict, lm: source.LanguageModel, devices: Devices
 ) -> TunedModel:
     """The frozen model with the kind of what is trained."""
-    gather = Gather(devices.mesh) if config.mesh.fsdp else None
+    gather = gathering(config, devices)
     transformer = Transformer(lm.config, config.model.remat, gather)
     return TunedModel(transformer, make_kind(config, lm.folder))
+
+
+def gathering(
+    config: config_dict.ConfigDict, devices: Devices
+) -> Gather | None:
+    """What brings the base together where it is cut over 'data'."""
+    return Gather(devices.mesh) if config.mesh.fsdp else None
 
 
 def make_simulation(
@@ -379,6 +407,58 @@ def make_auxiliary(
     )
 
 
+def make_excerpt(
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    simulation: Simulation,
+    devices: Devices,
+    start: int,
+    size: int,
+    repeated: bool,
+) -> Excerpt:
+    """A smaller model of layers of the frozen one, with what trains in it.
+
+    Args:
+      config: the checked config.
+      lm: the frozen model.
+      simulation: of its cohorts; the smaller model has its rows' shapes.
+      devices: where it is computed.
+      start: first layer.
+      size: number of layers.
+      repeated: whether they are repeated through the whole depth.
+    """
+    part = auxiliary.config(lm.config, start, size, repeated)
+    transformer = Transformer(part, config.model.remat)
+    shapes = ModelInfo(part, source.read_names(lm.folder), param_shapes(part))
+    kind = peft.get(config.peft).make(config, shapes)
+    base = devices.replicate(auxiliary.params(lm.base, start, size))
+    params = jax.tree.map(lambda x: x.astype(jnp.float32), base)
+
+    def as_base(params: Params) -> Params:
+        return jax.tree.map(lambda x, b: x.astype(b.dtype), params, dtypes)
+
+    dtypes = jax.tree.map(lambda x: jax.ShapeDtypeStruct((), x.dtype), base)
+
+    def computing(kind: Kind) -> Simulation:
+        return simulation.with_model(TunedModel(transformer, kind), base)
+
+    def fresh(client: int) -> Params:
+        rng = generator(config.seed, 'first prompt', client)
+        return initial_params(config, lm, kind, rng)
+
+    return Excerpt(
+        params,
+        computing(kind),
+        {w: computing(WholeAndPrompt(kind, w)) for w in ('model', 'both')},
+        as_base,
+        transformer,
+        Transformer(lm.config, gather=gathering(config, devices)),
+        lm.base,
+        devices.rows,
+        fresh,
+    )
+
+
 def make_probe(
     config: config_dict.ConfigDict,
     lm: source.LanguageModel,
@@ -393,6 +473,12 @@ def make_probe(
         instances = rng.permutation(clients[client])[:size]
         return [data.store.example(0, int(i)) for i in instances]
 
+    def held_out(size: int) -> list[Example]:
+        instances = np.concatenate(data.validation.local)
+        rng = generator(config.seed, 'held-out examples')
+        chosen = rng.permutation(np.unique(instances))[:size]
+        return [data.store.example(0, int(i)) for i in chosen]
+
     return Probe(
         functools.partial(
             cohort, config, data, clients, config.clients_per_round
@@ -401,6 +487,7 @@ def make_probe(
         lambda client: len(clients[client]),
         lm.config.reader.num_layers,
         functools.partial(layer_states, model.transformer, lm.base),
+        held_out,
     )
 
 
@@ -460,9 +547,12 @@ def make_kind(config: config_dict.ConfigDict, folder: Path) -> Kind:
 
 
 def initial_params(
-    config: config_dict.ConfigDict, lm: source.LanguageModel, kind: Kind
+    config: config_dict.ConfigDict,
+    lm: source.LanguageModel,
+    kind: Kind,
+    rng: np.random.Generator | None = None,
 ) -> Params:
-    """The parameters that training starts from."""
+    """The parameters that training starts from; `rng` if not the seed's."""
 
     def encode(text: str) -> list[int]:
         # Words of the config may name special tokens.
@@ -470,7 +560,7 @@ def initial_params(
         return lm.tokenizer.encode([parts], False)[0]
 
     start = Start(
-        generator(config.seed, 'initial prompt'),
+        rng or generator(config.seed, 'initial prompt'),
         InputEmbeddings(Transformer(lm.config), lm.base),
         encode,
         lm.base,

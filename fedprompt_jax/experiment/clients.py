@@ -45,12 +45,20 @@ class Clients:
     def take(self, server: Any, clients: np.ndarray) -> Any:
         """The rows of a cohort, leaves [C, ...]; None if clients keep nothing.
 
+        An algorithm whose rows are large gets a OneByOne instead.
+
         Args:
           server: the server's state; a client's first row comes from it.
           clients: int [C], ids of the cohort.
         """
         if self._store is None:
             return None
+        if self._algorithm.one_by_one:
+            return _OneByOne(self, server, clients)
+        return self._taken(server, clients)
+
+    def _taken(self, server: Any, clients: np.ndarray) -> Any:
+        assert self._store is not None
         assert self._algorithm.client is not None
         never = jax.tree.map(to_host, self._algorithm.client(server))
         return self._devices.replicate(self._store.take(clients, never))
@@ -65,7 +73,7 @@ class Clients:
           before: its rows before the round, leaves [C, ...].
           after: its rows after the round, leaves [C, ...].
         """
-        if self._store is not None:
+        if self._store is not None and not self._algorithm.one_by_one:
             rows = where(finite_owners(after), after, before)
             self._store.put(clients, jax.tree.map(to_host, rows))
 
@@ -76,7 +84,7 @@ class Clients:
         """
         if self._algorithm.prompts is None:
             return None
-        return self._algorithm.prompts(server, self.take(server, clients))
+        return self._algorithm.prompts(server, self._taken(server, clients))
 
     def never_sampled(self, clients: np.ndarray) -> int:
         """The number of these clients that were in no cohort."""
@@ -116,6 +124,28 @@ class Clients:
         for path in (self._root / FOLDER).glob('*'):
             if path.name not in used:
                 path.unlink()
+
+
+class _OneByOne:
+    """See algorithm.OneByOne: a row is in memory only while it is in use.
+
+    Rows are replaced in the course of a round. One that is killed leaves
+    nothing behind, since checkpoints alone write to the run folder.
+    """
+
+    def __init__(
+        self, clients: Clients, server: Any, cohort: np.ndarray
+    ) -> None:
+        self._clients, self._server, self._cohort = clients, server, cohort
+
+    def take(self, place: int) -> Any:
+        return self._clients._taken(self._server, self._cohort[[place]])
+
+    def put(self, place: int, row: Any) -> None:
+        store = self._clients._store
+        if bool(finite_owners(row)[0]):
+            assert store is not None
+            store.put(self._cohort[[place]], jax.tree.map(to_host, row))
 
 
 def files(notes: dict[str, Any]) -> list[str]:

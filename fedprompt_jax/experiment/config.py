@@ -112,6 +112,7 @@ CHOICES = {
     'adapter.activation': tuple(ACTIVATIONS),
     'adapter.places': tuple(PLACES),
     'simulation': SIMULATIONS,
+    'validation.by': ('score', 'loss'),
     'loss': tuple(LOSSES),
     'personalization.method': tuple(personalization.names()),
     'personalization.split': ('test', 'validation'),

@@ -10,6 +10,7 @@ import optax
 
 from fedprompt_jax import algorithms
 from fedprompt_jax.bank.kind import Params
+from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated import (
     aggregates,
     ledger,
@@ -19,6 +20,7 @@ from fedprompt_jax.federated import (
 from fedprompt_jax.federated.algorithm import (
     Algorithm,
     Auxiliary,
+    Excerpt,
     Probe,
     Setup,
     Simulation,
@@ -34,6 +36,8 @@ def make(
     server_steps: Callable[[int], Steps] = lambda round: [],
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None,
     probe: Probe | None = None,
+    excerpt: Callable[[int, int, bool], Excerpt] | None = None,
+    server_batch: Callable[[int, int], list[Example]] | None = None,
 ) -> Algorithm:
     """The config's algorithm.
 
@@ -45,6 +49,8 @@ def make(
       server_steps: see Setup.
       auxiliary: see Setup; None where there is no other model.
       probe: see Setup; None where nothing is computed.
+      excerpt: see Setup, as is server_batch.
+      server_batch: None where nothing is computed.
     """
     client_tx, client_rate = scheduled(config.client, config.rounds)
     server_tx, server_rate = scheduled(config.server, config.rounds)
@@ -64,6 +70,8 @@ def make(
         server_steps=server_steps,
         auxiliary=auxiliary,
         probe=probe,
+        excerpt=excerpt,
+        server_batch=server_batch,
     )
     return algorithms.get(config.algorithm).make(setup)
 
@@ -75,17 +83,22 @@ class Exchange(NamedTuple):
       sent: shapes of what one client gets and returns in a round.
       kept: shapes of what one client keeps between rounds; None for nothing.
       passes: gradients that are taken of each batch of a cohort.
+      once: shapes of what one client gets in its first round; None for nothing.
+      stages: names of what is done before the rounds, as far as it is known.
     """
 
     sent: ledger.Sent
     kept: Any
     passes: float
+    once: Any = None
+    stages: tuple[str, ...] = ()
 
 
 def exchange(
     config: config_dict.ConfigDict,
     params: Params,
     auxiliary_shapes: Callable[[config_dict.ConfigDict], Params] | None = None,
+    excerpt_shapes: Callable[[int, int, bool], Params] | None = None,
 ) -> Exchange:
     """What the config's algorithm sends and keeps; nothing is computed.
 
@@ -94,18 +107,27 @@ def exchange(
       params: shapes of what is trained.
       auxiliary_shapes: section of another model -> shapes of what is trained
         of it.
+      excerpt_shapes: see Setup.excerpt -> shapes of the smaller model's
+        parameters.
     """
-    passes = []
+    passes: list[float] = []
+    stages: list[str] = []
+
+    def zeros(shapes: Params) -> Params:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def excerpt(*which: Any) -> Excerpt:
+        assert excerpt_shapes is not None
+        params, none = zeros(excerpt_shapes(*which)), cast(Any, None)
+        fields = len(Excerpt._fields) - 1
+        return Excerpt(params, *[none] * fields)
 
     def auxiliary(section: config_dict.ConfigDict) -> Auxiliary:
         assert auxiliary_shapes is not None
-        zeros = jax.tree.map(
-            lambda x: jnp.zeros(x.shape, x.dtype), auxiliary_shapes(section)
-        )
         none = cast(Any, None)
-        return Auxiliary(none, zeros, none, none)
+        return Auxiliary(none, zeros(auxiliary_shapes(section)), none, none)
 
-    def trees(params: Params) -> tuple[ledger.Sent, Any]:
+    def trees(params: Params) -> tuple[ledger.Sent, Any, Any]:
         # No round is computed: nothing asks for the simulation.
         algorithm = make(
             config,
@@ -113,19 +135,25 @@ def exchange(
             params,
             num_clients=1,
             auxiliary=auxiliary if auxiliary_shapes else None,
+            excerpt=excerpt,
         )
         passes.append(algorithm.passes)
+        stages[:] = [stage.name for stage in algorithm.stages]
         state = algorithm.init()
-        client = algorithm.client
-        return algorithm.sent(state), client(state) if client else None
+        client, once = algorithm.client, algorithm.sent_once
+        return (
+            algorithm.sent(state),
+            client(state) if client else None,
+            once(state) if once else None,
+        )
 
-    sent, kept = jax.eval_shape(trees, params)
-    return Exchange(sent, kept, passes[-1])
+    sent, kept, once = jax.eval_shape(trees, params)
+    return Exchange(sent, kept, passes[-1], once, tuple(stages))
 
 
 def scheduled(
     section: config_dict.ConfigDict, rounds: int
-) -> tuple[optax.GradientTransformation, Callable[[int], float]]:
+) -> tuple[optax.GradientTransformation, Callable[[float], float]]:
     """The optimizer of a section, and its learning rate by round from 0.
 
     Args:

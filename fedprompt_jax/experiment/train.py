@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fedprompt_jax import files
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
@@ -24,8 +25,11 @@ from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import leading_metric, summary
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.federated import ledger
+from fedprompt_jax.federated.algorithm import Algorithm
 
 _LOG = logging.getLogger(__name__)
+MESSAGES = 'messages.json'  # in the run folder
+BY_LOSS = 'loss'  # of config.validation.by
 
 
 @flax.struct.dataclass
@@ -39,7 +43,8 @@ class TrainState:
         count: a longer run may continue from this state.
       best_score: f32 scalar, that score, the leading_metric; -1 before the
         first.
-      best_loss: f32 scalar, its validation loss, which decides among equals.
+      best_loss: f32 scalar, its validation loss, which decides among equals, or
+        alone where config.validation.by says so.
       best_round: int32 scalar, rounds done when it was reached.
     """
 
@@ -75,15 +80,18 @@ def train(
     """
     config = experiment.config
     every, views_every = config.validation.every, config.evaluation.views_every
+    by_loss = config.validation.by == BY_LOSS
     start = initial(experiment)
     state = checkpoints.restore(start)
     if state is None:
         server = before_rounds.run_all(experiment, run, preemption)
+        if run.writes:
+            _write_messages(experiment.algorithm, server, run)
         state = dataclasses.replace(start, server=server)
         state = validate(experiment, run, state)
         if views_every:
             views.log(experiment, run, clients, state.server)
-        save(checkpoints, run, state, clients)
+        save(checkpoints, run, state, clients, by_loss)
     else:
         clients.restore(checkpoints.notes())
     first = int(state.server.round)
@@ -105,13 +113,28 @@ def train(
             config.checkpoint.every,
             functools.partial(train_round, experiment, run, clients),
             after,
-            functools.partial(save, checkpoints, run, clients=clients),
+            functools.partial(
+                save, checkpoints, run, clients=clients, by_loss=by_loss
+            ),
         ),
         state,
         first,
         prefetched(experiment.cohort, rounds),
         run,
         preemption,
+    )
+
+
+def _write_messages(algorithm: Algorithm, server: Any, run: RunFolder) -> None:
+    """Lists all that a client and the server send each other."""
+    sent, once = algorithm.sent(server), algorithm.sent_once
+    files.write_json(
+        run.path / MESSAGES,
+        {
+            'down_once': ledger.listing(once(server) if once else None),
+            'down': ledger.listing(sent.down),
+            'up': ledger.listing(sent.up),
+        },
     )
 
 
@@ -150,6 +173,7 @@ def train_round(
       FloatingPointError: the server's state would turn non-finite.
     """
     algorithm = experiment.algorithm
+    new = clients.never_sampled(cohort.clients)
     before = clients.take(state.server, cohort.clients)
     server, after, metrics = algorithm.round(state.server, before, cohort)
     metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
@@ -161,6 +185,7 @@ def train_round(
         round=number,
         **metrics,
         **ledger.traffic(algorithm.sent(server), len(cohort.clients)),
+        **_sent_once(algorithm, server, new),
         slowest_share=ledger.slowest_share(cohort.steps),
         seconds=time.perf_counter() - began,
     )
@@ -172,6 +197,19 @@ def train_round(
         _LOG.warning(warning)
         run.warn(warning)
     return dataclasses.replace(state, server=server), metrics['loss']
+
+
+def _sent_once(algorithm: Algorithm, server: Any, new: int) -> dict[str, int]:
+    """Bytes that clients get in their first round alone, where there are any.
+
+    Args:
+      algorithm: says what these are.
+      server: its state.
+      new: clients of the round that were in no round before.
+    """
+    if algorithm.sent_once is None:
+        return {}
+    return {'bytes_once': new * ledger.tree_bytes(algorithm.sent_once(server))}
 
 
 def choose(
@@ -248,8 +286,11 @@ def validate(experiment: Experiment, run: RunFolder, state: Any) -> TrainState:
     )
     # Compared in f32, as they are stored; of equals the earliest stays.
     score, loss = np.float32(means[metric]), np.float32(means['loss'])
-    best = (float(state.best_score), -float(state.best_loss))
-    if int(state.server.round) and (float(score), -float(loss)) > best:
+    now = [float(score), -float(loss)]
+    best = [float(state.best_score), -float(state.best_loss)]
+    if experiment.config.validation.by == BY_LOSS:
+        now, best = now[1:], best[1:]
+    if int(state.server.round) and now > best:
         state = state.replace(
             best=state.server.params,
             best_score=jnp.float32(score),
@@ -264,13 +305,16 @@ def save(
     run: RunFolder,
     state: TrainState,
     clients: Clients,
+    by_loss: bool = False,
 ) -> None:
     """Saves the state, what clients keep, and the sizes of the logs."""
     number = int(state.server.round)
     is_best = number == int(state.best_round)
-    score = float(state.best_score) if is_best else None
+    score = float(state.best_score)
+    if by_loss:  # the best checkpoint has the highest
+        score = 1 / (1 + float(state.best_loss))
     notes = run.notes() | clients.save(number)
-    checkpoints.save(number, state, notes, score)
+    checkpoints.save(number, state, notes, score if is_best else None)
     clients.remove_unused()
 
 

@@ -12,13 +12,14 @@ outside of it: a round sees the rows of its cohort, leaves [C, ...], and never
 those of the whole population.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
 from ml_collections import config_dict
 import optax
 
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import optimizers
@@ -26,6 +27,7 @@ from fedprompt_jax.federated.aggregates import Aggregate
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.ledger import Sent
 from fedprompt_jax.federated.server import S, server_update
+from fedprompt_jax.models.transformer import Transformer
 
 Metrics = dict[str, Any]  # scalars by their names in metrics.jsonl
 Steps = Sequence[Sequence[Example]]  # for each step, the batches of all owners
@@ -62,6 +64,9 @@ class Simulation(Protocol):
     def with_base(self, base: Any) -> 'Simulation':
         """The same with other frozen parameters of the same shapes."""
 
+    def with_model(self, model: TunedModel, base: Any) -> 'Simulation':
+        """The same with another model, for which rows have the same shapes."""
+
 
 class StageBefore(NamedTuple):
     """What an algorithm does before its rounds, such as a distillation.
@@ -79,6 +84,7 @@ class StageBefore(NamedTuple):
         with which the rounds, or the next stage, begin.
       record: (server state after finish) -> what RUN/<name>.json holds; None
         where it leaves no file.
+      save_every: steps between two checkpoints; 0: config.checkpoint.every.
     """
 
     name: str
@@ -87,6 +93,7 @@ class StageBefore(NamedTuple):
     step: Callable[[Any, int], tuple[Any, Metrics]]
     finish: Callable[[Any, Any], Any]
     record: Callable[[Any], dict[str, Any]] | None = None
+    save_every: int = 0
 
 
 class Probe(NamedTuple):
@@ -100,6 +107,8 @@ class Probe(NamedTuple):
       num_layers: of the model; of its encoder where there is one.
       layer_states: (examples, length) -> f32 [layers, n, length, D], see
         bank/layer_states.py.
+      held_out: n -> n examples of the validation split, or all where it has
+        fewer, drawn by the run's seed.
     """
 
     cohort: Callable[[int], Cohort]
@@ -107,6 +116,35 @@ class Probe(NamedTuple):
     num_examples: Callable[[int], int]
     num_layers: int
     layer_states: Callable[[Sequence[Example], int], jax.Array]
+    held_out: Callable[[int], list[Example]]
+
+
+class Excerpt(NamedTuple):
+    """A smaller model made of layers of the frozen one; models/auxiliary.py.
+
+    Attributes:
+      params: f32, its parameters as the frozen model has them.
+      prompts: computes cohorts that train a prompt in front of it; its frozen
+        parameters are `params`, until with_base gives it others.
+      models: 'model' or 'both' -> computes one owner that trains {'model':
+        parameters, 'prompt': a prompt}, of which the prompt stays or does not.
+      as_base: parameters f32 -> those that `prompts.with_base` takes.
+      transformer: without its parameters.
+      full: the frozen model without its parameters.
+      base: the frozen model's parameters.
+      place_rows: places arrays [R, ...] of the host on the devices.
+      fresh: client -> a prompt that it has drawn for itself, leaves [...].
+    """
+
+    params: Any
+    prompts: Simulation
+    models: Mapping[str, Simulation]
+    as_base: Callable[[Any], Any]
+    transformer: Transformer
+    full: Transformer
+    base: Any
+    place_rows: Callable[[Any], Any]
+    fresh: Callable[[int], Any]
 
 
 class Auxiliary(NamedTuple):
@@ -126,6 +164,16 @@ class Auxiliary(NamedTuple):
     server_steps: Callable[[int], Steps]
 
 
+class OneByOne(Protocol):
+    """What the clients of a cohort keep, taken out and put back one by one."""
+
+    def take(self, place: int) -> Any:
+        """What the client in this place of the cohort keeps, leaves [1, ...]."""
+
+    def put(self, place: int, row: Any) -> None:
+        """Replaces it, but by a row that is not finite; leaves [1, ...]."""
+
+
 class Algorithm(NamedTuple):
     """A few pure functions over trees, made by algorithms.<name>.make.
 
@@ -143,6 +191,10 @@ class Algorithm(NamedTuple):
       passes: how often a round takes the gradient of its cohort's batches, for
         what is planned.
       stages: what is done before the first round, one after the other.
+      sent_once: server state -> the tree that a client gets in its first round
+        and never again; None where there is none.
+      one_by_one: the rows that a round gets are not [C, ...] but of one client
+        at a time, since each is large: see OneByOne.
     """
 
     init: Callable[[], Any]
@@ -152,6 +204,8 @@ class Algorithm(NamedTuple):
     prompts: Callable[[Any, Any], Any] | None = None
     passes: float = 1.0
     stages: Sequence[StageBefore] = ()
+    sent_once: Callable[[Any], Any] | None = None
+    one_by_one: bool = False
 
 
 class Setup(NamedTuple):
@@ -161,9 +215,10 @@ class Setup(NamedTuple):
       config: whole and checked: an algorithm reads the section of its name.
       simulation: computes cohorts.
       client_tx: the client optimizer, with what is chained before it.
-      client_rate: round, from 0 -> learning rate of the client optimizer.
+      client_rate: round, from 0 -> learning rate of the client optimizer;
+        2.5 is in the middle of round 2.
       server_tx: the server optimizer.
-      server_rate: round, from 0 -> its learning rate.
+      server_rate: round, from 0 -> its learning rate, likewise.
       aggregate: how the clients' trees become one; see aggregates.py.
       num_clients: N, clients of the population.
       params: what is trained, before any training.
@@ -176,14 +231,18 @@ class Setup(NamedTuple):
         same clients and instances.
       probe: what may be looked at before the rounds; None where nothing is
         computed.
+      excerpt: (first layer, number of layers, whether they are repeated through
+        the whole depth) -> a smaller model of the frozen model's layers.
+      server_batch: (step, size) -> that many of the examples that the server
+        holds, from endless shuffled passes; of owner 0.
     """
 
     config: config_dict.ConfigDict
     simulation: Simulation
     client_tx: optax.GradientTransformation
-    client_rate: Callable[[int], float]
+    client_rate: Callable[[float], float]
     server_tx: optax.GradientTransformation
-    server_rate: Callable[[int], float]
+    server_rate: Callable[[float], float]
     aggregate: Aggregate
     num_clients: int
     params: Any
@@ -191,6 +250,8 @@ class Setup(NamedTuple):
     server_steps: Callable[[int], Steps] = lambda round: []
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None
     probe: Probe | None = None
+    excerpt: Callable[[int, int, bool], Excerpt] | None = None
+    server_batch: Callable[[int, int], list[Example]] | None = None
 
     def start_clients(self, bank, round: jax.Array) -> Any:
         """States [C, ...] of client optimizers that start in this round.

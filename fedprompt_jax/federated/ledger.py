@@ -43,6 +43,27 @@ def traffic(sent: Sent, num_clients: int) -> dict[str, int]:
     }
 
 
+def listing(tree) -> list[dict[str, Any]]:
+    """Name, shape, dtype and bytes of each array of a message.
+
+        >>> import numpy as np
+        >>> listing({'a': {'b': np.zeros((2, 3), np.float32)}})
+        [{'name': 'a/b', 'shape': [2, 3], 'dtype': 'float32', 'bytes': 24}]
+
+    Args:
+      tree: of arrays or of shapes; None for no message.
+    """
+    return [
+        {
+            'name': '/'.join(str(key.key) for key in path),
+            'shape': list(leaf.shape),
+            'dtype': str(leaf.dtype),
+            'bytes': tree_bytes(leaf),
+        }
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+
+
 def slowest_share(steps: Iterable[Iterable[Example]]) -> float:
     """The share of a round's tokens that its busiest client reads.
 

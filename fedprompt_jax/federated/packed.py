@@ -109,6 +109,12 @@ class PackedSimulation:
             self.model, base, self.packer, self.loss, self.place_rows
         )
 
+    def with_model(self, model: TunedModel, base) -> 'PackedSimulation':
+        """The same with another model, for which rows have the same shapes."""
+        return PackedSimulation(
+            model, base, self.packer, self.loss, self.place_rows
+        )
+
     def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
         return ledger.compute(self.model, steps)

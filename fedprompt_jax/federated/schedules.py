@@ -10,7 +10,8 @@ import math
 
 from fedprompt_jax.federated import specs
 
-Factor = Callable[[int], float]  # round -> share of the learning rate
+# Round -> share of the learning rate; 2.5 is in the middle of round 2.
+Factor = Callable[[float], float]
 
 
 def constant(rounds: int, warmup: int = 0) -> Factor:
@@ -76,13 +77,13 @@ def depends_on_rounds(spec: str) -> bool:
     return specs.parse(spec, 'a schedule', "'constant'")[0] in OF_THE_END
 
 
-def _after_warmup(warmup: int, factor: Callable[[int], float]) -> Factor:
+def _after_warmup(warmup: int, factor: Factor) -> Factor:
     if warmup < 0 or warmup != int(warmup):
         raise ValueError(f'warmup={warmup!r} must be a number of rounds.')
 
-    def at(round: int) -> float:
+    def at(round: float) -> float:
         if round < warmup:
-            return (round + 1) / warmup
+            return min(1.0, (round + 1) / warmup)
         return factor(round - warmup)
 
     return at

@@ -144,6 +144,10 @@ class VmappedSimulation:
         """See PackedSimulation.with_base."""
         return VmappedSimulation(self.model, base, self.loss, self.place_rows)
 
+    def with_model(self, model: TunedModel, base) -> 'VmappedSimulation':
+        """See PackedSimulation.with_model."""
+        return VmappedSimulation(model, base, self.loss, self.place_rows)
+
     def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
         """See PackedSimulation.compute."""
         return ledger.compute(self.model, steps)

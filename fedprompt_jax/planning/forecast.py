@@ -36,6 +36,7 @@ class Forecast(NamedTuple):
       bytes_down: bytes that the server sends to one client in a round.
       bytes_up: bytes that one client returns in a round.
       bytes_kept: bytes that one client keeps between rounds.
+      bytes_once: bytes that one client gets in its first round alone.
     """
 
     memory: dict[str, float]
@@ -47,6 +48,7 @@ class Forecast(NamedTuple):
     bytes_down: int
     bytes_up: int
     bytes_kept: int
+    bytes_once: int
 
 
 def forecast(
@@ -116,7 +118,7 @@ def forecast(
     }
     useful = [ledger.compute(model, [b]) for b in workload.cohorts]
     return Forecast(
-        memory=_memory(config, model, trained, workload, mesh),
+        memory=_memory(config, model, trained, workload, mesh, exchange),
         tokens=gradients_taken * _mean(u['tokens'] for u in useful),
         useful_flops=gradients_taken * _mean(u['flops'] for u in useful),
         flops=gradients_taken
@@ -128,6 +130,7 @@ def forecast(
         bytes_down=ledger.tree_bytes(exchange.sent.down),
         bytes_up=ledger.tree_bytes(exchange.sent.up),
         bytes_kept=ledger.tree_bytes(exchange.kept),
+        bytes_once=ledger.tree_bytes(exchange.once),
     )
 
 
@@ -212,6 +215,7 @@ def _memory(
     trained: Any,
     workload: Workload,
     mesh: Mapping[str, int],
+    exchange: Exchange,
 ) -> dict[str, float]:
     """Part -> bytes on one chip, each with the grid that takes most of it."""
     model_config, dtype = model.transformer.config, config.model.dtype
@@ -231,6 +235,7 @@ def _memory(
             cost.gathered_bytes(base, mesh) if config.mesh.fsdp else 0.0
         ),
         'bank and optimizers': cost.bank_bytes(trained, tx, owners),
+        'auxiliary model': _auxiliary_bytes(exchange),
         'activations': max(
             cost.saved_bytes(
                 model_config,
@@ -258,6 +263,14 @@ def _memory(
     }
 
 
+def _auxiliary_bytes(exchange: Exchange) -> float:
+    """Bytes of the model that one client trains, and of what that takes."""
+    once = ledger.tree_bytes(exchange.once)
+    # The server's, a gradient, and what the client keeps before and after a
+    # step; one client is at work at a time.
+    return 2.0 * (once + ledger.tree_bytes(exchange.kept)) if once else 0.0
+
+
 def _base(config: config_dict.ConfigDict, model: TunedModel) -> cost.Leaves:
     """The leaves of the model's base in the config's dtypes."""
     model_config, settings = model.transformer.config, config.model
@@ -273,7 +286,7 @@ def needed(memory: Mapping[str, float]) -> float:
       memory: part -> bytes, of a Forecast.
     """
     training = memory['activations'] + memory['logits']
-    parts = 'base', 'gathered', 'bank and optimizers'
+    parts = 'base', 'gathered', 'bank and optimizers', 'auxiliary model'
     always = sum(memory[part] for part in parts)
     return always + max(training, memory['generation cache'])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax import algorithms
 from fedprompt_jax.data import sources
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.planning import chips
@@ -80,6 +81,7 @@ def plan(
     from fedprompt_jax.planning import workload as workload_lib
 
     model_config, names, assumed = _read_model(config.model.source, cache_dir)
+    config_lib.raise_all(list(algorithms.model_faults(config, model_config)))
     model, trained = _model(config, model_config, names)
     absent = list(sources.get(config.data.source).faults(config))
     if not assumed and not absent:
@@ -119,8 +121,15 @@ def plan(
             'each of these chips computes all of them'
         )
     exchange = stage_one.exchange(
-        config, trained, functools.partial(_other_shapes, config, cache_dir)
+        config,
+        trained,
+        functools.partial(_other_shapes, config, cache_dir),
+        functools.partial(_excerpt_shapes, model_config),
     )
+    assumed += [
+        f'what the stage {name!r} takes before the rounds is not counted'
+        for name in exchange.stages
+    ]
     result = forecast.forecast(config, model, trained, workload, chip, exchange)
     needed = forecast.needed(result.memory)
     return {
@@ -238,6 +247,21 @@ def _other_shapes(
     return _model(other, model_config, names)[1]
 
 
+def _excerpt_shapes(
+    model_config: 'ModelConfig', start: int, size: int, repeated: bool
+) -> Any:
+    """Shapes f32 of the parameters of some layers and what is around them."""
+    import flax.traverse_util
+    import jax.numpy as jnp
+
+    from fedprompt_jax.models import auxiliary
+    from fedprompt_jax.models.sizes import base_leaves
+
+    part = auxiliary.config(model_config, start, size, repeated)
+    leaves = base_leaves(part, jnp.dtype(jnp.float32).name)
+    return flax.traverse_util.unflatten_dict(leaves, sep='/')
+
+
 def text(plan: dict[str, Any]) -> str:
     """The plan as text for a terminal.
 
@@ -274,6 +298,11 @@ def text(plan: dict[str, Any]) -> str:
         f'  seconds                {f["round_seconds"]:9.2f}',
         f'  bytes to a client        {f["bytes_down"]:,}, from it '
         f'{f["bytes_up"]:,}, kept by it {f["bytes_kept"]:,}',
+        *(
+            [f'  bytes to a client once   {f["bytes_once"]:,}']
+            if f['bytes_once']
+            else []
+        ),
         '',
         f'a run of {f["rounds"]} rounds',
         *(f'  {part:22} {duration(n)}' for part, n in f['hours'].items()),

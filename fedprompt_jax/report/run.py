@@ -73,9 +73,8 @@ class Run:
         """The validation of the prompt that stage 2 starts from.
 
         It is that of the round in run.json. Before run.json has one, it is the
-        best of a trained prompt: by the highest score (see `selection`), then
-        the lower loss, then the earlier round. None where the prompt was never
-        validated.
+        best of a trained prompt: by `preference`, then the earlier round. None
+        where the prompt was never validated.
         """
         metric = self.selection
         scored = [
@@ -89,10 +88,18 @@ class Run:
         else:
             scored = [x for x in scored if x['round']]
 
-        def rank(x: Row) -> tuple[float, float]:
-            return x[metric], -x.get('loss', math.inf)
+        return max(scored, key=self.preference, default=None)
 
-        return max(scored, key=rank, default=None)
+    def preference(self, line: Row) -> tuple[float, ...]:
+        """What the best validation has the most of: see config.validation.by.
+
+        Args:
+          line: of a validation.
+        """
+        loss = -line.get('loss', math.inf)
+        if self.config.get('validation', {}).get('by') == 'loss':
+            return (loss,)
+        return line[self.selection], loss
 
 
 def is_run(folder: Path) -> bool:

@@ -48,7 +48,7 @@ def best(run: Run) -> Row | None:
     """
     key = run.selection
     validated = {
-        line['round']: line[key]
+        line['round']: run.preference(line)
         for line in run.stage('validation')
         if line['round'] and math.isfinite(line.get(key, math.nan))
     }

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 import threading
 
-from fedprompt_jax import files
+from fedprompt_jax import algorithms, files
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.last_loaded import LastLoaded
@@ -57,6 +57,14 @@ def faults(points: Sequence[Point]) -> Iterator[str]:
             f'config.simulation={first.config.simulation!r} must be '
             "'packed' for --together."
         )
+    for point in points:
+        name = point.config.algorithm
+        if getattr(algorithms.get(name), 'ALONE', False):
+            yield (
+                f'config.algorithm={name!r} of {point.name!r} has models of '
+                'its own; use --together=1.'
+            )
+            break
     if first.config.peft == 'full':
         yield "config.peft='full' has a bank of one; use --together=1."
 
