@@ -214,8 +214,12 @@ def _numbered(
 
 def _record(x: Instance) -> dict[str, Any]:
     record = {'id': x.id, 'input': x.input, 'outputs': x.outputs}
-    more = {'choices': x.choices, 'client': x.client, 'pair': x.pair}
-    more |= {'beginning': x.beginning}
+    more: dict[str, Any] = {
+        'choices': x.choices,
+        'client': x.client,
+        'pair': x.pair,
+        'beginning': x.beginning,
+    }
     return record | {key: value for key, value in more.items() if value}
 
 

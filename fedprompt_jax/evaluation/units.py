@@ -150,7 +150,7 @@ def warnings(counted: Census) -> list[str]:
 def settings(counted: Census) -> dict[str, Any]:
     """Describes how ROUGE-L and exact match are computed, for run.json."""
     counts = {unit: n for unit, n in counted.counts.items() if n}
-    said = text_scores.SETTINGS | {'rouge_l_units': counts}
+    said: dict[str, Any] = {**text_scores.SETTINGS, 'rouge_l_units': counts}
     if counted.beginnings:
         said['exact_match'] += (
             f'; of {counted.beginnings} open questions: the greedy answer '
