@@ -23,6 +23,7 @@ from tests.parity import (
     not_in_peft,
     peft_adapters,
     random_configs,
+    repeated_layers,
     rounds,
     seams,
     subjects,
@@ -86,6 +87,7 @@ def main(argv: list[str]) -> None:
             rows += attempt('seams', seams.compare)
             rows += attempt('gguf', gguf_files.compare)
             rows += attempt('random', random_configs.compare)
+            rows += attempt('repeated', repeated_layers.compare)
             jax.clear_caches()
         for module in others:
             rows += attempt(module.NAME, module.compare)
