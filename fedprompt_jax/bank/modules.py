@@ -71,8 +71,8 @@ def _kernels(info: ModelInfo):
 
 
 def _module(info: ModelInfo, path: str) -> Module:
-    stored, inputs, outputs = info.shapes[path]
-    layers = stored * repeats(info.config, path)
+    layers, inputs, outputs = info.shapes[path]
+    layers *= repeats(info.config, path)  # each use of a layer has its own
     rule = next(r for r in info.names if r.path == path)
     names = tuple(
         rule.example(i).removesuffix('.weight') for i in range(layers)

@@ -7,6 +7,7 @@ STACK = 'fedprompt_jax/models/stack.py'
 SIZES = 'fedprompt_jax/models/sizes.py'
 COST = 'fedprompt_jax/planning/cost.py'
 MODULES = 'fedprompt_jax/bank/modules.py'
+CLOSENESS = 'fedprompt_jax/evaluation/closeness.py'
 BOTH = 'fedprompt_jax/bank/whole_and_prompt.py'
 TESTS = 'tests/shared_layers_test.py::'
 TILED = (TESTS + 'test_a_cell_is_the_model_that_has_it_several_times[gemma2]',)
@@ -19,6 +20,7 @@ ALONE = (TESTS + 'test_without_sharing_it_is_the_layers_alone',)
 FAULTS = (TESTS + 'test_no_auxiliary_model',)
 DEPTHS = (TESTS + 'test_prefixes_between_depths',)
 ALTERNATING = (TESTS + 'test_a_model_or_its_prompt_or_both_train',)
+NUMPY = ('tests/closeness_test.py::test_it_is_that_of_numpy',)
 PACKING = (TESTS + 'test_how_rows_are_packed_is_the_prompt_s',)
 
 MUTATIONS = (
@@ -84,8 +86,8 @@ MUTATIONS = (
     Mutation(
         'lora-is-of-stored-layers',
         MODULES,
-        'layers = stored * repeats(info.config, path)',
-        'layers = stored',
+        'layers *= repeats(info.config, path)',
+        'layers *= 1',
         'LoRA of an auxiliary model does not fit it.',
         TRAINED,
     ),
@@ -177,5 +179,29 @@ MUTATIONS = (
         'property(lambda self: 0)',
         'Examples begin elsewhere than under the prompt alone.',
         PACKING,
+    ),
+    Mutation(
+        'closeness-is-seen-from-the-auxiliary-model',
+        CLOSENESS,
+        'jnp.exp(log_p) * (log_p - log_q)',
+        'jnp.exp(log_q) * (log_q - log_p)',
+        'The divergence is the other one of the two.',
+        NUMPY,
+    ),
+    Mutation(
+        'places-without-a-target-are-close',
+        CLOSENESS,
+        'is_target = jnp.asarray(grid.target_number) >= 0',
+        'is_target = jnp.asarray(grid.target_number) >= -1',
+        'The mean is over nonsense too.',
+        NUMPY,
+    ),
+    Mutation(
+        'closeness-is-a-mean-of-grids',
+        CLOSENESS,
+        'return Closeness(kl / tokens, equal / tokens, int(tokens))',
+        'return Closeness(kl / len(grids), equal / tokens, int(tokens))',
+        'Full grids count as little as those of a few tokens.',
+        NUMPY,
     ),
 )
