@@ -282,13 +282,16 @@ def test_joint_training_is_one_half_of_both(four):
     theta = plain_fedsp.cut(four.base, 0, 1)
     both = {'model': theta, 'prompt': world.params}
 
-    def loss(both, batch):
+    def loss(both, parts, query):
         base = plain_fedsp.tiled(both['model'], DEPTH)
-        return plain_fedsp.loss(world.model, base, both['prompt'], batch)
+        return plain_fedsp.example_loss(
+            world.model, base, both['prompt'], parts, query
+        )
 
+    by_both = plain_fedsp.gradient(loss)
     adam = plain_fedsp.AdamW(both, EPS, DECAY)
     for batch in turn.batches_of(one.steps, 0):
-        both = adam.step(both, jax.grad(loss)(both, batch), RATES[1])
+        both = adam.step(both, by_both((both,), batch), RATES[1])
     close(world.state.params, both['prompt'])
     close(world.kept[1]['model'], both['model'])
     assert 'prompt' not in world.kept[1]

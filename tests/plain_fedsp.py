@@ -5,7 +5,6 @@ are repeated by copying them, AdamW and the schedule are NumPy, and the turns
 are written out as arXiv 2311.06805's released code has them.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -32,15 +31,42 @@ def tiled(params: Any, depth: int) -> Any:
     return {**params, 'layers': layers}
 
 
-def loss(model, base, prompt, examples) -> jax.Array:
-    """-log p a target token, over all targets of the examples."""
-    total, tokens = jnp.float32(0), 0
-    for e in examples:
-        logits = plain_kinds.target_logits(model, base, prompt, e)
-        log_p = jax.nn.log_softmax(logits)
-        total -= log_p[jnp.arange(len(e.target)), e.target].sum()
-        tokens += len(e.target)
-    return total / tokens
+def example_loss(model, base, prompt, parts, query: int) -> jax.Array:
+    """-log p of an example's target, summed over its tokens.
+
+    Args:
+      model: the frozen model with the kind of the prompt.
+      base: its parameters.
+      prompt: P.
+      parts: tokens, target_index and target of the example.
+      query: length of its query.
+    """
+    logits = plain_kinds._target_logits(model, base, prompt, *parts, query)
+    log_p = jax.nn.log_softmax(logits)
+    target = parts[-1]
+    return -log_p[jnp.arange(len(target)), target].sum()
+
+
+def gradient(of):
+    """(trees, examples) -> the gradient of a mean over all target tokens.
+
+    Args:
+      of: (tree, other trees, parts, query) -> summed loss of an example; the
+        gradient is that by the first tree.
+    """
+    one = jax.jit(jax.grad(of), static_argnames='query')
+
+    def mean(trees, examples):
+        tokens = sum(len(e.target) for e in examples)
+        grads = [
+            one(
+                *trees, (e.tokens, e.target_index, e.target), query=len(e.query)
+            )
+            for e in examples
+        ]
+        return jax.tree.map(lambda *g: sum(g) / tokens, *grads)
+
+    return mean
 
 
 class AdamW:
@@ -101,14 +127,21 @@ class FedSP:
         self.make, self.rate, self.rates = make, rate, rates
         self.clients: dict[int, list[Any]] = {}
         self.server = make(prompt)
-        of = functools.partial(loss, model)
+        depth = self.depth
 
-        def small(theta, prompt, examples):
-            return of(tiled(theta, self.depth), prompt, examples)
+        def by_theta(theta, prompt, parts, query):
+            base = tiled(theta, depth)
+            return example_loss(model, base, prompt, parts, query)
 
-        self.by_theta = jax.grad(small)
-        self.by_prompt = jax.grad(small, argnums=1)
-        self.by_full = jax.grad(of, argnums=1)
+        def by_prompt(prompt, theta, parts, query):
+            return by_theta(theta, prompt, parts, query)
+
+        def by_full(prompt, base, parts, query):
+            return example_loss(model, base, prompt, parts, query)
+
+        self.by_theta, self.by_prompt, self.by_full = map(
+            gradient, (by_theta, by_prompt, by_full)
+        )
 
     def round(self, number: int, clients, server) -> None:
         """A round; `clients` are (id, batches), `server` batches."""
@@ -120,17 +153,16 @@ class FedSP:
             mine = self.prompt
             for s, batch in enumerate(batches):
                 now = self.rate(number + s / len(batches)) * self.rates[0]
-                theta = align.step(
-                    theta, self.by_theta(theta, mine, batch), now
-                )
+                grads = self.by_theta((theta, mine), batch)
+                theta = align.step(theta, grads, now)
             for s, batch in enumerate(batches):
                 now = self.rate(number + s / len(batches)) * self.rates[1]
-                grads = self.by_prompt(theta, mine, batch)
+                grads = self.by_prompt((mine, theta), batch)
                 mine = prompt_tx.step(mine, grads, now)
             self.clients[client] = [theta, align, prompt_tx]
             returned.append(mine)
         self.prompt = jax.tree.map(lambda *x: sum(x) / len(x), *returned)
         for s, batch in enumerate(server):
             now = self.rate(number + s / len(server)) * self.rates[2]
-            grads = self.by_full(self.base, self.prompt, batch)
+            grads = self.by_full((self.prompt, self.base), batch)
             self.prompt = self.server.step(self.prompt, grads, now)

@@ -168,7 +168,7 @@ class OneByOne(Protocol):
     """What the clients of a cohort keep, taken out and put back one by one."""
 
     def take(self, place: int) -> Any:
-        """What the client in this place of the cohort keeps, leaves [1, ...]."""
+        """What the client in a place of the cohort keeps, leaves [1, ...]."""
 
     def put(self, place: int, row: Any) -> None:
         """Replaces it, but by a row that is not finite; leaves [1, ...]."""

@@ -14,9 +14,13 @@ from ml_collections import config_dict
 import numpy as np
 import optax
 
+from fedprompt_jax.bank.bare import Nothing
+from fedprompt_jax.bank.binding import TunedModel
+from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.bank.reading import states_at
 from fedprompt_jax.data.examples import Example
-from fedprompt_jax.evaluation.closeness import closeness
+from fedprompt_jax.data.packing import Shape
+from fedprompt_jax.evaluation.closeness import Reader, closeness
 from fedprompt_jax.federated import optimizers, schedules
 from fedprompt_jax.federated.algorithm import (
     Excerpt,
@@ -254,23 +258,21 @@ def measured(
     if not count or setup.probe is None:
         return jnp.zeros(2)
     examples = setup.probe.held_out(count)
-    base, total, tokens = excerpt.as_base(params), np.zeros(2), 0
-    size = setup.config.batch_size
-    for start in range(0, len(examples), size):
-        part = examples[start : start + size]
-        batch = excerpt.place_rows(batch_of(part))
-
-        def logits(transformer, base, batch=batch):
-            states = last_states(transformer, base, batch)
-            return target_logits(transformer, base, states, batch)
-
-        found, n = closeness(
-            logits(excerpt.full, excerpt.base),
-            logits(excerpt.transformer, base),
-            batch.label >= 0,
+    longest = max(e.num_tokens for e in examples)
+    targets = max(e.num_target_tokens for e in examples)
+    rows = setup.config.batch_size
+    shape = Shape(_up(longest, _LENGTHS), _up(targets, _TARGETS), (rows,))
+    bank = replicate(Nothing().init(None), 1)
+    full, other = (
+        Reader(TunedModel(transformer, Nothing()), base, bank)
+        for transformer, base in (
+            (excerpt.full, excerpt.base),
+            (excerpt.transformer, excerpt.as_base(params)),
         )
-        total, tokens = total + to_host(found), tokens + int(n)
-    return jnp.asarray(total / tokens, jnp.float32)
+    )
+    grids = full.model.packer(shape).pack(examples, [1.0] * len(examples))
+    found = closeness(full, other, [excerpt.place_rows(g) for g in grids])
+    return jnp.array([found.kl, found.agreement], jnp.float32)
 
 
 def numbers(tree: Any) -> int:
