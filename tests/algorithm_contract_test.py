@@ -36,6 +36,16 @@ CALM = {
 }
 
 
+# What needs more than a simulation has tests of its own.
+SIMPLEST = {
+    'fedsp': {
+        'fedsp.client_model': 'full',
+        'fedsp.turn': 'prompt',
+        'fedsp.server_step': False,
+    },
+}
+
+
 class Plain:
     """A loop over clients in plain JAX: nothing is packed or mapped."""
 
@@ -81,9 +91,8 @@ def initial() -> dict:
 
 def make(name: str, simulation, **changes):
     """The algorithm of the config of its name, at calm rates."""
-    return quadratics.make(
-        name, simulation, initial(), POPULATION, **(CALM | changes)
-    )
+    settings = CALM | SIMPLEST.get(name, {}) | changes
+    return quadratics.make(name, simulation, initial(), POPULATION, **settings)
 
 
 @pytest.fixture(scope='module')
@@ -238,7 +247,7 @@ def test_its_tokens_and_bytes_are_those_of_the_plan(name, packed):
     for key in ('tokens', 'flops'):
         count = metrics[key] / algorithm.passes
         assert 0.9 * least[key] <= count <= 1.1 * most[key]
-    config = quadratics.config_of(name, **CALM)
+    config = quadratics.config_of(name, **CALM, **SIMPLEST.get(name, {}))
     exchange = stage_one.exchange(config, initial())
     assert exchange.passes == algorithm.passes
     assert ledger.traffic(exchange.sent, 3) == ledger.traffic(
@@ -263,7 +272,7 @@ def test_a_client_that_diverges_is_dropped_and_counted(name):
         quadratics.Quadratics(),
         quadratics.start(),
         POPULATION,
-        **(CALM | {'client.learning_rate': 40.0, 'local_steps': STEPS}),
+        **(CALM | SIMPLEST.get(name, {}) | {'client.learning_rate': 40.0}),
     )
     state, kept, metrics = quadratics.run(algorithm, [with_it])
     other, theirs, _ = quadratics.run(algorithm, [without])

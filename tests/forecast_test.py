@@ -128,9 +128,10 @@ def test_text_is_generated_while_nothing_trains():
     memory = {
         'base': 1.0, 'gathered': 2.0, 'bank and optimizers': 4.0,
         'activations': 8.0, 'logits': 16.0, 'generation cache': 20.0,
+        'auxiliary model': 32.0,
     }  # fmt: skip
-    assert forecast.needed(memory) == 1 + 2 + 4 + 8 + 16
-    assert forecast.needed(memory | {'generation cache': 30.0}) == 7 + 30
+    assert forecast.needed(memory) == 1 + 2 + 4 + 32 + 8 + 16
+    assert forecast.needed(memory | {'generation cache': 30.0}) == 39 + 30
 
 
 def test_a_last_batch_that_is_not_full_is_shared():

@@ -115,6 +115,7 @@ class Run:
       lines: of metrics.jsonl.
       rows: of tradeoff.csv.
       predictions: of predictions.jsonl.
+      records: of other JSON files, by name.
     """
 
     shows = writes = False
@@ -124,9 +125,13 @@ class Run:
         self.rows: list[dict] = []
         self.predictions: list[dict] = []
         self.info: dict[str, Any] = {}
+        self.records: dict[str, Any] = {}
 
     def log(self, **line) -> None:
         self.lines.append(json.loads(json.dumps(line)))
+
+    def record(self, name: str, content: dict) -> None:
+        self.records[name] = json.loads(json.dumps(content))
 
     def add_scores(self, rows, predictions) -> None:
         self.rows += rows

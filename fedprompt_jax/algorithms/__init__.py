@@ -54,6 +54,11 @@ def model_faults(
     yield from getattr(module, 'model_faults', lambda *_: ())(config, model)
 
 
+def alone(name: str) -> bool:
+    """Whether a run of it has models that no other run can share."""
+    return name in names() and getattr(get(name), 'ALONE', False)
+
+
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     """What is wrong with the config for its algorithm, in sentences."""
     name = config.algorithm

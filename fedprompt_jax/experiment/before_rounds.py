@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fedprompt_jax import files
 from fedprompt_jax.experiment import checkpoint
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
@@ -65,9 +64,8 @@ def run_all(
         server = stage.finish(state.server, state.inner)
         server = experiment.devices.replicate(server)
         _require_finite(server, stage, folder)
-        if stage.record is not None and run.writes:
-            path = run.path / f'{stage.name}.json'
-            files.write_json(path, stage.record(server))
+        if stage.record is not None:
+            run.record(f'{stage.name}.json', stage.record(server))
     return server
 
 

@@ -123,6 +123,11 @@ class RunFolder:
             rest = {k: v for k, v in self.info.items() if k not in drop}
             write_json(self.path / 'run.json', rest | values)
 
+    def record(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file of the run, such as 'messages.json'."""
+        if self.writes:
+            write_json(self.path / name, content)
+
     def complete(self) -> None:
         """Marks the run as complete in run.json, with digests of its files.
 

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fedprompt_jax import files
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
@@ -85,8 +84,7 @@ def train(
     state = checkpoints.restore(start)
     if state is None:
         server = before_rounds.run_all(experiment, run, preemption)
-        if run.writes:
-            _write_messages(experiment.algorithm, server, run)
+        run.record(MESSAGES, _messages(experiment.algorithm, server))
         state = dataclasses.replace(start, server=server)
         state = validate(experiment, run, state)
         if views_every:
@@ -125,17 +123,14 @@ def train(
     )
 
 
-def _write_messages(algorithm: Algorithm, server: Any, run: RunFolder) -> None:
+def _messages(algorithm: Algorithm, server: Any) -> dict[str, Any]:
     """Lists all that a client and the server send each other."""
     sent, once = algorithm.sent(server), algorithm.sent_once
-    files.write_json(
-        run.path / MESSAGES,
-        {
-            'down_once': ledger.listing(once(server) if once else None),
-            'down': ledger.listing(sent.down),
-            'up': ledger.listing(sent.up),
-        },
-    )
+    return {
+        'down_once': ledger.listing(once(server) if once else None),
+        'down': ledger.listing(sent.down),
+        'up': ledger.listing(sent.up),
+    }
 
 
 def initial(experiment: Experiment) -> TrainState:

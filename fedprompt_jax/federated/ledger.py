@@ -55,7 +55,7 @@ def listing(tree) -> list[dict[str, Any]]:
     """
     return [
         {
-            'name': '/'.join(str(key.key) for key in path),
+            'name': jax.tree_util.keystr(path, simple=True, separator='/'),
             'shape': list(leaf.shape),
             'dtype': str(leaf.dtype),
             'bytes': tree_bytes(leaf),

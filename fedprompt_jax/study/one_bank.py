@@ -59,7 +59,7 @@ def faults(points: Sequence[Point]) -> Iterator[str]:
         )
     for point in points:
         name = point.config.algorithm
-        if getattr(algorithms.get(name), 'ALONE', False):
+        if algorithms.alone(name):
             yield (
                 f'config.algorithm={name!r} of {point.name!r} has models of '
                 'its own; use --together=1.'
