@@ -10,6 +10,7 @@ with the same rows; each compares its log p, what it chooses by acc and acc_norm
 (of WebQuestions: which are matched greedily), and the accuracies.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 import importlib.util
 import json
@@ -119,8 +120,12 @@ def read(task: str) -> list[dict[str, Any]]:
             if not file.exists():
                 continue
             count = max(1, round(_LIMIT.value * TASKS[task][1]))
-            lines = file.read_text('utf-8').splitlines()[:count]
+            lines = file.read_text('utf-8').splitlines()
             rows = [json.loads(line) for line in lines]
+            if task == 'race_high_lm_eval':  # articles with many questions
+                sizes = Counter(row['example_id'] for row in rows)
+                rows.sort(key=lambda row: -sizes[row['example_id']])
+            rows = rows[:count]
             if task != 'hellaswag' or 'activity_label' in rows[0]:
                 return rows
     return []
@@ -136,9 +141,9 @@ def compare_one(
     evaluator = make_evaluator(config, rows, ours, scratch)
     store = evaluator.store
     # The store has its own order; an id is the number of a row.
-    order = np.argsort([int(store.record(i)['id']) for i in range(len(rows))])
-    requests = [Request(0, int(i)) for i in order]
-    what = f'{task} ({len(rows)})'
+    ids = [int(store.record(i)['id']) for i in range(len(store))]
+    requests = [Request(0, int(i)) for i in np.argsort(ids)]
+    what = f'{task} ({len(store)})'
     found = score(evaluator, requests)
     if task == 'web_questions':
         matched = found.exact_match == 1
@@ -256,7 +261,7 @@ def by_lm_eval(
 
     name, _ = TASKS[task]
     if name == 'race':
-        rows = [as_article(row) for row in rows]
+        rows = as_articles(rows, together=task.endswith('_lm_eval'))
     changes = {
         'task': name,
         'dataset_path': 'json',
@@ -297,15 +302,25 @@ def by_lm_eval(
     )
 
 
-def as_article(row: dict[str, Any]) -> dict[str, Any]:
-    """A question as lm-eval's copy of RACE has it: an article with one."""
-    keys = ('question', 'options', 'answer')
-    problems = [{key: row[key] for key in keys}]
-    return {
-        'article': row['article'],
-        'question': row['question'],
-        'problems': repr(problems),
-    }
+def as_articles(
+    rows: list[dict[str, Any]], together: bool
+) -> list[dict[str, Any]]:
+    """Questions as lm-eval's copy of RACE has them, a row an article.
+
+    Args:
+      rows: of the hub, a row a question.
+      together: whether those of an article are in one row, or each alone.
+    """
+    problems: dict[str, list[dict[str, Any]]] = {}
+    docs: dict[str, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        key = row['example_id'] if together else str(number)
+        problem = {k: row[k] for k in ('question', 'options', 'answer')}
+        problems.setdefault(key, []).append(problem)
+        docs[key] = {'article': row['article'], 'question': row['question']}
+    return [
+        doc | {'problems': repr(problems[key])} for key, doc in docs.items()
+    ]
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -12,6 +12,7 @@ JSONL = 'fedprompt_jax/data/sources/jsonl.py'
 MULTIPLE_CHOICE = 'fedprompt_jax/data/sources/multiple_choice.py'
 OPEN_QUESTIONS = 'fedprompt_jax/data/sources/open_questions.py'
 PARTS = 'fedprompt_jax/data/tables/parts.py'
+RACE = 'fedprompt_jax/data/sources/race.py'
 SNI = 'fedprompt_jax/data/sni.py'
 SNI_TASK = 'fedprompt_jax/data/sni_task.py'
 SOURCES = 'fedprompt_jax/data/sources/__init__.py'
@@ -575,5 +576,21 @@ MUTATIONS = (
         'return nothing(cell)',
         'Sets of the hub with hidden test labels cannot be read.',
         (_QUESTIONS + 'test_a_test_split_without_answers_is_left_out',),
+    ),
+    Mutation(
+        'the-first-question-of-an-article-is-asked',
+        RACE,
+        '*solved, last = problems',
+        'last, *solved = problems',
+        "No score of RACE is lm-eval's.",
+        (_QUESTIONS + 'test_of_an_article_the_last_question_is_asked',),
+    ),
+    Mutation(
+        'a-blank-is-asked-like-a-question',
+        RACE,
+        'if problem.question.endswith(_BLANK):',
+        'if problem.question.endswith(_BLANK * 2):',
+        "No score of RACE is lm-eval's.",
+        (_QUESTIONS + 'test_of_an_article_the_last_question_is_asked',),
     ),
 )
