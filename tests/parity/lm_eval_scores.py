@@ -39,12 +39,6 @@ from tests.parity.cases import CACHE, SMOLLM2
 from tests.parity.ours import Ours
 
 NAME = 'lm_eval'
-_QUESTIONS = flags.DEFINE_string(
-    'questions', '', 'Folder of the sets that are compared with lm-eval.'
-)
-_LIMIT = flags.DEFINE_integer(
-    'questions_limit', 40, 'Most questions of a set that are compared.', 1
-)
 # Task of configs/fedsp/tasks.py -> lm-eval's, and the share of the limit.
 TASKS = {
     'sciq': ('sciq', 1.0),
@@ -57,6 +51,15 @@ TASKS = {
     'hellaswag': ('hellaswag', 0.5),
     'web_questions': ('webqs', 3.0),  # few are matched
 }
+_QUESTIONS = flags.DEFINE_string(
+    'questions', '', 'Folder of the sets that are compared with lm-eval.'
+)
+_LIMIT = flags.DEFINE_integer(
+    'questions_limit', 40, 'Most questions of a set that are compared.', 1
+)
+_SETS = flags.DEFINE_list(
+    'questions_sets', [*TASKS], 'The sets that are compared with lm-eval.'
+)
 # lm-eval's metric -> our rule.
 RULES = {'acc': 'sum', 'acc_norm': 'character', 'acc_bytes': 'byte'}
 TOLERANCE = 2e-3  # nats, of the log p of an answer
@@ -83,7 +86,7 @@ def compare() -> Iterator[table.Row]:
         return
     folder = source.resolve(SMOLLM2, Path(CACHE).expanduser())
     model, ours = lm_eval_model(folder), Ours(folder)
-    for task in TASKS:
+    for task in _SETS.value:
         rows = read(task)
         if not rows:
             print(f'lm_eval: {task} is not there', file=sys.stderr, flush=True)
@@ -97,6 +100,10 @@ def missing() -> str:
     """Why nothing can be compared; '' where it can."""
     if not _QUESTIONS.value:
         return 'lm_eval is left out: --questions=DIR says where the sets are.'
+    if strange := sorted(set(_SETS.value) - set(TASKS)):
+        raise ValueError(
+            f'--questions_sets has {strange}; there are {", ".join(TASKS)}.'
+        )
     if importlib.util.find_spec('lm_eval') is None:
         return (
             "lm_eval is left out: `pip install --editable '.[parity]'` "
