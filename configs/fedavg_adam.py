@@ -59,6 +59,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     #   classification        a table of text, label, perhaps text_pair
     #   multiple_choice       of question, options, answer, perhaps context
     #   hellaswag             of ctx, endings, label, as lm-eval cleans them
+    #   race                  RACE's rows, an article's last question asked
     #   open_questions        of question and answers, without options
     # A table is a file (.parquet, .jsonl, .csv, .tsv), a folder of them, or a
     # name on the hub: 'NAME', 'NAME:CONFIG' or 'NAME:CONFIG:SPLIT'.

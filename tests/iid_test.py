@@ -116,6 +116,15 @@ def test_too_few_shards_are_mended_by_more_of_them(tmp_path):
     assert all('larger config.data.num_clients than 3' in x for x in lines)
 
 
+def test_too_few_shards_to_hold_some_out_are_mended_by_more(lm, tmp_path):
+    config = quiz(tmp_path, data__splits='clients', data__num_clients=9)
+    store = opened(config, lm, tmp_path / 'store')
+    with pytest.raises(
+        ValueError, match=r'larger config.data.num_clients than 9'
+    ):
+        populations.make(config, store)
+
+
 def test_the_label_of_a_question_is_the_place_of_its_right_option(lm, tmp_path):
     """Question i's options are turned by i % 3, and option i % 2 is right."""
     config = quiz(

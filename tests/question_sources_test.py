@@ -1,4 +1,4 @@
-"""Open questions and HellaSwag: what becomes of their rows."""
+"""Open questions, HellaSwag and RACE: what becomes of their rows."""
 
 import pytest
 
@@ -135,3 +135,52 @@ def test_a_test_split_without_answers_is_left_out(source, hidden, tmp_path):
     tiny_sources.write_lines(test, [row, row | {answer: hidden}])
     with pytest.raises(ValueError, match='row 2: .*needed'):
         read()
+
+
+def race(tmp_path, *rows, **data):
+    keys = ('example_id', 'article', 'question', 'options', 'answer')
+    rows = [dict(zip(keys, row, strict=True)) for row in rows]
+    return read('race', rows, tmp_path, answers='letter', **data)
+
+
+def test_of_an_article_the_last_question_is_asked(tmp_path):
+    """Written down from doc_to_text of lm-eval 0.4.13; rows of two articles."""
+    first, second = race(
+        tmp_path,
+        ('1', 'Ann came.', 'Who came?', ['Bob', 'Ann'], 'B'),
+        ('2', 'Bob left.', 'Why?', ['So.', 'No.'], 'A'),
+        ('1', 'Ann came.', 'She was  _  .', ['old', 'ill'], 'A'),
+        ('1', 'Ann came.', 'He _ .', ['left', 'came'], 'B'),
+        ('1', 'Ann came.', 'Then  _  .', ['b', 'c', 'd'], 'C'),
+    )
+    assert first.pair == 'Ann came.'
+    assert first.input == (
+        'Question: Who came?\nAnswer: Ann\n'
+        'She was old\n'
+        'Question: He _ .\nAnswer: came\n'
+        'Then  _  .'
+    )
+    assert (first.choices, first.outputs) == (('b', 'c', 'd'), ('d',))
+    assert (second.pair, second.input) == ('Bob left.', 'Why?')
+    assert second.outputs == ('So.',)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'article': 'Bob.'}, "row 2: article: another one .*example_id='1'"),
+        ({'answer': 'C'}, 'row 2: answer: found .*needed a letter, the last'),
+        ({'options': []}, r'row 2: options: found a list \[\], needed a list'),
+        ({'options': ['', 'a']}, r'row 2: options\[0\]: found nothing'),
+    ],
+)
+def test_a_row_of_race_at_fault_is_named(changes, said, tmp_path):
+    row = {
+        'example_id': '1',
+        'article': 'Ann.',
+        'question': 'Who?',
+        'options': ['Bob', 'Ann'],
+        'answer': 'B',
+    }
+    with pytest.raises(ValueError, match=said):
+        race(tmp_path, row.values(), (row | changes).values())

@@ -129,6 +129,37 @@ def test_answers_that_are_chosen(source, runs, capsys):
     assert 'Paired gain in accuracy' in capsys.readouterr().out
 
 
+def test_answers_to_open_questions(runs):
+    """Of equal shards; an answer is right where it begins with a reference."""
+    config = tiny_sources.open_questions(runs.folder / 'open')
+    run = finish(
+        runs,
+        'open run',
+        config,
+        data__partition='iid',
+        data__num_clients=8,
+        validation__clients=2,
+        personalization__clients=2,
+        personalization__global_examples=6,
+        personalization__eval_examples=3,
+    )
+    info = json.loads((run / 'run.json').read_text())
+    assert 'train: 4 clients of 6 ± 0.0 instances' in info['data']
+    assert info['selection'] == 'rouge_l'
+    found = predictions(run)
+    assert len(found) > 10
+    for p in found:
+        right = p['prediction'] in p['references']
+        if p['prompt'] in ('copy', 'majority'):
+            assert p['exact_match'] == right
+        elif p['exact_match']:
+            assert any(p['prediction'].startswith(r) for r in p['references'])
+        else:
+            assert not right
+    said = info['scores']['exact_match']
+    assert 'open questions: the greedy answer begins with a reference' in said
+
+
 def test_answers_in_other_scripts(runs):
     """Label words that ROUGE's tokenizer does not see at all."""
     config = tiny_sources.classification(runs.folder / 'scripts')

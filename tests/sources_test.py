@@ -139,6 +139,7 @@ def test_another_content_has_another_fingerprint(tmp_path):
         ('multiple_choice', {'answers': 'index1'}),
         ('open_questions', {'columns': ('question=answers',)}),
         ('hellaswag', {'columns': ('ctx_a=ctx',)}),
+        ('race', {'columns': ('article=question',)}),
         ('jsonl', {'columns': ('input=task',)}),
         ('natural_instructions', {'columns': ('targets=inputs',)}),
         ('natural_instructions', {'metadata': 'sni'}),

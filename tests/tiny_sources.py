@@ -219,6 +219,31 @@ def hellaswag(folder: Path, rows: int = 48):
     )
 
 
+def race(folder: Path, articles: int = 24):
+    """Two or three questions an article, a row each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
+            'example_id': f'high{i}.txt',
+            'article': f'The river {i} is a name.',
+            'question': ['What is it?', 'It is  _  .', 'Is it?'][k],
+            'options': ['a river', 'a name', 'the passage'],
+            'answer': 'ABC'[(i + k) % 3],
+        }
+        for i in range(articles)
+        for k in range(2 + i % 2)
+    ]
+    path = write_lines(folder / 'articles.jsonl', lines)
+    return config(
+        'race',
+        path,
+        splits='clients',
+        template='Article: {pair}\n\n{input}',
+        separator='',
+        target=' {output}',
+    )
+
+
 ALL = {
     f.__name__: f
     for f in (
@@ -230,5 +255,6 @@ ALL = {
         multiple_choice,
         open_questions,
         hellaswag,
+        race,
     )
 }

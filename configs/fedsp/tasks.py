@@ -9,10 +9,10 @@ has it. All are lm-eval 0.4.13's own but that of RACE:
   race_high          'Article: ...', 'Question: ...' and 'Answer:', as FedSP
                      trains. It is the default: a prompt is scored on the text
                      that it is trained on.
-  race_high_lm_eval  lm-eval's last question of an article, bare and without
-                     'Answer:'. lm-eval asks one question an article, and shows
-                     its others with their answers before it; here each
-                     question is asked, and no other is shown.
+  race_high_lm_eval  lm-eval's: of each article the last question, bare and
+                     without 'Answer:', behind the others and their answers.
+                     The accuracies of papers are of this one; 18,728 of the
+                     training set's questions are asked.
 
 A query that is too long loses its end, which is the question: with RACE's 944
 tokens and SmolLM2's tokenizer 9 of 2,000 do. lm-eval cuts the beginning.
@@ -103,7 +103,10 @@ TASKS = {
     ),
     'race_high': _RACE,
     'race_high_lm_eval': _RACE._replace(
-        template='Article: {pair}\n\n{input}', separator=''
+        source='race',
+        columns=(),
+        template='Article: {pair}\n\n{input}',
+        separator='',
     ),
     'hellaswag': Task(
         'hellaswag',

@@ -155,6 +155,7 @@ def split_clients(
     num_test: int,
     seed: int,
     client_size: int | None = None,
+    num_clients: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the clients of 'train', 'validation' and 'test'.
 
@@ -170,6 +171,7 @@ def split_clients(
       seed: the run's seed.
       client_size: that the clients were made with; None where the data have
         the clients. It is for the error alone.
+      num_clients: the same, where their number is given.
 
     Returns:
       Disjoint, sorted, none of them empty; together all N.
@@ -187,7 +189,7 @@ def split_clients(
             ' are asked for), and at least one must be left to train; there'
             f' are {len(sizes)} clients, {len(able)} of them with the two'
             ' instances that a held-out one needs. To mend it, '
-            f'{_more_clients(len(sizes), len(able), client_size)}.'
+            f'{_more_clients(len(sizes), len(able), client_size, num_clients)}.'
         )
     order = randomness.generator(seed, 'client split').permutation(able)
     held = {'validation': order[-validation:], 'test': order[:test]}
@@ -196,14 +198,18 @@ def split_clients(
     return {'train': train, **{k: np.sort(v) for k, v in held.items()}}
 
 
-def _more_clients(num: int, num_able: int, client_size: int | None) -> str:
+def _more_clients(
+    num: int, num_able: int, client_size: int | None, num_clients: int | None
+) -> str:
     """Says how to get more clients where they are too few to be split."""
     fixes = []
     if 2 * _tenth(num) <= min(num_able, num - 1):  # else it would not suffice
         fixes.append(
             'lower config.validation.clients or config.personalization.clients'
         )
-    if client_size is None:
+    if num_clients is not None:
+        fixes.append(f'use a larger config.data.num_clients than {num_clients}')
+    elif client_size is None:
         fixes.append('add clients of two or more instances to the data')
     else:
         fixes.append('add data')

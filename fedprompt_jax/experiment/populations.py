@@ -187,13 +187,15 @@ def _split_clients(
     c, v, p = config.data, config.validation, config.personalization
     clients = _all_clients(config, store)
     of_data = c.partition == partitions.BY_CLIENT
+    numbered = c.partition in (partitions.IID, label_skew.NAME)
     more = p.clients if p.split == 'validation' else 0
     parts = splits.split_clients(
         clients.sizes,
         max(v.clients, more),
         p.clients,
         config.seed,
-        None if of_data or c.partition == partitions.IID else c.client_size,
+        None if of_data else c.client_size,
+        c.num_clients if numbered else None,
     )
     return {name: clients.take(parts[name]) for name in splits.SPLITS}
 

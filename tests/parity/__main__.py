@@ -18,6 +18,7 @@ from tests.parity import (
     golden,
     greedy,
     kinds,
+    lm_eval_scores,
     logits,
     losses,
     not_in_peft,
@@ -46,7 +47,10 @@ MODULES = {
 }
 GROUPS = [*MODULES, 'golden']
 # Comparisons that are of no model of the table, and have files of their own.
-OTHERS = {module.NAME: module for module in (peft_adapters, whole_run_rows)}
+OTHERS = {
+    module.NAME: module
+    for module in (peft_adapters, whole_run_rows, lm_eval_scores)
+}
 _GROUPS = flags.DEFINE_list(
     'groups', GROUPS, f'The comparisons of each model: {", ".join(GROUPS)}.'
 )

@@ -68,7 +68,7 @@ def _require_same_shape(a: np.ndarray, b: np.ndarray) -> None:
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
     """The table as text."""
-    width = max(len(r.what) for r in rows)
+    width = max((len(r.what) for r in rows), default=0)
     head = f'{"comparison":10} {"what":{width}} {"measure":14}'
     yield f'{head} {"difference":>10} {"tolerance":>9} ok'
     for r in rows:

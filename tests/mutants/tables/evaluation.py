@@ -24,6 +24,7 @@ ENDS = (
 PLAIN_CALL = (
     'tests/peft_test.py::test_generation_is_a_plain_call_for_every_token'
 )
+BEGINS = 'tests/beginnings_test.py::test_the_first_tokens_read_as_a_reference'
 BY_HAND = 'tests/choices_test.py::test_the_likeliest_by_hand'
 PLAIN_LOOP = (
     'tests/choices_test.py::test_each_choice_s_loss_is_that_of_a_plain_loop'
@@ -456,16 +457,16 @@ MUTATIONS = (
     Mutation(
         'exact-match-of-the-first-reference-alone',
         SCORING,
-        'else units.exact_match(text, truth)',
-        'else units.exact_match(text, truth[:1])',
+        'return units.exact_match(text, references)',
+        'return units.exact_match(text, references[:1])',
         'SNI takes the best of several references.',
         (REFERENCES,),
     ),
     Mutation(
         'choices-match-without-case-and-signs',
         SCORING,
-        'float(text == truth[0])\n',
-        'units.exact_match(text, truth)\n',
+        "exact[i] = float(text == records[i]['outputs'][0])",
+        "exact[i] = units.exact_match(text, records[i]['outputs'])",
         "'C#' counts as 'c'.",
         ('tests/choices_test.py::test_right_is_to_the_letter',),
     ),
@@ -555,8 +556,8 @@ MUTATIONS = (
     Mutation(
         'space-around-a-text-is-kept',
         SCORING,
-        'yield text.strip(), len(output)',
-        'yield text, len(output)',
+        'yield text.strip(), output',
+        'yield text, output',
         'Predictions in the log begin with a space.',
         ('tests/scoring_test.py::test_a_prediction_has_no_space_around_it',),
     ),
@@ -785,8 +786,8 @@ MUTATIONS = (
     Mutation(
         'every-task-is-the-first',
         UNITS,
-        'task = store.tasks[store.task_of[i]]',
-        'task = store.tasks[0]',
+        'task, record = store.tasks[store.task_of[i]], store.record(i)',
+        'task, record = store.tasks[0], store.record(i)',
         'run.json counts units of another task.',
         (COUNTED,),
     ),
@@ -881,5 +882,33 @@ MUTATIONS = (
         'types, splits, seed, None',
         'Statistics are of another split than a run has.',
         (ROWS,),
+    ),
+    # beginnings.py
+    Mutation(
+        'an-answer-must-end-with-the-reference',
+        'fedprompt_jax/evaluation/beginnings.py',
+        'starts = [output[:n] for n in range(1, len(output) + 1)]',
+        'starts = [output]',
+        "An answer that goes on is wrong; no score of webqs is lm-eval's.",
+        (BEGINS,),
+    ),
+    Mutation(
+        'references-begin-anywhere-in-a-token',
+        'fedprompt_jax/evaluation/beginnings.py',
+        'return not texts.isdisjoint(references)',
+        'return any(t.startswith(r) for t in texts for r in references)',
+        "'Jamaica' is right where 'Jama' is.",
+        (BEGINS,),
+    ),
+    Mutation(
+        'open-questions-are-scored-as-free-text',
+        SCORING,
+        "if 'beginning' in record:",
+        "if 'beginning' in record and not references:",
+        "An answer that goes on is wrong; no score of webqs is lm-eval's.",
+        (
+            'tests/beginnings_test.py::'
+            'test_the_source_says_how_an_answer_is_compared',
+        ),
     ),
 )

@@ -6,10 +6,13 @@ ANSWERS = 'fedprompt_jax/data/tables/answers.py'
 ARROW = 'fedprompt_jax/data/tables/arrow.py'
 CELLS = 'fedprompt_jax/data/tables/cells.py'
 CLASSIFICATION = 'fedprompt_jax/data/sources/classification.py'
+HELLASWAG = 'fedprompt_jax/data/sources/hellaswag.py'
 HUB = 'fedprompt_jax/data/sources/natural_instructions.py'
 JSONL = 'fedprompt_jax/data/sources/jsonl.py'
 MULTIPLE_CHOICE = 'fedprompt_jax/data/sources/multiple_choice.py'
+OPEN_QUESTIONS = 'fedprompt_jax/data/sources/open_questions.py'
 PARTS = 'fedprompt_jax/data/tables/parts.py'
+RACE = 'fedprompt_jax/data/sources/race.py'
 SNI = 'fedprompt_jax/data/sni.py'
 SNI_TASK = 'fedprompt_jax/data/sni_task.py'
 SOURCES = 'fedprompt_jax/data/sources/__init__.py'
@@ -17,6 +20,7 @@ TABLE = 'fedprompt_jax/data/tables/table.py'
 TASKS = 'fedprompt_jax/data/tables/tasks.py'
 TEXT_FILES = 'fedprompt_jax/data/tables/text_files.py'
 TFDS = 'fedprompt_jax/data/sources/tfds.py'
+_QUESTIONS = 'tests/question_sources_test.py::'
 
 MUTATIONS = (
     # Task files.
@@ -523,5 +527,70 @@ MUTATIONS = (
         (
             'tests/sources_test.py::test_tfds_has_first_references_in_an_order_of_its_own',
         ),
+    ),
+    # Questions: HellaSwag, open ones, splits without answers.
+    Mutation(
+        'marks-of-wikihow-stay-in-endings',
+        HELLASWAG,
+        'cleaned(cells.text(where, ',
+        'str(cells.text(where, ',
+        "No score of HellaSwag is lm-eval's.",
+        (_QUESTIONS + 'test_hellaswag_is_as_lm_eval_has_it',),
+    ),
+    Mutation(
+        'the-second-context-begins-as-it-is',
+        HELLASWAG,
+        '{second.capitalize()}',
+        '{second}',
+        "No score of HellaSwag is lm-eval's.",
+        (_QUESTIONS + 'test_hellaswag_is_as_lm_eval_has_it',),
+    ),
+    Mutation(
+        'a-first-answer-alone-is-right',
+        OPEN_QUESTIONS,
+        'values = value if isinstance(value, list) else [value]',
+        'values = value[:1] if isinstance(value, list) else [value]',
+        'Right answers to open questions are wrong.',
+        (_QUESTIONS + 'test_all_answers_are_references_and_none_is_a_choice',),
+    ),
+    Mutation(
+        'open-questions-are-compared-as-free-text',
+        OPEN_QUESTIONS,
+        'beginning=True,',
+        'beginning=False,',
+        "An answer that goes on is wrong; no score of webqs is lm-eval's.",
+        (_QUESTIONS + 'test_all_answers_are_references_and_none_is_a_choice',),
+    ),
+    Mutation(
+        'a-split-with-one-hidden-answer-is-left-out',
+        TABLE,
+        'split: any(',
+        'split: all(',
+        'A set with one broken row is tested on its validation split.',
+        (_QUESTIONS + 'test_a_test_split_without_answers_is_left_out',),
+    ),
+    Mutation(
+        'answers-of-minus-one-are-answers',
+        CELLS,
+        "return nothing(cell) or cell == '-1'",
+        'return nothing(cell)',
+        'Sets of the hub with hidden test labels cannot be read.',
+        (_QUESTIONS + 'test_a_test_split_without_answers_is_left_out',),
+    ),
+    Mutation(
+        'the-first-question-of-an-article-is-asked',
+        RACE,
+        '*solved, last = problems',
+        'last, *solved = problems',
+        "No score of RACE is lm-eval's.",
+        (_QUESTIONS + 'test_of_an_article_the_last_question_is_asked',),
+    ),
+    Mutation(
+        'a-blank-is-asked-like-a-question',
+        RACE,
+        'if problem.question.endswith(_BLANK):',
+        'if problem.question.endswith(_BLANK * 2):',
+        "No score of RACE is lm-eval's.",
+        (_QUESTIONS + 'test_of_an_article_the_last_question_is_asked',),
     ),
 )
