@@ -11,6 +11,7 @@ import pytest
 from configs.fedsp import settings
 from fedprompt_jax.experiment import build, train
 from fedprompt_jax.experiment import run as run_lib
+from fedprompt_jax.experiment.clients import Clients, _OneByOne
 from fedprompt_jax.federated.auxiliary import turn
 from fedprompt_jax.federated.client_store import ClientStore
 from fedprompt_jax.report import page
@@ -199,6 +200,20 @@ def test_rows_beyond_the_memory_budget_change_nothing(runs, whole):
         runs.start(path, client_store__memory_gb=0.0, **SMALL)
     assert results(path) == results(whole)
     assert set(taken) == {1}
+
+
+def test_a_row_that_is_not_finite_is_left_out():
+    clients = Clients.__new__(Clients)
+    store = ClientStore({'x': np.zeros(2, np.float32)}, 1e9)
+    clients._store = store
+    desk = _OneByOne(clients, None, np.array([4, 9]))
+    good, bad = ({'x': np.array([[1, v]], np.float32)} for v in (2, np.inf))
+    desk.put(1, good)
+    desk.put(1, bad)
+    desk.put(0, bad)
+    assert 4 not in store
+    (kept,) = store.take(np.array([9]), {'x': np.zeros(2, np.float32)})['x']
+    assert kept.tolist() == [1, 2]
 
 
 def test_stage_1_is_taken_over_with_its_messages(runs, whole):

@@ -268,6 +268,20 @@ def test_the_model_stays_while_a_prompt_is_trained_and_the_prompt_before(four):
     assert not same_bits(wrong.bank, local.bank)
 
 
+def test_the_half_of_the_model_has_no_gradient_of_the_prompt(four):
+    world = World(four)
+    prompt = jax.tree.map(lambda x: x[None], world.params)
+    model = jax.tree.map(lambda x: x[None], world.state.model)
+    (step,) = batches(0, 1, steps=1)
+    for which, moves in (('model', False), ('both', True)):
+        simulation = world.excerpt(0, 1, True).models[which]
+        _, grads = simulation.gradients(
+            {'model': model, 'prompt': prompt}, step
+        )
+        assert bool(optax.tree.norm(grads['prompt'])) is moves
+        assert float(optax.tree.norm(grads['model'])) > 0
+
+
 def test_joint_training_is_one_half_of_both(four):
     """With equal rates it is plain AdamW of model and prompt together."""
     world = World(

@@ -20,7 +20,7 @@ from tests import recorders
 class Validation:
     """An experiment whose validation scores are given, and nothing else."""
 
-    def __init__(self, scores) -> None:
+    def __init__(self, scores, by: str = 'score') -> None:
         self.scores = iter(scores)
         instances = [np.array([0, 1]), np.array([2])]
         self.data = types.SimpleNamespace(
@@ -28,7 +28,8 @@ class Validation:
             held_out=types.SimpleNamespace(clients=np.arange(2)),
         )
         self.config = types.SimpleNamespace(
-            loss='sequence', validation=types.SimpleNamespace(every=1)
+            loss='sequence',
+            validation=types.SimpleNamespace(every=1, by=by),
         )
         self.evaluator = self
 
@@ -68,6 +69,13 @@ def test_the_best_trained_prompt_is_chosen(scores, chosen):
     params, rounds = train.chosen(stage)
     assert rounds == chosen
     assert (params['prompt'] == chosen).all()
+
+
+def test_the_least_loss_may_choose():
+    """Whatever the score; of equals the earlier, and never the untrained."""
+    scores = [(0.9, 0.1), (0.9, 2.0), (0.1, 1.0), (0.8, 1.0)]
+    stage = validated(Validation(scores, 'loss'), len(scores))
+    assert train.chosen(stage)[1] == 2
 
 
 class Choices(Validation):

@@ -267,8 +267,8 @@ MUTATIONS = (
     Mutation(
         'batches-without-the-seed',
         SAMPLING,
-        "generator(seed, 'batches', *name, number)",
-        "generator(0, 'batches', *name, number)",
+        'generator(seed, purpose, *name, number)',
+        'generator(0, purpose, *name, number)',
         'Seeds are not independent.',
         (
             'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_client',
@@ -277,8 +277,8 @@ MUTATIONS = (
     Mutation(
         'clients-are-shuffled-alike',
         SAMPLING,
-        "generator(seed, 'batches', *name, number)",
-        "generator(seed, 'batches', *name[:1], number)",
+        'generator(seed, purpose, *name, number)',
+        'generator(seed, purpose, *name[:1], number)',
         'Clients of one size are shuffled alike.',
         (
             'tests/sampling_test.py::test_a_pass_is_a_function_of_seed_round_and_client',
@@ -287,8 +287,8 @@ MUTATIONS = (
     Mutation(
         'every-pass-in-the-same-order',
         SAMPLING,
-        "generator(seed, 'batches', *name, number)",
-        "generator(seed, 'batches', *name)",
+        'generator(seed, purpose, *name, number)',
+        'generator(seed, purpose, *name)',
         'Batches repeat.',
         (
             'tests/sampling_test.py::test_a_pass_is_without_replacement_and_passes_differ',

@@ -21,6 +21,12 @@ FAULTS = (TESTS + 'test_no_auxiliary_model',)
 DEPTHS = (TESTS + 'test_prefixes_between_depths',)
 ALTERNATING = (TESTS + 'test_a_model_or_its_prompt_or_both_train',)
 NUMPY = ('tests/closeness_test.py::test_it_is_that_of_numpy',)
+TURN = 'fedprompt_jax/federated/auxiliary/turn.py'
+DISTILL = 'fedprompt_jax/federated/auxiliary/distillation.py'
+FEDSP = 'fedprompt_jax/algorithms/fedsp.py'
+ROUNDS = 'tests/fedsp_test.py::'
+RUNS = 'tests/fedsp_run_test.py::'
+FITTED = 'tests/distill_test.py::'
 PACKING = (TESTS + 'test_how_rows_are_packed_is_the_prompt_s',)
 
 MUTATIONS = (
@@ -203,5 +209,195 @@ MUTATIONS = (
         'return Closeness(kl / len(grids), equal / tokens, int(tokens))',
         'Full grids count as little as those of a few tokens.',
         NUMPY,
+    ),
+    Mutation(
+        'a-client-trains-on-the-model-that-the-server-sent',
+        TURN,
+        "model = jax.tree.map(lambda x: x[0], rows['model'])",
+        "jax.tree.map(lambda x: x[0], rows['model'])",
+        'The alignment of a model with the prompt is never used.',
+        (ROUNDS + 'test_rounds_are_those_of_a_plain_computation[1]',),
+    ),
+    Mutation(
+        'optimizers-begin-anew-in-each-round',
+        TURN,
+        'if not self.keeps_optimizers:\n'
+        "            rows |= jax.vmap(self._fresh)(rows.get('model'), prompts)",
+        'if True:\n'
+        "            rows |= jax.vmap(self._fresh)(rows.get('model'), prompts)",
+        'Moments and step counts of a client are lost.',
+        (ROUNDS + 'test_rounds_are_those_of_a_plain_computation[1]',),
+    ),
+    Mutation(
+        'a-round-has-one-learning-rate',
+        TURN,
+        'now = rate(round + number / len(steps))',
+        'now = rate(round)',
+        'The schedule is that of rounds, not of steps.',
+        (ROUNDS + 'test_rounds_are_those_of_a_plain_computation[1]',),
+    ),
+    Mutation(
+        'the-prompt-is-trained-with-the-model',
+        'fedprompt_jax/experiment/build.py',
+        "{w: computing(WholeAndPrompt(kind, w)) for w in ('model', 'both')}",
+        "{\n            w: computing(WholeAndPrompt(kind, 'both'))\n"
+        "            for w in ('model', 'both')\n        }",
+        'Gradients of the prompt are computed for nothing.',
+        (ROUNDS + 'test_the_half_of_the_model_has_no_gradient_of_the_prompt',),
+    ),
+    Mutation(
+        'joint-training-has-the-model-s-rate-for-the-prompt',
+        TURN,
+        'optax.chain(prompt_tx, optax.scale(share))',
+        'prompt_tx',
+        'The prompt learns at the rate of the model.',
+        (ROUNDS + 'test_joint_training_has_a_rate_for_each',),
+    ),
+    Mutation(
+        'clients-train-the-mlp',
+        FEDSP,
+        'prompt_tx, joint_tx = map(turn.without_mlp, (prompt_tx, joint_tx))',
+        'joint_tx = turn.without_mlp(joint_tx)',
+        'What is not sent is trained.',
+        (
+            ROUNDS + 'test_clients_train_what_the_mlp_reads_and_the_server_the'
+            '_mlp_too',
+        ),
+    ),
+    Mutation(
+        'the-mlp-travels-up-unasked',
+        FEDSP,
+        'if turn.MLP in down and not c.mlp_up:',
+        'if turn.MLP in down and c.mlp_up:',
+        'Traffic of the literal form and of ours are swapped.',
+        (
+            ROUNDS + 'test_clients_train_what_the_mlp_reads_and_the_server_the'
+            '_mlp_too',
+        ),
+    ),
+    Mutation(
+        'clients-of-a-cut-model-get-a-layer-each',
+        FEDSP,
+        'lambda prompt: auxiliary.mean_over_layers(prompt, c.num_layers)',
+        "lambda prompt: {'prefix': {'00': prompt['prefix']['00']}}",
+        'FedPrompt-Single sends the first layer, not the mean.',
+        (ROUNDS + 'test_a_cut_model_gets_the_mean_over_layers',),
+    ),
+    Mutation(
+        'own-prompts-in-every-round',
+        FEDSP,
+        "if c.first_prompt == 'own' and int(state.round) == 0:",
+        "if c.first_prompt == 'own':",
+        'What the server has learnt never comes to clients.',
+        (
+            ROUNDS + 'test_a_first_prompt_of_ones_own_is_for_the_first_round'
+            '_alone',
+        ),
+    ),
+    Mutation(
+        'the-server-s-optimizer-begins-anew',
+        FEDSP,
+        'owners.replicate(state.opt_state, 1)',
+        'owners.replicate(setup.server_tx.init(params), 1)',
+        "Moments of the server's part are lost.",
+        (ROUNDS + 'test_rounds_are_those_of_a_plain_computation[1]',),
+    ),
+    Mutation(
+        'the-first-half-s-change-is-not-what-is-predicted',
+        FEDSP,
+        'optax.tree.vdot(gradient, to_client(updates))',
+        'optax.tree.vdot(gradient, to_client(params))',
+        'The guard sees another change of the loss.',
+        (ROUNDS + 'test_the_whole_model_as_auxiliary_is_fedavg[changes0]',),
+    ),
+    Mutation(
+        'the-whole-model-is-sent-once',
+        'fedprompt_jax/experiment/build.py',
+        'base = devices.replicate(auxiliary.params(lm.base, start, size))',
+        'base = devices.replicate(lm.base)',
+        'The model leaves the server.',
+        (RUNS + 'test_messages_list_all_that_travels',),
+    ),
+    Mutation(
+        'the-model-is-sent-in-each-round',
+        'fedprompt_jax/experiment/train.py',
+        "return {'bytes_once': new * ",
+        "return {'bytes_once': 3 * ",
+        'Traffic that is not there is reported.',
+        (RUNS + 'test_messages_list_all_that_travels',),
+    ),
+    Mutation(
+        'validation-by-loss-is-by-score',
+        'fedprompt_jax/experiment/train.py',
+        'now, best = now[1:], best[1:]',
+        'pass',
+        'Another prompt is reported than the one of the least loss.',
+        ('tests/selection_test.py::test_the_least_loss_may_choose',),
+    ),
+    Mutation(
+        'a-report-s-best-by-loss-is-by-score',
+        'fedprompt_jax/report/run.py',
+        "if self.config.get('validation', {}).get('by') == 'loss':",
+        "if self.config.get('validation', {}).get('by') == 'score':",
+        'A figure stars another validation than the one that chose.',
+        (RUNS + 'test_the_loss_chooses_where_the_score_says_otherwise',),
+    ),
+    Mutation(
+        'a-row-that-is-not-finite-is-kept',
+        'fedprompt_jax/experiment/clients.py',
+        'if bool(finite_owners(row)[0]):',
+        'if True:',
+        'A client that diverged once never comes back.',
+        (RUNS + 'test_a_row_that_is_not_finite_is_left_out',),
+    ),
+    Mutation(
+        'a-cohort-s-rows-are-taken-at-once',
+        'fedprompt_jax/experiment/clients.py',
+        'return self._clients._taken(self._server, self._cohort[[place]])',
+        'rows = self._clients._taken(self._server, self._cohort)\n'
+        '        return jax.tree.map(lambda x: x[[place]], rows)',
+        'Memory grows with the models of a cohort.',
+        (RUNS + 'test_rows_beyond_the_memory_budget_change_nothing',),
+    ),
+    Mutation(
+        'states-of-padding-count',
+        DISTILL,
+        'counted = jnp.full_like(lengths, lengths.max()) if padding else '
+        'lengths',
+        'counted = jnp.full_like(lengths, lengths.max())',
+        'The loss is that of what nothing reads.',
+        (FITTED + 'test_the_loss_is_the_mean_square_over_real_tokens',),
+    ),
+    Mutation(
+        'all-columns-are-padding-of-the-batch',
+        DISTILL,
+        'jnp.full_like(lengths, lengths.max()) if padding',
+        'jnp.full_like(lengths, mine.shape[1]) if padding',
+        'The literal form depends on how rows are padded here.',
+        (FITTED + 'test_rows_may_be_wider_than_their_text',),
+    ),
+    Mutation(
+        'soft-answers-are-the-student-s-own',
+        DISTILL,
+        'optax.softmax_cross_entropy(own, jax.nn.softmax(logits))',
+        'optax.softmax_cross_entropy(own, jax.nn.softmax(own))',
+        'Nothing is learnt of how sure the full model is.',
+        (FITTED + 'test_the_full_objective_has_right_and_soft_answers',),
+    ),
+    Mutation(
+        'a-distilled-model-is-thrown-away',
+        DISTILL,
+        'return state.replace(model=params, closeness=near)',
+        'return state.replace(model=state.model, closeness=near)',
+        'Distillation changes nothing.',
+        (FITTED + 'test_steps_are_adamw_with_a_warm_up',),
+    ),
+    Mutation(
+        'a-figure-of-the-mean-alone',
+        'fedprompt_jax/report/figures/distill.py',
+        'ax.plot(steps, losses, color=color, alpha=0.3)',
+        'ax.plot(steps, np.sort(losses), color=color, alpha=0.3)',
+        'The curve shows a fall that was none.',
+        (RUNS + 'test_the_figure_shows_the_loss_of_every_step',),
     ),
 )

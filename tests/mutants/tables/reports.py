@@ -292,8 +292,8 @@ MUTATIONS = (
     Mutation(
         'the-higher-loss-of-equals',
         RUN,
-        "return x[metric], -x.get('loss', math.inf)",
-        "return x[metric], x.get('loss', math.inf)",
+        "loss = -line.get('loss', math.inf)",
+        "loss = line.get('loss', math.inf)",
         'The report stars another prompt than goes to stage 2.',
         (
             'tests/report_test.py::'

@@ -94,24 +94,24 @@ MUTATIONS = (
     Mutation(
         'the-untrained-prompt-may-be-chosen',
         _TRAIN,
-        'if int(state.server.round) and (float(score), -float(loss)) > best:',
-        'if (float(score), -float(loss)) > best:',
+        'if int(state.server.round) and now > best:',
+        'if now > best:',
         'Stage 2 starts where no stage 1 was.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
     Mutation(
         'of-equal-prompts-the-latest-is-chosen',
         _TRAIN,
-        '(float(score), -float(loss)) > best:',
-        '(float(score), -float(loss)) >= best:',
+        'and now > best:',
+        'and now >= best:',
         'More rounds are reported than were needed.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
     Mutation(
         'of-equal-scores-the-loss-does-not-decide',
         _TRAIN,
-        'best = (float(state.best_score), -float(state.best_loss))',
-        'best = (float(state.best_score), -np.inf)',
+        'best = [float(state.best_score), -float(state.best_loss)]',
+        'best = [float(state.best_score), -np.inf]',
         'Where all score zero, the choice is that of the last validation.',
         (_SELECTION + 'test_the_best_trained_prompt_is_chosen',),
     ),
@@ -243,8 +243,8 @@ MUTATIONS = (
     Mutation(
         'every-checkpoint-has-the-best-score',
         _TRAIN,
-        'score = float(state.best_score) if is_best else None',
-        'score = float(state.best_score)',
+        'score if is_best else None)',
+        'score)',
         'The checkpoint that stays as the best holds another prompt.',
         (
             _ROUNDS + 'test_a_checkpoint_has_a_score_where_its_prompt_is_the'
