@@ -84,7 +84,7 @@ def table(
     """
     lines = [list(HEADER)]
     majorities: dict[str, list[str]] = {}
-    for (name, how), members in _groups(results, task, method).items():
+    for (name, how), members in groups(results, task, method).items():
         chosen, value = best_value(members, tuned)
         runs = [r.run for r in chosen if r.run is not None]
         done = sum(r.run is not None for r in members)
@@ -138,7 +138,7 @@ def scores(runs: Sequence[Run]) -> dict[str, Spread]:
     for at in ('best', 'last ten'):
         whole = [views.summary(r, 'global_accuracy')[at] for r in runs]
         errors = [
-            _binomial(v, r.stage(views.STAGE)[-1]['examples'] if r else 0)
+            binomial(v, r.stage(views.STAGE)[-1]['examples'] if r else 0)
             for v, r in zip(whole, runs, strict=True)
         ]
         found[f'global: {at}'] = spread(whole, errors)
@@ -158,16 +158,17 @@ def rounds_to(run: Run, target: float) -> float:
     return math.nan
 
 
-def _groups(
+def groups(
     results: Sequence[Result],
     task: Callable[[Overrides], str],
     method: Callable[[Overrides], str],
 ) -> dict[tuple[str, str], list[Result]]:
-    groups: dict[tuple[str, str], list[Result]] = {}
+    """The runs by task and method."""
+    found: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         names = task(result.overrides), method(result.overrides)
-        groups.setdefault(names, []).append(result)
-    return groups
+        found.setdefault(names, []).append(result)
+    return found
 
 
 def _line(runs: Sequence[Run], target: float) -> list[str]:
@@ -207,7 +208,8 @@ def _majority(name: str, runs: Sequence[Run]) -> list[str]:
     return [name, 'majority', f'{len(runs)}', *cells, *['–'] * 6]
 
 
-def _binomial(percent: float, examples: int) -> float:
+def binomial(percent: float, examples: int) -> float:
+    """The standard error x 100 of an accuracy x 100 over so many examples."""
     share = percent / 100
     return 100 * math.sqrt(share * (1 - share) / examples)
 
@@ -242,17 +244,17 @@ def draw(
     tuned: str = '',
 ):
     """Accuracy of both views against what a client sends; a panel a task."""
-    groups: dict[str, dict[str, list[Run]]] = {}
-    for (name, how), members in _groups(results, task, method).items():
+    panels: dict[str, dict[str, list[Run]]] = {}
+    for (name, how), members in groups(results, task, method).items():
         chosen, _ = best_value(members, tuned)
         runs = [r.run for r in chosen if r.run is not None]
         if runs:
-            groups.setdefault(name, {})[how] = runs
-    if not groups:
+            panels.setdefault(name, {})[how] = runs
+    if not panels:
         return None
-    figure = canvas.blank(1 + 4.2 * len(groups), 4.6)
-    axes = figure.subplots(1, len(groups), squeeze=False)[0]
-    for ax, (name, methods) in zip(axes, groups.items(), strict=True):
+    figure = canvas.blank(1 + 4.2 * len(panels), 4.6)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (name, methods) in zip(axes, panels.items(), strict=True):
         for number, (how, runs) in enumerate(methods.items()):
             sent = np.mean([_a_client_s(r, 'bytes_up') for r in runs]) / 1e3
             found = scores(runs)
