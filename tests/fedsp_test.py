@@ -385,7 +385,7 @@ def test_a_first_prompt_of_ones_own_is_for_the_first_round_alone(four):
         world.round(cohort(0))
         begun[first] = world.state.params
         after = world.state.params
-        world.round(cohort(1))
+        world.round(cohort(1, (1, 2)))
         close(world.state.params, after, 1e-4)
     close(begun['common'], world.params, 1e-4)
     fresh = [world.excerpt(0, 1, True).fresh(c) for c in (0, 2)]
