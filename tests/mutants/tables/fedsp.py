@@ -27,6 +27,8 @@ FEDSP = 'fedprompt_jax/algorithms/fedsp.py'
 ROUNDS = 'tests/fedsp_test.py::'
 RUNS = 'tests/fedsp_run_test.py::'
 FITTED = 'tests/distill_test.py::'
+TABLE = 'fedprompt_jax/study/answers_table.py'
+STUDIES = 'tests/fedsp_studies_test.py::'
 PACKING = (TESTS + 'test_how_rows_are_packed_is_the_prompt_s',)
 
 MUTATIONS = (
@@ -399,5 +401,37 @@ MUTATIONS = (
         'ax.plot(steps, np.sort(losses), color=color, alpha=0.3)',
         'The curve shows a fall that was none.',
         (RUNS + 'test_the_figure_shows_the_loss_of_every_step',),
+    ),
+    Mutation(
+        'the-bare-model-s-answers-are-the-prompt-s',
+        TABLE,
+        "cells = [*accuracies(runs, 'global'), *costs(runs)]",
+        "cells = [*accuracies(runs, 'bare'), *costs(runs)]",
+        'A table shows the same accuracy for all methods.',
+        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
+    ),
+    Mutation(
+        'acc-norm-is-acc',
+        TABLE,
+        "losses, texts, [1] * len(texts), 'character'",
+        "losses, texts, [1] * len(texts), 'sum'",
+        'Two columns of a table are one.',
+        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
+    ),
+    Mutation(
+        'a-client-of-fedprompt-has-no-model',
+        TABLE,
+        'own, once = full, 0',
+        'own, once = 1, 0',
+        'The size ratio of FedPrompt is that of nothing.',
+        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
+    ),
+    Mutation(
+        'traffic-of-all-clients-is-one-client-s',
+        TABLE,
+        'return _mean([x[key] for x in train]) / clients',
+        'return _mean([x[key] for x in train])',
+        'A message is as many times too large as there are clients.',
+        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
     ),
 )
