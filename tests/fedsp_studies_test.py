@@ -126,6 +126,25 @@ def test_the_loss_and_the_clients_mean_are_those_of_the_run(whole):
     assert cell.startswith(f'{np.mean(local):.1f}')
 
 
+def test_answers_are_of_one_prompt_and_by_two_rules(tmp_path):
+    lines_of = [
+        # The right one has more log p in all, the wrong one per character.
+        ('global', ['no', 'certainly'], [2.0, 3.0], 'no', 1.0),
+        ('global', ['yes', 'no'], [1.0, 9.0], 'yes', 1.0),
+        ('bare', ['yes', 'no'], [9.0, 1.0], 'yes', 0.0),
+    ]
+    with (tmp_path / 'predictions.jsonl').open('w') as file:
+        for prompt, texts, losses, right, match in lines_of:
+            line = {
+                'prompt': prompt, 'choices': texts, 'choice_losses': losses,
+                'references': [right], 'exact_match': match,
+            }  # fmt: skip
+            file.write(json.dumps(line) + '\n')
+    found = answers_table.answered(Run(tmp_path), 'global')
+    assert found == {'as asked': [1.0, 1.0], 'character': [0.0, 1.0]}
+    assert answers_table.answered(Run(tmp_path), 'bare')['as asked'] == [0.0]
+
+
 def test_a_method_without_a_run_has_no_numbers():
     none = Result('x', {'name': 'sciq: FedSP'}, None, 'not begun')
     header, line = answers_table.table(

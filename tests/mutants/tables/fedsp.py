@@ -408,7 +408,7 @@ MUTATIONS = (
         "cells = [*accuracies(runs, 'global'), *costs(runs)]",
         "cells = [*accuracies(runs, 'bare'), *costs(runs)]",
         'A table shows the same accuracy for all methods.',
-        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
+        (STUDIES + 'test_the_loss_and_the_clients_mean_are_those_of_the_run',),
     ),
     Mutation(
         'acc-norm-is-acc',
@@ -416,7 +416,7 @@ MUTATIONS = (
         "losses, texts, [1] * len(texts), 'character'",
         "losses, texts, [1] * len(texts), 'sum'",
         'Two columns of a table are one.',
-        (STUDIES + 'test_the_table_is_of_the_run_s_answers_and_messages',),
+        (STUDIES + 'test_answers_are_of_one_prompt_and_by_two_rules',),
     ),
     Mutation(
         'a-client-of-fedprompt-has-no-model',
