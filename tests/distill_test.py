@@ -151,7 +151,7 @@ def test_steps_are_adamw_with_a_warm_up(four):
         fedsp__compare_examples=0,
     )
     (stage,) = world.algorithm.stages
-    excerpt = world.excerpt(0, 1, True)
+    excerpt = world.excerpt(0, 1, True, True)
     inner = stage.init(Server(excerpt.params))
     theta = excerpt.params
     adam = plain_fedsp.AdamW(theta, fedsp_test.EPS, fedsp_test.DECAY)
@@ -168,7 +168,7 @@ def test_steps_are_adamw_with_a_warm_up(four):
         inner, metrics = stage.step(inner, number)
         batch = distillation.batch_of(fedsp_test.batches(number, 1, 3)[0])
         hidden = distillation.last_states(full, four.base, batch)
-        rate = 0.01 * plain_fedsp.factor(number, 20, 2)
+        rate = 0.01 * plain_fedsp.factor(number, 1, 20, 2)
         theta = adam.step(theta, gradient(theta, batch, hidden), rate)
         fedsp_test.close(inner[0], theta)
         rates.append(metrics['learning_rate'])
@@ -189,7 +189,7 @@ def test_the_full_model_reads_each_batch_once(four, monkeypatch):
         return original(transformer, *args)
 
     monkeypatch.setattr(distillation, 'last_states', counted)
-    inner = stage.init(Server(world.excerpt(0, 1, True).params))
+    inner = stage.init(Server(world.excerpt(0, 1, True, True).params))
     stage.step(inner, 0)
     stage.step(inner, 1)
     assert calls.count(0) == 2
@@ -203,9 +203,12 @@ def test_it_saves_a_few_times_and_not_each_step(four):
 
 def test_no_stage_without_steps_or_without_a_small_model(four):
     full = {'fedsp__client_model': 'full', 'fedsp__turn': 'prompt'}
-    for changes in ({'fedsp__distill_steps': 0}, full):
+    unmeasured = {'fedsp__distill_steps': 0, 'fedsp__compare_examples': 0}
+    for changes in (unmeasured, full):
         world = World(four, **{'fedsp__distill_steps': 9} | changes)
         assert not world.algorithm.stages
+    (measures,) = World(four, fedsp__distill_steps=0).algorithm.stages
+    assert measures.steps == 0
 
 
 def test_a_batch_is_as_wide_as_a_few_sizes():
@@ -227,13 +230,14 @@ def test_closeness_is_that_of_held_out_examples(four, examples):
         asked.append(count)
         return examples
 
-    excerpt = world.excerpt(0, DEPTH, True)
+    excerpt = world.excerpt(0, DEPTH, True, True)
     setup = type('Setup', (), {})()
     setup.probe = type('Probe', (), {'held_out': staticmethod(held_out)})()
     setup.config = world.config
     near = distillation.measured(setup, excerpt, excerpt.params, 7)
-    np.testing.assert_allclose(near, [0.0, 1.0], atol=1e-5)
+    tokens = sum(e.num_target_tokens for e in examples)
+    np.testing.assert_allclose(near, [0.0, 1.0, tokens], atol=1e-5)
     assert asked == [7]
-    part = world.excerpt(0, 1, True)
-    kl, agreement = distillation.measured(setup, part, part.params, 7)
+    part = world.excerpt(0, 1, True, True)
+    kl, agreement, _ = distillation.measured(setup, part, part.params, 7)
     assert kl > 0.01 and agreement < 1

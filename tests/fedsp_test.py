@@ -93,7 +93,7 @@ class World:
             made = VmappedSimulation(self.model, lm.base, loss, same)
         self.devices = Devices(make_mesh(1, 1))
         self.excerpt = functools.partial(
-            build.make_excerpt, self.config, lm, made, self.devices
+            build.make_excerpt, self.config, lm, made, self.devices, made
         )
         self.params = build.initial_params(self.config, lm, kind)
         self.algorithm = stage_one.make(
@@ -243,9 +243,9 @@ def test_the_model_stays_while_a_prompt_is_trained_and_the_prompt_before(four):
             world.config,
             build_simulation(world),
             optax.sgd(0.1),
-            lambda round: 0.1,
+            lambda round, step=1.0: 0.1,
             optax.sgd(1.0),
-            lambda round: 1.0,
+            lambda round, step=1.0: 1.0,
             lambda bank, counts: bank,
             POPULATION,
             world.params,
@@ -274,7 +274,7 @@ def test_the_half_of_the_model_has_no_gradient_of_the_prompt(four):
     model = jax.tree.map(lambda x: x[None], world.state.model)
     (step,) = batches(0, 1, steps=1)
     for which, moves in (('model', False), ('both', True)):
-        simulation = world.excerpt(0, 1, True).models[which]
+        simulation = world.excerpt(0, 1, True, True).models[which]
         _, grads = simulation.gradients(
             {'model': model, 'prompt': prompt}, step
         )
@@ -388,7 +388,7 @@ def test_a_first_prompt_of_ones_own_is_for_the_first_round_alone(four):
         world.round(cohort(1, (1, 2)))
         close(world.state.params, after, 1e-4)
     close(begun['common'], world.params, 1e-4)
-    fresh = [world.excerpt(0, 1, True).fresh(c) for c in (0, 2)]
+    fresh = [world.excerpt(0, 1, True, True).fresh(c) for c in (0, 2)]
     mean = jax.tree.map(lambda *x: sum(x) / 2, *fresh)
     close(begun['own'], mean, 1e-4)
     assert not same_bits(fresh[0], fresh[1])

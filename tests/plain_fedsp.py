@@ -95,10 +95,14 @@ class AdamW:
         return jax.tree.map(leaf, params, self.m, self.v)
 
 
-def factor(round: float, rounds: int, warmup: int) -> float:
-    """Of the learning rate: up in `warmup` rounds, then down to 0."""
+def factor(round: float, step: float, rounds: int, warmup: int) -> float:
+    """Of the learning rate: up in `warmup` rounds, then down to 0.
+
+    With as many steps a round it is transformers' linear schedule of all steps,
+    one step ahead, so that the first rate is not 0.
+    """
     if round < warmup:
-        return min(1.0, (round + 1) / warmup)
+        return (round + step) / warmup
     return 1 - (round - warmup) / (rounds - warmup)
 
 
@@ -119,7 +123,8 @@ class FedSP:
           theta: the auxiliary model's, theta_a.
           prompt: P.
           make: (parameters) -> an AdamW.
-          rate: round, with its fraction -> factor of the learning rates.
+          rate: round with its fraction, part of a round that a step is ->
+            factor of the learning rates.
           rates: of the auxiliary model, of a client's prompt, of the server.
         """
         self.depth = model.transformer.config.num_layers
@@ -152,17 +157,20 @@ class FedSP:
             ]  # fmt: skip
             mine = self.prompt
             for s, batch in enumerate(batches):
-                now = self.rate(number + s / len(batches)) * self.rates[0]
+                n = len(batches)
+                now = self.rate(number + s / n, 1 / n) * self.rates[0]
                 grads = self.by_theta((theta, mine), batch)
                 theta = align.step(theta, grads, now)
             for s, batch in enumerate(batches):
-                now = self.rate(number + s / len(batches)) * self.rates[1]
+                n = len(batches)
+                now = self.rate(number + s / n, 1 / n) * self.rates[1]
                 grads = self.by_prompt((mine, theta), batch)
                 mine = prompt_tx.step(mine, grads, now)
             self.clients[client] = [theta, align, prompt_tx]
             returned.append(mine)
         self.prompt = jax.tree.map(lambda *x: sum(x) / len(x), *returned)
         for s, batch in enumerate(server):
-            now = self.rate(number + s / len(server)) * self.rates[2]
+            n = len(server)
+            now = self.rate(number + s / n, 1 / n) * self.rates[2]
             grads = self.by_full((self.prompt, self.base), batch)
             self.prompt = self.server.step(self.prompt, grads, now)

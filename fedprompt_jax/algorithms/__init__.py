@@ -13,6 +13,8 @@ see federated/algorithm.py, and may have
     POOLED          True if all training clients are one client to it
     SERVER_DATA     True if it trains on config.data.server_share
     ALONE           True if its runs are not computed as one bank of a study
+    ONE_OWNER       True if it computes the batches of one client, or of the
+                    server, by themselves
     CONFIG          the config that has its section; configs/<name>.py if absent
 """
 
@@ -57,6 +59,11 @@ def model_faults(
 def alone(name: str) -> bool:
     """Whether a run of it has models that no other run can share."""
     return name in names() and getattr(get(name), 'ALONE', False)
+
+
+def one_owner(config: config_dict.ConfigDict) -> bool:
+    """Whether batches of one client alone are computed."""
+    return getattr(get(config.algorithm), 'ONE_OWNER', False)
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:

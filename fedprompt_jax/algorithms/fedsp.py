@@ -34,7 +34,7 @@ from fedprompt_jax.rules import Rule, number, one_of
 
 SHARED, CUT, FULL = 'shared', 'cut', 'full'
 CONFIG = 'configs/fedsp/sciq.py'
-SERVER_DATA = True
+SERVER_DATA = ONE_OWNER = True
 ALONE = True  # of small models, each run has its own
 KEYS: dict[str, Rule] = {
     'client_model': one_of(SHARED, CUT, FULL),
@@ -72,8 +72,8 @@ class State(server.ServerState):
 
     Attributes:
       model: the auxiliary model that a new client gets; None for none.
-      closeness: f32 [2], of that model to the full one: KL, agreement; 0 where
-        it was not measured.
+      closeness: f32 [3], of that model to the full one: KL, agreement, and on
+        how many target tokens; 0 where it was not measured.
     """
 
     model: Any
@@ -89,31 +89,35 @@ def make(setup: Setup) -> Algorithm:
     def init() -> State:
         state = server.init(setup.params, setup.server_tx)
         model = excerpt.params if excerpt else None
-        return State(**vars(state), model=model, closeness=jnp.zeros(2))
+        return State(**vars(state), model=model, closeness=jnp.zeros(3))
 
     def client(state: State) -> dict[str, Any]:
         """What a client keeps that was never seen."""
         return turns.first(state.model, to_client(state.params))
 
-    def begun(state: State, clients: np.ndarray) -> Any:
+    def first_prompts(state: State, clients: np.ndarray) -> Any:
         """The prompts that clients begin with, leaves [C, ...]."""
         if c.first_prompt == 'own' and int(state.round) == 0:
             assert excerpt is not None
-            fresh = [excerpt.fresh(int(k)) for k in clients]
+            fresh = [
+                # What clients do not train is the server's.
+                _with_mlp(excerpt.fresh(int(k)), state.params)
+                for k in clients
+            ]
             return jax.tree.map(lambda *x: jnp.stack(x), *fresh)
         return owners.replicate(to_client(state.params), len(clients))
 
     def round(state: State, clients: Any, cohort: Cohort):
         # 1. The clients' turns, at once or one after the other.
         everyone = _each if turns.trains_model else _together
-        start = begun(state, cohort.clients)
+        start = first_prompts(state, cohort.clients)
         worked = everyone(turns, state, clients, start, cohort)
         local = worked.prompt
         # 2. The mean of their prompts, each layer of it of what it stands for.
-        sent = owners.replicate(to_client(state.params), len(cohort.clients))
-        away = optax.tree.sub(local.bank, sent)
-        finite = owners.finite_owners(away)
-        mean = setup.mean(away, cohort)
+        given = owners.replicate(to_client(state.params), len(cohort.clients))
+        changes = optax.tree.sub(local.bank, given)
+        finite = owners.finite_owners(changes)
+        mean = setup.mean(changes, cohort)
         params = to_server(optax.tree.add(to_client(state.params), mean))
         # 3. The server trains it in front of the full model.
         opt_state = state.opt_state
@@ -147,7 +151,7 @@ def make(setup: Setup) -> Algorithm:
         return Sent(down, up)
 
     stages: tuple[StageBefore, ...] = ()
-    if excerpt and c.distill_steps:
+    if excerpt and (c.distill_steps or c.compare_examples):
         stages = (distillation.stage(setup, excerpt, c),)
     return Algorithm(
         init,
@@ -168,7 +172,8 @@ def _turns(setup: Setup) -> Turns:
     if c.client_model != FULL:
         assert setup.excerpt is not None
         repeated = c.client_model == SHARED
-        excerpt = setup.excerpt(c.first_layer, c.num_layers, repeated)
+        alone = c.turn != turn.PROMPT
+        excerpt = setup.excerpt(c.first_layer, c.num_layers, repeated, alone)
     rate, model_rate = config.client.learning_rate, c.model_learning_rate
     model_tx = optimizers.make_scheduled(config.client.optimizer, model_rate)
     if config.client.clip_norm:
@@ -182,7 +187,9 @@ def _turns(setup: Setup) -> Turns:
         prompt_tx,
         turn.align_optimizer(c.turn, model_tx, joint_tx, rate / model_rate),
         setup.client_rate,
-        lambda round: setup.client_rate(round) * model_rate / rate,
+        lambda round, step=1.0: (
+            setup.client_rate(round, step) * model_rate / rate
+        ),
         c.optimizer_state == 'kept',
         setup.simulation,
         excerpt,
@@ -203,6 +210,13 @@ def _between(setup: Setup) -> tuple[Callable[[Any], Any], ...]:
         lambda prompt: auxiliary.mean_over_layers(prompt, c.num_layers),
         lambda prompt: auxiliary.repeat_over_layers(prompt, depth),
     )
+
+
+def _with_mlp(prompt: Any, server_prompt: Any) -> Any:
+    """A prefix whose MLP, if it has one, is that of the server."""
+    if turn.MLP not in prompt:
+        return prompt
+    return prompt | {turn.MLP: server_prompt[turn.MLP]}
 
 
 def _together(
@@ -229,7 +243,9 @@ def _each(
             int(state.round),
         )
         rows.put(place, worked.rows)
+        # One client's model at a time is in memory.
         found.append(worked._replace(rows=None))
+        del worked
     aligned = [w.aligned for w in found if w.aligned is not None]
     return Worked(
         None,
@@ -245,8 +261,9 @@ def _server_part(
     """The prompt after the server's steps in front of the full model."""
     number = int(state.round)
     steps = setup.server_steps(number)
+    simulation = setup.server_simulation or setup.simulation
     local = turn.train(
-        setup.simulation,
+        simulation,
         setup.server_tx,
         owners.replicate(params, 1),
         owners.replicate(state.opt_state, 1),
@@ -257,7 +274,7 @@ def _server_part(
     params, opt_state = jax.tree.map(
         lambda x: x[0], (local.bank, local.opt_state)
     )
-    cost = setup.simulation.compute(steps)
+    cost = simulation.compute(steps)
     metrics = {
         'server_loss': float(np.nanmean(local.losses)),
         'server_tokens': cost['tokens'],

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,16 @@ class Together(Protocol):
     def simulation(self, alone: Any) -> Simulation: ...
 
     def evaluator(self, alone: Evaluator) -> Scorer: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Cast:
+    """Parameters in another dtype; equal for all runs of a process."""
+
+    dtype: str
+
+    def __call__(self, params: Params) -> Params:
+        return jax.tree.map(lambda x: x.astype(self.dtype), params)
 
 
 class OtherModel(NamedTuple):
@@ -209,6 +219,7 @@ def build(
         if runs > 1:
             clients = population(config, data)
             alone = packers.of_training(config, model, data, clients)
+    one_owner = _of_one_owner(config, model, data, simulation, devices)
     scorer: Scorer = evaluator
     if together is not None:
         simulation = together.simulation(simulation)
@@ -236,8 +247,11 @@ def build(
                 make_auxiliary, config, data, devices, cache_dir, others, loaded
             ),
             make_probe(config, lm, model, data),
-            functools.partial(make_excerpt, config, lm, simulation, devices),
+            functools.partial(
+                make_excerpt, config, lm, simulation, devices, one_owner
+            ),
             functools.partial(server_batch, config, data),
+            one_owner,
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),
@@ -352,6 +366,24 @@ def make_simulation(
     return PackedSimulation(model, lm.base, packer, config.loss, devices.rows)
 
 
+def _of_one_owner(
+    config: config_dict.ConfigDict,
+    model: TunedModel,
+    data: data_lib.FederatedData,
+    simulation: Simulation,
+    devices: Devices,
+) -> Simulation:
+    """The simulation with rows for the batches of one client, or the server."""
+    if not algorithms.one_owner(config) or config.simulation == 'vmap':
+        return simulation
+    alone = config.copy_and_resolve_references()
+    alone.clients_per_round = 1
+    packer = packers.of_training(
+        alone, model, data, population(config, data)
+    )._replace(my_rows=devices.my_rows)
+    return cast(PackedSimulation, simulation).with_packer(packer)
+
+
 def make_auxiliary(
     config: config_dict.ConfigDict,
     data: data_lib.FederatedData,
@@ -412,9 +444,11 @@ def make_excerpt(
     lm: source.LanguageModel,
     simulation: Simulation,
     devices: Devices,
+    one_owner: Simulation,
     start: int,
     size: int,
     repeated: bool,
+    alone: bool,
 ) -> Excerpt:
     """A smaller model of layers of the frozen one, with what trains in it.
 
@@ -423,9 +457,11 @@ def make_excerpt(
       lm: the frozen model.
       simulation: of its cohorts; the smaller model has its rows' shapes.
       devices: where it is computed.
+      one_owner: as `simulation`, for the batches of one client.
       start: first layer.
       size: number of layers.
       repeated: whether they are repeated through the whole depth.
+      alone: whether a cohort of its prompts is one client.
     """
     part = auxiliary.config(lm.config, start, size, repeated)
     transformer = Transformer(part, config.model.remat)
@@ -434,13 +470,8 @@ def make_excerpt(
     base = devices.replicate(auxiliary.params(lm.base, start, size))
     params = jax.tree.map(lambda x: x.astype(jnp.float32), base)
 
-    def as_base(params: Params) -> Params:
-        return jax.tree.map(lambda x, b: x.astype(b.dtype), params, dtypes)
-
-    dtypes = jax.tree.map(lambda x: jax.ShapeDtypeStruct((), x.dtype), base)
-
-    def computing(kind: Kind) -> Simulation:
-        return simulation.with_model(TunedModel(transformer, kind), base)
+    def computing(kind: Kind, like: Simulation) -> Simulation:
+        return like.with_model(TunedModel(transformer, kind), base)
 
     def fresh(client: int) -> Params:
         rng = generator(config.seed, 'first prompt', client)
@@ -448,9 +479,12 @@ def make_excerpt(
 
     return Excerpt(
         params,
-        computing(kind),
-        {w: computing(WholeAndPrompt(kind, w)) for w in ('model', 'both')},
-        as_base,
+        computing(kind, one_owner if alone else simulation),
+        {
+            which: computing(WholeAndPrompt(kind, which), one_owner)
+            for which in ('model', 'both')
+        },
+        Cast(config.model.dtype),
         transformer,
         Transformer(lm.config, gather=gathering(config, devices)),
         lm.base,

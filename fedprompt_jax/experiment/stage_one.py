@@ -36,8 +36,9 @@ def make(
     server_steps: Callable[[int], Steps] = lambda round: [],
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None,
     probe: Probe | None = None,
-    excerpt: Callable[[int, int, bool], Excerpt] | None = None,
+    excerpt: Callable[[int, int, bool, bool], Excerpt] | None = None,
     server_batch: Callable[[int, int], list[Example]] | None = None,
+    server_simulation: Simulation | None = None,
 ) -> Algorithm:
     """The config's algorithm.
 
@@ -51,6 +52,7 @@ def make(
       probe: see Setup; None where nothing is computed.
       excerpt: see Setup, as is server_batch.
       server_batch: None where nothing is computed.
+      server_simulation: see Setup.
     """
     client_tx, client_rate = scheduled(config.client, config.rounds)
     server_tx, server_rate = scheduled(config.server, config.rounds)
@@ -72,6 +74,7 @@ def make(
         probe=probe,
         excerpt=excerpt,
         server_batch=server_batch,
+        server_simulation=server_simulation,
     )
     return algorithms.get(config.algorithm).make(setup)
 
@@ -118,7 +121,7 @@ def exchange(
 
     def excerpt(*which: Any) -> Excerpt:
         assert excerpt_shapes is not None
-        params, none = zeros(excerpt_shapes(*which)), cast(Any, None)
+        params, none = zeros(excerpt_shapes(*which[:3])), cast(Any, None)
         fields = len(Excerpt._fields) - 1
         return Excerpt(params, *[none] * fields)
 
@@ -153,7 +156,7 @@ def exchange(
 
 def scheduled(
     section: config_dict.ConfigDict, rounds: int
-) -> tuple[optax.GradientTransformation, Callable[[float], float]]:
+) -> tuple[optax.GradientTransformation, schedules.ByRound]:
     """The optimizer of a section, and its learning rate by round from 0.
 
     Args:
@@ -165,5 +168,5 @@ def scheduled(
     make = optimizers.make if constant else optimizers.make_scheduled
     return (
         make(section.optimizer, section.learning_rate),
-        lambda round: section.learning_rate * factor(round),
+        lambda round, step=1.0: section.learning_rate * factor(round, step),
     )

@@ -26,6 +26,7 @@ from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.aggregates import Aggregate
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.schedules import ByRound
 from fedprompt_jax.federated.server import S, server_update
 from fedprompt_jax.models.transformer import Transformer
 
@@ -215,8 +216,7 @@ class Setup(NamedTuple):
       config: whole and checked: an algorithm reads the section of its name.
       simulation: computes cohorts.
       client_tx: the client optimizer, with what is chained before it.
-      client_rate: round, from 0 -> learning rate of the client optimizer;
-        2.5 is in the middle of round 2.
+      client_rate: round, from 0 -> learning rate of the client optimizer.
       server_tx: the server optimizer.
       server_rate: round, from 0 -> its learning rate, likewise.
       aggregate: how the clients' trees become one; see aggregates.py.
@@ -232,7 +232,10 @@ class Setup(NamedTuple):
       probe: what may be looked at before the rounds; None where nothing is
         computed.
       excerpt: (first layer, number of layers, whether they are repeated through
-        the whole depth) -> a smaller model of the frozen model's layers.
+        the whole depth, whether a cohort of its prompts is one client) -> a
+        smaller model of the frozen model's layers.
+      server_simulation: as `simulation`, for the batches of server_steps; None
+        where it is the same.
       server_batch: (step, size) -> that many of the examples that the server
         holds, from endless shuffled passes; of owner 0.
     """
@@ -240,9 +243,9 @@ class Setup(NamedTuple):
     config: config_dict.ConfigDict
     simulation: Simulation
     client_tx: optax.GradientTransformation
-    client_rate: Callable[[float], float]
+    client_rate: ByRound
     server_tx: optax.GradientTransformation
-    server_rate: Callable[[float], float]
+    server_rate: ByRound
     aggregate: Aggregate
     num_clients: int
     params: Any
@@ -250,7 +253,8 @@ class Setup(NamedTuple):
     server_steps: Callable[[int], Steps] = lambda round: []
     auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None
     probe: Probe | None = None
-    excerpt: Callable[[int, int, bool], Excerpt] | None = None
+    excerpt: Callable[[int, int, bool, bool], Excerpt] | None = None
+    server_simulation: Simulation | None = None
     server_batch: Callable[[int, int], list[Example]] | None = None
 
     def start_clients(self, bank, round: jax.Array) -> Any:

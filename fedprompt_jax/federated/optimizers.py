@@ -99,13 +99,15 @@ def make_scheduled(
     )
 
 
-def with_settings(opt_state: Any, settings: Mapping[str, float]) -> Any:
+def with_settings(
+    opt_state: Any, settings: Mapping[str, float | jax.Array]
+) -> Any:
     """The state with other hyper-parameters, where it holds such ones.
 
     Args:
       opt_state: state of a transformation that optax.inject_hyperparams made,
         alone or in a chain; any other is returned as it is.
-      settings: name of a hyper-parameter -> value.
+      settings: name of a hyper-parameter -> value, or one for each owner [C].
     """
 
     def leaf(path, x):

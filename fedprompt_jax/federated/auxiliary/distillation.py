@@ -38,7 +38,7 @@ NAME = 'distill'
 # answer tokens, and half of the cross-entropy with the right ones.
 OBJECTIVES = ('hidden', 'full')
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-SAVES = 20  # checkpoints of the whole stage: each holds the model three times
+SAVES = 20  # checkpoints of the whole stage: each holds the model four times
 _LENGTHS, _TARGETS = 32, 8  # a batch's sizes are multiples of these
 
 
@@ -58,11 +58,14 @@ class Batch(NamedTuple):
     label: Any
 
 
-def batch_of(examples: Sequence[Example]) -> Batch:
-    """The examples as rows; few lengths occur, so that few programs do."""
+def batch_of(examples: Sequence[Example], answers: bool = True) -> Batch:
+    """The examples as rows; few lengths occur, so that few programs do.
+
+    Without `answers` there are no target tokens.
+    """
     tokens = _up(max(e.num_tokens for e in examples), _LENGTHS)
     targets = _up(max(e.num_target_tokens for e in examples), _TARGETS)
-    n = len(examples)
+    n, targets = len(examples), targets if answers else 0
     made = Batch(
         np.zeros((n, tokens), np.int32),
         np.array([e.num_tokens for e in examples], np.int32),
@@ -71,8 +74,9 @@ def batch_of(examples: Sequence[Example]) -> Batch:
     )
     for row, e in enumerate(examples):
         made.tokens[row, : e.num_tokens] = e.tokens
-        made.index[row, : e.num_target_tokens] = e.target_index
-        made.label[row, : e.num_target_tokens] = e.target
+        if answers:
+            made.index[row, : e.num_target_tokens] = e.target_index
+            made.label[row, : e.num_target_tokens] = e.target
     return made
 
 
@@ -143,9 +147,9 @@ def loss(
     counted = jnp.full_like(lengths, lengths.max()) if padding else lengths
     columns = jnp.arange(mine.shape[1])
     counts = columns < counted[:, None]  # [n, S]
-    away = (mine - states).astype(jnp.float32) ** 2
-    squares = (away * counts[..., None]).sum()
-    error = squares / (counts.sum() * mine.shape[-1])
+    away = mine.astype(jnp.float32) - states.astype(jnp.float32)
+    squares = jnp.mean(away**2, axis=-1)  # [n, S]
+    error = (squares * counts).sum() / counts.sum()
     if logits is None:
         return error
     own = target_logits(transformer, base, mine, batch)
@@ -194,11 +198,12 @@ def stage(
     def step(inner: Any, number: int) -> tuple[Any, Metrics]:
         assert setup.server_batch is not None
         examples = setup.server_batch(number, c.distill_batch_size)
-        batch = excerpt.place_rows(batch_of(examples))
+        full = c.distill_objective == 'full'
+        batch = excerpt.place_rows(batch_of(examples, full))
         # The full model reads a batch once.
         states = last_states(excerpt.full, excerpt.base, batch)
         logits = None
-        if c.distill_objective == 'full':
+        if full:
             logits = target_logits(excerpt.full, excerpt.base, states, batch)
         params, opt_state = inner
         now = {optimizers.RATE: rate * factor(number)}
@@ -221,10 +226,10 @@ def stage(
         return state.replace(model=params, closeness=near)
 
     def record(state: Any) -> dict[str, Any]:
-        kl, agreement = to_host(state.closeness).astype(float).tolist()
+        kl, agreement, tokens = map(float, to_host(state.closeness))
         own, full = numbers(state.model), numbers(excerpt.base)
         measures = {
-            'compared_examples': c.compare_examples,
+            'compared_tokens': int(tokens),
             'kl': kl,
             'agreement': agreement,
         }
@@ -244,19 +249,20 @@ def stage(
 def measured(
     setup: Setup, excerpt: Excerpt, params: Any, count: int
 ) -> jax.Array:
-    """How close the auxiliary model is to the full one, f32 [2].
+    """How close the auxiliary model is to the full one, f32 [3].
 
-    On held-out examples: mean KL(full || auxiliary) in nats a target token, and
-    the share of target tokens of which both would say the same.
+    On held-out examples: mean KL(full || auxiliary) in nats a target token, the
+    share of target tokens of which both would say the same, and their number.
 
     Args:
       setup: its probe has held-out examples.
       excerpt: the full model, and the auxiliary one without parameters.
       params: of the auxiliary model.
-      count: of examples; 0 for NaN, which nothing is computed for.
+      count: of examples, or all where there are fewer; 0 for zeros, which
+        nothing is computed for.
     """
     if not count or setup.probe is None:
-        return jnp.zeros(2)
+        return jnp.zeros(3)
     examples = setup.probe.held_out(count)
     longest = max(e.num_tokens for e in examples)
     targets = max(e.num_target_tokens for e in examples)
@@ -272,7 +278,7 @@ def measured(
     )
     grids = full.model.packer(shape).pack(examples, [1.0] * len(examples))
     found = closeness(full, other, [excerpt.place_rows(g) for g in grids])
-    return jnp.array([found.kl, found.agreement], jnp.float32)
+    return jnp.array(found, jnp.float32)
 
 
 def numbers(tree: Any) -> int:

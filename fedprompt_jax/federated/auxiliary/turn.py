@@ -5,7 +5,8 @@ the prompt is trained in front of the model, which stays. Both optimizers, and
 the model, are the client's from round to round.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fedprompt_jax.bank.owners import num_owners
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.algorithm import Excerpt, Simulation, Steps
-from fedprompt_jax.federated.client import LocalResult
+from fedprompt_jax.federated.client import LocalResult, present_owners
+from fedprompt_jax.federated.schedules import ByRound
 
 ALTERNATE, JOINT, PROMPT = 'alternate', 'joint', 'prompt'
 ORDERS = (ALTERNATE, JOINT, PROMPT)
@@ -63,8 +66,8 @@ class Turns(NamedTuple):
     order: str
     prompt_tx: optax.GradientTransformation
     align_tx: optax.GradientTransformation
-    prompt_rate: Callable[[float], float]
-    model_rate: Callable[[float], float]
+    prompt_rate: ByRound
+    model_rate: ByRound
     keeps_optimizers: bool
     simulation: Simulation
     excerpt: Excerpt | None
@@ -150,8 +153,11 @@ class Turns(NamedTuple):
             self.model_rate,
         )
         rows = rows | {'model': local.bank['model'], 'align': local.opt_state}
+        # Nothing of the model's size stays behind.
         of_prompt = local._replace(
-            bank=local.bank['prompt'], first_grads=local.first_grads['prompt']
+            bank=local.bank['prompt'],
+            opt_state=None,
+            first_grads=local.first_grads['prompt'],
         )
         return rows, of_prompt, simulation.compute(steps)
 
@@ -171,9 +177,11 @@ class Turns(NamedTuple):
             self.prompt_rate,
         )
         rows = rows | {'prompt': local.opt_state}
+        local = local._replace(opt_state=None)
         return rows, local, simulation.compute(steps)
 
 
+@functools.cache
 def align_optimizer(
     order: str,
     model_tx: optax.GradientTransformation,
@@ -204,9 +212,9 @@ def train(
     opt_state: Any,
     steps: Sequence[Sequence[Example]],
     round: int,
-    rate: Callable[[float], float],
+    rate: ByRound,
 ) -> LocalResult:
-    """local_train, its learning rate that of each step of the round.
+    """local_train, an owner's learning rate that of each of its steps.
 
     Args:
       simulation: computes the owners.
@@ -217,23 +225,34 @@ def train(
       round: from 0.
       rate: round, from 0 and with its fraction -> learning rate.
     """
-    results: list[LocalResult] = []
+    losses, norms, first = [], [], None
+    owners = num_owners(bank)
+    present = np.array([present_owners(step, owners) for step in steps])
+    # [S, C]: the steps that an owner has had, and how many it has in all.
+    had, in_all = present.cumsum(axis=0) - present, present.sum(axis=0)
     for number, step in enumerate(steps):
-        now = rate(round + number / len(steps))
-        settings = {optimizers.RATE: now}
+        share = had[number] / np.maximum(1, in_all)
+        now = [
+            rate(round + float(f), 1 / max(1, int(n)))
+            for f, n in zip(share, in_all, strict=True)
+        ]
+        settings = {optimizers.RATE: jnp.asarray(now, jnp.float32)}
         opt_state = optimizers.with_settings(opt_state, settings)
         local = simulation.local_train(tx, bank, opt_state, [step])
         bank, opt_state = local.bank, local.opt_state
-        results.append(local)
+        losses.append(local.losses)
+        norms.append(local.grad_norms)
+        first = local.first_grads if first is None else first
     return LocalResult(
         bank,
         opt_state,
-        np.concatenate([r.losses for r in results]),
-        np.concatenate([r.grad_norms for r in results]),
-        results[0].first_grads,
+        np.concatenate(losses),
+        np.concatenate(norms),
+        first,
     )
 
 
+@functools.cache
 def without_mlp(
     tx: optax.GradientTransformation,
 ) -> optax.GradientTransformation:

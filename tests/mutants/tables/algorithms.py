@@ -274,7 +274,7 @@ MUTATIONS = (
     Mutation(
         'a-warmup-of-one-round-less',
         _SCHEDULES,
-        'return min(1.0, (round + 1) / warmup)',
+        'return min(1.0, (round + step) / warmup)',
         'return round / warmup',
         'The first round learns nothing.',
         (

@@ -233,17 +233,16 @@ MUTATIONS = (
     Mutation(
         'a-round-has-one-learning-rate',
         TURN,
-        'now = rate(round + number / len(steps))',
-        'now = rate(round)',
+        'rate(round + float(f), 1 / max(1, int(n)))',
+        'rate(round, 1 / max(1, int(n)))',
         'The schedule is that of rounds, not of steps.',
         (ROUNDS + 'test_rounds_are_those_of_a_plain_computation[1]',),
     ),
     Mutation(
         'the-prompt-is-trained-with-the-model',
         'fedprompt_jax/experiment/build.py',
-        "{w: computing(WholeAndPrompt(kind, w)) for w in ('model', 'both')}",
-        "{\n            w: computing(WholeAndPrompt(kind, 'both'))\n"
-        "            for w in ('model', 'both')\n        }",
+        'computing(WholeAndPrompt(kind, which), one_owner)',
+        "computing(WholeAndPrompt(kind, 'both'), one_owner)",
         'Gradients of the prompt are computed for nothing.',
         (ROUNDS + 'test_the_half_of_the_model_has_no_gradient_of_the_prompt',),
     ),
