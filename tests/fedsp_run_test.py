@@ -35,7 +35,7 @@ SMALL = {
     'data__max_query': 40,
     'prefix__length': LENGTH,
     'fedsp__distill_steps': 4,
-    'fedsp__distill_batch_size': 3,
+    'fedsp__distill_batch_size': 2,
     'fedsp__compare_examples': 5,
     'personalization__epochs': 0,
     'personalization__clients': 2,

@@ -40,10 +40,12 @@ def test_baselines_have_the_settings_of_their_scripts():
     single = settings.overrides(base, 'FedPrompt-Single')
     assert single['rounds'] == 50 and single['fedsp.turn'] == 'prompt'
     central = settings.overrides(base, 'prefix tuning (centralized)')
-    # 100 rounds of 100 steps of ten clients' batches.
-    assert central['rounds'] == 100 * 100 * 10
+    assert central['rounds'] == 100 * 100  # of one step each
+    alone = settings.overrides(base, "FedPrompt w/o the server's step")
+    assert alone['rounds'] == 100 and alone['client.learning_rate'] == 5e-2
     fine = settings.overrides(base, 'full fine-tuning (centralized)')
     assert fine['server.learning_rate'] == 2e-5
+    assert 'eps' not in fine['server.optimizer']
 
 
 def test_studies_start_from_fedsp_alone():
@@ -104,9 +106,13 @@ def test_the_table_is_of_the_run_s_answers_and_messages(whole, full):
     once = fedsp_run_test.bytes_of(messages['down_once'])
     assert ours[at('MB once')] == f'{once / 1e6:.1f}'
     assert ours[at("client's model M")] == f'{once / 4 / 1e6:.1f}'
-    assert theirs[at('MB once')] == '0.0' and theirs[at('full / client')] == (
-        '1.00'
-    )
+    base = Run(full).info['parameters']['base']
+    assert theirs[at('MB once')] == f'{4 * base / 1e6:.1f}'
+    assert theirs[at('full / client')] == '1.00'
+    near = json.loads((whole / 'distill.json').read_text())
+    assert ours[at('KL')] == f'{near["kl"]:.2f}'
+    assert ours[at('agreement %')] == f'{100 * near["agreement"]:.1f}'
+    assert theirs[at('KL')] == '–' and ours[at('questions')] == '8'
     up = fedsp_run_test.bytes_of(messages['up'])
     assert ours[at('kB up')] == f'{up / 1e3:,.1f}'
     server = np.mean([x['server_flops'] for x in lines(whole, 'train')])
@@ -138,11 +144,38 @@ def test_answers_are_of_one_prompt_and_by_two_rules(tmp_path):
             line = {
                 'prompt': prompt, 'choices': texts, 'choice_losses': losses,
                 'references': [right], 'exact_match': match,
+                'loss': 1.0, 'target_tokens': 1,
             }  # fmt: skip
             file.write(json.dumps(line) + '\n')
     found = answers_table.answered(Run(tmp_path), 'global')
-    assert found == {'as asked': [1.0, 1.0], 'character': [0.0, 1.0]}
-    assert answers_table.answered(Run(tmp_path), 'bare')['as asked'] == [0.0]
+    assert found.right.tolist() == [1.0, 1.0]
+    assert found.per_character.tolist() == [0.0, 1.0]
+    assert answers_table.answered(Run(tmp_path), 'bare').right.tolist() == [0.0]
+
+
+def test_seeds_share_the_error_of_their_questions():
+    one = np.array([1.0, 1.0, 0.0, 0.0] * 25)
+    other = np.array([1.0, 1.0, 1.0, 0.0] * 25)
+    same = answers_table.over_seeds([one, one])
+    assert same == answers_table.over_seeds([one])
+    both = answers_table.over_seeds([one, other])
+    of_questions = np.sqrt(0.625 * 0.375 / 100) * 100
+    of_seeds = np.std([50, 75], ddof=1) / np.sqrt(2)
+    assert both.mean == 62.5
+    assert both.half == pytest.approx(1.96 * np.hypot(of_questions, of_seeds))
+
+
+def test_steps_of_a_centralized_run_are_no_rounds(whole):
+    run = Run(whole)
+    run.config = run.config | {'algorithm': 'centralized'}
+    cells = dict(
+        zip(
+            answers_table.HEADER[-len(answers_table.costs([run])) :],
+            answers_table.costs([run]),
+            strict=True,
+        )
+    )
+    assert cells['s a round'] == cells['kB up'] == cells['client TFLOP'] == '–'
 
 
 def test_a_method_without_a_run_has_no_numbers():
@@ -171,4 +204,5 @@ def test_the_figure_has_a_point_for_each_size(whole, full):
 
 def test_sizes_have_names_in_words():
     assert size.size_of({'fedsp.num_layers': 2}) == '2 layers'
+    assert size.size_of({'fedsp.num_layers': 1}) == '1 layer'
     assert size.size_of({}) == 'all layers'

@@ -476,6 +476,7 @@ def test_published_settings_are_those_of_the_scripts():
             'config.prefix.layers=(1,)',
         ),
         ({'data.server_share': 0.0}, 'config.fedsp.server_step=False'),
+        ({'mesh.data': 3}, 'a multiple of config.mesh.data=3'),
         ({'peft': 'full'}, "config.peft='full'"),
         ({'model.quantization': 'int8'}, "config.model.quantization='int8'"),
     ],
@@ -492,5 +493,8 @@ def test_a_model_without_such_layers_is_a_clear_fault():
     config.fedsp.num_layers = 5
     (line,) = fedsp.model_faults(config, gpt2)
     assert 'config.fedsp.num_layers=5' in line and '[1, 2, 3, 4, 6, 12]' in line
+    config.fedsp.client_model = 'cut'
+    (line,) = fedsp.model_faults(config, gpt2)
+    assert 'means' in line
     config.fedsp.client_model, config.fedsp.turn = 'full', 'prompt'
     assert not list(fedsp.model_faults(config, gpt2))

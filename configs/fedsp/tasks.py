@@ -11,7 +11,7 @@ has it. All are lm-eval 0.4.13's own but that of RACE:
                      that it is trained on.
   race_high_lm_eval  lm-eval's: of each article the last question, bare and
                      without 'Answer:', behind the others and their answers.
-                     The accuracies of papers are of this one; 18,728 of the
+                     It is that of lm-eval 0.4.13; 18,728 of the
                      training set's questions are asked.
 
 A query that is too long loses its end, which is the question: with RACE's 944

@@ -320,6 +320,12 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
             "'' for config.fedsp.client_model="
             f'{c.client_model!r}, which is trained.'
         )
+    if not full and c.distill_batch_size % config.mesh.data:
+        yield (
+            f'config.fedsp.distill_batch_size={c.distill_batch_size} must be a '
+            f'multiple of config.mesh.data={config.mesh.data}, over which a '
+            'batch is divided.'
+        )
     readers = {
         'server_step': c.server_step,
         'distill_steps': 0 if full else c.distill_steps,

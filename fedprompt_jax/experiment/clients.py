@@ -60,7 +60,9 @@ class Clients:
     def _taken(self, server: Any, clients: np.ndarray) -> Any:
         assert self._store is not None
         assert self._algorithm.client is not None
-        never = jax.tree.map(to_host, self._algorithm.client(server))
+        never = None
+        if any(client not in self._store for client in clients.tolist()):
+            never = jax.tree.map(to_host, self._algorithm.client(server))
         return self._devices.replicate(self._store.take(clients, never))
 
     def put(self, clients: np.ndarray, before: Any, after: Any) -> None:

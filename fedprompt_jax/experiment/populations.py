@@ -60,6 +60,11 @@ def make(config: config_dict.ConfigDict, store: TokenStore) -> Populations:
         train, server = partitions.cut_shard(train, share)
     else:
         train, server = partitions.cut_share(train, share, config.seed)
+    if not len(server):
+        raise ValueError(
+            f'config.data.server_share={share!r} leaves the server no example: '
+            'clients keep one each. Use a larger share, or larger clients.'
+        )
     return made._replace(clients=made.clients | {'train': train}, server=server)
 
 

@@ -306,7 +306,7 @@ def save(
     number = int(state.server.round)
     is_best = number == int(state.best_round)
     score = float(state.best_score)
-    if by_loss:  # the best checkpoint has the highest
+    if by_loss and number:  # the best checkpoint has the highest
         score = 1 / (1 + float(state.best_loss))
     notes = run.notes() | clients.save(number)
     checkpoints.save(number, state, notes, score if is_best else None)

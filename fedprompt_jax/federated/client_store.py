@@ -64,9 +64,12 @@ class ClientStore:
 
         Args:
           clients: int64 [C].
-          default: what a client keeps that was never seen, leaves [...].
+          default: what a client keeps that was never seen, leaves [...];
+            None where all of them were.
         """
-        never = self._bytes([x[None] for x in jax.tree.leaves(default)])[0]
+        never = None
+        if default is not None:
+            never = self._bytes([x[None] for x in jax.tree.leaves(default)])[0]
         rows = np.stack([self._row(int(c), never) for c in clients])
         return self._arrays(rows)
 

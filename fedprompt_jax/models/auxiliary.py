@@ -69,10 +69,11 @@ def fault(model: ModelConfig, start: int, size: int, shared: bool) -> str:
             f'layers 0 to {depth - 1}; use at least 1, and start + size of at '
             f'most {depth}.'
         )
-    if shared and depth % size:
+    if depth % size:
         fits = [m for m in range(1, depth + 1) if depth % m == 0]
+        does = 'repeats' if shared else 'has the means of the prefix for'
         return (
-            f'repeats {size} layers through {depth}, which is no multiple of '
+            f'{does} {size} layers through {depth}, which is no multiple of '
             f'{size}; use a size of {fits}.'
         )
     return ''

@@ -130,6 +130,11 @@ def plan(
         f'what the stage {name!r} takes before the rounds is not counted'
         for name in exchange.stages
     ]
+    if exchange.once:
+        assumed.append(
+            "clients' small models take as long as the model itself, and "
+            "gradients of their parameters and the server's own steps no time"
+        )
     result = forecast.forecast(config, model, trained, workload, chip, exchange)
     needed = forecast.needed(result.memory)
     return {

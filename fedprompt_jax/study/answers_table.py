@@ -7,20 +7,22 @@ bare model.
 
 from collections.abc import Callable, Sequence
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
+import ml_dtypes  # noqa: F401 (numpy learns bfloat16 from it)
 import numpy as np
 
+from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.evaluation import choices
 from fedprompt_jax.report import canvas, records, summary
 from fedprompt_jax.report.run import Run
 from fedprompt_jax.study.methods import (
+    WIDE,
     Overrides,
     Spread,
     best_value,
     binomial,
     groups,
-    spread,
 )
 from fedprompt_jax.study.outputs import Result
 
@@ -28,12 +30,15 @@ HEADER = (
     'task',
     'method',
     'runs',
+    'questions',
     'accuracy',
     'per character',
     'over clients',
     'loss',
     "client's model M",
     'full / client',
+    'KL',
+    'agreement %',
     'MB once',
     'kB down',
     'kB up',
@@ -43,6 +48,23 @@ HEADER = (
     's before',
 )
 BARE = 'zero-shot'
+
+
+class Answers(NamedTuple):
+    """What was answered under a prompt of one run, question by question.
+
+    Attributes:
+      right: whether config.evaluation.choices finds the right answer.
+      per_character: whether the sum of log p per character does: lm-eval's
+        acc_norm; NaN where answers are generated.
+      loss: of the right answer, nats.
+      tokens: of it.
+    """
+
+    right: np.ndarray
+    per_character: np.ndarray
+    loss: np.ndarray
+    tokens: np.ndarray
 
 
 def table(
@@ -80,21 +102,15 @@ def table(
 
 
 def accuracies(runs: Sequence[Run], prompt: str) -> list[str]:
-    """Accuracy, by character, over clients, and the loss; x 100 but the last.
+    """Questions, accuracy, by character, over clients, and the loss.
+
+    Accuracies are x 100.
 
     Args:
       runs: of several seeds.
       prompt: 'bare' or 'global'.
     """
-    by_rule = [answered(run, prompt) for run in runs]
-    cells = []
-    for rule in ('as asked', 'character'):
-        values = [100 * float(np.mean(found[rule])) for found in by_rule]
-        errors = [
-            binomial(v, len(found[rule]))
-            for v, found in zip(values, by_rule, strict=True)
-        ]
-        cells.append(str(spread(values, errors)))
+    found = [answered(run, prompt) for run in runs]
     rows = [
         row
         for run in runs
@@ -102,38 +118,74 @@ def accuracies(runs: Sequence[Run], prompt: str) -> list[str]:
         if row['prompt'] == prompt
     ]
     local = [row['local']['exact_match'] for row in rows]
-    cells.append(str(spread([x.mean for x in local], [x.se for x in local])))
-    losses = [row['global']['loss'].mean for row in rows]
-    return [*cells, f'{np.mean(losses):.3f}' if losses else '–']
+    mean = LOSSES[runs[0].config['loss']].mean
+    losses = [mean(a.loss, a.tokens) for a in found if len(a.loss)]
+    return [
+        f'{np.mean([len(a.right) for a in found]):.0f}',
+        str(over_seeds([a.right for a in found])),
+        str(over_seeds([a.per_character for a in found])),
+        # Clients hold the same questions in all runs: no error is divided.
+        str(
+            Spread(
+                float(np.mean([x.mean for x in local])),
+                WIDE * float(np.mean([x.se for x in local])),
+            )
+        ),
+        f'{np.mean(losses):.3f}' if losses else '–',
+    ]
 
 
-def answered(run: Run, prompt: str) -> dict[str, list[float]]:
-    """Whether each test example was answered right, 1 or 0, by two rules.
+def over_seeds(right: Sequence[np.ndarray]) -> Spread:
+    """Accuracy x 100 of several runs on the same questions.
 
-    'as asked' is config.evaluation.choices; 'character' is lm-eval's acc_norm,
-    NaN where answers are generated.
+    The error has two parts, that of the questions, which all runs share, and
+    that of the seeds.
+
+        >>> over_seeds([np.array([1.0, 0.0, 1.0, 0.0])])
+        Spread(mean=50.0, half=49.0)
+
+    Args:
+      right: of each run, 1 or 0 for each question.
     """
-    found: dict[str, list[float]] = {'as asked': [], 'character': []}
+    means = np.array([100 * np.mean(x) for x in right])
+    mean, runs = float(np.mean(means)), len(means)
+    questions = min(len(x) for x in right)
+    square = binomial(mean, questions) ** 2
+    if runs > 1:
+        square += float(np.var(means, ddof=1)) / runs
+    return Spread(mean, WIDE * math.sqrt(square))
+
+
+def answered(run: Run, prompt: str) -> Answers:
+    """The answers under 'bare' or 'global', in the order of the predictions."""
+    lines: list[tuple[float, float, float, float]] = []
     for line in records.read_predictions(run.folder):
         if line['prompt'] != prompt:
             continue
-        found['as asked'].append(line['exact_match'])
-        texts = line.get('choices')
-        right = math.nan
+        texts, per_character = line.get('choices'), math.nan
         if texts:
-            losses = line['choice_losses']
             chosen = choices.likeliest(
-                losses, texts, [1] * len(texts), 'character'
+                line['choice_losses'], texts, [1] * len(texts), 'character'
             )
-            right = float(texts[chosen] in line['references'])
-        found['character'].append(right)
-    return found
+            per_character = float(texts[chosen] in line['references'])
+        lines.append(
+            (
+                line['exact_match'],
+                per_character,
+                line['loss'],
+                line['target_tokens'],
+            )
+        )
+    return Answers(*np.array(lines, float).reshape(-1, 4).T)
 
 
 def costs(runs: Sequence[Run]) -> list[str]:
     """What the method costs, the mean over runs; see HEADER."""
     found = np.array([_costs(run) for run in runs], float).mean(axis=0)
-    formats = ('.1f', '.2f', '.1f', ',.1f', ',.1f', '.3f', '.3f', '.1f', '.0f')
+    formats = (
+        '.1f', '.2f', '.2f', '.1f', '.1f', ',.1f', ',.1f', '.3f', '.3f',
+        '.1f', '.0f',
+    )  # fmt: skip
     return [
         '–' if math.isnan(x) else format(x, how)
         for x, how in zip(found, formats, strict=True)
@@ -141,8 +193,17 @@ def costs(runs: Sequence[Run]) -> list[str]:
 
 
 def _costs(run: Run) -> list[float]:
+    """In the order of HEADER; NaN where there is no such thing."""
+    nan = math.nan
     full = run.info['parameters']['base']
-    own, once = full, 0
+    near = records.read_json(run.folder, 'distill.json')
+    closeness = [near.get('kl', nan), 100 * near.get('agreement', nan)]
+    before = sum(x['seconds'] for x in run.stage('distill'))
+    if run.config['algorithm'] == 'centralized':
+        # It has steps and no rounds, and no client.
+        return [nan, nan, *closeness, *[nan] * 6, before]
+    own = full
+    once = full * np.dtype(run.config['model']['dtype']).itemsize
     messages = records.read_json(run.folder, 'messages.json')
     if model := messages.get('down_once'):
         own = sum(math.prod(x['shape']) for x in model)
@@ -156,13 +217,14 @@ def _costs(run: Run) -> list[float]:
     return [
         own / 1e6,
         full / own,
+        *closeness,
         once / 1e6,
         a_client_s('bytes_down') / 1e3,
         a_client_s('bytes_up') / 1e3,
         a_client_s('flops') / 1e12,
         _mean([x.get('server_flops', 0) for x in train]) / 1e12,
-        float(np.median(seconds)) if seconds else math.nan,
-        sum(x['seconds'] for x in run.stage('distill')),
+        float(np.median(seconds)) if seconds else nan,
+        before,
     ]
 
 
@@ -186,13 +248,12 @@ def draw_size(results: Sequence[Result], size: Callable[[Overrides], Any]):
         return None
     figure = canvas.blank(10, 4.4)
     left, right = figure.subplots(1, 2)
-    millions, accuracy, near = [], [], []
+    millions, accuracy, agreement = [], [], []
     for runs in by_size.values():
         millions.append(_costs(runs[0])[0])
-        accuracy.append(global_accuracy(runs))
-        near.append(
-            np.mean([_closeness(run) for run in runs], axis=0)  # KL, agreement
-        )
+        answers = [answered(run, 'global').right for run in runs]
+        accuracy.append(over_seeds(answers))
+        agreement.append(np.mean([_costs(run)[3] for run in runs]))
     left.errorbar(
         millions,
         [a.mean for a in accuracy],
@@ -202,25 +263,8 @@ def draw_size(results: Sequence[Result], size: Callable[[Overrides], Any]):
         capsize=2,
     )
     left.set_ylabel('accuracy x 100 of the full model with the prompt')
-    agreement = [100 * n[1] for n in near]
     right.plot(millions, agreement, 's', color=canvas.VERMILLION)
     right.set_ylabel('answer tokens on which both models agree, %')
     for ax in (left, right):
         ax.set_xlabel("parameters of a client's model, millions")
     return figure
-
-
-def global_accuracy(runs: Sequence[Run]) -> Spread:
-    """Accuracy x 100 of the chosen global prompt, over seeds."""
-    found = [answered(run, 'global')['as asked'] for run in runs]
-    values = [100 * float(np.mean(x)) for x in found]
-    errors = [binomial(v, len(x)) for v, x in zip(values, found, strict=True)]
-    return spread(values, errors)
-
-
-def _closeness(run: Run) -> tuple[float, float]:
-    path = run.folder / 'distill.json'
-    if not path.is_file():
-        return math.nan, math.nan
-    record = records.read_json(run.folder, path.name)
-    return record.get('kl', math.nan), record.get('agreement', math.nan)

@@ -121,7 +121,7 @@ def best_value(
             for r in values[value]
             if r.run is not None
         ]
-        return float(np.nan_to_num(np.mean(found), nan=-1.0))
+        return float(np.nan_to_num(np.mean(found), nan=-np.inf))
 
     best = max(values, key=validation)
     return values[best], best

@@ -14,9 +14,12 @@ Score = Callable[[Run], float]
 
 
 def validation_score(run: Run) -> float:
-    """The score of the validation that chose the global prompt; NaN if none."""
+    """What chose the global prompt, the more the better; NaN if nothing did.
+
+    The validation's score, or its loss with the other sign.
+    """
     chosen = run.chosen_validation
-    return math.nan if chosen is None else float(chosen[run.selection])
+    return math.nan if chosen is None else float(run.preference(chosen)[0])
 
 
 def local_score(run: Run) -> float:

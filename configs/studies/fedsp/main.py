@@ -14,11 +14,13 @@ TASKS = ('sciq', 'arc_easy', 'openbookqa')
 SEEDS = {'sciq': (0, 1)}  # of the others the first alone
 CAPTION = (
     'Accuracy x 100 of the full model with the global prompt that validation '
-    'chose, on all scored examples of the official test split: by the sum of '
+    'chose, on all scored questions of the official test split: by the sum of '
     "log p (lm-eval's acc), per character (acc_norm), and the mean over "
-    "clients' parts; mean over seeds ± half the 95 % interval (binomial; over "
-    'clients). Loss as config.loss averages it. The model that a client holds, '
-    "and how many times larger the server's is; what is sent to a client once, "
+    "clients' parts; mean over seeds ± half the 95 % interval (of questions "
+    'and seeds; of clients). Loss as config.loss averages it. The model that a '
+    "client holds, how many times larger the server's is, and how close it is "
+    'at first: KL(full ‖ client) in nats and agreement, by target tokens. What '
+    'is sent to a client once (with FedPrompt the model, if it is not public), '
     'and in each round; operations of one client and of the server in a round; '
     'seconds of a simulated round, and of distillation before the first.'
 )

@@ -69,9 +69,11 @@ def overrides(
     if config.scale != 'quickstart':
         found |= _published(method)
     if method.endswith('(centralized)'):
-        found |= _as_many_examples(config, found)
+        found |= _centralized(config, found)
     if method.startswith('full'):
         found['server.learning_rate'] = FINE_TUNING_RATE
+        # An epsilon of 1e-4 would hide gradients of weights.
+        found['server.optimizer'] = 'adamw(weight_decay=0.01)'
     found |= {k.replace('__', '.'): v for k, v in changes.items()}
     return {'name': f'{task or own}: {method}', 'seed': seed} | found
 
@@ -99,9 +101,10 @@ def _of_task(config, own: str, task: str) -> dict[str, Any]:
 
 
 def _published(method: str) -> dict[str, Any]:
-    if method not in PUBLISHED:
+    of = method.removesuffix(" w/o the server's step")
+    if of not in PUBLISHED:
         return {}
-    rounds, steps, client, server = PUBLISHED[method]
+    rounds, steps, client, server = PUBLISHED[of]
     return {
         'rounds': rounds,
         'local_steps': steps,
@@ -113,14 +116,16 @@ def _published(method: str) -> dict[str, Any]:
     }
 
 
-def _as_many_examples(config, found: dict[str, Any]) -> dict[str, Any]:
-    """Centralized steps: as many as clients' prompts have in FedSP's rounds.
+def _centralized(config, found: dict[str, Any]) -> dict[str, Any]:
+    """The keys of one client that stands for all, with the server's optimizer.
 
-    One client stands for all; its optimizer is config.server's.
+    It takes the steps of its script or, at quickstart's scale, as many as the
+    clients of FedSP's rounds take for their prompts.
     """
     rounds = found.get('rounds', config.rounds)
-    steps = found.get('local_steps', config.local_steps)
-    each = config.clients_per_round * steps
+    each = found.get('local_steps', config.local_steps)
+    if config.scale == 'quickstart':
+        each *= config.clients_per_round
     return {
         'local_steps': 1,
         'rounds': rounds * each,

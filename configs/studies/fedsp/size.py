@@ -11,9 +11,10 @@ from fedprompt_jax.study import answers_table
 # multiples of them.
 SIZES = (1, 2, 6)
 SEEDS = (0, 1)
+WHOLE_MODEL = {'fedsp__client_model': 'full', 'fedsp__turn': 'prompt'}
 CAPTION = (
     'FedSP with auxiliary models of 1, 2 and 6 layers, and with the full '
-    'model at clients (FedPrompt): accuracy of the full model with the prompt '
+    'model at clients: accuracy of the full model with the prompt '
     "(± half the 95 % interval), and on how many answer tokens the client's "
     'first model says what the full one says: what is revealed of it.'
 )
@@ -26,13 +27,13 @@ def points(config):
             yield settings.overrides(
                 config, 'FedSP', seed=seed, fedsp__num_layers=size
             )
-        yield settings.overrides(config, 'FedPrompt', seed=seed)
+        yield settings.overrides(config, 'FedSP', seed=seed, **WHOLE_MODEL)
 
 
 def size_of(overrides):
     """The number of layers, in words."""
     size = overrides.get('fedsp.num_layers')
-    return f'{size} layers' if size else 'all layers'
+    return f'{size} layer{"s"[: size > 1]}' if size else 'all layers'
 
 
 def tabulate(results):
