@@ -161,6 +161,10 @@ def levers(config: config_dict.ConfigDict) -> list[str]:
     """Lists changes of the config that take less memory on a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
     whole = config.model.quantization or config.peft == 'full'
+    quantized = config.copy_and_resolve_references()
+    quantized.model.quantization = 'int8'
+    # Not every algorithm takes one.
+    whole = whole or any(algorithms.faults(quantized))
     options = [
         'lower config.packing.max_tokens or config.evaluation.batch_size',
         'take more chips and raise config.mesh.model',
