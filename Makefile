@@ -44,8 +44,9 @@ mutants: install-test
 mutants-sample: install-test
 	$(BIN)/python -m tests.mutants --sample=$(SAMPLE) --nounchanged
 
+# QUESTIONS=DIR has FedSP's eight sets, which are compared with lm-eval.
 parity: install-parity
-	$(BIN)/python -m tests.parity
+	$(BIN)/python -m tests.parity $(if $(QUESTIONS),--questions=$(QUESTIONS))
 
 # Names the first release of transformers and of PEFT that breaks.
 parity-newest: install-parity

@@ -137,7 +137,7 @@ def test_a_run_leaves_the_run_folder(whole):
     assert names == {
         'config.json', 'run.json', 'metrics.jsonl', 'tradeoff.csv',
         'predictions.jsonl', 'prompts', 'checkpoints', 'figures',
-        'report.html',
+        'report.html', 'messages.json',
     }  # fmt: skip
     assert {'initial', 'global'} < {
         p.name for p in (whole / 'prompts').iterdir()

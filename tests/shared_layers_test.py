@@ -364,7 +364,8 @@ def test_no_auxiliary_model(pair, start, size, shared, message):
 
 def test_which_models_have_an_auxiliary_model(pair):
     assert auxiliary.fault(pair.full, 2, 2, True) == ''
-    assert auxiliary.fault(pair.full, 0, 3, False) == ''
+    assert auxiliary.fault(pair.full, 1, 2, False) == ''
+    assert 'means' in auxiliary.fault(pair.full, 0, 3, False)
     for name in ('roberta', 't5'):
         ids = {'vocab_size': 300, 'pad_token_id': 3}
         other = families.model_config(tiny_families.CONFIGS[name] | ids)

@@ -135,8 +135,10 @@ class RunFolder:
         """
         if not self.writes:
             return
-        names = ['config.json', *LOGS]
-        paths = [self.path / name for name in names]
+        paths = [self.path / name for name in LOGS]
+        # config.json, and what was recorded; run.json has its own digest.
+        records = sorted(self.path.glob('*.json'))
+        paths += (path for path in records if path.name != 'run.json')
         paths += (self.path / 'prompts').rglob('*')
         info = self.info | {'complete': True}
         info['sha256'] = integrity.sums(self.path, paths)
