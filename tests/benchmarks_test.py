@@ -123,6 +123,20 @@ def test_a_fingerprint(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_memory_of_models_at_clients(tmp_path):
+    sizes = ('--layers=2', '--width=64', '--heads=4', '--vocab=400')
+    given = '--clients=3', f'--dir={tmp_path}', *sizes
+    result = run('auxiliary_memory', *given)
+    assert result['clients'] == 3
+    kept = result['row_gb'] * 1e9 / 4
+    # A model, and two moments of it and of the prefix.
+    embedding, layer = 400 * 64 + 1024 * 64, 12 * 64**2
+    assert kept > 3 * (embedding + layer) + 2 * 2 * 2 * 40 * 64
+    first, second = result['rounds']
+    assert first['bytes_once'] > 0 == second['bytes_once']
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_accelerator(flags, tmp_path):
     """Every kind of part has rows, and the second call measures nothing."""
     parts = '--only=parity|timeline|cohort|generation'  # PyTorch is not here
