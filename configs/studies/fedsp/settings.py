@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.fedsp import settings
+from configs.studies.fedpeptao.settings import method_of, task_of
 from configs.studies.profit.settings import flat
+
+__all__ = ['METHODS', 'method_of', 'overrides', 'task_of']
 
 _FULL = {'fedsp.client_model': 'full', 'fedsp.turn': 'prompt'}
 _CENTRAL = {
@@ -76,16 +79,6 @@ def overrides(
         found['server.optimizer'] = 'adamw(weight_decay=0.01)'
     found |= {k.replace('__', '.'): v for k, v in changes.items()}
     return {'name': f'{task or own}: {method}', 'seed': seed} | found
-
-
-def task_of(overrides: dict[str, Any]) -> str:
-    """The task of a run."""
-    return overrides['name'].split(': ', 1)[0]
-
-
-def method_of(overrides: dict[str, Any]) -> str:
-    """The method of a run."""
-    return overrides['name'].split(': ', 1)[1]
 
 
 def _of_task(config, own: str, task: str) -> dict[str, Any]:
