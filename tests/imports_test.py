@@ -9,7 +9,8 @@ from docs.module_map import MODULES, PACKAGE, ROOT, imports
 
 ROOMS = (
     'data', 'tradeoff', 'models', 'bank', 'peft', 'evaluation', 'federated',
-    'algorithms', 'personalization', 'report', 'experiment', 'planning', 'study',
+    'algorithms', 'personalization', 'report', 'experiment', 'planning',
+    'study',
 )  # fmt: skip
 # Nothing in the package imports them, but a study's plan is one of its runs.
 ROOFS = ('planning', 'study')

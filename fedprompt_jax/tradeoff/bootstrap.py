@@ -12,7 +12,7 @@ With one seed, the clients alone are drawn: the interval says nothing of how
 another seed would turn out. `Interval.seeds` says which of the two it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import math
 from typing import NamedTuple
 
@@ -74,17 +74,32 @@ def interval(
     Raises:
       ValueError: the shapes do not match.
     """
+    only = {'': statistic}
+    return intervals(only, scores, seeds, level, resamples, seed)['']
+
+
+def intervals(
+    statistics: Mapping[str, Statistic],
+    scores: ArrayLike,
+    seeds: ArrayLike,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """As `interval`, of several statistics of the same resamples, by name."""
     scores, seeds = _checked(scores, seeds)
     whole = np.isfinite(scores).all((1, 2))
+    kept, of = scores[whole], seeds[whole]
+
+    def values(times):
+        points = mean_points(weights_of(times, of), kept)
+        return {name: f(points) for name, f in statistics.items()}
+
     dropped = int((~whole).sum())
-    return _interval(
-        lambda weights: statistic(mean_points(weights, scores[whole])),
-        seeds[whole],
-        level,
-        resamples,
-        seed,
-        dropped,
-    )
+    found = of_counts(values, of, level, resamples, seed, dropped)
+    # Without clients there is nothing to ask for names.
+    nothing = Interval(math.nan, math.nan, math.nan, 0, 0, dropped)
+    return {name: found.get(name, nothing) for name in statistics}
 
 
 def difference(
@@ -117,11 +132,57 @@ def difference(
     whole = np.isfinite(a).all((1, 2)) & np.isfinite(b).all((1, 2))
     dropped = int((~whole).sum())
 
-    def gap(weights):
-        first, second = (mean_points(weights, x[whole]) for x in (a, b))
-        return statistic(first) - statistic(second)
+    of = seeds[whole]
 
-    return _interval(gap, seeds[whole], level, resamples, seed, dropped)
+    def gap(times):
+        weights = weights_of(times, of)
+        first, second = (mean_points(weights, x[whole]) for x in (a, b))
+        return {'': statistic(first) - statistic(second)}
+
+    found = of_counts(gap, of, level, resamples, seed, dropped)
+    nothing = Interval(math.nan, math.nan, math.nan, 0, 0, dropped)
+    return found.get('', nothing)
+
+
+def of_counts(
+    values: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    seeds: np.ndarray,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    dropped: int = 0,
+) -> dict[str, Interval]:
+    """Intervals of what is computed from the counts of clients in resamples.
+
+    Args:
+      values: of int [B, C], how often each client is drawn; returns a name ->
+        f64 [B].
+      seeds: int [C], the seed of each client.
+      level: as for `interval`.
+      resamples: as for `interval`.
+      seed: as for `interval`.
+      dropped: the number of clients left out before.
+
+    Returns:
+      A name -> its interval; {} for no client.
+    """
+    clients, groups = len(seeds), len(np.unique(seeds))
+    if not clients:
+        return {}
+    once = values(np.ones((1, clients), np.int64))
+    estimates = {name: float(np.ravel(x)[0]) for name, x in once.items()}
+    ends = dict.fromkeys(estimates, (math.nan, math.nan))
+    if clients > 1:
+        rng = np.random.default_rng(seed)
+        drawn = values(counts(seeds, resamples, rng))
+        ends = {
+            name: percentiles(estimate, np.asarray(drawn[name], float), level)
+            for name, estimate in estimates.items()
+        }
+    return {
+        name: Interval(estimate, *ends[name], groups, clients, dropped)
+        for name, estimate in estimates.items()
+    }
 
 
 def counts(
@@ -185,28 +246,6 @@ def percentiles(
         return math.nan, math.nan
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _interval(
-    of_weights: Callable[[np.ndarray], np.ndarray],
-    seeds: np.ndarray,
-    level: float,
-    resamples: int,
-    seed: int,
-    dropped: int,
-) -> Interval:
-    """The interval of a statistic of clients' weights, f64 [B, C] -> [B]."""
-    clients, groups = len(seeds), len(np.unique(seeds))
-    if not clients:
-        return Interval(math.nan, math.nan, math.nan, 0, 0, dropped)
-    once = weights_of(np.ones((1, clients), np.int64), seeds)
-    estimate = float(of_weights(once)[0])
-    low = high = math.nan
-    if clients > 1:
-        times = counts(seeds, resamples, np.random.default_rng(seed))
-        drawn = np.asarray(of_weights(weights_of(times, seeds)), float)
-        low, high = percentiles(estimate, drawn, level)
-    return Interval(estimate, low, high, groups, clients, dropped)
 
 
 def _checked(
