@@ -186,7 +186,7 @@ def text(rows: Sequence[Row], metric: str) -> str:
     if trajectory is None:
         return ''
     found = statistics(trajectory)
-    lines = ['trade-off: see docs/tradeoff.md for what each number means']
+    lines = ['trade-off (docs/tradeoff.md explains each number)']
     for name in BRIEF:
         if name in found:
             estimate, span = show(name, found[name])

@@ -8,7 +8,7 @@ import numpy as np
 
 from fedprompt_jax.report.records import Row
 from fedprompt_jax.report.run import Run
-from fedprompt_jax.report.summary import last_epoch, label
+from fedprompt_jax.report.summary import label, last_epoch
 
 ClientKey = tuple[str, int, int]  # run, seed, client
 
