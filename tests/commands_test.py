@@ -65,6 +65,8 @@ TO_STUDY = {
     'commands, together': ['--commands=shell', '--together=2'],
     'commands, redraw': ['--commands=shell', '--redraw'],
     'no folder': ['--redraw', '--workdir=/nowhere'],
+    'claims, plan': ['--claims', '--plan'],
+    'no claims': ['--claims'],
 }
 
 
@@ -154,6 +156,8 @@ def test_the_study_hands_its_flags_on(from_study):
         ('no model', f"model.source='{ROOT}/configs'"),
         ('commands, together', 'leave out --together'),
         ('commands, redraw', 'leave out --together'),
+        ('claims, plan', 'leave out --redraw, --plan'),
+        ('no claims', 'seeds.py has no claims(results); with --claims give'),
         ('no folder', '/nowhere has no run of this study; run it without'),
     ],
 )

@@ -7,6 +7,7 @@
     python -m fedprompt_jax.study ... --redraw
     python -m fedprompt_jax.study ... --plan [--chip=h100 --chips=1]
     python -m fedprompt_jax.study ... --only=data.partition=high,low
+    python -m fedprompt_jax.study --claims --study=configs/studies/profit ...
 
 The runs follow each other, and share the loaded model, the tokens and the
 compiled programs; with --together=N, N of them are computed as one bank. Each
@@ -15,7 +16,8 @@ share: what one of them has computed the others do not. The figure, the tables
 and the page of a study are in --workdir/results/<study>. Run the same command
 to resume; --redraw makes them again, also of runs that other machines have put
 into --workdir. --plan tells hours and what is reused, and runs nothing. --only
-leaves the runs out that have another value of a key.
+leaves the runs out that have another value of a key. --claims judges what the
+paper claims by the runs in --workdir; --study is then a study or a folder.
 """
 
 from collections.abc import Sequence
@@ -27,10 +29,12 @@ import time
 
 from absl import app, flags
 from absl import logging as absl_logging
+from ml_collections import config_dict
 
 from fedprompt_jax.experiment import command_line, preemption
 from fedprompt_jax.planning import chips
 from fedprompt_jax.study import (
+    claims,
     commands,
     measured,
     outputs,
@@ -93,10 +97,17 @@ _ONLY = flags.DEFINE_multi_string(
     'the config, such as data.partition=high,low.',
 )
 
+_CLAIMS = flags.DEFINE_bool(
+    'claims',
+    False,
+    "Judge a paper's claims by the runs that are there, and run none; --study "
+    'may be a folder of studies.',
+)
+
 # Flags of a study that main.py does not have.
 STUDY_FLAGS = (
     'study', 'workdir', 'together', 'commands', 'redraw', 'noredraw', 'plan',
-    'noplan', 'chip', 'chips', 'only',
+    'noplan', 'chip', 'chips', 'only', 'claims', 'noclaims',
 )  # fmt: skip
 LENGTHS = (61, 12)  # mean tokens of a query and a target of SNI; see planning
 _LOG = logging.getLogger('fedprompt_jax')
@@ -125,6 +136,9 @@ def main(argv: list[str]) -> None:
 def _study() -> None:
     """Does what the flags ask for: runs, or prints commands or the table."""
     config, file = _CONFIG.value, Path(_STUDY.value or '')
+    if _CLAIMS.value:
+        _claims(config, file)
+        return
     runs_here = not (_COMMANDS.value or _REDRAW.value or _PLAN.value)
     if _COMMANDS.value and (_REDRAW.value or _TOGETHER.value > 1):
         raise ValueError(
@@ -137,8 +151,7 @@ def _study() -> None:
     measure = getattr(module, 'measure', None)
     chosen = points.read(file, config, files=runs_here and not measure)
     chosen = points.only(chosen, _ONLY.value)
-    name = f'{config.name}-{config.scale}'
-    workdir = Path(_WORKDIR.value or f'studies/{name}')
+    name, workdir = f'{config.name}-{config.scale}', _workdir(config)
     parts = [file.stem, *_ONLY.value]
     study = outputs.Study(
         workdir / 'results' / points.folder_name('~'.join(parts)),
@@ -182,6 +195,26 @@ def _study() -> None:
     print(f'\n{time.perf_counter() - began:.0f} s since this start.')
     print(f'Run folders: {workdir}')
     print(f'Figure, tables and report: {study.folder}')
+
+
+def _claims(config: config_dict.ConfigDict, studies: Path) -> None:
+    """Judges the claims of one study, or of all studies in a folder."""
+    others = (_REDRAW.value, _PLAN.value, _COMMANDS.value, _ONLY.value)
+    if any(others):
+        raise ValueError(
+            '--claims reads the runs that are there; leave out --redraw, '
+            '--plan, --commands and --only.'
+        )
+    workdir = _workdir(config)
+    found = claims.judge(claims.files_of(studies), config, workdir)
+    folder = workdir / 'results' / 'claims'
+    print(claims.write(found, folder))
+    print(f'\nTables and report: {folder}')
+
+
+def _workdir(config: config_dict.ConfigDict) -> Path:
+    """Where the runs of a config's studies are."""
+    return Path(_WORKDIR.value or f'studies/{config.name}-{config.scale}')
 
 
 def _measure(

@@ -7,7 +7,7 @@
 import itertools
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 ALGORITHMS = ('FedSGD', 'FedSGD-LB')
 CAPTION = (
@@ -26,3 +26,19 @@ def points(config):
 def draw(results):
     """A panel for each level, a line for each algorithm."""
     return trajectories.draw(results, settings.level_of, settings.algorithm_of)
+
+
+def claims(results):
+    """Claim 5, at each level."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], settings.algorithm_of(o))
+    )
+    many, large = ALGORITHMS
+    for level, title in settings.LEVELS.items():
+        yield verdicts.larger(
+            '5',
+            'many rounds are much better than large batches (FedSGD)',
+            f'{many} against {large}, {title}',
+            of[level, many],
+            of[level, large],
+        )

@@ -9,7 +9,7 @@ Figures 15 and 16 are the same for FedSGD and FedSGD-LB.
 import itertools
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 LENGTHS = (5, 10, 20)
 CAPTION = (
@@ -34,3 +34,24 @@ def draw(results):
         settings.level_of,
         lambda o: f'{o["prompt.length"]} tokens',
     )
+
+
+def claims(results, algorithm='FedAvg(Adam)'):
+    """Claim 6: 10 tokens against 5 and 20, means over the levels."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], o['prompt.length'])
+    )
+    for other in (5, 20):
+        yield verdicts.Claim(
+            '6',
+            '10 virtual tokens are best over all',
+            f'10 tokens against {other}, {algorithm}',
+            'difference in hypervolume, mean over levels',
+            verdicts.mean_difference(
+                [
+                    (of[level, 10], of[level, other])
+                    for level in settings.LEVELS
+                ],
+                verdicts.hypervolume,
+            ),
+        )

@@ -18,4 +18,9 @@ def points(config):
     return figure_14.points(config, 'FedSGD')
 
 
+def claims(results):
+    """Claim 6, for FedSGD."""
+    return figure_14.claims(results, 'FedSGD')
+
+
 draw = figure_14.draw

@@ -18,4 +18,9 @@ def points(config):
     return figure_14.points(config, 'FedSGD-LB')
 
 
+def claims(results):
+    """Claim 6, for FedSGD-LB."""
+    return figure_14.claims(results, 'FedSGD-LB')
+
+
 draw = figure_14.draw

@@ -7,7 +7,7 @@ The runs are figure 4's.
 """
 
 from configs.studies.profit import figure_4, settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 CAPTION = (
     'The 10th and the 90th percentile over clients, of local and of global '
@@ -22,3 +22,27 @@ def draw(results):
     return trajectories.draw_percentiles(
         results, settings.level_of, settings.algorithm_of
     )
+
+
+def claims(results):
+    """Claim 8, for each algorithm and level."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], settings.algorithm_of(o))
+    )
+    text = 'the worst decile loses global score, the best one does not'
+    for (level, name), trajectory in of.items():
+        where = f'{name}, {settings.LEVELS[level]}'
+        yield verdicts.Claim(
+            '8',
+            text,
+            where,
+            '10th percentile of global scores, before - after',
+            verdicts.decile_change(trajectory, 'global', 10, sign=-1),
+        )
+        yield verdicts.Claim(
+            '8',
+            text,
+            where,
+            '90th percentile of global scores, after - before',
+            verdicts.decile_change(trajectory, 'global', 90),
+        )

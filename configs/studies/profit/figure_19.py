@@ -7,7 +7,8 @@ The runs of a level share stage 1, with one another and with figure 5's.
 """
 
 from configs.studies.profit import figure_5, settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.report import genie
+from fedprompt_jax.study import trajectories, verdicts
 
 CAPTION = (
     'FedAvg(Adam), "low computation": the ℓ2 penalty, averaging, training the '
@@ -20,6 +21,9 @@ NAMES = {
     'last(count=2)': 'freeze-first',
     'first(count=2)': 'freeze-last',
 }
+
+
+PLAIN = 'λ = 0'
 
 
 def points(config):
@@ -47,11 +51,40 @@ def line_of(overrides) -> str:
 
 def draw(results):
     """A panel for each level, a line for each remedy."""
-    plain = 'λ = 0'
     return trajectories.draw(
         results,
         settings.level_of,
         line_of,
         averaged=lambda o: o.get('personalization.l2') in figure_5.AVERAGED,
-        with_genie=lambda o: line_of(o) == plain,
+        with_genie=lambda o: line_of(o) == PLAIN,
     )
+
+
+def claims(results):
+    """Claim 7, at each level."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], line_of(o)), (genie.LABEL,)
+    )
+    text = 'freezing rows does not help, and the genie is far above all'
+    for level, title in settings.LEVELS.items():
+        plain = of[level, PLAIN]
+        for name in ('freeze-first', 'freeze-last'):
+            yield verdicts.larger(
+                '7',
+                text,
+                f'all rows against {name}, {title}',
+                plain,
+                of[level, name],
+            )
+        yield verdicts.Claim(
+            '7',
+            text,
+            f'genie against the best average of prompts, {title}',
+            'difference in the mean of local and global score',
+            verdicts.contrast(
+                [
+                    verdicts.Term(1.0, plain, verdicts.mean_of(genie.LABEL)),
+                    verdicts.Term(-1.0, plain, verdicts.best_averaged),
+                ]
+            ),
+        )

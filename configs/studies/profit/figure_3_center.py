@@ -6,7 +6,7 @@
 """
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 ALGORITHMS = ('FedAvg(Adam)', 'Centralized', 'Random-Gaussian', 'Random-Word')
 FEW_SHOT = 2  # SNI's own number of positive examples
@@ -35,3 +35,31 @@ def draw(results):
         settings.algorithm_of,
         anchors=trajectories.ANCHORS,
     )
+
+
+def claims(results):
+    """Claim 2: against other prompts, and against prompts without training."""
+    of = verdicts.groups(results, settings.algorithm_of, others=('few-shot',))
+    ours = of[ALGORITHMS[0]]
+    text = 'FedAvg(Adam) beats centralized training and untrained prompts'
+    for name in ALGORITHMS[1:]:
+        yield verdicts.larger(
+            '2',
+            text,
+            f'FedAvg(Adam) against {name}',
+            ours,
+            of[name],
+        )
+    for label, name in (('bare', 'no prompt'), ('few-shot', 'few-shot')):
+        yield verdicts.Claim(
+            '2',
+            text,
+            f'FedAvg(Adam), personalized, against {name}',
+            'difference in the mean of local and global score',
+            verdicts.contrast(
+                [
+                    verdicts.Term(1.0, ours, verdicts.last_mean),
+                    verdicts.Term(-1.0, ours, verdicts.mean_of(label)),
+                ]
+            ),
+        )

@@ -8,7 +8,7 @@ FedAvg(Adam) at high heterogeneity. The runs share stage 1.
 """
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 ALGORITHM = 'FedAvg(Adam)'
 SHORT = 5  # the two largest rates have a fifth of the epochs
@@ -44,4 +44,19 @@ def draw(results):
         settings.level_of,
         lambda o: f'rate {o["personalization.learning_rate"]:.3g}',
         anchors=trajectories.ANCHORS,
+    )
+
+
+def claims(results):
+    """Claim 1, by the rates that the paper's text compares: 0.01 and 0.316."""
+    small, large = settings.RATES[1], settings.RATES[-1]
+    of_rate = verdicts.groups(
+        results, lambda o: o['personalization.learning_rate']
+    )
+    yield verdicts.larger(
+        '1',
+        'a smaller learning rate gives a better trade-off',
+        f'rate {small:.3g} against {large:.3g}, high heterogeneity',
+        of_rate[small],
+        of_rate[large],
     )

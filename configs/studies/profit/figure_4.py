@@ -9,7 +9,7 @@ Two seeds each. Figures 8, 9 and 18 of the paper are of the same runs.
 import itertools
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 ALGORITHMS = ('FedAvg(Adam)', 'FedAvg(SGD)', 'FedSGD')
 SEEDS = (0, 1)
@@ -42,4 +42,49 @@ def draw(results):
         settings.level_of,
         settings.algorithm_of,
         anchors=trajectories.ANCHORS,
+    )
+
+
+def claims(results):
+    """Claims 3a and 3b, at each level; 3b's two remarks besides."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], settings.algorithm_of(o))
+    )
+    adam, sgd, fedsgd = ALGORITHMS
+    better, more = (
+        'FedAvg(Adam) is better than FedAvg(SGD)',
+        'FedAvg(Adam) is better than FedSGD, most in global score and at low '
+        'heterogeneity',
+    )
+    for level, title in settings.LEVELS.items():
+        ours = of[level, adam]
+        for number, text, other in (('3a', better, sgd), ('3b', more, fedsgd)):
+            yield verdicts.larger(
+                number,
+                text,
+                f'{adam} against {other}, {title}',
+                ours,
+                of[level, other],
+            )
+        yield verdicts.Claim(
+            '3b',
+            more,
+            f'{adam} against {fedsgd}, {title}',
+            'difference in global score after the last epoch',
+            verdicts.difference(ours, of[level, fedsgd], verdicts.last_global),
+        )
+    yield verdicts.Claim(
+        '3b',
+        more,
+        f'{adam} against {fedsgd}: low against high heterogeneity',
+        'difference of differences in hypervolume',
+        verdicts.contrast(
+            [
+                verdicts.Term(
+                    sign * weight, of[level, name], verdicts.hypervolume
+                )
+                for level, sign in (('low', 1), ('high', -1))
+                for name, weight in ((adam, 1.0), (fedsgd, -1.0))
+            ]
+        ),
     )

@@ -9,7 +9,7 @@ The runs of a level share stage 1.
 import itertools
 
 from configs.studies.profit import settings
-from fedprompt_jax.study import trajectories
+from fedprompt_jax.study import trajectories, verdicts
 
 # The paper names 1e-3 alone; the others are ours.
 STRENGTHS = (0.0, 1e-4, 1e-3, 1e-2)
@@ -44,3 +44,34 @@ def draw(results):
         lambda o: f'λ = {o["personalization.l2"]:g}',
         averaged=lambda o: o['personalization.l2'] in AVERAGED,
     )
+
+
+def claims(results):
+    """Claim 4, at each level: the penalty of the paper, and averaging."""
+    of = verdicts.groups(
+        results, lambda o: (o['data.partition'], o['personalization.l2'])
+    )
+    text = 'the penalty and averaging help at low computation'
+    plain, penalty = AVERAGED
+    for level, title in settings.LEVELS.items():
+        yield verdicts.larger(
+            '4',
+            text,
+            f'λ = {penalty:g} against no penalty, {title}',
+            of[level, penalty],
+            of[level, plain],
+        )
+        yield verdicts.Claim(
+            '4',
+            text,
+            f'averages of the last prompt against all epochs, {title}',
+            'difference in hypervolume',
+            verdicts.contrast(
+                [
+                    verdicts.Term(
+                        1.0, of[level, plain], verdicts.hypervolume_of_averages
+                    ),
+                    verdicts.Term(-1.0, of[level, plain], verdicts.hypervolume),
+                ]
+            ),
+        )

@@ -1,0 +1,93 @@
+"""Mistakes in the verdicts on a paper's claims."""
+
+from tests.mutants.mutation import Mutation
+
+VERDICTS = 'fedprompt_jax/study/verdicts.py'
+CLAIMS = 'fedprompt_jax/study/claims.py'
+TESTS = 'tests/claims_test.py'
+
+MUTATIONS = (
+    Mutation(
+        'an-estimate-above-0-is-enough',
+        VERDICTS,
+        'if interval.low > 0:',
+        'if interval.estimate > 0:',
+        'Noise is called a reproduction.',
+        (f'{TESTS}::test_the_interval_decides',),
+    ),
+    Mutation(
+        'half-of-a-claim-is-the-claim',
+        VERDICTS,
+        'if found == {REPRODUCED}:',
+        'if REPRODUCED in found:',
+        'A claim is reproduced although a comparison is undecided.',
+        (f'{TESTS}::test_a_claim_is_what_its_comparisons_are',),
+    ),
+    Mutation(
+        'a-contradiction-is-outvoted',
+        VERDICTS,
+        'if CONTRADICTED in found:',
+        'if found == {CONTRADICTED}:',
+        'A claim that one comparison contradicts is only undecided.',
+        (f'{TESTS}::test_a_claim_is_what_its_comparisons_are',),
+    ),
+    Mutation(
+        'groups-have-clients-of-their-own',
+        VERDICTS,
+        'trajectory.scores[[place[c] for c in shared]]',
+        'trajectory.scores[list(place.values())[: len(shared)]]',
+        'Clients of one seed are compared with those of another.',
+        (
+            f'{TESTS}::test_clients_that_one_group_lacks_are_left_out',
+            f'{TESTS}::test_a_contrast_of_clients_in_another_order',
+        ),
+    ),
+    Mutation(
+        'seeds-are-not-told-apart',
+        VERDICTS,
+        'seeds = np.array([seed for seed, _ in shared])',
+        'seeds = np.zeros(len(shared), int)',
+        'The interval leaves out how seeds differ.',
+        (f'{TESTS}::test_clients_are_paired',),
+    ),
+    Mutation(
+        'weights-are-not-read',
+        VERDICTS,
+        'term.weight * value(part)',
+        'value(part)',
+        'A difference is a sum.',
+        (f'{TESTS}::test_clients_are_paired',),
+    ),
+    Mutation(
+        'levels-are-added-up',
+        VERDICTS,
+        'share = 1 / len(pairs)',
+        'share = 1.0',
+        'A mean over levels is their sum.',
+        (f'{TESTS}::test_levels_count_alike',),
+    ),
+    Mutation(
+        'a-fall-counts-as-a-rise',
+        VERDICTS,
+        'if sign < 0:',
+        'if sign > 0:',
+        'The decile that falls speaks against the claim that it falls.',
+        (f'{TESTS}::test_a_decile_s_fall_is_above_0',),
+    ),
+    Mutation(
+        'adam-is-compared-with-itself',
+        'configs/studies/profit/figure_4.py',
+        'of[level, other],',
+        'ours,',
+        'No difference is ever found.',
+        (f'{TESTS}::test_adam_against_sgd_and_fedsgd',),
+    ),
+    Mutation(
+        'runs-that-are-not-there-are-judged',
+        CLAIMS,
+        'if not complete:',
+        'if False:',
+        'A folder without runs gives a table of nothing.',
+        (f'{TESTS}::test_without_any_run_the_folder_is_named',),
+    ),
+)
