@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from configs import fedavg_adam
 from fedprompt_jax.report import markup, statistics, trajectory
 from fedprompt_jax.report.run import Run
-from fedprompt_jax.study import tradeoff_table
+from fedprompt_jax.study import outputs, points, table, tradeoff_table
 from fedprompt_jax.tradeoff import bootstrap, clients, frontier
 from tests import tiny_report
 from tests.tiny_report import rows_of
@@ -463,3 +464,34 @@ def test_statistics_of_a_study_pool_the_seeds_of_a_line(tmp_path):
     low, high = (columns[f'tradeoff.area.{end}'] for end in ('low', 'high'))
     assert columns['tradeoff.area'] == pytest.approx(107)
     assert low < columns['tradeoff.area'] < high
+
+
+def test_a_study_leaves_the_statistics_of_its_lines(tmp_path):
+    """Beside its own name each: the first line gains 6, the second 60."""
+    config = fedavg_adam.get_config()
+    some = [points.Point(f'{r}', {'rounds': r}, config) for r in (1, 2, 3)]
+    for point in some[:2]:
+        shift = -60.0 if point.name == '2' else 0.0
+        made = tiny_report.make_run(
+            tmp_path / point.name, lambda s=shift: rows(shift=s)
+        )
+        (made / 'metrics.jsonl').unlink()
+    folders = [tmp_path / point.name for point in some]
+    ends = [table.COMPLETE, table.COMPLETE, 'not complete']
+    study = outputs.Study(tmp_path / 'results', 'a study')
+    text = study.write(some, folders, ends)
+    first, second, third = text.split('hypervolume')[1].splitlines()[1:4]
+    assert first.split()[:4] == ['rounds=1', '1', '3', '458.0']
+    assert second.split()[:3] == ['rounds=2', '1', '3']
+    assert first.split()[3] != second.split()[3]
+    assert third.split() == ['rounds=3', *['–'] * 7]
+    assert text.endswith('3: not complete')
+    markdown = (tmp_path / 'results/table.md').read_text('utf-8')
+    assert '| rounds=1 | 1 | 3 | 458.0 [' in markdown
+    assert 'No result: 3: not complete' in markdown
+    page = (tmp_path / 'results/report.html').read_text('utf-8')
+    assert '<td>458.0 [' in page and 'area under the trajectory' in page
+    (line, *_) = (tmp_path / 'results/table.csv').read_text().splitlines()
+    assert 'tradeoff.best_local.high' in line
+    own = study._replace(tabulate=lambda results: [['of its own'], ['1']])
+    assert 'hypervolume' not in own.write(some, folders, ends)
