@@ -35,24 +35,17 @@ def points(config):
     """The overrides of each run."""
     low = settings.low_computation(config)
     low['personalization__alphas'] = figure_5.ALPHAS
+    frozen = [rows for rows in figure_19.NAMES if rows != 'all']
     remedies = [
-        *({'personalization__l2': x} for x in figure_5.STRENGTHS),
-        *(
-            {'personalization__rows': rows}
-            for rows in figure_19.NAMES
-            if rows != 'all'
-        ),
+        *({'personalization.l2': x} for x in figure_5.STRENGTHS),
+        *({'personalization.rows': rows} for rows in frozen),
     ]
     for level, remedy, rate, split in itertools.product(
         settings.LEVELS, remedies, RATES, ('validation', 'test')
     ):
-        changes = {**low, **remedy, 'personalization__learning_rate': rate}
-        found = settings.overrides(
-            config, level, personalization__split=split, **changes
-        )
         # What the table names is there, whatever the config's own value is.
-        named = {k.replace('__', '.'): v for k, v in remedy.items()}
-        yield found | named | {RATE: rate, selection.SPLIT: split}
+        named = remedy | {RATE: rate, selection.SPLIT: split}
+        yield settings.overrides(config, level, **low) | named
 
 
 def setting_of(overrides) -> str:

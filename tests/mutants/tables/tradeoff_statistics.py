@@ -450,8 +450,8 @@ MUTATIONS = (
     Mutation(
         'selection-on-one-split',
         STUDY,
-        'personalization__split=split',
-        "personalization__split='test'",
+        'selection.SPLIT: split',
+        "selection.SPLIT: 'test'",
         'Validation clients are test clients.',
         SPLITS,
     ),
