@@ -5,8 +5,9 @@
 
 The l2 penalty, averaging, frozen rows, learning rates and epochs: validation
 clients choose, and test clients say what the choice is worth. Each setting is
-one run of validation and one of test clients. The runs of a level share stage
-1, with one another and with figure 19's.
+one run of validation and one of test clients. The runs of a level and a split
+share stage 1, those of test clients also with figure 19's. Both splits' prompts
+are trained alike.
 """
 
 import itertools
