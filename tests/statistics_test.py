@@ -486,6 +486,18 @@ def test_statistics_of_a_study_pool_the_seeds_of_a_line(tmp_path):
     low, high = (columns[f'tradeoff.area.{end}'] for end in ('low', 'high'))
     assert columns['tradeoff.area'] == pytest.approx(107)
     assert low < columns['tradeoff.area'] < high
+    assert columns['tradeoff.local.p90'] == pytest.approx(35.6 - 28)
+    assert columns['tradeoff.local.worst'] == pytest.approx(4)
+    header, one, both = tradeoff_table.client_cells(
+        [('one', runs[:1]), ('both', runs), ('none', [None])]
+    )
+    assert header[1] == 'local, 10th' and header[-1] == 'worst global'
+    assert one[-2:] == [
+        '+4.00 (client 100, seed 1)', '-5.00 (client 100, seed 1)',
+    ]  # fmt: skip
+    # Of 10, 20, 30 and of 14, 26, 38, each twice.
+    assert both[0] == 'both' and both[1].startswith('+4.00 [')
+    assert tradeoff_table.client_cells([('none', [None])]) == []
 
 
 def test_a_study_leaves_the_statistics_of_its_lines(tmp_path):
@@ -515,5 +527,7 @@ def test_a_study_leaves_the_statistics_of_its_lines(tmp_path):
     assert '<td>458.0 [' in page and 'area under the trajectory' in page
     (line, *_) = (tmp_path / 'results/table.csv').read_text().splitlines()
     assert 'tradeoff.best_local.high' in line
+    assert '| rounds=1 | +4.40 [' in markdown and '10th' not in text
+    assert '+4.00 (client 100, seed 0)' in markdown and '10th' in page
     own = study._replace(tabulate=lambda results: [['of its own'], ['1']])
     assert 'hypervolume' not in own.write(some, folders, ends)

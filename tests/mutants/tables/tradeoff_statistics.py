@@ -471,4 +471,20 @@ MUTATIONS = (
         'Statistics beside the name of another line.',
         of('statistics', 'test_a_study_leaves_the_statistics_of_its_lines'),
     ),
+    Mutation(
+        'before-and-after-swapped',
+        STATISTICS,
+        'for i in (path[0], path[-1])',
+        'for i in (path[-1], path[0])',
+        'Hurt clients are helped, and deciles change the other way.',
+        RUN,
+    ),
+    Mutation(
+        'the-worst-client-of-another-line',
+        TABLE,
+        '_, seed, client = found.clients[place]',
+        '_, seed, client = found.clients[0 * place - 1]',
+        'The name of the worst client.',
+        LINES,
+    ),
 )
