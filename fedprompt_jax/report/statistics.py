@@ -58,14 +58,23 @@ def statistics(trajectory: Trajectory) -> dict[str, Interval]:
     )
     scores, seeds = trajectory.scores, trajectory.seeds
     found = bootstrap.intervals(wanted, scores, seeds)
-    # A client that is left out of one statistic is left out of all.
-    whole = np.isfinite(scores).all((1, 2))
-    before, after = (
-        np.where(whole[:, None], scores[:, i], math.nan) for i in (start, end)
-    )
-    for axis, share in clients.hurt(before, after, seeds).items():
+    for axis, share in clients.hurt(*ends(trajectory), seeds).items():
         found[f'hurt_{axis}'] = share
     return {name: found[name] for name in SHOWN if name in found}
+
+
+def ends(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [C, 2] with the global and with the last personalized prompt.
+
+    A client that is left out of one statistic is left out of all: it is NaN.
+    """
+    path = trajectory.path
+    whole = np.isfinite(trajectory.scores).all((1, 2))[:, None]
+    before, after = (
+        np.where(whole, trajectory.scores[:, i], math.nan)
+        for i in (path[0], path[-1])
+    )
+    return before, after
 
 
 def front(trajectory: Trajectory) -> list[tuple[str, float]]:
@@ -108,9 +117,8 @@ def cells(trajectory: Trajectory) -> list[list[str]]:
 
 def decile_cells(trajectory: Trajectory) -> list[list[str]]:
     """A header, and percentiles over clients before and after, by axis."""
-    whole = np.isfinite(trajectory.scores).all((1, 2))
-    path, seeds = trajectory.path, trajectory.seeds[whole]
-    before, after = (trajectory.scores[whole, i] for i in (path[0], path[-1]))
+    before, after = ends(trajectory)
+    seeds = trajectory.seeds
     start, end = (clients.deciles(x, seeds) for x in (before, after))
     changes = clients.decile_changes(before, after, seeds)
     lines = [['percentile', 'before', 'after', 'change', '95 % interval']]
@@ -134,8 +142,6 @@ def notes(trajectory: Trajectory, metric: str) -> list[str]:
       trajectory: of the run.
       metric: the name of the score in words, such as 'ROUGE-L'.
     """
-    path = trajectory.path
-    before, after = (trajectory.scores[:, i] for i in (path[0], path[-1]))
     members = ', '.join(
         name if math.isnan(share) else f'{name} ({100 * share:.0f} %)'
         for name, share in front(trajectory)
@@ -146,7 +152,7 @@ def notes(trajectory: Trajectory, metric: str) -> list[str]:
     ]
     losses = [
         f'{axis} {name_of(trajectory, place)} ({change:+.2f})'
-        for axis, (place, change) in clients.worst(before, after).items()
+        for axis, (place, change) in clients.worst(*ends(trajectory)).items()
         if place >= 0
     ]
     if losses:
@@ -210,6 +216,15 @@ def show(name: str, interval: Interval) -> tuple[str, str]:
         estimate if missing else estimate + unit,
         _span(interval, factor, digits, unit, sign),
     )
+
+
+def show_change(interval: Interval) -> str:
+    """'+1.50 [+1.00, +2.00]', of a difference of scores; a dash for none."""
+    text = _number(interval.estimate, 2, '+')
+    if math.isnan(interval.low):
+        return text
+    low, high = (_number(x, 2, '+') for x in (interval.low, interval.high))
+    return f'{text} [{low}, {high}]'
 
 
 def name_of(trajectory: Trajectory, place: int) -> str:

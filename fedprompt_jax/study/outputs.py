@@ -78,7 +78,11 @@ class Study(NamedTuple):
         found = results(points, folders, ends)
         cells, notes = table.cells(points, records), table.notes(records)
         runs = [result.run for result in found]
-        more = tradeoff_table.cells(table.grouped(points, runs))
+        lines = table.grouped(points, runs)
+        more = [
+            (tradeoff_table.cells(lines), tradeoff_table.NOTES),
+            (tradeoff_table.client_cells(lines), tradeoff_table.CLIENT_NOTES),
+        ]
         return self._leave(records, found, cells, notes, more)
 
     def write_measured(
@@ -116,7 +120,7 @@ class Study(NamedTuple):
         found: Sequence[Result],
         cells: Sequence[Sequence[str]],
         notes: Sequence[str],
-        more: Sequence[Sequence[str]] = (),
+        more: Sequence[Shown] = (),
     ) -> str:
         """Writes figure, tables and page; returns the text table."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,9 +129,7 @@ class Study(NamedTuple):
         if other is not None:
             cells, notes = other, [self.caption] if self.caption else []
             more = ()  # the table says what the study is about
-        shown: list[Shown] = [(cells, notes)]
-        if more:
-            shown.append((more, tradeoff_table.NOTES))
+        shown = [(cells, notes), *(one for one in more if one[0])]
         for name, text in (
             (table.FILE, table.as_csv(records)),
             (MARKDOWN, _join(table.markdown, shown, gaps)),
@@ -149,7 +151,7 @@ class Study(NamedTuple):
         ]
         page = markup.document(self.title, body)
         files.write_whole(self.folder / REPORT, page)
-        return _join(table.text, shown, gaps)
+        return _join(table.text, shown[:2], gaps)  # the rest is too wide
 
     def _tabulated(
         self, found: Sequence[Result]

@@ -22,6 +22,7 @@ from fedprompt_jax.report.trajectory import GLOBAL, Prompt, Trajectory
 from fedprompt_jax.study.outputs import Result
 from fedprompt_jax.tradeoff import bootstrap
 from fedprompt_jax.tradeoff.bootstrap import Interval
+from fedprompt_jax.tradeoff.frontier import ROUNDING
 
 Overrides = dict[str, Any]
 Allowed = Callable[[str, Prompt], bool]  # of a setting and a prompt
@@ -31,8 +32,6 @@ CRITERIA = {
     'mean': 'highest mean of local and global score',
     'no_loss': 'highest local score, global not below the global prompt',
 }
-# Two means of equal numbers may differ by rounding; scores are of 0 to 100.
-_ROUNDING = 1e-9
 
 
 class Choice(NamedTuple):
@@ -115,7 +114,7 @@ def choose(
                 prompt == GLOBAL or allowed(setting, prompt)
             ):
                 continue
-            kept = common >= points[start, 1] - _ROUNDING
+            kept = common >= points[start, 1] - ROUNDING
             if not np.isfinite(local + common) or (
                 criterion == 'no_loss' and not kept
             ):

@@ -5,8 +5,9 @@
 
 The l2 penalty, averaging, frozen rows, learning rates and epochs: validation
 clients choose, and test clients say what the choice is worth. Each setting is
-one run of validation and one of test clients. The runs of a level share stage
-1, with one another and with figure 19's.
+one run of validation and one of test clients. The runs of a level and a split
+share stage 1, those of test clients also with figure 19's. Both splits' prompts
+are trained alike.
 """
 
 import itertools
@@ -35,24 +36,17 @@ def points(config):
     """The overrides of each run."""
     low = settings.low_computation(config)
     low['personalization__alphas'] = figure_5.ALPHAS
+    frozen = [rows for rows in figure_19.NAMES if rows != 'all']
     remedies = [
-        *({'personalization__l2': x} for x in figure_5.STRENGTHS),
-        *(
-            {'personalization__rows': rows}
-            for rows in figure_19.NAMES
-            if rows != 'all'
-        ),
+        *({'personalization.l2': x} for x in figure_5.STRENGTHS),
+        *({'personalization.rows': rows} for rows in frozen),
     ]
     for level, remedy, rate, split in itertools.product(
         settings.LEVELS, remedies, RATES, ('validation', 'test')
     ):
-        changes = {**low, **remedy, 'personalization__learning_rate': rate}
-        found = settings.overrides(
-            config, level, personalization__split=split, **changes
-        )
         # What the table names is there, whatever the config's own value is.
-        named = {k.replace('__', '.'): v for k, v in remedy.items()}
-        yield found | named | {RATE: rate, selection.SPLIT: split}
+        named = remedy | {RATE: rate, selection.SPLIT: split}
+        yield settings.overrides(config, level, **low) | named
 
 
 def setting_of(overrides) -> str:
