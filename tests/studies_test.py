@@ -38,6 +38,8 @@ STUDIES = {
     'figure_17': [],
     'figure_18': [HIGH],
     'figure_19': [HIGH],
+    'router': [HIGH],
+    'seen_types': [],
     'table_1': [],
     'table_2': [
         HIGH,
@@ -51,7 +53,7 @@ STUDIES = {
         '--only=algorithm=fedavg',
     ],
 }
-WITHOUT_FIGURE = ('table_2', 'table_3')
+WITHOUT_FIGURE = ('router', 'seen_types', 'table_2', 'table_3')
 SMALL = tiny_run.FLAGS | {
     'prompt.length': 10,
     'local_steps': 2,
