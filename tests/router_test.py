@@ -23,9 +23,10 @@ from fedprompt_jax.evaluation.routing import Comparison, Ends
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
 from fedprompt_jax.peft.idpg import IDPG
 from fedprompt_jax.peft.prompt import Prompt
+from fedprompt_jax.personalization import router
 from fedprompt_jax.report import genie
 from fedprompt_jax.report.run import Run
-from tests import plain, tiny_families
+from tests import plain, recorders, tiny_families
 from tests.conftest import make_task
 from tests.tiny_run import Runs
 
@@ -369,6 +370,24 @@ def test_a_model_without_a_likelihood_of_the_query_is_refused(lm):
         assert why in fault and "use '('answer',)'" in fault
     for changes in ({'causal': False}, {'encoder': lm.config}):
         assert model_faults(lm, kind, rules=('answer',), **changes) == []
+
+
+def test_each_rule_has_its_threshold():
+    config = fedavg_adam.get_config()
+    config.personalization.update(
+        {'method': 'router', 'alphas': (0.5,), 'router': {
+            'query_threshold': -1.5, 'answer_threshold': 0.25,
+        }}
+    )  # fmt: skip
+    params = {'prompt': jnp.ones((2, 3))}
+    setup = personalization.Setup(config, recorders.Simulation(), 2)
+    method = router.make(setup)
+    answers = method.last_answers(method.init(params), params)
+    found = {a.label: a.route and a.route.threshold for a in answers}
+    assert found == {
+        'averaged': None, 'routed_by_query': -1.5, 'routed_by_answer': 0.25,
+    }  # fmt: skip
+    assert all(a.route.params is params for a in answers if a.route)
 
 
 SHORT = {

@@ -296,14 +296,13 @@ def score_all(
 
 def compare(experiment: Experiment, route: Route) -> routing.Comparison:
     """The comparison of clients' prompts with the global one."""
-    clients = len(experiment.data.held_out.clients)
     ends = routing.Ends(
         tuple(experiment.lm.tokenizer.eos_ids),
         experiment.config.evaluation.max_new_tokens,
     )
     return routing.Comparison(
         experiment.evaluator,
-        replicate(route.params, clients),
+        replicate(route.params, len(experiment.data.held_out.names)),
         ends,
         route.queries,
     )

@@ -89,18 +89,25 @@ def _all_gradients(
         first.model, first.base, packer, first.loss, first.place_rows
     )
     bank, starts = side_by_side([r.bank for r in requests])  # [sum of C_i, ...]
-    # Run i's owner c is owner starts[i] + c of the merged bank.
-    examples = [
-        e._replace(owner=e.owner + start)
-        for r, start in zip(requests, starts, strict=True)
-        for e in r.examples
-    ]
+    examples = _examples(requests, starts)
     results = merged.gradients_once(bank, examples, requests[0].isolate)
     ends = [*starts[1:], num_owners(bank)]
     # Run i gets the rows [starts[i], ends[i]) of all leaves: [C_i, ...].
     return [
         jax.tree.map(lambda x, a=a, b=b: x[a:b], results)
         for a, b in zip(starts, ends, strict=True)
+    ]
+
+
+def _examples(requests: Sequence[Any], starts: Sequence[int]) -> list[Example]:
+    """The examples of all requests, as those of owners of the merged bank.
+
+    Run i's owner c is owner starts[i] + c there.
+    """
+    return [
+        e._replace(owner=e.owner + start)
+        for r, start in zip(requests, starts, strict=True)
+        for e in r.examples
     ]
 
 
@@ -180,11 +187,7 @@ def _all_token_losses(
     packer = widest([r.evaluator.packer for r in requests])
     merged = requests[0].evaluator._replace(packer=packer)
     bank, starts = side_by_side([r.bank for r in requests])
-    examples = [
-        e._replace(owner=e.owner + start)
-        for r, start in zip(requests, starts, strict=True)
-        for e in r.examples
-    ]
+    examples = _examples(requests, starts)
     losses = merged.token_losses(bank, examples)
     ends = np.cumsum([len(r.examples) for r in requests])
     return [
