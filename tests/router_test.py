@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import types
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import personalization
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sni_task import Instance
@@ -21,6 +24,9 @@ from fedprompt_jax.evaluation import routing
 from fedprompt_jax.evaluation.generation import Generator
 from fedprompt_jax.evaluation.routing import Comparison, Ends
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
+from fedprompt_jax.experiment import personalize
+from fedprompt_jax.models import source
+from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.idpg import IDPG
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.personalization import router
@@ -314,6 +320,74 @@ def test_the_router_lies_between_the_worst_and_the_genie(store, rule):
     assert found.rouge_l.tolist() == [0, 0, 1, 1, 1, 1]
 
 
+class Sure(NamedTuple):
+    """An evaluator whose answers are the targets."""
+
+    evaluator: Evaluator
+
+    @property
+    def store(self):
+        return self.evaluator.store
+
+    def score(self, bank, requests, progress=''):
+        loss, of_choices = self.evaluator.losses(bank, requests)
+        n, ones = len(requests), np.ones(len(requests))
+        outputs = [self.store.target(r.instance)[:-1] for r in requests]
+        texts = [self.store.record(r.instance)['outputs'][0] for r in requests]
+        return Scores(
+            texts, ones, ones, loss, ones, np.full(n, 1), of_choices, outputs
+        )
+
+    def token_losses(self, bank, examples):
+        return self.evaluator.token_losses(bank, examples)
+
+
+@pytest.mark.parametrize(
+    ('family', 'objective'), [('t5', 'seq2seq_lm'), ('roberta', 'masked_lm')]
+)
+def test_other_models_have_the_confidence_of_their_answers(
+    family, objective, tmp_path, bank, shared
+):
+    """T5's is that of the target, RoBERTa's that of the chosen word."""
+    folder = tiny_families.make_checkpoint(tmp_path / family, family)
+    lm = source.load(folder, jnp.float32)
+    masked = objective == 'masked_lm'
+    quiz = [
+        Instance(f'q{i}', f'is it {i}?', ('a',), ('a', 'b')) for i in range(3)
+    ]
+    store = open_store(
+        Source('s', 's', lambda: [bare('s', quiz) if masked else make_task()]),
+        lm.tokenizer,
+        Template('{input} {mask}' if masked else '{input}', '', 64, 16),
+        tmp_path / 'store',
+        objective,
+    )
+    generator = Generator(
+        TunedModel(Transformer(lm.config), Prompt(plain.P)),
+        lm.base,
+        eos_ids=lm.tokenizer.eos_ids,
+        max_new_tokens=16,
+        batch_size=8,
+        place_rows=plain.same,
+    )
+    packer = generator.model.packer(Shape(48, 16, (3,)))
+    evaluator = Evaluator(store, lm.tokenizer, packer, generator)
+    compared = Comparison(
+        Sure(evaluator), shared, Ends(lm.tokenizer.eos_ids, 16), queries=False
+    )
+    requests = [Request(i % 2, i) for i in range(3)]
+    own, of_shared = compared.pair(bank, requests).confidence
+    for found, prompts in ((own, bank), (of_shared, shared)):
+        losses, of_choices = evaluator.losses(prompts, requests)
+        for i, r in enumerate(requests):
+            total = of_choices[i][0] if masked else losses[i]
+            tokens = len(store.target(r.instance))
+            expected = -total / tokens
+            assert found.answer[i] == pytest.approx(expected, rel=1e-5)
+    assert not np.allclose(own.answer, of_shared.answer)
+    assert np.isnan(own.query).all()
+
+
 def test_long_answers_and_queries_find_room(evaluator, bank):
     """Longer than the rows that were chosen for targets alone."""
     rng = np.random.default_rng(3)
@@ -390,6 +464,26 @@ def test_each_rule_has_its_threshold():
     assert all(a.route.params is params for a in answers if a.route)
 
 
+def test_a_run_compares_with_the_global_prompt_in_every_place(lm):
+    config = fedavg_adam.get_config()
+    config.evaluation.max_new_tokens = 7
+    held_out = types.SimpleNamespace(names=['', '', ''])
+    experiment: Any = types.SimpleNamespace(
+        config=config,
+        lm=lm,
+        evaluator='the evaluator',
+        data=types.SimpleNamespace(held_out=held_out),
+    )
+    params = {'prompt': jnp.arange(6.0).reshape(2, 3)}
+    route = personalization.Route(params, 'answer', 0.0, queries=False)
+    found = personalize.compare(experiment, route)
+    np.testing.assert_array_equal(
+        found.shared['prompt'], [params['prompt']] * 3
+    )
+    assert found.ends == Ends(tuple(lm.tokenizer.eos_ids), 7)
+    assert (found.evaluator, found.queries) == ('the evaluator', False)
+
+
 SHORT = {
     'personalization__method': 'router',
     'personalization__epochs': 3,
@@ -456,11 +550,11 @@ def test_a_model_that_cannot_route_by_query_is_refused_before_its_data(
 ):
     """As a run is started: T5."""
     runs = Runs(tmp_path)
-    source = tiny_families.make_checkpoint(tmp_path / 't5', 't5')
+    folder = tiny_families.make_checkpoint(tmp_path / 't5', 't5')
     with pytest.raises(ValueError, match="has 'query', and an encoder reads"):
         runs.start(
             tmp_path / 'run',
-            model__source=str(source),
+            model__source=str(folder),
             data__path=str(tmp_path / 'data'),
             **SHORT,
         )

@@ -54,9 +54,9 @@ def lines(**more):
                 if splits:
                     found.append(line(client, owner, k, splits, **more))
     # After an epoch before the last, and of other prompts: not read.
-    found.append(line(3, 5, 0, ['global'], epoch=1, rouge_l=1.0))
-    found.append(line(3, 5, 0, ['global'], prompt='averaged', rouge_l=1.0))
-    return found
+    before = line(3, 5, 0, ['global'], epoch=1, rouge_l=1.0)
+    other = line(3, 5, 0, ['global'], prompt='averaged', rouge_l=1.0)
+    return [before, *found, other]
 
 
 def run_of(folder, lines, source='sni'):

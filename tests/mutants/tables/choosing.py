@@ -266,7 +266,7 @@ MUTATIONS = (
         'experiment.config.evaluation.max_new_tokens,',
         '1,',
         'The end of a generated answer is left out of its confidence.',
-        _RUN,
+        (_LAWS + 'test_a_run_compares_with_the_global_prompt_in_every_place',),
     ),
     Mutation(
         'predictions-without-notes',
@@ -282,7 +282,10 @@ MUTATIONS = (
         "'type': task['categories'][0],",
         "'type': task['categories'][-1] + '?',",
         'Tables by task type are wrong.',
-        _RUN,
+        (
+            'tests/prompt_scores_test.py::test_a_prediction_says_what_was_'
+            'answered_and_what_it_is_worth',
+        ),
     ),
     # --- Thresholds that are fitted -------------------------------------
     Mutation(
