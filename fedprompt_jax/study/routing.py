@@ -41,6 +41,7 @@ HEADER = (
     *(f'{s}: share of the gap to the better prompt' for s in SPLITS),
     *(f'{s}: to the personalized prompt' for s in SPLITS),
     'clients',
+    'seeds',
 )
 
 
@@ -285,12 +286,12 @@ def _lines(
         if rule != 'both' and (has_query or rule == 'answer')
     }
     never = scores(here, Fitted(0.0, math.inf, math.nan))
-    count = f'{len(here.seeds)} of {len(set(here.seeds.tolist()))} seed(s)'
+    counts = [f'{len(here.seeds)}', f'{len(np.unique(here.seeds))}']
     for name in ('global', 'personalized', 'genie'):
         means = [
             _mean(never, here.seeds, NAMES.index(name), s) for s in range(2)
         ]
-        yield [name, '–', '–', *map(_shown, means), *['–'] * 4, count]
+        yield [name, '–', '–', *map(_shown, means), *['–'] * 4, *counts]
     for name, values in (plain | fitted).items():
         of = scores(here, values)
         shares = [
@@ -306,7 +307,7 @@ def _lines(
             f'{values.weight:.1f}',
             f'{values.threshold:.4g}',
             *map(_shown, [*means, *shares]),
-            count,
+            *counts,
         ]
 
 
