@@ -74,7 +74,7 @@ def run(tmp_path):
 
 
 def test_a_cell_is_what_a_prompt_gains_on_the_examples_of_a_client(run):
-    found = transfer.read(run.folder, 'rouge_l')
+    found = transfer.read(run, 'rouge_l')
     assert found.clients.tolist() == [5, 3, 8, 9]  # type a before type b
     assert found.types == ['a', 'b', 'b', 'b']
     for i, client in enumerate(found.clients):
@@ -86,12 +86,12 @@ def test_a_cell_is_what_a_prompt_gains_on_the_examples_of_a_client(run):
                 ]
             )
             assert found.gain[i, j] == pytest.approx(100 * gain)
-    half = transfer.read(run.folder, 'exact_match')
+    half = transfer.read(run, 'exact_match')
     np.testing.assert_allclose(half.gain, found.gain / 2)
 
 
 def test_what_is_kept_is_a_mean_over_other_clients(run):
-    kept = transfer.kept(transfer.read(run.folder, 'rouge_l'))
+    kept = transfer.kept(transfer.read(run, 'rouge_l'))
     clients = [5, 3, 8, 9]
     np.testing.assert_allclose(kept.own, [2 * c + 10 for c in clients])
     np.testing.assert_allclose(kept.across, clients)
@@ -126,7 +126,7 @@ def test_the_table_by_hand(run):
 def test_an_older_run_without_types_has_the_matrix_by_client(tmp_path):
     old = [{k: v for k, v in x.items() if k != 'type'} for x in lines()]
     run = run_of(tmp_path / 'old', old)
-    found = transfer.read(run.folder, 'rouge_l')
+    found = transfer.read(run, 'rouge_l')
     assert found.clients.tolist() == [3, 5, 8, 9]
     assert [x[0] for x in transfer.table(run)][1:] == [
         'the client itself', 'all other clients',
@@ -141,7 +141,7 @@ def test_without_a_common_set_of_the_clients_there_is_no_matrix(tmp_path):
     untrained = [x for x in lines() if x['client'] is None]
     for i, found in enumerate((official, one, untrained, [])):
         run = run_of(tmp_path / f'{i}', found)
-        assert transfer.read(run.folder, 'rouge_l') is None
+        assert transfer.read(run, 'rouge_l') is None
         assert transfer.table(run) == [] and figure.draw([run]) is None
 
 
@@ -151,7 +151,7 @@ def test_a_prompt_that_is_not_finite_has_an_empty_row(tmp_path):
         for x in lines()
     ]
     run = run_of(tmp_path / 'run', broken)
-    found = transfer.read(run.folder, 'rouge_l')
+    found = transfer.read(run, 'rouge_l')
     assert np.isnan(found.gain[2]).all() and not np.isnan(found.gain[:2]).any()
     assert transfer.table(run)[1][3] == '3'
     assert figure.draw([run]) is not None
@@ -161,7 +161,7 @@ def test_the_figure_is_the_matrix_with_lines_between_types(run):
     drawn = figure.draw([run])
     ax = drawn.axes[0]
     (image,) = ax.images
-    found = transfer.read(run.folder, 'rouge_l')
+    found = transfer.read(run, 'rouge_l')
     np.testing.assert_array_equal(image.get_array(), found.gain)
     assert image.norm.vmin == -image.norm.vmax  # white is no gain
     assert [t.get_text() for t in ax.get_yticklabels()] == ['a', 'b']
@@ -225,7 +225,7 @@ def test_a_run_leaves_what_both_are_made_of(tmp_path):
     runs = Runs(tmp_path)
     runs.start(tmp_path / 'run')
     run = Run(tmp_path / 'run')
-    found = transfer.read(run.folder, 'rouge_l')
+    found = transfer.read(run, 'rouge_l')
     assert found.gain.shape == (2, 2)
     # The common set has two examples of each client; by tradeoff.csv.
     means = {

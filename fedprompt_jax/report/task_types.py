@@ -57,7 +57,7 @@ def table(run: Run) -> list[list[str]]:
     """
     if run.config.get('data', {}).get('source') != SOURCE:
         return []
-    final = answers.final(run.folder)
+    final = run.final_answers
     by_type: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for line in final.own:
         if 'type' in line:

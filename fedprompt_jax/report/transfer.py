@@ -8,7 +8,6 @@ a matrix, without a model: prompt of client i, examples of client j.
 from collections import Counter
 from collections.abc import Iterator
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +42,7 @@ class Transfer(NamedTuple):
     gain: np.ndarray
 
 
-def read(folder: str | Path, metric: str) -> Transfer | None:
+def read(run: Run, metric: str) -> Transfer | None:
     """The matrix of a run after its last epoch.
 
     None where clients trained no prompt, where there are fewer than two of
@@ -51,10 +50,10 @@ def read(folder: str | Path, metric: str) -> Transfer | None:
     those of an official split.
 
     Args:
-      folder: RUN.
+      run: whose predictions are read.
       metric: 'rouge_l' or 'exact_match'.
     """
-    final = answers.final(folder)
+    final = run.final_answers
     owner: dict[answers.Example, int] = {}
     kinds: dict[int, Counter[str]] = {}
     for line in final.own:
@@ -131,7 +130,7 @@ def table(run: Run) -> list[list[str]]:
     Args:
       run: whose predictions are read.
     """
-    found = read(run.folder, run.selection)
+    found = read(run, run.selection)
     if found is None:
         return []
     gains = kept(found)

@@ -28,7 +28,7 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     if len(runs) != 1:
         return None
     metric = runs[0].selection
-    found = transfer.read(runs[0].folder, metric)
+    found = transfer.read(runs[0], metric)
     if found is None or np.isnan(found.gain).all():
         return None
     size = min(12.0, 4.5 + 0.16 * len(found.clients))
