@@ -20,8 +20,8 @@ MUTATIONS = [m for table in TABLES.values() for m in table]
 # Whatever a user's numbers depend on; the tasks of the corpus are checked as
 # text, in corpus_test.py.
 ROOMS = (
-    'data', 'bank', 'federated', 'algorithms', 'personalization', 'peft',
-    'models', 'evaluation', 'report', 'experiment', 'planning', 'study',
+    'data', 'tradeoff', 'bank', 'federated', 'algorithms', 'personalization',
+    'peft', 'models', 'evaluation', 'report', 'experiment', 'planning', 'study',
 )  # fmt: skip
 NO_NUMBERS = ('data/corpus/tasks/', 'data/corpus/words/')
 

@@ -40,6 +40,11 @@ STUDIES = {
     'figure_19': [HIGH],
     'router': [HIGH],
     'seen_types': [],
+    'selection': [
+        HIGH,
+        '--only=personalization.learning_rate=0.1',
+        '--only=personalization.l2=0,0.001',
+    ],
     'table_1': [],
     'table_2': [
         HIGH,
@@ -53,7 +58,9 @@ STUDIES = {
         '--only=algorithm=fedavg',
     ],
 }
-WITHOUT_FIGURE = ('router', 'seen_types', 'table_2', 'table_3')
+WITHOUT_FIGURE = (
+    'router', 'seen_types', 'selection', 'table_2', 'table_3',
+)  # fmt: skip
 SMALL = tiny_run.FLAGS | {
     'prompt.length': 10,
     'local_steps': 2,

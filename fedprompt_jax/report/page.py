@@ -75,6 +75,7 @@ def _body(
     for warning in [*warnings, *failures, *costs.dropped(run.metrics)]:
         yield markup.paragraph(warning, 'warning')
     yield from markup.scores(run, 'Scores')
+    yield from markup.tradeoff(run)
     for heading, rows, note in (
         ('By task type', task_types.table(run), task_types.NOTE),
         ('Transfer between clients', transfer.table(run), transfer.NOTE),

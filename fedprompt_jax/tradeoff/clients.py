@@ -13,11 +13,10 @@ from numpy.typing import ArrayLike
 
 from fedprompt_jax.tradeoff import bootstrap
 from fedprompt_jax.tradeoff.bootstrap import Interval
+from fedprompt_jax.tradeoff.frontier import ROUNDING
 
 DECILES = (10, 50, 90)  # percent of the clients that score less
 AXES = ('local', 'global')
-# Two means of equal numbers may differ by rounding; scores are of 0 to 100.
-_ROUNDING = 1e-9
 
 
 class Worst(NamedTuple):
@@ -94,7 +93,7 @@ def hurt(
     before, after = np.asarray(before, float), np.asarray(after, float)
     # A client without a score is neither hurt nor not: it stays NaN.
     change = after - before
-    fallen = np.where(np.isfinite(change), change < -_ROUNDING, np.nan)
+    fallen = np.where(np.isfinite(change), change < -ROUNDING, np.nan)
     return bootstrap.intervals(
         {
             axis: lambda points, i=i: points[:, 0, i]  # type: ignore[misc]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 # Two means of equal numbers may differ by rounding; scores are of 0 to 100.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 def pareto_front(points: ArrayLike) -> np.ndarray:
@@ -115,7 +115,7 @@ def best_local(points: ArrayLike, least_global: ArrayLike) -> np.ndarray:
       f64 [...]; NaN where no point has it.
     """
     points = _points(points)
-    least = np.asarray(least_global, float)[..., None] - _ROUNDING
+    least = np.asarray(least_global, float)[..., None] - ROUNDING
     enough = points[..., 1] >= least
     allowed = enough & np.isfinite(points).all(-1)
     best = np.where(allowed, points[..., 0], -np.inf).max(-1, initial=-np.inf)
