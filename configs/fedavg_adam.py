@@ -240,6 +240,14 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # Model averaging alpha P_i + (1 - alpha) P_global, after the last epoch;
     # 0 and 1 are the global and the personalized prompt, always scored.
     c.personalization.alphas = (0.5,)
+    # Of method 'router': each example is answered by the client's prompt where
+    # that is more confident than the global one by more than the rule's
+    # threshold, in nats a token. 'query': mean log p of the query, of causal
+    # models alone; 'answer': of the prompt's own answer. After the last epoch.
+    c.personalization.router = config_dict.ConfigDict()
+    c.personalization.router.rules = ('query', 'answer')
+    c.personalization.router.query_threshold = 0.0
+    c.personalization.router.answer_threshold = 0.0
 
     c.evaluation = config_dict.ConfigDict()
     # Where answers are chosen (label words, options), none is generated: the

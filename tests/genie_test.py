@@ -76,6 +76,15 @@ def test_the_better_answer_is_that_of_the_run_s_metric(tmp_path):
     assert scores_of(found)[3, 'local'] == 20.0
 
 
+def test_a_client_whose_prompt_is_not_finite_is_dropped(tmp_path):
+    """Its scores are null in the file."""
+    lines = [x | ({'rouge_l': None} if x['client'] == 5 else {}) for x in LINES]
+    found = genie.rows(written(tmp_path, lines), ROWS, 'rouge_l')
+    values = {(r['client'], r['split']): r['rouge_l'] for r in found}
+    assert values[3, 'local'] == pytest.approx(60)
+    assert math.isnan(values[5, 'local']) and math.isnan(values[5, 'global'])
+
+
 def test_without_epochs_or_splits_there_is_no_genie(tmp_path):
     before = [row(3, 'local', 0, 'global')]
     assert genie.rows(written(tmp_path, LINES), before, 'rouge_l') == []

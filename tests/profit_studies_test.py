@@ -62,6 +62,8 @@ PANELS = {
     'figure_18': (LEVELS, [f'{n}, {q}' for n in THREE for q in DECILES]),
     'figure_19': (LEVELS, REMEDIES),
 }  # fmt: skip
+# Studies with a table, of high heterogeneity alone.
+ALONE = ('seen_types',)
 # (server, client, personalization) learning rates of tables 2 and 3, "high
 # computation"; FedSGD has no rate of clients.
 PAPER = {
@@ -116,7 +118,9 @@ def test_rates_at_the_paper_s_scale_are_its_tables(case):
 def test_points_are_configs_at_every_scale(name, scale):
     found = read(name, scale)
     # What the paper shows at high heterogeneity alone is of that alone.
-    alone = name in PANELS and 3 not in map(len, PANELS[name][:1])
+    alone = name in ALONE or (
+        name in PANELS and 3 not in map(len, PANELS[name][:1])
+    )
     expected = {'high'} if alone else set(settings.LEVELS)
     assert {p.config.data.partition for p in found} == expected
     lines = [stage_1(p) + json.dumps(p.overrides) for p in found]
@@ -275,6 +279,24 @@ def test_rates_are_tuned_on_validation_clients():
     # 3 levels, 4 x 4 pairs or 4 rates of the server.
     assert len({stage_1(p) for p in read('table_2')}) == 3 * (2 * 16 + 3 * 4)
     assert len({stage_1(p) for p in read('table_3')}) == 3 * 7
+
+
+def test_routers_are_fitted_on_validation_clients_of_the_same_prompt():
+    found = read('router', 'paper')
+    for level in settings.LEVELS:
+        of_level = [p for p in found if p.config.data.partition == level]
+        splits = [p.config.personalization.split for p in of_level]
+        assert splits == ['validation', 'test']
+        assert len({stage_1(p) for p in of_level}) == 1
+        assert {p.config.personalization.method for p in of_level} == {'router'}
+
+
+def test_types_that_training_saw_are_compared_with_those_it_did_not():
+    found = read('seen_types', 'paper')
+    kinds = [(p.config.data.splits, p.config.seed) for p in found]
+    assert kinds == [
+        ('clients', 0), ('clients', 1), ('random', 0), ('random', 1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize('level', settings.LEVELS)

@@ -114,6 +114,7 @@ def test_a_prediction_says_what_was_answered_and_what_it_is_worth(store):
     record = store.record(13)
     assert found == {
         'task': 'task2_lakes',
+        'type': 'Question Answering',
         'id': record['id'],
         'input': record['input'],
         'prediction': 'c',

@@ -223,6 +223,7 @@ class Written:
 
     def __init__(self, model, base):
         self.model, self.base, self.place_rows = model, base, same
+        self.row_multiple = 1
 
     def __call__(self, bank, queries, progress=''):
         (leaf,) = jax.tree.leaves(bank)
@@ -279,6 +280,26 @@ def test_scoring_together_is_scoring_alone(evaluators):
     ends = scored_together(evaluators, calls)
     for number, evaluator in enumerate(evaluators):
         assert_same_scores(ends[number], calls(number, evaluator))
+
+
+def test_losses_together_are_losses_alone(evaluators, store):
+    """Of each run's own prompts, and of longer examples than it scores."""
+    rng = np.random.default_rng(1)
+    banks = [plain.random_bank(rng, owners) for owners in (2, 3)]
+    more = np.arange(5, 45, dtype=np.int32)
+    examples = [
+        [store.example(1, 4), store.example(0, 2, target=more)],
+        [store.example(2, 7)],
+    ]
+
+    def calls(number, evaluator):
+        return evaluator.token_losses(banks[number], examples[number])
+
+    ends = scored_together(evaluators, calls)
+    for number, evaluator in enumerate(evaluators):
+        alone = calls(number, evaluator)
+        for found, expected in zip(ends[number], alone, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_bare_models_are_scored_apart(evaluators):

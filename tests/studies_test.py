@@ -38,6 +38,8 @@ STUDIES = {
     'figure_17': [],
     'figure_18': [HIGH],
     'figure_19': [HIGH],
+    'router': [HIGH],
+    'seen_types': [],
     'selection': [
         HIGH,
         '--only=personalization.learning_rate=0.1',
@@ -56,7 +58,9 @@ STUDIES = {
         '--only=algorithm=fedavg',
     ],
 }
-WITHOUT_FIGURE = ('selection', 'table_2', 'table_3')
+WITHOUT_FIGURE = (
+    'router', 'seen_types', 'selection', 'table_2', 'table_3',
+)  # fmt: skip
 SMALL = tiny_run.FLAGS | {
     'prompt.length': 10,
     'local_steps': 2,

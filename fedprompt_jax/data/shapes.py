@@ -137,6 +137,39 @@ def choose_shapes(
     return min((candidate(best, room) for room in ROOM), key=lambda c: c[0])[1]
 
 
+def widened(
+    packer: Packer, examples: Sequence[Example], multiple: int = 1
+) -> Packer:
+    """The packer with room for these examples, nearly all of them targets.
+
+    A row has as many places for targets as tokens. The last shape is as long as
+    the longest example asks for, and its grids have fewer rows then, so that
+    they have no more tokens than before.
+
+        >>> packer = Packer(2, (Shape(length=32, targets=8, rows=(4, 9)),))
+        >>> long = Example(0, np.zeros(1), np.zeros(50))
+        >>> widened(packer, [long]).shapes
+        (Shape(length=64, targets=64, rows=(2, 4)),)
+
+    Args:
+      packer: its shapes, short before long.
+      examples: one at least.
+      multiple: rows are a multiple of it (the data axis of the mesh).
+    """
+    tokens = packer.prompt_length + max(e.num_tokens for e in examples)
+    targets = max(e.num_target_tokens for e in examples)
+    *others, last = packer.shapes
+    length = max(last.length, _up(tokens))
+    fewer = {
+        max(multiple, rows * last.length // length // multiple * multiple)
+        for rows in last.rows
+    }
+    last = Shape(length, max(length, _up(targets)), tuple(sorted(fewer)))
+    # Short rows that hold no target more than tokens.
+    made = (s._replace(targets=max(s.length, s.targets)) for s in others)
+    return packer._replace(shapes=(*made, last))
+
+
 def _row_lengths(
     sizes: np.ndarray, longest: int, packer: Packer
 ) -> list[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from fedprompt_jax.bank import bare as none
 from fedprompt_jax.bank.grid import grid_losses
 from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.bank.owners import finite_owners, select
+from fedprompt_jax.data import shapes
 from fedprompt_jax.data.examples import LOSSES, Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.data.store import TokenStore
@@ -48,6 +49,11 @@ class Scores(NamedTuple):
       output_tokens: int64 [n] generated, or of the choice, the end token left
         out.
       choice_losses: for each request, f64 [k] as `loss`, of its choices.
+      outputs: int32 [t] of each request, the tokens of a generated answer, its
+        end left out; [0] where the answer was chosen. () of a scorer that
+        generates nothing.
+      notes: of each request, further fields of its line in predictions.jsonl;
+        () for none.
     """
 
     predictions: list[str]
@@ -57,6 +63,8 @@ class Scores(NamedTuple):
     target_tokens: np.ndarray
     output_tokens: np.ndarray
     choice_losses: Sequence[np.ndarray] = ()
+    outputs: Sequence[np.ndarray] = ()
+    notes: Sequence[Mapping[str, Any]] = ()
 
 
 class Scorer(Protocol):
@@ -70,6 +78,10 @@ class Scorer(Protocol):
     def score(
         self, bank, requests: Sequence[Request], progress: str = ''
     ) -> Scores: ...
+
+    def token_losses(
+        self, bank, examples: Sequence[Example]
+    ) -> list[np.ndarray]: ...
 
 
 class Evaluator(NamedTuple):
@@ -116,6 +128,7 @@ class Evaluator(NamedTuple):
         free = [i for i in range(len(requests)) if i not in chosen]
         texts, lengths = [''] * len(requests), [0] * len(requests)
         exact = [0.0] * len(requests)
+        outputs = [np.zeros(0, np.int32)] * len(requests)
         records = [self.store.record(r.instance) for r in requests]
         for i, (text, length) in chosen.items():
             texts[i], lengths[i] = text, length
@@ -123,7 +136,7 @@ class Evaluator(NamedTuple):
             exact[i] = float(text == records[i]['outputs'][0])
         written = self._write(bank, [requests[i] for i in free], progress)
         for i, (text, output) in zip(free, written, strict=True):
-            texts[i], lengths[i] = text, len(output)
+            texts[i], lengths[i], outputs[i] = text, len(output), output
             exact[i] = self._exact_match(records[i], text, output)
         alive = finite[[r.owner for r in requests]]
 
@@ -143,6 +156,7 @@ class Evaluator(NamedTuple):
             np.array([len(self.store.target(r.instance)) for r in requests]),
             np.array(lengths),
             choice_losses,
+            outputs,
         )
 
     def _choose(
@@ -209,6 +223,34 @@ class Evaluator(NamedTuple):
             bar.update(len(part))
         bar.close()
         return np.array([x[0] for x in found]), [x[1:] for x in found]
+
+    def token_losses(
+        self, bank, examples: Sequence[Example]
+    ) -> list[np.ndarray]:
+        """-log p of the tokens of every target, f64 [t] each, in order.
+
+        The examples may be longer, and have more targets, than those of the
+        store that the row shapes were chosen for.
+
+        Args:
+          bank: trained parameters of C owners, leaves [C, ...]; losses of a
+            non-finite owner mean nothing.
+          examples: of any owners.
+        """
+        bank = select(to_host(finite_owners(bank)), bank, 0.0)
+        if not examples:
+            return []
+        packer = shapes.widened(
+            self.packer, examples, self.generator.row_multiple
+        )
+        wide, found = self._replace(packer=packer), []
+        for start in range(0, len(examples), SLICE):
+            part = examples[start : start + SLICE]
+            losses = wide._token_losses(bank, part, isolate=False)
+            if not all(np.isfinite(x).all() for x in losses):
+                losses = wide._token_losses(bank, part, isolate=True)
+            found += losses
+        return found
 
     def _sums(
         self, bank, requests: Sequence[Request], isolate: bool = False

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from fedprompt_jax import algorithms, peft
+from fedprompt_jax import algorithms, peft, personalization
 from fedprompt_jax.bank.bare import Nothing
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.kind import Kind, ModelInfo, Params, Start
@@ -169,9 +169,14 @@ def load_data(
         lambda: source.resolve(config.model.source, cache_dir),
     )
     tokenizer = Tokenizer.from_folder(folder)
-    make_kind(config, folder)  # its faults come before the data is read
+    kind = make_kind(config, folder)  # its faults come before data is read
     model_config = source.read_config(folder)
-    config_lib.raise_all(list(algorithms.model_faults(config, model_config)))
+    config_lib.raise_all(
+        [
+            *algorithms.model_faults(config, model_config),
+            *personalization.model_faults(config, model_config, kind),
+        ]
+    )
     return folder, data_lib.load(
         config, tokenizer, model_config, cache_dir, loaded
     )

@@ -22,17 +22,21 @@ from fedprompt_jax.bank.owners import (
 from fedprompt_jax.data import splits
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.evaluation import anchors as anchors_lib
-from fedprompt_jax.evaluation import scoring
+from fedprompt_jax.evaluation import routing, scoring
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.preemption import Preemption, stopped
 from fedprompt_jax.experiment.run_folder import RunFolder
-from fedprompt_jax.experiment.scores import means, score_prompts
+from fedprompt_jax.experiment.scores import (
+    PromptScorer,
+    means,
+    score_prompts,
+)
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.experiment.train import TrainState
 from fedprompt_jax.federated import ledger
-from fedprompt_jax.personalization import Answer, Method, Setup
+from fedprompt_jax.personalization import Answer, Method, Route, Setup
 
 _LOG = logging.getLogger(__name__)
 
@@ -276,9 +280,32 @@ def score_all(
     answers: Iterable[Answer],
     epoch: int,
 ) -> None:
-    """Scores answers and adds them to the run's records."""
+    """Scores answers and adds them to the run's records.
+
+    Answers of a router share the work of comparing their prompts.
+    """
+    comparison = None
     for answer in answers:
-        score(experiment, run, answer, epoch)
+        if answer.route is None:
+            score(experiment, run, answer, epoch)
+            continue
+        comparison = comparison or compare(experiment, answer.route)
+        scorer = comparison.by(answer.route.rule, answer.route.threshold)
+        score_by(scorer, experiment, run, answer, epoch)
+
+
+def compare(experiment: Experiment, route: Route) -> routing.Comparison:
+    """The comparison of clients' prompts with the global one."""
+    ends = routing.Ends(
+        tuple(experiment.lm.tokenizer.eos_ids),
+        experiment.config.evaluation.max_new_tokens,
+    )
+    return routing.Comparison(
+        experiment.evaluator,
+        replicate(route.params, len(experiment.data.held_out.names)),
+        ends,
+        route.queries,
+    )
 
 
 def score(
@@ -330,7 +357,7 @@ def score_without_model(experiment: Experiment, run: RunFolder) -> None:
 
 
 def score_by(
-    evaluator: scoring.Scorer | anchors_lib.WithoutModel,
+    evaluator: PromptScorer,
     experiment: Experiment,
     run: RunFolder,
     answer: Answer,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fedprompt_jax.evaluation.anchors import WithoutModel
+from fedprompt_jax.evaluation.routing import Router
 from fedprompt_jax.evaluation.scoring import (
     Request,
     Scorer,
@@ -17,9 +18,12 @@ from fedprompt_jax.experiment.held_out import HeldOut
 from fedprompt_jax.report.records import SPLITS
 from fedprompt_jax.report.summary import SCORES, mean_of
 
+# What scores prompts, or answers without a model.
+PromptScorer = Scorer | WithoutModel | Router
+
 
 def score_prompts(
-    evaluator: Scorer | WithoutModel,
+    evaluator: PromptScorer,
     held_out: HeldOut,
     bank,
     shared: bool,
@@ -162,7 +166,7 @@ def summary(scores: Scores, chosen: np.ndarray, loss: str) -> dict[str, Any]:
 
 
 def prediction(
-    evaluator: Scorer | WithoutModel, scores: Scores, i: int, instance: int
+    evaluator: PromptScorer, scores: Scores, i: int, instance: int
 ) -> dict[str, Any]:
     """A line of predictions.jsonl: a request, its answer and its scores.
 
@@ -176,6 +180,7 @@ def prediction(
     task = evaluator.store.tasks[evaluator.store.task_of[instance]]
     line = {
         'task': task['name'],
+        'type': task['categories'][0],
         'id': record['id'],
         'input': record['input'],
         'prediction': scores.predictions[i],
@@ -189,4 +194,4 @@ def prediction(
     if 'choices' in record:
         losses = [float(x) for x in scores.choice_losses[i]]
         line |= {'choices': record['choices'], 'choice_losses': losses}
-    return line
+    return line | dict(scores.notes[i] if scores.notes else {})

@@ -5,7 +5,8 @@
     make(setup: Setup) -> Method
 
 and may have faults(config), an iterator of sentences about a config that it
-cannot use.
+cannot use, and model_faults(config, model, kind), likewise of the model (a
+ModelConfig) and the kind of what is trained.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +17,11 @@ from typing import Any, NamedTuple
 
 from ml_collections import config_dict
 
-from fedprompt_jax.bank.kind import Params
+from fedprompt_jax.bank.kind import Kind, Params
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated.algorithm import Simulation
 from fedprompt_jax.federated.client import LocalResult
+from fedprompt_jax.models.config import ModelConfig
 
 Steps = Sequence[Sequence[Example]]
 
@@ -38,6 +40,23 @@ class Setup(NamedTuple):
     num_clients: int
 
 
+class Route(NamedTuple):
+    """By what each example is answered by a client's prompt or the global one.
+
+    Attributes:
+      params: the global prompt, leaves [...].
+      rule: of evaluation/routing.py.
+      threshold: nats a token by which the client's prompt must be more
+        confident.
+      queries: whether the rules of the method need the query's likelihood.
+    """
+
+    params: Any
+    rule: str
+    threshold: float
+    queries: bool
+
+
 class Answer(NamedTuple):
     """Prompts with which the clients answer, and how the scores call them.
 
@@ -45,9 +64,12 @@ class Answer(NamedTuple):
       label: the column `prompt` of tradeoff.csv, such as 'personalized'.
       prompts: a bank, leaves [C, ...]; of a shared answer one tree, [...].
       alpha: the share of a client's own prompt, a column of tradeoff.csv: 0
-        of the global prompt, 1 of the personalized one.
+        of the global prompt, 1 of the personalized one, NaN where that
+        depends on the example.
       shared: whether all clients answer with the same prompt.
       bare: whether the model answers without any prompt.
+      route: how examples are shared out between `prompts` and the global
+        prompt; None where `prompts` answer all of them.
     """
 
     label: str
@@ -55,6 +77,7 @@ class Answer(NamedTuple):
     alpha: float
     shared: bool = False
     bare: bool = False
+    route: Route | None = None
 
 
 class Method(NamedTuple):
@@ -95,3 +118,18 @@ def faults(config: config_dict.ConfigDict) -> Iterator[str]:
     check = getattr(get(config.personalization.method), 'faults', None)
     if check is not None:
         yield from check(config)
+
+
+def model_faults(
+    config: config_dict.ConfigDict, model: ModelConfig, kind: Kind
+) -> Iterator[str]:
+    """Why the config's method cannot use a model, in sentences.
+
+    Args:
+      config: the checked config.
+      model: the frozen model.
+      kind: of what is trained.
+    """
+    module = get(config.personalization.method)
+    check = getattr(module, 'model_faults', lambda *_: ())
+    yield from check(config, model, kind)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedprompt_jax.report import records
 
@@ -62,3 +62,46 @@ def side_by_side(
                 }
             )
     return found
+
+
+Example = tuple[str, str, str]  # task, id, input
+
+
+class Final(NamedTuple):
+    """The answers to a run's examples, after the last epoch.
+
+    Attributes:
+      shared: lines of predictions.jsonl of the global prompt, by example.
+      own: lines of the personalized prompts.
+    """
+
+    shared: dict[Example, dict[str, Any]]
+    own: list[dict[str, Any]]
+
+
+def final(folder: str | Path) -> Final:
+    """The answers of the global and of the personalized prompts of a run.
+
+    Lines of an older version, which did not keep whether an example is local or
+    common, are left out.
+
+    Args:
+      folder: RUN.
+    """
+    shared: dict[Example, dict[str, Any]] = {}
+    own: list[dict[str, Any]] = []
+    last = 0
+    for line in records.read_predictions(folder):
+        if line['prompt'] == 'global':
+            shared[example_of(line)] = line
+        elif line['prompt'] == 'personalized' and 'splits' in line:
+            if line['epoch'] > last:
+                last, own = line['epoch'], []
+            if line['epoch'] == last:
+                own.append(line)
+    return Final(shared, own)
+
+
+def example_of(line: dict[str, Any]) -> Example:
+    """What tells an example of predictions.jsonl from all others."""
+    return line['task'], line['id'], line['input']

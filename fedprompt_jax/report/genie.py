@@ -52,12 +52,16 @@ def rows(folder: str | Path, scores: list[Row], metric: str) -> list[Row]:
             continue
         if key not in own:
             continue
+        # A prompt that is not finite has no scores: its client is dropped.
+        dropped = any(line[metric] is None for line in own[key])
         better = [
             max(line, shared[_example(line)], key=lambda x: x[metric])
-            for line in own[key]
+            for line in (own[key] if not dropped else ())
         ]
         means = {
             name: 100 * float(np.mean([x[name] for x in better]))
+            if better
+            else math.nan
             for name in _SCORES
         }
         answer = {'prompt': LABEL, 'alpha': math.nan, 'loss': math.nan}

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fedprompt_jax import files
-from fedprompt_jax.report import costs, drawing, markup, views
+from fedprompt_jax.report import (
+    costs,
+    drawing,
+    markup,
+    task_types,
+    transfer,
+    views,
+)
 from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.records import Row
 from fedprompt_jax.report.run import Run, open_run
@@ -69,6 +76,13 @@ def _body(
         yield markup.paragraph(warning, 'warning')
     yield from markup.scores(run, 'Scores')
     yield from markup.tradeoff(run)
+    for heading, rows, note in (
+        ('By task type', task_types.table(run), task_types.NOTE),
+        ('Transfer between clients', transfer.table(run), transfer.NOTE),
+    ):
+        if rows:
+            yield f'<h2>{heading}</h2>' + markup.table(rows)
+            yield markup.paragraph(note, 'note')
     if rows := views.table(run):
         yield '<h2>Training clients on the official test split</h2>'
         yield markup.table(rows)

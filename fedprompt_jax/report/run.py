@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedprompt_jax.data.examples import LOSSES
-from fedprompt_jax.report import records
+from fedprompt_jax.report import answers, records
 from fedprompt_jax.report.records import Row
 
 # A run folder has at least one of them.
@@ -47,6 +47,11 @@ class Run:
         if not self.has_scores:
             return []
         return records.read_tradeoff(self.folder)
+
+    @functools.cached_property
+    def final_answers(self) -> answers.Final:
+        """The answers of the global and the last personalized prompts."""
+        return answers.final(self.folder)
 
     @property
     def has_scores(self) -> bool:

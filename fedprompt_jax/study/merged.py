@@ -89,12 +89,7 @@ def _all_gradients(
         first.model, first.base, packer, first.loss, first.place_rows
     )
     bank, starts = side_by_side([r.bank for r in requests])  # [sum of C_i, ...]
-    # Run i's owner c is owner starts[i] + c of the merged bank.
-    examples = [
-        e._replace(owner=e.owner + start)
-        for r, start in zip(requests, starts, strict=True)
-        for e in r.examples
-    ]
+    examples = _examples(requests, starts)
     results = merged.gradients_once(bank, examples, requests[0].isolate)
     ends = [*starts[1:], num_owners(bank)]
     # Run i gets the rows [starts[i], ends[i]) of all leaves: [C_i, ...].
@@ -104,11 +99,29 @@ def _all_gradients(
     ]
 
 
+def _examples(requests: Sequence[Any], starts: Sequence[int]) -> list[Example]:
+    """The examples of all requests, as those of owners of the merged bank.
+
+    Run i's owner c is owner starts[i] + c there.
+    """
+    return [
+        e._replace(owner=e.owner + start)
+        for r, start in zip(requests, starts, strict=True)
+        for e in r.examples
+    ]
+
+
 class _Scoring(NamedTuple):
     evaluator: Evaluator
     bank: Any
     requests: Sequence[Request]
     progress: str
+
+
+class _TokenLosses(NamedTuple):
+    evaluator: Evaluator
+    bank: Any
+    examples: Sequence[Example]
 
 
 class MergedEvaluator:
@@ -138,6 +151,14 @@ class MergedEvaluator:
         key = f'scores, bare={self._is_bare}'
         return self._participant.ask(key, _all_scores, request)
 
+    def token_losses(
+        self, bank, examples: Sequence[Example]
+    ) -> list[np.ndarray]:
+        """See Evaluator.token_losses."""
+        request = _TokenLosses(self._alone, bank, examples)
+        key = f'losses, bare={self._is_bare}'
+        return self._participant.ask(key, _all_token_losses, request)
+
 
 def _all_scores(scorings: Sequence[_Scoring]) -> list[Scores]:
     """The scores of each run's requests, from one call with all of them."""
@@ -157,6 +178,22 @@ def _all_scores(scorings: Sequence[_Scoring]) -> list[Scores]:
         values: Any = (x[end - len(s.requests) : end] for x in scores)
         parts.append(Scores(*values))
     return parts
+
+
+def _all_token_losses(
+    requests: Sequence[_TokenLosses],
+) -> list[list[np.ndarray]]:
+    """The losses of each run's examples, from one call with all of them."""
+    packer = widest([r.evaluator.packer for r in requests])
+    merged = requests[0].evaluator._replace(packer=packer)
+    bank, starts = side_by_side([r.bank for r in requests])
+    examples = _examples(requests, starts)
+    losses = merged.token_losses(bank, examples)
+    ends = np.cumsum([len(r.examples) for r in requests])
+    return [
+        losses[end - len(r.examples) : end]
+        for r, end in zip(requests, ends, strict=True)
+    ]
 
 
 def side_by_side(banks: Sequence[Any]) -> tuple[Any, list[int]]:
