@@ -31,6 +31,9 @@ NOTES = (
     '"contradicted": below; else "undecided". Intervals are bootstrap '
     'percentiles over the clients within seeds, and over seeds where there are '
     'several; the clients of all runs of a comparison are drawn together.',
+    'Such intervals are too narrow for few seeds: where seeds differ more than '
+    'clients, those of two seeds contain the truth in about half of the cases, '
+    'and those of one seed are for that seed alone.',
     'A claim as a whole is contradicted if one of its comparisons is, and '
     'reproduced if all of them are. No interval is corrected for the number of '
     'comparisons: of twenty claims that are false, one comes out by chance.',
