@@ -23,7 +23,7 @@ from docs import module_map
 from fedprompt_jax import algorithms, stats
 from fedprompt_jax.experiment import command_line
 from fedprompt_jax.experiment import config as config_lib
-from fedprompt_jax.study import points
+from fedprompt_jax.study import claims, points
 from tests import quadratics
 
 ROOT = Path(__file__).parents[1]
@@ -279,7 +279,9 @@ def check_config(file: str, arguments: list[str], needs: str) -> None:
     # A plan is made for models and data that are not here.
     files = not needs and 'chip' not in given
     if given.get('study'):
-        assert points.read(ROOT / given['study'], config, files=files)
+        study = ROOT / given['study']
+        named = claims.files_of(study) if given.get('claims') else [study]
+        assert all(points.read(path, config, files=files) for path in named)
     config_lib.check(config, files=files)
 
 

@@ -133,17 +133,8 @@ class RunFolder:
 
         Reports and figures have no digest: they can be drawn again.
         """
-        if not self.writes:
-            return
-        paths = [self.path / name for name in LOGS]
-        # config.json, and what was recorded; run.json has its own digest.
-        records = sorted(self.path.glob('*.json'))
-        paths += (path for path in records if path.name != 'run.json')
-        paths += (self.path / 'prompts').rglob('*')
-        info = self.info | {'complete': True}
-        info['sha256'] = integrity.sums(self.path, paths)
-        info['sha256']['run.json'] = _digest(info)
-        write_json(self.path / 'run.json', info)
+        if self.writes:
+            seal(self.path, self.info)
 
     def check_complete(self) -> None:
         """Raises ValueError if a file of a complete run was changed."""
@@ -273,6 +264,23 @@ def _csv_line(row: dict) -> str:
     # csv quotes a carriage return only where its own lines end in one.
     csv.DictWriter(text, TRADEOFF_FIELDS, lineterminator='\r\n').writerow(row)
     return text.getvalue().removesuffix('\r\n') + '\n'
+
+
+def seal(path: Path, info: dict[str, Any]) -> None:
+    """Writes run.json of a complete run, with digests of the other files.
+
+    Args:
+      path: RUN.
+      info: what run.json holds besides.
+    """
+    paths = [path / name for name in LOGS]
+    # config.json, and what was recorded; run.json has its own digest.
+    paths += (p for p in sorted(path.glob('*.json')) if p.name != 'run.json')
+    paths += (path / 'prompts').rglob('*')
+    info = info | {'complete': True}
+    info['sha256'] = integrity.sums(path, paths)
+    info['sha256']['run.json'] = _digest(info)
+    write_json(path / 'run.json', info)
 
 
 def changed_file(path: Path) -> str:

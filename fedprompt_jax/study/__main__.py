@@ -8,6 +8,7 @@
     python -m fedprompt_jax.study ... --plan [--chip=h100 --chips=1]
     python -m fedprompt_jax.study ... --only=data.partition=high,low
     python -m fedprompt_jax.study --claims --study=configs/studies/profit ...
+    python -m fedprompt_jax.study ... --archive=DIR
 
 The runs follow each other, and share the loaded model, the tokens and the
 compiled programs; with --together=N, N of them are computed as one bank. Each
@@ -18,6 +19,8 @@ to resume; --redraw makes them again, also of runs that other machines have put
 into --workdir. --plan tells hours and what is reused, and runs nothing. --only
 leaves the runs out that have another value of a key. --claims judges what the
 paper claims by the runs in --workdir; --study is then a study or a folder.
+--archive copies what figures and tables are made of, without checkpoints,
+prompts and texts, into a folder that --redraw and --claims read like --workdir.
 """
 
 from collections.abc import Sequence
@@ -34,6 +37,7 @@ from ml_collections import config_dict
 from fedprompt_jax.experiment import command_line, preemption
 from fedprompt_jax.planning import chips
 from fedprompt_jax.study import (
+    archive,
     claims,
     commands,
     measured,
@@ -104,10 +108,17 @@ _CLAIMS = flags.DEFINE_bool(
     'may be a folder of studies.',
 )
 
+_ARCHIVE = flags.DEFINE_string(
+    'archive',
+    None,
+    'A folder for copies of the complete runs without their models; none run.',
+)
+
 # Flags of a study that main.py does not have.
 STUDY_FLAGS = (
     'study', 'workdir', 'together', 'commands', 'redraw', 'noredraw', 'plan',
     'noplan', 'chip', 'chips', 'only', 'claims', 'noclaims',
+    'archive',
 )  # fmt: skip
 LENGTHS = (61, 12)  # mean tokens of a query and a target of SNI; see planning
 _LOG = logging.getLogger('fedprompt_jax')
@@ -139,14 +150,17 @@ def _study() -> None:
     if _CLAIMS.value:
         _claims(config, file)
         return
-    runs_here = not (_COMMANDS.value or _REDRAW.value or _PLAN.value)
+    others = (_COMMANDS.value, _REDRAW.value, _PLAN.value, _ARCHIVE.value)
+    runs_here = not any(others)
     if _COMMANDS.value and (_REDRAW.value or _TOGETHER.value > 1):
         raise ValueError(
             f'--commands={_COMMANDS.value} prints a command for every run '
             'alone; leave out --together and --redraw.'
         )
-    if sum([bool(_COMMANDS.value), _REDRAW.value, _PLAN.value]) > 1:
-        raise ValueError('give one of --commands, --redraw and --plan.')
+    if sum(map(bool, others)) > 1:
+        raise ValueError(
+            'give one of --commands, --redraw, --plan and --archive.'
+        )
     module = points.load(file)
     measure = getattr(module, 'measure', None)
     chosen = points.read(file, config, files=runs_here and not measure)
@@ -179,14 +193,24 @@ def _study() -> None:
             print(line)
         print(commands.devices(chosen), file=sys.stderr)
         return
-    if _REDRAW.value:
+    if _REDRAW.value or _ARCHIVE.value:
         folders = runs.folders_of(chosen, workdir)
         ends = list(map(table.status, chosen, folders))
         if not any(folder.is_dir() for folder in folders):
+            flag = '--archive' if _ARCHIVE.value else '--redraw'
             raise ValueError(
                 f'--workdir={workdir} has no run of this study; run '
-                'it without --redraw first, or give the folder of its runs.'
+                f'it without {flag} first, or give the folder of its runs.'
             )
+        if _ARCHIVE.value:
+            done = [
+                folder
+                for folder, end in zip(folders, ends, strict=True)
+                if end == table.COMPLETE
+            ]
+            made = archive.archive(done, Path(_ARCHIVE.value))
+            print(f'{len(made)} of {len(chosen)} runs: {_ARCHIVE.value}')
+            return
         print(study.write(chosen, folders, ends))
         print(f'\nFigure, tables and report: {study.folder}')
         return

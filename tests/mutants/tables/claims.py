@@ -90,4 +90,32 @@ MUTATIONS = (
         'A folder without runs gives a table of nothing.',
         (f'{TESTS}::test_without_any_run_the_folder_is_named',),
     ),
+    Mutation(
+        'an-archive-has-texts',
+        'fedprompt_jax/study/archive.py',
+        'if k not in TEXTS}',
+        'if k}',
+        'Private text goes into a repository.',
+        (
+            'tests/archive_test.py::test_it_has_no_model_no_text_and_nothing_of_the_machine',
+        ),
+    ),
+    Mutation(
+        'an-archive-is-not-sealed-anew',
+        'fedprompt_jax/study/archive.py',
+        "OF_THE_MACHINE = ('command', 'sha256')",
+        "OF_THE_MACHINE = ('sha256',)",
+        'Paths of the machine go into a repository.',
+        (
+            'tests/archive_test.py::test_it_has_no_model_no_text_and_nothing_of_the_machine',
+        ),
+    ),
+    Mutation(
+        'an-archive-has-the-first-epoch',
+        'fedprompt_jax/study/archive.py',
+        "line['epoch'] != last:",
+        "line['epoch'] == last:",
+        'The genie of an archive is of another prompt.',
+        ('tests/archive_test.py::test_choices_by_example_are_the_same',),
+    ),
 )

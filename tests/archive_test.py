@@ -1,0 +1,73 @@
+"""An archive of runs gives the same figures and tables, and has no model."""
+
+from pathlib import Path
+
+import pytest
+
+from fedprompt_jax.report import genie, records
+from fedprompt_jax.report.run import Run
+from fedprompt_jax.study import archive, table
+from fedprompt_jax.study.points import Point
+from tests.tiny_run import Runs
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    runs = Runs(tmp_path_factory.mktemp('runs'))
+    path = runs.folder / 'whole'
+    runs.start(path, rounds=1, personalization__epochs=2)
+    return path, Point('whole', {}, runs.config(
+        rounds=1, personalization__epochs=2
+    ))  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def copy(whole, tmp_path_factory) -> Path:
+    (path,) = archive.archive([whole[0]], tmp_path_factory.mktemp('archive'))
+    return path
+
+
+def test_it_is_complete_and_says_what_the_run_says(whole, copy):
+    path, point = whole
+    assert table.status(point, copy) == table.COMPLETE
+    one, other = Run(path), Run(copy)
+    # NaN is not equal to itself.
+    assert repr(one.rows) == repr(other.rows)
+    assert repr(one.metrics) == repr(other.metrics)
+    assert one.config == other.config
+    assert one.selection == other.selection
+
+
+def test_choices_by_example_are_the_same(whole, copy):
+    found = genie.rows(whole[0], Run(whole[0]).rows, 'rouge_l')
+    assert found
+    assert repr(genie.rows(copy, Run(copy).rows, 'rouge_l')) == repr(found)
+
+
+def test_it_has_no_model_no_text_and_nothing_of_the_machine(whole, copy):
+    names = {path.name for path in copy.rglob('*')}
+    assert not names & {'checkpoints', 'prompts', 'figures'}
+    texts = [
+        line[key]
+        for line in records.read_predictions(whole[0])
+        for key in ('input', 'prediction')
+        if len(line[key]) > 20
+    ]
+    left = (copy / records.PREDICTIONS).read_text()
+    assert texts and not any(text in left for text in texts)
+    assert 'command' not in records.read_json(copy, records.INFO)
+
+
+def test_a_changed_file_is_noticed(whole, copy):
+    _, point = whole
+    path = copy / records.TRADEOFF
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'personalized', b'personalised', 1))
+    assert table.status(point, copy).startswith('damaged')
+    path.write_bytes(before)
+
+
+def test_runs_are_not_archived_over_themselves(whole):
+    with pytest.raises(ValueError, match='is where the runs are'):
+        archive.archive([whole[0]], whole[0].parent)
+    assert (whole[0] / 'checkpoints').is_dir()
