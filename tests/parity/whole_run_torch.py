@@ -141,6 +141,7 @@ class Run:
                         else {}
                     ),
                     'task': x.task,
+                    'type': x.category,
                     'id': x.id,
                     'input': x.input,
                     'references': x.outputs,
