@@ -55,6 +55,8 @@ def test_it_has_no_model_no_text_and_nothing_of_the_machine(whole, copy):
     ]
     left = (copy / records.PREDICTIONS).read_text()
     assert texts and not any(text in left for text in texts)
+    for line in records.read_predictions(copy):
+        assert not line.keys() & {'prediction', 'references', 'choices'}
     assert 'command' not in records.read_json(copy, records.INFO)
 
 

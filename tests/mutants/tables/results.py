@@ -305,7 +305,7 @@ MUTATIONS = (
     Mutation(
         'prompts-have-no-digest',
         RUN_FOLDER,
-        "paths += (self.path / 'prompts').rglob('*')",
+        "paths += (path / 'prompts').rglob('*')",
         "paths += (self.path / 'prompts').glob('*.json')",
         'A changed prompt passes for the one that was trained.',
         KNOWS_CHANGES,

@@ -234,8 +234,8 @@ MUTATIONS = (
     Mutation(
         'studies-of-two-configs-in-one-folder',
         STUDY,
-        "name = f'{config.name}-{config.scale}'",
-        "name = f'{config.name}'",
+        "f'studies/{config.name}-{config.scale}'",
+        "f'studies/{config.name}'",
         'A study of another config is refused.',
         ('tests/commands_test.py::test_the_study_hands_its_flags_on',),
     ),
