@@ -73,7 +73,7 @@ def curve(
       objective: C clients.
       center: f64 [n].
       direction: f64 [n], scaled to the length of the center.
-      at: float [T], places: 1 is as far from the center as the center is from 0.
+      at: float [T], places: 1 is as far from the center as that is from 0.
     """
     step = scaled(direction, float(np.linalg.norm(center)))
     return np.stack([objective.losses(center + t * step) for t in at])
