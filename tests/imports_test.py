@@ -8,8 +8,9 @@ import pytest
 from docs.module_map import MODULES, PACKAGE, ROOT, imports
 
 ROOMS = (
-    'data', 'models', 'bank', 'peft', 'evaluation', 'federated', 'algorithms',
-    'personalization', 'report', 'experiment', 'planning', 'study',
+    'data', 'tradeoff', 'models', 'bank', 'peft', 'evaluation', 'federated',
+    'algorithms', 'personalization', 'report', 'experiment', 'planning',
+    'study',
 )  # fmt: skip
 # Nothing in the package imports them, but a study's plan is one of its runs.
 ROOFS = ('planning', 'study')
@@ -63,6 +64,21 @@ def test_data_imports_no_accelerator_library(module):
         assert name.split('.')[0] not in ('jax', 'flax', 'optax'), name
     for name in imports(module, top_level=True):
         assert name.split('.')[0] not in SLOW, name
+
+
+@pytest.mark.parametrize(
+    'module', [m for m in MODULES if room(m) == ROOMS.index('tradeoff')]
+)
+def test_statistics_of_the_tradeoff_need_numpy_alone(module):
+    for name in imports(module):
+        assert name.startswith(f'{PACKAGE}.tradeoff') or name.split('.')[0] in (
+            'collections',
+            'math',
+            'typing',
+            'numpy',
+            PACKAGE,
+        ), name
+        assert room(name) in (None, ROOMS.index('tradeoff')), name
 
 
 def test_no_room_imports_what_stands_above_all_rooms():

@@ -38,6 +38,11 @@ STUDIES = {
     'figure_17': [],
     'figure_18': [HIGH],
     'figure_19': [HIGH],
+    'selection': [
+        HIGH,
+        '--only=personalization.learning_rate=0.1',
+        '--only=personalization.l2=0,0.001',
+    ],
     'table_1': [],
     'table_2': [
         HIGH,
@@ -51,7 +56,7 @@ STUDIES = {
         '--only=algorithm=fedavg',
     ],
 }
-WITHOUT_FIGURE = ('table_2', 'table_3')
+WITHOUT_FIGURE = ('selection', 'table_2', 'table_3')
 SMALL = tiny_run.FLAGS | {
     'prompt.length': 10,
     'local_steps': 2,

@@ -388,11 +388,13 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.report import records, summary, views
+    from fedprompt_jax.report import records, statistics, summary, views
     from fedprompt_jax.report.run import Run
 
     run, rows = Run(path), records.read_tradeoff(path)
     print(summary.text_table(rows, run.loss_unit, run.selection))
+    if tradeoff := statistics.text(rows, run.selection):
+        print(f'\n{tradeoff}')
     if of_rounds := views.text(run):
         print(f'\n{of_rounds}')
 

@@ -51,5 +51,6 @@ def _body(
             f'<h2>{markup.text(run.name)}</h2>',
             markup.paragraph('It has no scores yet.'),
         ]
+        yield from markup.tradeoff(run)
         sentence = f'{title_of(run)}, in {run.folder}. {when(run)}'
         yield markup.paragraph(sentence, 'note')

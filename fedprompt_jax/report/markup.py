@@ -6,7 +6,8 @@ import html
 import re
 from typing import Any
 
-from fedprompt_jax.report import genie, summary
+from fedprompt_jax.report import genie, statistics, summary
+from fedprompt_jax.report import trajectory as trajectory_lib
 from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.run import Run
 
@@ -90,6 +91,19 @@ def scores(run: Run, heading: str) -> Iterator[str]:
     notes = summary.footnotes(run.rows, run.loss_unit, run.selection)
     more = [genie.NOTE] if better else []
     yield from (paragraph(note, 'note') for note in [*notes, *more])
+
+
+def tradeoff(run: Run) -> Iterator[str]:
+    """Yields the statistics of a run's trade-off, if clients personalized."""
+    metric = run.selection
+    trajectory = trajectory_lib.read(run.rows, metric, averaged=True)
+    if trajectory is None:
+        return
+    yield '<h3>Trade-off</h3>' + table(statistics.cells(trajectory))
+    yield table(statistics.decile_cells(trajectory))
+    name = summary.score_names(metric)[metric]
+    for note in statistics.notes(trajectory, name):
+        yield paragraph(note, 'note')
 
 
 def table(rows: Sequence[Sequence[str]], kind: str = 'numbers') -> str:

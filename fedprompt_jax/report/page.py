@@ -68,6 +68,7 @@ def _body(
     for warning in [*warnings, *failures, *costs.dropped(run.metrics)]:
         yield markup.paragraph(warning, 'warning')
     yield from markup.scores(run, 'Scores')
+    yield from markup.tradeoff(run)
     if rows := views.table(run):
         yield '<h2>Training clients on the official test split</h2>'
         yield markup.table(rows)

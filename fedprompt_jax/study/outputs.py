@@ -1,6 +1,6 @@
 """What a study leaves beside its runs: a figure, tables and one page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ from fedprompt_jax import files
 from fedprompt_jax.report import canvas, markup
 from fedprompt_jax.report.drawing import Drawing
 from fedprompt_jax.report.run import Run
-from fedprompt_jax.study import table
+from fedprompt_jax.study import table, tradeoff_table
 from fedprompt_jax.study.points import Point
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class Result(NamedTuple):
 
 T = TypeVar('T')
 Draw = Callable[[Sequence[Result]], Any]  # returns a figure of matplotlib
+Shown = tuple[Sequence[Sequence[str]], Sequence[str]]  # cells and notes
 # Returns a header and cells.
 Tabulate = Callable[[Sequence[Result]], Sequence[Sequence[str]]]
 
@@ -76,7 +77,9 @@ class Study(NamedTuple):
         records = table.rows(points, folders, ends)
         found = results(points, folders, ends)
         cells, notes = table.cells(points, records), table.notes(records)
-        return self._leave(records, found, cells, notes)
+        runs = [result.run for result in found]
+        more = tradeoff_table.cells(table.grouped(points, runs))
+        return self._leave(records, found, cells, notes, more)
 
     def write_measured(
         self,
@@ -113,6 +116,7 @@ class Study(NamedTuple):
         found: Sequence[Result],
         cells: Sequence[Sequence[str]],
         notes: Sequence[str],
+        more: Sequence[Sequence[str]] = (),
     ) -> str:
         """Writes figure, tables and page; returns the text table."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -120,9 +124,13 @@ class Study(NamedTuple):
         other = self._attempt('table', self._tabulated, found)
         if other is not None:
             cells, notes = other, [self.caption] if self.caption else []
+            more = ()  # the table says what the study is about
+        shown: list[Shown] = [(cells, notes)]
+        if more:
+            shown.append((more, tradeoff_table.NOTES))
         for name, text in (
             (table.FILE, table.as_csv(records)),
-            (MARKDOWN, table.markdown(cells, notes, gaps)),
+            (MARKDOWN, _join(table.markdown, shown, gaps)),
         ):
             files.write_whole(self.folder / name, text)
         png = None
@@ -137,12 +145,11 @@ class Study(NamedTuple):
             *(markup.paragraph(f'No result: {gap}', 'warning') for gap in gaps),
             *([self._figure(png)] if png else []),
             '<h2>Scores</h2>' if other is None else '<h2>Table</h2>',
-            markup.table(cells),
-            *(markup.paragraph(note, 'note') for note in notes),
+            *_tables(shown),
         ]
         page = markup.document(self.title, body)
         files.write_whole(self.folder / REPORT, page)
-        return table.text(cells, notes, gaps)
+        return _join(table.text, shown, gaps)
 
     def _tabulated(
         self, found: Sequence[Result]
@@ -178,6 +185,22 @@ class Study(NamedTuple):
 
     def _figure(self, png: bytes) -> str:
         return markup.figure(Drawing(self.title, self.caption, png))
+
+
+def _join(
+    render: Callable[..., str], shown: Sequence[Shown], gaps: Sequence[str]
+) -> str:
+    """Tables as one text; the runs without a result follow the last."""
+    *others, (cells, notes) = shown
+    texts = [f'{render(*other, []).rstrip()}\n' for other in others]
+    return '\n'.join([*texts, render(cells, notes, gaps)])
+
+
+def _tables(shown: Sequence[Shown]) -> Iterator[str]:
+    """Yields tables and their notes as HTML."""
+    for cells, notes in shown:
+        yield markup.table(cells)
+        yield from (markup.paragraph(note, 'note') for note in notes)
 
 
 def results(

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 import re
 import textwrap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -16,11 +16,13 @@ from fedprompt_jax.experiment import run_folder
 from fedprompt_jax.report import records as records_lib
 from fedprompt_jax.report import summary
 from fedprompt_jax.report.run import Run
+from fedprompt_jax.study import tradeoff_table
 from fedprompt_jax.study.points import Point, differing, name_of
 
 FILE = 'table.csv'
 COMPLETE = 'complete'
 OTHER = 'of another config'
+T = TypeVar('T')
 CONFIDENCE = 0.95  # of an interval
 SELECTION = 'selection'  # column: the score that chose the prompt
 # Columns of table.csv that the printed table shows -> their titles; {} is the
@@ -132,7 +134,12 @@ def rows(
     for point, folder, end in zip(points, folders, ends, strict=True):
         columns: dict[str, Any] = {}
         if end == COMPLETE:
-            columns = {SELECTION: Run(folder).selection, **scores(folder)}
+            run = Run(folder)
+            columns = {
+                SELECTION: run.selection,
+                **scores(folder),
+                **tradeoff_table.columns(run),
+            }
         records.append(
             {**point.overrides, 'point': folder.name, 'status': end, **columns}
         )
@@ -158,20 +165,6 @@ def cells(
       points: the runs.
       records: the row of each, see `rows`.
     """
-    # What a line's points override besides the seed, and their rows.
-    groups: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
-    for point, row in zip(points, records, strict=True):
-        rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
-        group = next((rows for other, rows in groups if other == rest), None)
-        if group is None:
-            groups.append((rest, group := []))
-        group.append(row)
-    # Two values may have one short name (0.1 and 0.1000001): show them whole.
-    short = [name_of(o) for o in differing([rest for rest, _ in groups])]
-    names = [
-        name if short.count(name) == 1 else f'{rest}'
-        for name, (rest, _) in zip(short, groups, strict=True)
-    ]
     metric = _metric(records)
     title = summary.score_names(metric)[metric]
     titles = {k.format(metric): v.format(title) for k, v in SHOWN.items()}
@@ -179,7 +172,7 @@ def cells(
         k: v for k, v in titles.items() if any(k in row for row in records)
     }
     lines = [['', 'runs', *shown.values()]]
-    for name, (_, group) in zip(names, groups, strict=True):
+    for name, group in grouped(points, records):
         done = [row for row in group if row['status'] == COMPLETE]
         means = (
             _show(interval([row.get(key, math.nan) for row in done]))
@@ -187,6 +180,33 @@ def cells(
         )
         lines.append([name, f'{len(done)}/{len(group)}', *means])
     return [*lines, *_baselines(points, records, metric, list(shown))]
+
+
+def grouped(
+    points: Sequence[Point], items: Sequence[T]
+) -> list[tuple[str, list[T]]]:
+    """The lines of a table: their names, and the items of the points in each.
+
+    Points of a line differ in the seed alone.
+
+    Args:
+      points: the runs.
+      items: one of each.
+    """
+    # What a line's points override besides the seed, and their items.
+    groups: list[tuple[dict[str, Any], list[T]]] = []
+    for point, item in zip(points, items, strict=True):
+        rest = {k: v for k, v in point.overrides.items() if k != 'seed'}
+        group = next((some for other, some in groups if other == rest), None)
+        if group is None:
+            groups.append((rest, group := []))
+        group.append(item)
+    # Two values may have one short name (0.1 and 0.1000001): show them whole.
+    short = [name_of(o) for o in differing([rest for rest, _ in groups])]
+    return [
+        (name if short.count(name) == 1 else f'{rest}', group)
+        for name, (rest, group) in zip(short, groups, strict=True)
+    ]
 
 
 def _baselines(

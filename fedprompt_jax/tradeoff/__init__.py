@@ -1,0 +1,1 @@
+"""Statistics of the trade-off between local and global scores (NumPy only)."""
