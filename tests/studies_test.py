@@ -38,6 +38,8 @@ STUDIES = {
     'figure_17': [],
     'figure_18': [HIGH],
     'figure_19': [HIGH],
+    'flatness': ['--only=data.partition=high', '--only=seed=0'],
+    'measured_heterogeneity': ['--only=seed=0', '--only=data.partition=high'],
     'selection': [
         HIGH,
         '--only=personalization.learning_rate=0.1',
