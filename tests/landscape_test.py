@@ -12,6 +12,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.bank import flat
 from fedprompt_jax.bank.owners import replicate
+from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.experiment import build, measures
 from fedprompt_jax.experiment.measures import landscape as measure_lib
 from fedprompt_jax.federated import landscape
@@ -85,6 +86,22 @@ def test_losses_and_gradient_are_those_of_one_client_at_a_time(small):
         np.testing.assert_allclose(
             goal.gradient(vector), grads.ravel(), rtol=1e-3, atol=1e-5
         )
+
+
+def test_losses_of_several_grids_add_up(small):
+    """Rows for one example; and a prompt that is lost has no loss."""
+    model, base, examples, params = small
+    packer = Packer(plain.P, (Shape(32, 16, (1,)),))
+    simulation = PackedSimulation(
+        model, base, packer, 'sequence', lambda tree: tree
+    )
+    bank = replicate(params, 2)
+    expected = [client_loss(small, params, c) for c in range(2)]
+    found = simulation.losses(bank, examples)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    lost = {'prompt': bank['prompt'].at[1].set(np.nan)}
+    found = simulation.losses(lost, examples)
+    np.testing.assert_allclose(found, [expected[0], np.nan], rtol=1e-5)
 
 
 def test_a_curve_is_its_single_evaluations(small):

@@ -134,9 +134,11 @@ def test_rises_are_means_over_the_lines_of_a_kind():
     rise = flatness.rises(record, 'random')
     assert rise.tolist() == pytest.approx([4.5, 0, 4.5])
     assert flatness.rises(landscape(1, random=0), 'random') is None
+    record['curves'][0]['losses'] = [4.0, 2.0, 1.0]  # a slope of -3
+    assert flatness.curvature(record, 'displacement') == 0.5
     record['curves'][0]['losses'] = [None, 2.0, 3.0]  # NaN is null in a file
     assert np.isnan(flatness.rises(record, 'displacement')[0])
-    assert flatness.farthest(record, 'displacement') == 1.0
+    assert np.isnan(flatness.curvature(record, 'displacement'))
 
 
 def test_the_ratio_is_of_the_same_round(flat):
@@ -154,8 +156,8 @@ def test_the_table_of_flatness_has_a_line_a_run(flat):
     )
     assert first['run'] == 'FedAvg(Adam)' and second['run'] == 'FedAvg(SGD)'
     assert (first['largest λ'], first['smallest λ']) == ('4', '-1')
-    assert first['largest λ |P|²'] == '400'
-    assert first['|g| / |P|'] == '0.01'
+    assert first['largest λ ‖P‖²'] == '400'
+    assert first['‖g‖ / ‖P‖'] == '0.01'
     assert first['rise, displacement'] == '1'
     assert second['rise, random'] == '–'
     # One was not measured, and one is not complete.
@@ -247,7 +249,8 @@ def test_the_figure_of_heterogeneity_has_a_point_a_level(unlike):
     assert names == [*settings.LEVELS.values()]
     point = first.containers[0].lines[0].get_xydata()[0]
     assert point.tolist() == pytest.approx([2.75, 7.5])
-    assert below.containers[0].lines[0].get_xydata()[0][1] == -3.75
+    change = below.containers[0].lines[0].get_xydata()[0][1]
+    assert change == pytest.approx(-3.75)
     assert canvas.png(measured_study.draw, unlike)
     assert measured_study.draw([]) is None
 

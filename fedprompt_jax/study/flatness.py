@@ -122,9 +122,9 @@ def draw(results: Sequence[Result], name: Name) -> 'Figure | None':
     spectrum.set_yscale('symlog')
     spectrum.set_xticks([])
     spectrum.axhline(0, color=canvas.GREY, linewidth=1)
-    spectrum.set_title('Eigenvalues times |P|²')
+    spectrum.set_title('Eigenvalues times ‖P‖²')
     by_round.set_yscale('log')
-    by_round.set_title('|g| / |P| by round')
+    by_round.set_title('‖g‖ / ‖P‖ by round')
     rounds.label(by_round)
     empty.set_axis_off()
     empty.legend(*panels[0][1].get_legend_handles_labels(), loc='center left')
@@ -136,13 +136,13 @@ def table(results: Sequence[Result], name: Name) -> list[list[str]]:
     lines = [
         [
             'run',
-            '|P|',
+            '‖P‖',
             'loss',
-            '|g| / |P|',
+            '‖g‖ / ‖P‖',
             'largest λ',
             'smallest λ',
-            'largest λ |P|²',
-            'smallest λ |P|²',
+            'largest λ ‖P‖²',
+            'smallest λ ‖P‖²',
             *(f'rise, {direction}' for direction in PANELS),
         ]
     ]
@@ -164,16 +164,23 @@ def table(results: Sequence[Result], name: Name) -> list[list[str]]:
             smallest,
             largest * square,
             smallest * square,
-            *(farthest(record, direction) for direction in PANELS),
+            *(curvature(record, direction) for direction in PANELS),
         ]
         lines.append([label, *map(_show, numbers)])
     return lines
 
 
-def farthest(record: dict[str, Any], direction: str) -> float:
-    """The rise of the loss at the end of the lines; NaN without a line."""
+def curvature(record: dict[str, Any], direction: str) -> float:
+    """The mean rise of the loss at both ends of the lines.
+
+    The slope at the prompt cancels: what is left is curvature, of any order.
+
+    Args:
+      record: landscape.json.
+      direction: the kind of the lines; NaN where there is none.
+    """
     rise = rises(record, direction)
-    return math.nan if rise is None else float(rise[-1])
+    return math.nan if rise is None else float(rise[[0, -1]].mean())
 
 
 def _show(value: float | None) -> str:

@@ -153,11 +153,9 @@ def _paint(axes: 'Axes', level: Level, split: str, title: str) -> None:
         axes.plot([], [], color=color, marker=marker, label=level.name)
         return
     mean = values.mean()
-    # NaN for a single client: no bar.
-    below, above = (
-        np.nan_to_num(max(0.0, x))
-        for x in (gain.estimate - gain.low, gain.high - gain.estimate)
-    )
+    # No bar where an end is NaN, as for a single client: max leaves that out.
+    below = max(0.0, gain.estimate - gain.low)
+    above = max(0.0, gain.high - gain.estimate)
     axes.errorbar(
         mean,
         gain.estimate,

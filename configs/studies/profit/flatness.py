@@ -16,9 +16,10 @@ LENGTHS = (5, 20)  # besides the config's
 MEASURES = ('landscape',)
 CAPTION = (
     'The loss around global prompts P (high heterogeneity, seed 0): what it '
-    'rises by along lines through P, whose unit is the norm of P; the ends of '
-    'its spectrum, times the square of that norm; and the norm of the gradient '
-    'by that of the prompt in each round. Profit conjectures that the loss is '
+    'rises by along lines through P, whose unit is the norm of P (in the '
+    'table: at both ends, their mean); the ends of its spectrum, times the '
+    'square of that norm; and the norm of the gradient by that of the prompt '
+    'in each round. Profit conjectures that the loss is '
     "flat beside the prompt's scale (observation 3a); the rises and the scaled "
     'eigenvalues are small where that holds. It is beyond the paper, which '
     'shows norms alone.'

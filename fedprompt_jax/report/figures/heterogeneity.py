@@ -62,7 +62,7 @@ def draw(runs: Sequence[Run]) -> 'Figure | None':
     left.legend(loc='best', fontsize=8)
     found = {n: _number(record[a][b]) for (a, b), n in RIGHT.items()}
     right.barh(list(found), list(found.values()), color=canvas.GREEN)
-    right.set_xlabel('of |g|² (gradients) or |P| (prompts)')
+    right.set_xlabel('of ‖g‖² (gradients) or ‖P‖ (prompts)')
     right.set_title('Dispersion')
     return figure
 
