@@ -293,7 +293,7 @@ MUTATIONS = (
         'parts = np.split(vector, ends[:-1])',
         'parts = np.split(vector[::-1], ends[:-1])',
         'A direction has other numbers than its tree.',
-        CURVE,
+        (FLAT_TEST + 'test_a_tree_is_its_vector',),
     ),
     Mutation(
         'owners-as-one-vector',
