@@ -24,7 +24,7 @@ bench-check: install-test
 studies-check: install-test
 	$(BIN)/python -m pytest tests/studies_test.py tests/notebooks_test.py
 
-.PHONY: run test bench-check studies-check quick mutants mutants-sample parity parity-newest check docs \
+.PHONY: run test exhaustive bench-check studies-check quick mutants mutants-sample parity parity-newest check docs \
 	install install-test install-parity install-docs
 
 run: install
@@ -32,6 +32,10 @@ run: install
 
 test: install-test
 	$(BIN)/python -m pytest
+
+# Each law with all families, kinds and variants that the suite has not.
+exhaustive: install-test
+	$(BIN)/python -m pytest -m exhaustive
 
 quick: install-test
 	$(BIN)/python -m pytest $(QUICK)

@@ -19,10 +19,16 @@ from fedprompt_jax.federated.client import present_owners, train
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from tests import extensions, plain, quadratics
+from tests.exhaustive import beyond
 
 extensions.install()  # an algorithm from outside the package is one more
 NAMES = algorithms.names()
-every_algorithm = pytest.mark.parametrize('name', NAMES)
+# Those that differ most in what they keep and send.
+SUITE = (
+    'fedavg', 'fedsgd', 'scaffold', 'ditto', 'per_fedavg', 'fedpeptao', 'fedsp',
+    'local',
+)  # fmt: skip
+every_algorithm = pytest.mark.parametrize('name', beyond(SUITE, NAMES))
 POPULATION = 4  # clients, of which a cohort has three
 STEPS = 6  # batches of a round: whole local steps of two and of three
 # Rates at which a few rounds move a prompt and do not lose it.

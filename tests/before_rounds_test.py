@@ -24,6 +24,7 @@ from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.report import page
 from tests import extensions, plain, tiny
+from tests.exhaustive import beyond
 from tests.tiny_run import Runs, results
 
 extensions.install()
@@ -278,7 +279,7 @@ def on_device(tree):
     return jax.tree.map(jnp.asarray, tree)
 
 
-@pytest.mark.parametrize('kind', ['packed', 'vmap'])
+@pytest.mark.parametrize('kind', beyond(['packed'], ['packed', 'vmap']))
 def test_owners_with_bases_of_their_own_are_each_alone(kind, model, lm):
     """Each as if it were the only client of a simulation on its base."""
 

@@ -17,6 +17,7 @@ from fedprompt_jax.study import points
 from fedprompt_jax.study import runs as study_runs
 from fedprompt_jax.study.outputs import Study
 from tests import main_test, quadratics, recorders
+from tests.exhaustive import exhaustive
 from tests.tiny_run import Runs, info, results
 
 SHORT = {
@@ -167,6 +168,7 @@ def test_files_that_no_checkpoint_names_are_removed(whole):
     assert {p.name for p in folder.iterdir()} == named
 
 
+@exhaustive
 def test_runs_of_one_bank_keep_what_they_would_keep_alone(runs, monkeypatch):
     """Each run has a store and files of its own."""
     monkeypatch.setattr(page, 'write', lambda *_: None)

@@ -14,6 +14,7 @@ from fedprompt_jax.models import auxiliary
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, plain_kinds
+from tests.exhaustive import beyond
 
 
 @pytest.fixture(scope='module')
@@ -52,7 +53,8 @@ def log_p(reader, e):
     return scipy.special.log_softmax(np.float64(logits), axis=-1)
 
 
-@pytest.mark.parametrize('chunk', [4096, 6])  # all targets at once, or three
+# Three targets at once, or all.
+@pytest.mark.parametrize('chunk', beyond([6], [6, 4096]))
 def test_it_is_that_of_numpy(readers, examples, chunk, monkeypatch):
     monkeypatch.setattr(closeness_lib, 'CHUNK', chunk)
     jax.clear_caches()

@@ -19,6 +19,7 @@ from safetensors import numpy as safetensors
 from fedprompt_jax import mesh as mesh_lib
 from fedprompt_jax.experiment import preemption, processes
 from tests import main_test
+from tests.exhaustive import exhaustive
 
 ROOT = Path(__file__).parents[1]
 # Its clients keep something, and so does the server.
@@ -141,6 +142,7 @@ def last(project, stopped) -> subprocess.CompletedProcess:
     )
 
 
+@exhaustive
 def test_a_killed_process_ends_the_other_with_a_message(stopped):
     (code, _, text), (killed, _, _) = stopped[0]
     assert killed == -signal.SIGKILL
@@ -148,6 +150,7 @@ def test_a_killed_process_ends_the_other_with_a_message(stopped):
     assert 'processes of a run end together' in text or 'another task' in text
 
 
+@exhaustive
 def test_sigterm_to_one_process_saves_the_round_and_stops_all(stopped, last):
     told = set()
     for code, _, text in stopped[1]:
@@ -159,6 +162,7 @@ def test_sigterm_to_one_process_saves_the_round_and_stops_all(stopped, last):
     assert re.search(f'Resumes after {unit}.* {number}\\.', last.stderr)
 
 
+@exhaustive
 def test_two_processes_end_as_one_does(project, last, one):
     assert last.returncode == 0, last.stderr
     two = project.folder / 'two'
@@ -179,6 +183,7 @@ def test_two_processes_end_as_one_does(project, last, one):
     assert logs[0] == logs[1]
 
 
+@exhaustive
 def test_the_first_process_alone_speaks(stopped, last):
     _, second, said = stopped[1][1]
     assert 'rounds' not in said and 'Data:' not in said + second

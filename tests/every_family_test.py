@@ -6,6 +6,7 @@
 import pytest
 
 from tests.every_family import Families
+from tests.exhaustive import beyond
 
 
 @pytest.fixture(scope='module')
@@ -15,7 +16,9 @@ def project(tmp_path_factory) -> Families:
 
 @pytest.mark.parametrize(
     ('family', 'kind'),
-    [('roberta', 'prompt'), ('t5_v1_1', 'lora')],
+    beyond(
+        [('roberta', 'prompt')], [('roberta', 'prompt'), ('t5_v1_1', 'lora')]
+    ),
 )
 def test_a_run_of_rounds(project, family, kind):
     result = project.train(family, kind)

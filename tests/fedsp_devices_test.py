@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests import distributed_test
+from tests.exhaustive import exhaustive
 from tests.fedsp_run_test import SMALL, lines, runs, whole
 
 assert runs and whole  # fixtures
@@ -58,6 +59,7 @@ def close(path, other):
     assert messages[0] == messages[1]
 
 
+@exhaustive
 def test_two_processes_on_a_mesh_are_one_device(runs, whole):
     path = runs.folder / 'two processes'
     several = [

@@ -18,6 +18,7 @@ from fedprompt_jax.report import page
 from fedprompt_jax.report.figures import distill
 from fedprompt_jax.report.run import Run
 from tests import tiny_sources
+from tests.exhaustive import beyond
 from tests.tiny_run import Runs, StopAfter, results
 
 LAYERS, LENGTH = 2, 2
@@ -168,7 +169,7 @@ def killed_in(call: int):
 
 
 # A client's turn is two calls, the server's part one: round 2 has 8 to 14.
-@pytest.mark.parametrize('call', [1, 9, 10, 14])
+@pytest.mark.parametrize('call', beyond([1, 10], [1, 9, 10, 14]))
 def test_a_run_killed_in_a_turn_ends_as_if_it_were_not(runs, whole, call):
     path = runs.folder / f'killed {call}'
     with killed_in(call), pytest.raises(Killed):
@@ -179,7 +180,7 @@ def test_a_run_killed_in_a_turn_ends_as_if_it_were_not(runs, whole, call):
         assert (path / name).read_bytes() == (whole / name).read_bytes()
 
 
-@pytest.mark.parametrize('stop', [3, 5])
+@pytest.mark.parametrize('stop', beyond([3], [3, 5]))
 def test_a_run_stopped_between_steps_ends_as_if_it_were_not(runs, whole, stop):
     path = runs.folder / f'stopped {stop}'
     runs.start(path, stop, **SMALL)
@@ -235,13 +236,19 @@ ONE = SMALL | {'validation__every': 0, 'rounds': 1}
 
 @pytest.mark.parametrize(
     'changes',
-    [
-        {'fedsp__turn': 'prompt', 'fedsp__optimizer_state': 'reset'},
-        {'fedsp__client_model': 'full', 'fedsp__turn': 'prompt'},
-        {'fedsp__distill_objective': 'full', 'fedsp__distill_padding': True},
-        {'fedsp__first_prompt': 'own'},
-        {'simulation': 'vmap'},
-    ],
+    beyond(
+        [{'fedsp__client_model': 'full', 'fedsp__turn': 'prompt'}],
+        [
+            {'fedsp__turn': 'prompt', 'fedsp__optimizer_state': 'reset'},
+            {'fedsp__client_model': 'full', 'fedsp__turn': 'prompt'},
+            {
+                'fedsp__distill_objective': 'full',
+                'fedsp__distill_padding': True,
+            },
+            {'fedsp__first_prompt': 'own'},
+            {'simulation': 'vmap'},
+        ],
+    ),
 )
 def test_every_variant_runs(runs, changes):
     path = runs.folder / ', '.join(f'{k}={v}' for k, v in changes.items())
@@ -253,11 +260,14 @@ def test_every_variant_runs(runs, changes):
 
 @pytest.mark.parametrize(
     'changes',
-    [
-        {'fedsp__turn': 'joint'},
-        {'fedsp__client_model': 'cut'},
-        {'fedsp__turn': 'prompt', 'prefix__mlp': 4},
-    ],
+    beyond(
+        [{'fedsp__turn': 'joint'}],
+        [
+            {'fedsp__turn': 'joint'},
+            {'fedsp__client_model': 'cut'},
+            {'fedsp__turn': 'prompt', 'prefix__mlp': 4},
+        ],
+    ),
 )
 def test_variants_resume(runs, changes):
     name = ', '.join(f'{k}={v}' for k, v in changes.items())

@@ -25,6 +25,7 @@ from fedprompt_jax.models import families, source
 from fedprompt_jax.models.sizes import param_shapes
 from fedprompt_jax.models.transformer import Transformer
 from tests import plain, plain_fedsp, quadratics, tiny
+from tests.exhaustive import beyond, exhaustive
 
 LENGTH, DEPTH = 2, 4
 STEPS, ROUNDS, POPULATION = 3, 4, 3
@@ -146,7 +147,7 @@ def same_bits(one, other) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize('size', [1, 2])
+@pytest.mark.parametrize('size', beyond([2], [1, 2]))
 def test_rounds_are_those_of_a_plain_computation(four, size):
     """Alternation, optimizers that go on, the schedule, the server's part."""
     world = World(four, fedsp__num_layers=size)
@@ -332,6 +333,7 @@ def test_joint_training_has_a_rate_for_each(four):
     assert float(ratio) == pytest.approx(10, rel=1e-3)
 
 
+@exhaustive
 def test_clients_train_what_the_mlp_reads_and_the_server_the_mlp_too(four):
     world = World(four, prefix__mlp=6, prefix__scale=1.0)
     sent = world.algorithm.sent(world.state)

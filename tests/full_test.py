@@ -19,12 +19,13 @@ from fedprompt_jax.models import export, families, shards, source
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.full import Full
 from tests import plain, plain_kinds, tiny_families
+from tests.exhaustive import beyond
 from tests.parity import cases
 
 FAMILIES = ('qwen2', 't5')
 
 
-@pytest.fixture(scope='module', params=FAMILIES)
+@pytest.fixture(scope='module', params=beyond(['qwen2'], FAMILIES))
 def subject(request, tmp_path_factory):
     """(folder, frozen model, model with the kind, bank of one)."""
     folder = tmp_path_factory.mktemp(request.param)

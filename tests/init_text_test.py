@@ -17,6 +17,7 @@ from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, tiny, tiny_families, tiny_gguf
+from tests.exhaustive import beyond
 from tests.parity import cases
 
 TEXT = 'answer the question'
@@ -50,7 +51,13 @@ def compare(folder, dtype='float32', quantization=''):
     return behind, loss_of(lm, Nothing(), nothing, whole)
 
 
-@pytest.mark.parametrize('name', ['llama', *tiny_families.CONFIGS])
+@pytest.mark.parametrize(
+    'name',
+    beyond(
+        ('llama', 'gemma3', 'gpt2', 'opt', 'roberta', 't5'),
+        ['llama', *tiny_families.CONFIGS],
+    ),
+)
 def test_a_prompt_of_a_text_is_the_text(name, tmp_path):
     if name == 'llama':
         tiny.make_checkpoint(tmp_path)

@@ -14,6 +14,7 @@ from fedprompt_jax.federated.layers import scores, stages
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.transformer import Transformer
 from tests import kinds_test
+from tests.exhaustive import beyond
 
 RNG = np.random.default_rng(0)
 
@@ -85,7 +86,10 @@ def test_a_share_in_f32_is_the_share_that_was_meant():
 
 
 @pytest.mark.parametrize(
-    'family', ['llama_linear', 'roberta', 'gpt2', 't5_v1_1']
+    'family',
+    beyond(
+        ['gpt2', 'llama_linear'], ['llama_linear', 'roberta', 'gpt2', 't5_v1_1']
+    ),
 )
 def test_states_are_those_of_a_model_cut_behind_the_layer(family):
     """Each layer's output, without the norm that follows the last one."""

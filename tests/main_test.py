@@ -15,6 +15,7 @@ import time
 import pytest
 
 from tests import tiny, tiny_data
+from tests.exhaustive import exhaustive
 
 ROOT = Path(__file__).parents[1]
 FLAGS = {
@@ -232,6 +233,7 @@ def test_a_run_killed_at_any_moment_ends_the_same(project, whole, killed):
     assert results(killed) == results(whole)
 
 
+@exhaustive
 def test_a_run_goes_on_on_another_mesh(project, whole, killed):
     """Begun on one device, ended on four, the base cut over them all."""
     moved = project.folder / 'moved'

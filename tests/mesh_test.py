@@ -16,6 +16,7 @@ import pytest
 from benchmarks import hlo
 from fedprompt_jax.bank.grid import grid_gradients
 from tests import tiny, tiny_families
+from tests.exhaustive import beyond, exhaustive
 from tests.parity import cases
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,7 @@ RUNS = [
     ('t5', (4, 2, 'fsdp', 'int8')),
 ]
 WHOLE = [(4, 2), (4, 2, 'fsdp')]
+WHOLE_CASES = [pytest.param((4, 2), marks=exhaustive), (4, 2, 'fsdp')]
 
 
 class Loaded(NamedTuple):
@@ -166,10 +168,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def on_eight(folder):
-    """What one process with eight devices found, by mesh."""
+def on_eight(folder, request):
+    """What one process with eight devices found, by mesh.
+
+    Those that the tests which are to run ask for.
+    """
+    asked = {
+        str(item.callspec.params.get('mesh'))
+        for item in request.session.items
+        if item.path.stem == 'mesh_test' and hasattr(item, 'callspec')
+    }
     done = subprocess.run(
-        [sys.executable, '-m', 'tests.mesh_test', folder],
+        [sys.executable, '-m', 'tests.mesh_test', folder, *asked],
         cwd=ROOT,
         env=os.environ
         | {
@@ -195,7 +205,7 @@ def on_one(folder):
     } | {'all': train_all(folder / 'llama', 1, 1)}
 
 
-@pytest.mark.parametrize(('name', 'mesh'), RUNS, ids=str)
+@pytest.mark.parametrize(('name', 'mesh'), beyond(RUNS[-2:], RUNS), ids=str)
 def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
     on_one = on_one[name, *mesh[3:]]
     found = {key: on_eight[f'{name} {key} {mesh}'] for key in on_one}
@@ -208,7 +218,7 @@ def test_every_mesh_gives_what_one_device_gives(name, mesh, on_one, on_eight):
     np.testing.assert_array_equal(found['start'], on_one['start'])
 
 
-@pytest.mark.parametrize('mesh', WHOLE, ids=str)
+@pytest.mark.parametrize('mesh', WHOLE_CASES, ids=str)
 def test_so_it_does_where_the_whole_model_is_trained(mesh, on_one, on_eight):
     found = {key: on_eight[f'all {key} {mesh}'] for key in on_one['all']}
     losses, grads = on_one['all']['losses'], on_one['all']['grads']
@@ -365,16 +375,18 @@ def test_one_process_reads_all_rows():
     assert own(8).tolist() == [True] * 8
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *asked: str) -> None:
     assert jax.device_count() == 8
     results = {
         f'{name} {key} {mesh}': value
         for name, mesh in RUNS
+        if str(mesh) in asked
         for key, value in compute(folder / name, *mesh).items()
     }
     results |= {
         f'all {key} {mesh}': value
         for mesh in WHOLE
+        if str(mesh) in asked
         for key, value in train_all(folder / 'llama', *mesh).items()
     }
     programs = {
@@ -385,4 +397,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fedprompt_jax.data import heterogeneity, partitions
+from tests.exhaustive import exhaustive
 
 # Tasks of each of 58 training types, as unequal as SNI's: 1344 in all.
 TASKS = [
@@ -239,6 +240,7 @@ def test_a_million_clients_are_two_arrays():
             clients[absent]
 
 
+@exhaustive
 def test_table_1_comes_out_at_the_papers_sizes(paper):
     task_of, type_of = paper
     rows, kl_type, kl_task = {}, {}, {}

@@ -23,6 +23,7 @@ from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft import adapter, attempt, ia3, idpg, lora, lpt, prefix
 from fedprompt_jax.peft.prompt import Prompt
 from tests import plain, plain_kinds, tiny, tiny_families
+from tests.exhaustive import exhaustive
 from tests.parity import cases
 
 P = 4
@@ -88,7 +89,29 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope='module', params=CASES, ids=': '.join)
+# Each kind once, each family with two kinds at least.
+SUITE = [
+    ('gemma3', 'prompt'),
+    ('gemma3', 'prefix, ragged'),
+    ('gemma3', 'lora'),
+    ('gpt2', 'prefix, mlp'),
+    ('gpt2', 'ia3'),
+    ('roberta', 'prompt'),
+    ('roberta', 'lpt'),
+    ('t5_v1_1', 'prefix'),
+    ('t5_v1_1', 'idpg'),
+    ('llama_linear', 'attempt'),
+    ('pythia', 'adapter'),
+]
+
+
+@pytest.fixture(
+    scope='module',
+    params=[
+        pytest.param(c, id=': '.join(c), marks=() if c in SUITE else exhaustive)
+        for c in CASES
+    ],
+)
 def case(request, tmp_path_factory):
     """(frozen model, kind)."""
     family, kind = request.param

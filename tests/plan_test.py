@@ -25,6 +25,7 @@ from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.planning import chips, cost, plan, workload
 from tests import main_test, plain, tiny, tiny_families
+from tests.exhaustive import exhaustive
 from tests.tiny_run import Runs
 
 ROOT = Path(__file__).parents[1]
@@ -299,6 +300,7 @@ def test_what_does_not_fit_is_said():
         (('--chip=abacus',), 'abacus'),
     ],
 )
+@exhaustive
 def test_faults_are_sentences(flags, told):
     done = run(*PAPER, *flags)
     assert done.returncode != 0

@@ -1,5 +1,6 @@
 """Profit's figures as studies: settings, what they share, their panels."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from configs.studies.profit import settings
 from fedprompt_jax.experiment import shared_stage
 from fedprompt_jax.study import outputs, points, table
 from tests import tiny_report
+from tests.exhaustive import beyond
 
 FOLDER = Path(__file__).parents[1] / 'configs/studies/profit'
 # Beyond the paper's figures; they have tests of their own.
@@ -81,6 +83,7 @@ PAPER = {
 }
 
 
+@functools.cache
 def read(name: str, scale: str = 'quickstart'):
     config = fedavg_adam.get_config(scale)
     return points.read(FOLDER / f'{name}.py', config, files=False)
@@ -109,7 +112,9 @@ def test_rates_at_the_paper_s_scale_are_its_tables(case):
 
 
 @every_study
-@pytest.mark.parametrize('scale', ['quickstart', 'sni', 'paper'])
+@pytest.mark.parametrize(
+    'scale', beyond(['paper'], ['quickstart', 'sni', 'paper'])
+)
 def test_points_are_configs_at_every_scale(name, scale):
     found = read(name, scale)
     # What the paper shows at high heterogeneity alone is of that alone.

@@ -23,6 +23,7 @@ from fedprompt_jax.models import (
 )
 from fedprompt_jax.models.transformer import Transformer
 from tests import main_test, peft_test, plain, tiny, tiny_data, tiny_families
+from tests.exhaustive import exhaustive
 from tests.parity import cases
 
 # GPT-2 has kernels with biases, not transposed; T5 has an encoder.
@@ -43,7 +44,15 @@ def dequantized(base) -> dict:
     return flax.traverse_util.unflatten_dict(leaves, sep='/')
 
 
-@pytest.fixture(scope='module', params=CASES, ids=': '.join)
+@pytest.fixture(
+    scope='module',
+    params=[
+        pytest.param(
+            c, id=': '.join(c), marks=() if c[0] == 'gpt2' else exhaustive
+        )
+        for c in CASES
+    ],
+)
 def case(request, tmp_path_factory):
     """(model as it is, model in int8, what is trained)."""
     family, kind = request.param

@@ -16,6 +16,7 @@ import pytest
 from fedprompt_jax.experiment import integrity, resume
 from fedprompt_jax.experiment.run_folder import LOGS, RunFolder
 from tests.damage import PAGE, POINTER
+from tests.exhaustive import beyond
 from tests.tiny_run import Runs, info, results
 
 SEED, WHOLE_RUNS, CUTS = 0, 4, 20
@@ -101,7 +102,9 @@ def in_stage_2(runs, finished):
     return Subject(runs, path, finished.path)
 
 
-@pytest.fixture(params=['finished', 'in_stage_1', 'in_stage_2'])
+@pytest.fixture(
+    params=beyond(['in_stage_1'], ['finished', 'in_stage_1', 'in_stage_2'])
+)
 def subject(request):
     return request.getfixturevalue(request.param)
 

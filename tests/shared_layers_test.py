@@ -30,6 +30,7 @@ from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.planning import cost
 from fedprompt_jax.planning.chips import CHIPS
 from tests import plain, plain_kinds, tiny, tiny_families
+from tests.exhaustive import beyond
 
 DEPTH, START, SIZE = 4, 1, 2
 TIMES = DEPTH // SIZE
@@ -82,7 +83,7 @@ def make(name: str) -> Pair:
     return Pair(cell, stored, full, stored | {'layers': tiled})
 
 
-@pytest.fixture(scope='module', params=['gpt2', 'gemma2'])
+@pytest.fixture(scope='module', params=beyond(['gemma2'], ['gpt2', 'gemma2']))
 def pair(request) -> Pair:
     return make(request.param)
 
@@ -125,7 +126,7 @@ def logits_and_gradient(config, params, remat=False):
     return both(params)
 
 
-@pytest.mark.parametrize('name', DECODERS)
+@pytest.mark.parametrize('name', beyond(('gemma3', 'gpt2', 'qwen3'), DECODERS))
 def test_a_cell_is_the_model_that_has_it_several_times(name):
     pair = make(name)
     logits, grad = logits_and_gradient(pair.cell, pair.stored)

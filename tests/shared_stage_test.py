@@ -12,6 +12,7 @@ from fedprompt_jax.experiment import preemption, shared_stage, train
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.report import page
 from fedprompt_jax.study import outputs, points, runs
+from tests.exhaustive import beyond
 from tests.tiny_run import Runs, StopAfter, info, results
 
 SHORT = {
@@ -195,7 +196,7 @@ def test_points_that_share_stage_1_come_after_one_of_them(tiny):
     assert runs.groups_of(some[:2], 8) == [[0, 1]]
 
 
-@pytest.mark.parametrize('together', [1, 2])
+@pytest.mark.parametrize('together', beyond([1], [1, 2]))
 def test_a_study_over_stage_2_trains_once(together, tiny, rounds, tmp_path):
     made, _ = tiny
     config = made.config(**SHORT)

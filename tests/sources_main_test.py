@@ -7,6 +7,7 @@ import pytest
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.report.records import read_tradeoff
 from tests import tiny_sources
+from tests.exhaustive import beyond, exhaustive
 from tests.main_test import Project, metrics
 from tests.tiny_run import Runs
 
@@ -95,7 +96,10 @@ def test_a_user_s_own_clients(runs):
     assert not names & {*info['clients']['validation'].values()}
 
 
-@pytest.mark.parametrize('source', ['classification', 'multiple_choice'])
+@pytest.mark.parametrize(
+    'source',
+    beyond(['multiple_choice'], ['classification', 'multiple_choice']),
+)
 def test_answers_that_are_chosen(source, runs, capsys):
     config = getattr(tiny_sources, source)(runs.folder / source)
     run = finish(
@@ -129,6 +133,7 @@ def test_answers_that_are_chosen(source, runs, capsys):
     assert 'Paired gain in accuracy' in capsys.readouterr().out
 
 
+@exhaustive
 def test_answers_to_open_questions(runs):
     """Of equal shards; an answer is right where it begins with a reference."""
     config = tiny_sources.open_questions(runs.folder / 'open')

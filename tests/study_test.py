@@ -24,6 +24,7 @@ from fedprompt_jax.study import commands, one_bank, points, table
 from fedprompt_jax.study import runs as study_runs
 from fedprompt_jax.study.outputs import Study
 from tests import main_test, tiny_report, tiny_run
+from tests.exhaustive import exhaustive
 from tests.tiny_run import Runs, results
 
 ROOT = Path(__file__).parents[1]
@@ -586,6 +587,7 @@ def test_faults_of_later_runs_come_before_the_first(runs, point, told):
     assert not (runs.folder / 'few').exists()
 
 
+@exhaustive
 def test_other_seeds_and_partitions_in_one_bank_that_was_stopped(
     runs, monkeypatch
 ):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests import main_test
+from tests.exhaustive import beyond, exhaustive
 from tests.tiny_run import Runs
 
 LONGER = {'rounds': 4, 'clients_per_round': 3, 'local_steps': 2}
@@ -19,6 +20,7 @@ def train_losses(path) -> list[float]:
     return [line['loss'] for line in lines if line['stage'] == 'train']
 
 
+@exhaustive
 def test_the_vmapped_simulation_gives_the_same_run(runs):
     packed, vmapped = runs.folder / 'packed', runs.folder / 'vmapped'
     runs.start(packed, **LONGER)
@@ -48,15 +50,21 @@ def test_other_algorithms_learn(runs, algorithm, changes):
 
 @pytest.mark.parametrize(
     ('changes', 'left'),
-    [
-        ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),
-        # PEFT has none of these, and no prefix in some layers.
-        ({'peft': 'adapter'}, 'params.safetensors'),
-        ({'peft': 'lpt'}, 'params.safetensors'),
-        ({'peft': 'idpg'}, 'params.safetensors'),
-        ({'peft': 'attempt'}, 'params.safetensors'),
-        ({'peft': 'prefix', 'prefix__layers': (1,)}, 'params.safetensors'),
-    ],
+    beyond(
+        [
+            ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),
+            ({'peft': 'lpt'}, 'params.safetensors'),
+        ],
+        [
+            ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),
+            # PEFT has none of these, and no prefix in some layers.
+            ({'peft': 'adapter'}, 'params.safetensors'),
+            ({'peft': 'lpt'}, 'params.safetensors'),
+            ({'peft': 'idpg'}, 'params.safetensors'),
+            ({'peft': 'attempt'}, 'params.safetensors'),
+            ({'peft': 'prefix', 'prefix__layers': (1,)}, 'params.safetensors'),
+        ],
+    ),
 )
 def test_other_kinds_of_parameters_learn(runs, changes, left):
     path = runs.folder / changes['peft']
