@@ -269,6 +269,24 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # Queries generated at once; fewer where packing.max_tokens says so.
     c.evaluation.batch_size = 48
 
+    # Measured after stage 2: files in experiment/measures, each of which leaves
+    # RUN/<name>.json. ('heterogeneity', 'landscape'); () for none.
+    c.measures = ()
+    # How unlike clients are: words and gradients of training clients.
+    c.heterogeneity = config_dict.ConfigDict()
+    c.heterogeneity.clients = 32  # most of them
+    c.heterogeneity.examples = 8  # of each client's gradient; even: two halves
+    # How flat the loss is around the global prompt, along lines and by the
+    # eigenvalues of its Hessian.
+    c.landscape = config_dict.ConfigDict()
+    c.landscape.examples = 4  # an evaluated client
+    c.landscape.points = 7  # of a line, odd
+    c.landscape.span = 0.5  # of a line to each side, in norms of the prompt
+    c.landscape.clients = 2  # whose own displacements are lines
+    c.landscape.random = 2  # lines along Gaussian directions
+    c.landscape.lanczos_steps = 20  # products with the Hessian
+    c.landscape.eigenvalues = 5  # largest, and as many smallest
+
     c.packing = config_dict.ConfigDict()
     # Most tokens in one call of the model; at least one row.
     c.packing.max_tokens = 4096
@@ -320,6 +338,12 @@ def _sni(c: config_dict.ConfigDict) -> None:
     c.personalization.every = 1
     c.personalization.alphas = (0.25, 0.5, 0.75)
     c.evaluation.batch_size = 128
+    c.heterogeneity.examples = 32
+    c.landscape.examples = 16
+    c.landscape.points = 11
+    c.landscape.clients = 4
+    c.landscape.random = 4
+    c.landscape.lanczos_steps = 50
     c.packing.max_tokens = 16384
 
 
@@ -355,6 +379,13 @@ def _paper(c: config_dict.ConfigDict) -> None:
     c.personalization.every = 4
     c.personalization.alphas = tuple(i / 10 for i in range(1, 10))
     c.evaluation.batch_size = 512
+    c.heterogeneity.clients = 64
+    c.heterogeneity.examples = 64
+    c.landscape.examples = 16
+    c.landscape.points = 11
+    c.landscape.clients = 4
+    c.landscape.random = 4
+    c.landscape.lanczos_steps = 50
     c.packing.max_tokens = 131072
     c.mesh.data = 16
     c.mesh.model = 4

@@ -208,6 +208,7 @@ def test_every_rule_refuses_what_is_below_it(key):
 
 
 MAY_BE_ZERO = {
+    'landscape.clients', 'landscape.random',
     'seed', 'prefix.mlp', 'lpt.depth', 'idpg.bias', 'rounds', 'local_steps',
     'local_epochs', 'client.clip_norm', 'client_store.memory_gb',
     'validation.every', 'personalization.epochs', 'personalization.l2',

@@ -40,6 +40,8 @@ STUDIES = {
     'figure_19': [HIGH],
     'router': [HIGH],
     'seen_types': [],
+    'flatness': [],
+    'measured_heterogeneity': ['--only=seed=0', '--only=data.partition=high'],
     'selection': [
         HIGH,
         '--only=personalization.learning_rate=0.1',

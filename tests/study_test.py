@@ -320,6 +320,7 @@ A_RUN_S_OWN = (
     'algorithm', 'rounds', 'clients_per_round', 'local_steps', 'local_epochs',
     'batch_size', 'aggregation', 'client', 'client_store', 'server',
     'validation', 'personalization', 'checkpoint', 'log',
+    'measures', 'heterogeneity', 'landscape',
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.owners import finite_owners, select
+from fedprompt_jax.bank.owners import finite_owners, num_owners, select
 from fedprompt_jax.bank.reading import target_states
 from fedprompt_jax.data.packing import Grid
 from fedprompt_jax.models.token_loss import token_losses
@@ -28,6 +28,15 @@ def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames='model')
+def grid_owner_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
+    """Each owner's loss f32 [C] on a grid; NaN where it is non-finite."""
+    finite = finite_owners(bank)
+    # See grid_gradients: zeros in its place.
+    losses = _sums(model, base, select(finite, bank, 0.0), grid)
+    return select(finite, losses, jnp.nan)
+
+
+@functools.partial(jax.jit, static_argnames='model')
 def grid_gradients(model: TunedModel, base, bank, grid: Grid):
     """Each owner's loss f32 [C] on a grid, and its gradient like the bank.
 
@@ -36,15 +45,9 @@ def grid_gradients(model: TunedModel, base, bank, grid: Grid):
     kept from its neighbours in the row.
     """
     finite = finite_owners(bank)
-    num_owners = len(finite)
 
     def loss(bank):
-        # [R, K]: a token's share of its owner's loss.
-        weighted = grid.target_weight * grid_losses(model, base, bank, grid)
-        # Places without a target go to one owner more, who is dropped.
-        owner = jnp.where(grid.target_owner < 0, num_owners, grid.target_owner)
-        # [C]: the sum over each owner's tokens, in whatever rows they are.
-        losses = jnp.zeros(num_owners + 1).at[owner].add(weighted)[:-1]
+        losses = _sums(model, base, bank, grid)
         return losses.sum(), losses
 
     # A non-finite owner reads as zero, since 0 * NaN is NaN in a mask's sum.
@@ -71,3 +74,14 @@ def grid_hessian_products(model: TunedModel, base, bank, tangents, grid: Grid):
         return grid_gradients(model, base, bank, grid)[1]
 
     return jax.jvp(gradients, (bank,), (tangents,))[1]
+
+
+def _sums(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
+    """Each owner's loss f32 [C] on a grid, of owners that are finite."""
+    owners = num_owners(bank)
+    # [R, K]: a token's share of its owner's loss.
+    weighted = grid.target_weight * grid_losses(model, base, bank, grid)
+    # Places without a target go to one owner more, who is dropped.
+    owner = jnp.where(grid.target_owner < 0, owners, grid.target_owner)
+    # [C]: the sum over each owner's tokens, in whatever rows they are.
+    return jnp.zeros(owners + 1).at[owner].add(weighted)[:-1]

@@ -18,7 +18,7 @@ from fedprompt_jax.data import (
 from fedprompt_jax.data.examples import LOSSES
 from fedprompt_jax.data.tables import answers
 from fedprompt_jax.evaluation import agreement, choices
-from fedprompt_jax.experiment import trackers
+from fedprompt_jax.experiment import measures, trackers
 from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
 from fedprompt_jax.models.layers import ACTIVATIONS
@@ -88,6 +88,15 @@ RULES = {
     'evaluation.views_every': _COUNT,
     'evaluation.max_new_tokens': _POSITIVE,
     'evaluation.batch_size': _POSITIVE,
+    'heterogeneity.clients': number(2),
+    'heterogeneity.examples': number(2),
+    'landscape.examples': _POSITIVE,
+    'landscape.points': number(3),
+    'landscape.span': _RATE,
+    'landscape.clients': _COUNT,
+    'landscape.random': _COUNT,
+    'landscape.lanczos_steps': _POSITIVE,
+    'landscape.eigenvalues': _POSITIVE,
     'packing.max_tokens': _POSITIVE,
     'mesh.data': _POSITIVE,
     'mesh.model': _POSITIVE,
@@ -174,6 +183,7 @@ def _faults(c: config_dict.ConfigDict) -> Iterator[str]:
         yield from peft.get(c.peft).faults(c)
     if c.personalization.method in personalization.names():
         yield from personalization.faults(c)
+    yield from measures.faults(c)
     yield from template.faults(c.data.template, c.data.target)
     for key in ('client', 'server', 'personalization'):
         try:

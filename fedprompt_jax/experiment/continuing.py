@@ -23,8 +23,15 @@ class Start(enum.IntEnum):
     STAGE_2 = 1
     EPOCH = 2
     AVERAGES = 3
+    MEASURES = 4
 
 
+# Options of measures; without config.measures nothing reads them.
+OF_MEASURES = (
+    'heterogeneity.clients', 'heterogeneity.examples', 'landscape.examples',
+    'landscape.points', 'landscape.span', 'landscape.clients',
+    'landscape.random', 'landscape.lanczos_steps', 'landscape.eigenvalues',
+)  # fmt: skip
 # Key -> where a run starts again when it changes. A change of a key that is
 # neither here nor in run_folder.FREE_KEYS makes another run.
 KEYS = {
@@ -36,6 +43,8 @@ KEYS = {
     'personalization.every': Start.STAGE_2,
     'personalization.epochs': Start.EPOCH,
     'personalization.alphas': Start.AVERAGES,
+    'measures': Start.MEASURES,
+    **dict.fromkeys(OF_MEASURES, Start.MEASURES),
 }
 _WORDS = {
     Start.ROUND: 'stage 1 resumes after its last round, and stage 2 starts '
@@ -43,6 +52,7 @@ _WORDS = {
     Start.STAGE_2: 'stage 2 starts again',
     Start.EPOCH: 'stage 2 resumes after its last epoch',
     Start.AVERAGES: 'the averages are scored again',
+    Start.MEASURES: 'the measures are taken again',
 }
 
 

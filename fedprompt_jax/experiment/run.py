@@ -98,7 +98,12 @@ def execute(
     # Imports that take seconds come after the errors that need none of them.
     import jax
 
-    from fedprompt_jax.experiment import build, scores, shared_stage
+    from fedprompt_jax.experiment import (
+        build,
+        measures,
+        scores,
+        shared_stage,
+    )
     from fedprompt_jax.experiment.checkpoint import Checkpoints
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
@@ -134,6 +139,7 @@ def execute(
         run.update_info(diverged=str(error))
         raise
     # 4. What the run leaves.
+    measures.take(experiment, run, state)
     save_prompts(
         experiment,
         run.path / 'prompts',

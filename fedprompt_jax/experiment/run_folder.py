@@ -412,10 +412,12 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
 def _changes(before: dict, now: dict) -> continuing.Changes:
     """Keys that differ, from which a run can continue: key -> (before, now)."""
     old, new = _flat(plain(before)), _flat(plain(now))
+    measured = old.get('measures') or new.get('measures')
+    unread = () if measured else continuing.OF_MEASURES
     return {
         key: (old.get(key), new.get(key))
         for key in continuing.KEYS
-        if not _same(old.get(key), new.get(key))
+        if key not in unread and not _same(old.get(key), new.get(key))
     }
 
 

@@ -34,7 +34,10 @@ from fedprompt_jax.report.records import CONFIG, INFO, METRICS
 _LOG = logging.getLogger(__name__)
 
 # Sections and keys of the config that no round and no validation reads.
-STAGE_2 = ('name', 'scale', 'log', 'personalization')
+STAGE_2 = (
+    'name', 'scale', 'log', 'personalization',
+    'measures', 'heterogeneity', 'landscape',
+)  # fmt: skip
 OF_STAGE_2 = ('evaluation.few_shot',)
 DIGEST, FROM = 'stage_1', 'stage_1_from'  # keys of run.json
 

@@ -45,6 +45,9 @@ class Simulation(Protocol):
     ) -> tuple[jax.Array, Any]:
         """Losses f32 [C] and gradients [C, ...]; see PackedSimulation."""
 
+    def losses(self, bank, examples: Sequence[Example]) -> jax.Array:
+        """Losses f32 [C] alone; see PackedSimulation."""
+
     def local_train(
         self,
         tx: optax.GradientTransformation,

@@ -12,7 +12,11 @@ import jax.numpy as jnp
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
-from fedprompt_jax.bank.grid import grid_gradients, grid_hessian_products
+from fedprompt_jax.bank.grid import (
+    grid_gradients,
+    grid_hessian_products,
+    grid_owner_losses,
+)
 from fedprompt_jax.bank.owners import finite_owners, num_owners
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Packer
@@ -57,6 +61,22 @@ class PackedSimulation:
         if _any_lost(bank, grads):
             return self.gradients_once(bank, examples, isolate=True)
         return losses, grads
+
+    def losses(self, bank, examples: Sequence[Example]) -> jax.Array:
+        """Loss f32 [C] of each owner on its examples, without a gradient.
+
+        Args:
+          bank: trained parameters, leaves [C, ...], all finite.
+          examples: one or more, of any owners.
+        """
+        weights = token_weights(examples, self.loss)
+        parts = [
+            grid_owner_losses(
+                self.model, self.base, bank, self.place_rows(grid)
+            )
+            for grid in self.packer.pack(examples, weights)
+        ]
+        return functools.reduce(_add, parts)
 
     def hessian_products(
         self, bank, tangents, examples: Sequence[Example]

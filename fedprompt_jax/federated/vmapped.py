@@ -107,6 +107,10 @@ class VmappedSimulation:
             self.model, self.base, bank, self.place_rows(batch)
         )
 
+    def losses(self, bank, examples: Sequence[Example]) -> jax.Array:
+        """See PackedSimulation.losses."""
+        return self.gradients(bank, examples)[0]
+
     def hessian_products(
         self, bank, tangents, examples: Sequence[Example]
     ) -> Any:

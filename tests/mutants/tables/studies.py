@@ -290,8 +290,8 @@ MUTATIONS = (
     Mutation(
         'rounds-of-another-client-optimizer-are-taken-over',
         'fedprompt_jax/experiment/shared_stage.py',
-        "STAGE_2 = ('name',",
-        "STAGE_2 = ('client', 'name',",
+        "'name', 'scale', 'log', 'personalization',",
+        "'client', 'name', 'scale', 'log', 'personalization',",
         'Two learning rates have the prompt of one.',
         (
             'tests/shared_stage_test.py::test_a_run_of_another_stage_1_trains_itself',
