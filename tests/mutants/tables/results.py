@@ -306,7 +306,7 @@ MUTATIONS = (
         'prompts-have-no-digest',
         RUN_FOLDER,
         "paths += (path / 'prompts').rglob('*')",
-        "paths += (self.path / 'prompts').glob('*.json')",
+        "paths += (path / 'prompts').glob('*.json')",
         'A changed prompt passes for the one that was trained.',
         KNOWS_CHANGES,
     ),
