@@ -315,6 +315,15 @@ def test_costs_by_hand(make):
     assert table['training'] == ['18.0', '45.0 %', '3,000', '6e+12']
     assert table['evaluation'][:2] == ['4.0', '10.0 %']  # validation, scores
     assert table['in all'][0] == '40.0'
+    of_all = 4.0 / sum(line.get('seconds', 0.0) for line in lines)
+    assert costs.evaluation_share(lines) == pytest.approx(of_all)
+    assert f'Scoring took {100 * of_all:.0f} % of' in costs.evaluation(lines)
+    # What comes before the rounds is no evaluation.
+    more = [*lines, {'stage': 'distill', 'step': 1, 'seconds': 6.0}]
+    table = {row[0]: row[1:] for row in costs.computation(more, 40.0)}
+    assert table['evaluation'][0] == '4.0'
+    assert table['before the rounds'][0] == '6.0'
+    assert math.isnan(costs.evaluation_share([]))
     assert '1 client update(s)' in costs.dropped(lines)[0]
     assert costs.traffic([], None)[1][1:] == ['–', '–', '0 bytes']
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import resource
 import shlex
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:  # its imports take seconds
     from fedprompt_jax.experiment.run_folder import RunFolder
 
 _LOG = logging.getLogger(__name__)
+_MOST_TOLD = (
+    0.5  # share of scoring in the time of a run that says so at its end
+)
 
 
 def main(
@@ -388,7 +392,13 @@ def _used(compilations, together: 'Together | None') -> dict[str, Any]:
 
 
 def _print_table(path: Path) -> None:
-    from fedprompt_jax.report import records, statistics, summary, views
+    from fedprompt_jax.report import (
+        costs,
+        records,
+        statistics,
+        summary,
+        views,
+    )
     from fedprompt_jax.report.run import Run
 
     run, rows = Run(path), records.read_tradeoff(path)
@@ -397,6 +407,8 @@ def _print_table(path: Path) -> None:
         print(f'\n{tradeoff}')
     if of_rounds := views.text(run):
         print(f'\n{of_rounds}')
+    if costs.evaluation_share(run.metrics) > _MUCH:
+        print('\n' + textwrap.fill(costs.evaluation(run.metrics), 80))
 
 
 def _print_paths(path: Path) -> None:

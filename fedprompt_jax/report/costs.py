@@ -5,8 +5,13 @@ import math
 
 from fedprompt_jax.report.records import Row
 
-_STAGES = {'train': 'training', 'personalize': 'personalization'}
-_EVALUATION = 'evaluation'  # every other stage of metrics.jsonl
+_EVALUATION = 'evaluation'
+_BEFORE = 'before the rounds'  # every other stage of metrics.jsonl
+_STAGES = {
+    'train': 'training',
+    'personalize': 'personalization',
+    **dict.fromkeys(('validation', 'views', 'score'), _EVALUATION),
+}
 
 
 def traffic(
@@ -40,11 +45,7 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
       seconds: seconds of the whole run, or None where they are not known. The
         row 'rest' has those that no line of metrics.jsonl counts.
     """
-    stages: dict[str, list[Row]] = {s: [] for s in _STAGES.values()}
-    stages[_EVALUATION] = []
-    for line in lines:
-        stage = _STAGES.get(str(line.get('stage')), _EVALUATION)
-        stages[stage].append(line)
+    stages = _by_stage(lines)
     spent = {s: _total(x, 'seconds') for s, x in stages.items()}
     logged = math.fsum(spent.values())
     whole = max(seconds or 0.0, logged)
@@ -68,6 +69,31 @@ def computation(lines: Sequence[Row], seconds: float | None) -> list[list[str]]:
         ],
     ]
     return table
+
+
+def evaluation_share(lines: Sequence[Row]) -> float:
+    """The share of scoring in the seconds of all stages; NaN for no seconds.
+
+    Args:
+      lines: of metrics.jsonl.
+    """
+    spent = {s: _total(x, 'seconds') for s, x in _by_stage(lines).items()}
+    whole = math.fsum(spent.values())
+    return spent[_EVALUATION] / whole if whole else math.nan
+
+
+def evaluation(lines: Sequence[Row]) -> str:
+    """A sentence on scoring's share of the time, and on what bounds it.
+
+    Args:
+      lines: of metrics.jsonl, at least one with seconds.
+    """
+    return (
+        f'Scoring took {100 * evaluation_share(lines):.0f} % of the time of '
+        'all stages: config.validation.every and config.personalization.every '
+        'say how often, and config.personalization.clients, eval_examples and '
+        'global_examples how much is scored.'
+    )
 
 
 def dropped(lines: Sequence[Row]) -> list[str]:
@@ -108,6 +134,15 @@ def count(x: float) -> str:
 def share(part: float, whole: float) -> str:
     """The share of a part in percent; a dash if the whole is 0."""
     return f'{100 * part / whole:.1f} %' if whole else '–'
+
+
+def _by_stage(lines: Sequence[Row]) -> dict[str, list[Row]]:
+    """The lines of each part of a run; of stages before it, if it has any."""
+    stages: dict[str, list[Row]] = {s: [] for s in _STAGES.values()}
+    for line in lines:
+        name = _STAGES.get(str(line.get('stage')), _BEFORE)
+        stages.setdefault(name, []).append(line)
+    return stages
 
 
 def _dropped(lines: Sequence[Row], stage: str) -> list[int]:

@@ -102,6 +102,8 @@ def _costs(run: Run) -> Iterator[str]:
     once = len(run.info.get('starts') or ()) <= 1
     seconds = run.info.get('seconds') if once else None
     yield markup.table(costs.computation(run.metrics, seconds))
+    if not math.isnan(costs.evaluation_share(run.metrics)):
+        yield markup.paragraph(costs.evaluation(run.metrics), 'note')
     yield markup.paragraph(
         'Tokens and FLOPs are those of training and personalization: real '
         'tokens, and the operations they need.',

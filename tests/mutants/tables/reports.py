@@ -449,4 +449,12 @@ MUTATIONS = (
             'tests/report_test.py::test_the_command_compares_runs_and_changes_none',
         ),
     ),
+    Mutation(
+        'what-comes-before-the-rounds-is-evaluation',
+        'fedprompt_jax/report/costs.py',
+        "_STAGES.get(str(line.get('stage')), _BEFORE)",
+        "_STAGES.get(str(line.get('stage')), _EVALUATION)",
+        "A distillation is told as evaluation's share of the time.",
+        ('tests/report_test.py::test_costs_by_hand',),
+    ),
 )
