@@ -28,9 +28,7 @@ if TYPE_CHECKING:  # its imports take seconds
     from fedprompt_jax.experiment.run_folder import RunFolder
 
 _LOG = logging.getLogger(__name__)
-_MOST_TOLD = (
-    0.5  # share of scoring in the time of a run that says so at its end
-)
+_MUCH = 0.5  # share of scoring in a run's time that its end speaks of
 
 
 def main(

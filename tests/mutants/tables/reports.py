@@ -141,8 +141,8 @@ MUTATIONS = (
     Mutation(
         'validation-counts-as-training',
         COSTS,
-        "stage = _STAGES.get(str(line.get('stage')), _EVALUATION)",
-        "stage = _STAGES.get(str(line.get('stage')), 'training')",
+        "**dict.fromkeys(('validation', 'views', 'score'), _EVALUATION),",
+        "**dict.fromkeys(('validation', 'views', 'score'), 'training'),",
         'Seconds of the stages in the report.',
         COSTS_BY_HAND,
     ),
@@ -451,10 +451,10 @@ MUTATIONS = (
     ),
     Mutation(
         'what-comes-before-the-rounds-is-evaluation',
-        'fedprompt_jax/report/costs.py',
+        COSTS,
         "_STAGES.get(str(line.get('stage')), _BEFORE)",
         "_STAGES.get(str(line.get('stage')), _EVALUATION)",
         "A distillation is told as evaluation's share of the time.",
-        ('tests/report_test.py::test_costs_by_hand',),
+        COSTS_BY_HAND,
     ),
 )
