@@ -57,7 +57,7 @@ class Compiled(NamedTuple):
       bytes: that it reads from the main memory and writes to it, likewise.
       sent: kind of collective -> (how often it runs, bytes of all of them).
       kernels: custom kernel -> how often it runs.
-      copies: bytes that mere copies and transposes write inside of loops.
+      copies: (bytes, name) of arrays that are copied, loops multiplied out.
       largest: (bytes, name) of its largest arrays.
       planned: what the plan's formulas expect.
       broken: sentences about laws that do not hold; see laws.py.
@@ -75,7 +75,7 @@ class Compiled(NamedTuple):
     bytes: float = math.nan
     sent: Mapping[str, tuple[float, float]] = NOTHING
     kernels: Mapping[str, float] = NOTHING
-    copies: float = math.nan
+    copies: tuple[tuple[float, str], ...] = ()
     largest: tuple[tuple[float, str], ...] = ()
     planned: Planned = Planned()
     broken: tuple[str, ...] = ()

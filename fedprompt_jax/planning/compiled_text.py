@@ -10,6 +10,7 @@ from ml_collections import config_dict
 from fedprompt_jax.planning.chips import Chip
 from fedprompt_jax.planning.compiled import Compiled
 
+COPIES, NOTABLE = 5, 0.01  # copies that are shown, of the bytes moved
 APART = 0.15  # a larger difference from the compiler's figure is pointed out
 
 
@@ -109,8 +110,9 @@ def report(
     flops = _beside(made.flops, made.planned.flops, 1e12)
     add('TFLOP', f'{made.flops / 1e12:9.3f}{flops}')
     add('GB moved', f'{made.bytes / 1e9:9.3f}')
-    if made.copies > 1e6:
-        add('GB copied in loops', f'{made.copies / 1e9:9.3f}')
+    for copied, what in made.copies[:COPIES]:
+        if copied > made.bytes * NOTABLE:
+            add('GB copied', f'{copied / 1e9:9.3f} of {what}')
     for kind, (times, sent) in made.sent.items():
         add(kind, f'{times:9.0f} times, {sent / 1e6:.3f} MB')
     for kernel, times in made.kernels.items():

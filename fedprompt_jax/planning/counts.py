@@ -49,25 +49,26 @@ class Counts(NamedTuple):
       bytes: read from the main memory and written to it.
       sent: kind of collective -> Sent.
       kernels: custom kernel -> how often it runs.
-      copies: bytes that copies and transposes write, of them that do nothing
-        else, inside of loops.
+      copies: (bytes, what) of arrays that are copied or transposed in the main
+        memory, the most bytes first; loops are multiplied out.
     """
 
     flops: float
     bytes: float
     sent: dict[str, Sent]
     kernels: dict[str, float]
-    copies: float
+    copies: tuple[tuple[float, str], ...]
 
 
 def count(program: Program) -> Counts:
     """Counts of a compiled program."""
     runs = program.runs()
     inside = _fused(program)
-    flops = moved = copies = 0.0
+    flops = moved = 0.0
     times: dict[str, float] = defaultdict(float)
     sent: dict[str, float] = defaultdict(float)
     kernels: dict[str, float] = defaultdict(float)
+    copies: dict[str, float] = defaultdict(float)
     for name, often in runs.items():
         for x in program.computations[name].values():
             flops += often * operations(program, name, x)
@@ -80,10 +81,11 @@ def count(program: Program) -> Counts:
                     kernels[target[1]] += often
             if name not in inside:
                 moved += often * traffic(program, name, x)
-                if x.opcode in ('copy', 'transpose') and often > 1:
-                    copies += often * _written(x)
+                if x.opcode in ('copy', 'transpose') and _written(x):
+                    copies[_named(program, name, x)] += often * _written(x)
     together = {kind: Sent(times[kind], sent[kind]) for kind in times}
-    return Counts(flops, moved, together, dict(kernels), copies)
+    copied = sorted(((n, what) for what, n in copies.items()), reverse=True)
+    return Counts(flops, moved, together, dict(kernels), tuple(copied))
 
 
 def largest(program: Program, most: int = 5) -> list[tuple[float, str]]:
@@ -95,12 +97,26 @@ def largest(program: Program, most: int = 5) -> list[tuple[float, str]]:
             given = x.opcode == 'parameter' and name == program.entry
             if name in inside or (x.opcode in _FREE and not given):
                 continue
-            array = max(x.arrays, key=lambda a: a.bytes, default=None)
-            if array is not None:
-                sizes = ','.join(map(str, array.sizes))
-                what = f'{array.dtype}[{sizes}] of {x.source}'
-                found[array.bytes, what] = None
+            if x.arrays:
+                size = max(array.bytes for array in x.arrays)
+                found[size, _named(program, name, x)] = None
     return sorted(found, reverse=True)[:most]
+
+
+def _named(program: Program, computation: str, x: Instruction) -> str:
+    """Shape of the largest array of a result, and what it is a result of."""
+    array = max(x.arrays, key=lambda a: a.bytes)
+    sizes = ','.join(map(str, array.sizes))
+    # A copy that XLA has added has no name but that of what it copies.
+    while x.source == x.name and x.opcode in (
+        'copy',
+        'copy-done',
+        'copy-start',
+    ):
+        (x, *_) = program.operands(computation, x) or [x]
+        if x.opcode not in ('copy', 'copy-done', 'copy-start'):
+            break
+    return f'{array.dtype}[{sizes}] of {x.source}'
 
 
 def operations(program: Program, computation: str, x: Instruction) -> float:
@@ -233,15 +249,26 @@ def _fusion_traffic(
     read = 0.0
     for y in inside.values():
         if y.opcode == 'parameter':
-            number = int(y.text.split(')')[0])
-            if number < len(operands) and _written(operands[number]):
+            if _written(operands[y.number]):
                 read += _read(program, called, y)
-    root = program.root(called)
-    while root.opcode == 'bitcast':
-        (root,) = program.operands(called, root)
-    if root.opcode == 'dynamic-update-slice':
-        return read + _written(program.operands(called, root)[1])
-    return read + _written(x)
+    return read + _made(program, called, x)
+
+
+def _made(program: Program, called: str, x: Instruction) -> float:
+    """Bytes that a fusion writes: of a result that is replaced, that part."""
+    root, total = program.root(called), 0.0
+    several = root.opcode == 'tuple'
+    results = program.operands(called, root) if several else [root]
+    if len(results) != len(x.arrays):  # such as a sort's
+        return _written(x)
+    for result, array in zip(results, x.arrays, strict=True):
+        while result.opcode == 'bitcast':
+            (result,) = program.operands(called, result)
+        if result.opcode == 'dynamic-update-slice':
+            total += program.operands(called, result)[1].bytes
+        elif not array.on_chip:
+            total += array.bytes
+    return total
 
 
 def _read(program: Program, computation: str, x: Instruction) -> float:
@@ -262,8 +289,7 @@ def _read(program: Program, computation: str, x: Instruction) -> float:
             (called,) = user.called('calls')
             for y in program.computations[called].values():
                 if y.opcode == 'parameter':
-                    number = int(y.text.split(')')[0])
-                    if user.operands[number] == x.name:
+                    if user.operands[y.number] == x.name:
                         total += _read(program, called, y)
         else:
             return whole

@@ -7,6 +7,7 @@ counts the body of a loop once; here it counts as often as it runs.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+import dataclasses
 import functools
 import math
 import re
@@ -23,6 +24,7 @@ _LINE = re.compile(r'\s+(?P<root>ROOT )?%?(?P<name>[\w.-]+) = (?P<rest>.*)$')
 _ARRAY = re.compile(
     r'(?P<dtype>\w+)\[(?P<sizes>[\d,<= ]*)\](?P<layout>\{[^}]*\})?'
 )
+_COPIES = ('copy', 'bitcast', 'convert', 'copy-start', 'copy-done')
 _BITS = {'pred': 8, 'token': 0, 'opaque': 0, 'c64': 64, 'c128': 128}
 
 
@@ -78,6 +80,11 @@ class Instruction(NamedTuple):
         return sum(x.bytes for x in self.arrays)
 
     @property
+    def number(self) -> int:
+        """Of a parameter, its place among those of its computation."""
+        return int(self.text.partition(')')[0])
+
+    @property
     def source(self) -> str:
         """The operation of the model that it computes, or its name."""
         name = re.search(r'op_name="([^"]*)"', self.text)
@@ -97,7 +104,8 @@ class Instruction(NamedTuple):
 Computation = Mapping[str, Instruction]  # by name, in their order
 
 
-class Program(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Program:
     """A compiled program.
 
     Attributes:
@@ -154,39 +162,63 @@ class Program(NamedTuple):
         known = re.search(r'known_trip_count[^0-9]*(\d+)', loop.text)
         if known:
             return float(known[1])
-        (condition,) = loop.called('condition')
-        for x in self.computations[condition].values():
-            if x.opcode != 'compare' or 'direction=LT' not in x.text:
-                continue
-            counter, end = self.operands(condition, x)
-            last = self._constant(condition, end, computation, loop)
-            first = self._constant(condition, counter, computation, loop)
-            if last is not None:
-                return last - (first or 0)
+        # The counter is compared in the condition, or in a fusion there.
+        inside = loop.called('condition')
+        for x in self.computations[inside[0]].values():
+            inside += x.called('calls')
+        for name in inside:
+            for x in self.computations[name].values():
+                if x.opcode == 'compare' and 'direction=LT' in x.text:
+                    counter, end = self.operands(name, x)
+                    last = self._number(name, end)
+                    if last is not None:
+                        return last - (self._number(name, counter) or 0)
         return 1.0
 
-    def _constant(
-        self, inside: str, x: Instruction, outside: str, loop: Instruction
-    ) -> float | None:
-        """The number that an instruction of a loop's condition has at first."""
-        x = self._copied(inside, x)
-        if x.opcode == 'get-tuple-element' and inside != outside:
-            index = re.search(r'index=(\d+)', x.text)
-            (given,) = self.operands(outside, loop)
-            if index and given.opcode == 'tuple':
-                name = given.operands[int(index[1])]
-                element = self.computations[outside][name]
-                return self._constant(outside, element, outside, loop)
-        value = (
-            re.match(r'(-?\d+)\)', x.text) if x.opcode == 'constant' else None
-        )
-        return float(value[1]) if value else None
+    def _number(self, computation: str, x: Instruction) -> float | None:
+        """The number that an instruction gives first; None if unknown."""
+        if x.opcode in _COPIES:
+            return self._number(computation, self.operands(computation, x)[0])
+        if x.opcode == 'constant':
+            found = re.match(r'(-?\d+)\)', x.text)
+            return float(found[1]) if found else None
+        if x.opcode == 'get-tuple-element':
+            (given,) = self.operands(computation, x)
+            index = int(re.findall(r'index=(\d+)', x.text)[0])
+            return self._element(computation, given, index)
+        if x.opcode == 'parameter' and computation in self._callers:
+            outside, caller = self._callers[computation]
+            argument = self.operands(outside, caller)[x.number]
+            return self._number(outside, argument)
+        return None
 
-    def _copied(self, computation: str, x: Instruction) -> Instruction:
-        """What an instruction is a copy of."""
-        while x.opcode in ('copy', 'bitcast', 'convert', 'copy-done'):
-            (x,) = self.operands(computation, x)[:1]
-        return x
+    def _element(
+        self, computation: str, x: Instruction, index: int
+    ) -> float | None:
+        """Likewise, of an element of a tuple."""
+        if x.opcode == 'tuple':
+            element = self.operands(computation, x)[index]
+            return self._number(computation, element)
+        if x.opcode == 'parameter' and computation in self._callers:
+            # Of a loop, its first state; of a call, its argument.
+            outside, caller = self._callers[computation]
+            argument = self.operands(outside, caller)[x.number]
+            return self._element(outside, argument, index)
+        return None
+
+    @functools.cached_property
+    def _callers(self) -> dict[str, tuple[str, Instruction]]:
+        """Computation -> what runs it, and in which computation that is."""
+        found: dict[str, tuple[str, Instruction]] = {}
+        for name, instructions in self.computations.items():
+            for x in instructions.values():
+                for called in x.called('body', 'condition', 'calls'):
+                    found.setdefault(called, (name, x))
+                for called in (
+                    x.called('to_apply') if x.opcode == 'call' else ()
+                ):
+                    found.setdefault(called, (name, x))
+        return found
 
 
 def parse(text: str) -> Program:
