@@ -88,7 +88,7 @@ class Instruction(NamedTuple):
     def source(self) -> str:
         """The operation of the model that it computes, or its name."""
         name = re.search(r'op_name="([^"]*)"', self.text)
-        return name[1] if name else self.name
+        return name[1].replace(r'\'', "'") if name else self.name
 
     def called(self, *attributes: str) -> list[str]:
         """Computations that it names in these attributes, such as 'body'."""
