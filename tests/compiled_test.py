@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -145,6 +146,44 @@ def test_texts_are_written(found, tmp_path):
     compiled_text.write([*found.values()], tmp_path / 'texts')
     text = (tmp_path / 'texts' / 'client_gradient.hlo.txt').read_text()
     assert text == found['client gradient'].text and 'ENTRY' in text
+
+
+@pytest.mark.parametrize(
+    ('message', 'said'),
+    [
+        (
+            'Ran out of memory in memory space hbm. Used 20.00G of 15.00G hbm.',
+            'needs 21.47 GB of a chip, 5.37 GB more',
+        ),
+        (
+            'required for HLO temporaries (24.30G) exceeds available HBM '
+            '(15.75G).',
+            'needs 26.09 GB of a chip, 9.18 GB more',
+        ),
+        ('Requires 2.0T, has 1.0T available.', '1099.51 GB more'),
+        ('Requires 2.0M, has 1.0M available.', '0.00 GB more'),
+        ('No such thing.\nMore.', 'does not compile it: No such thing.'),
+    ],
+)
+def test_what_a_compiler_says_of_memory_is_a_sentence(
+    message, said, config, monkeypatch
+):
+    """And the largest arrays are named that the program is given."""
+    lowered = mock.Mock()
+    lowered.compile.side_effect = jax.errors.JaxRuntimeError(message)
+    monkeypatch.setattr(programs.Program, 'lower', lambda self: lowered)
+    mesh = make_mesh(1, 1, jax.devices('cpu')[:1])
+    whole = jax.NamedSharding(mesh, jax.P())
+    args = {
+        name: jax.ShapeDtypeStruct((size,), jnp.bfloat16, sharding=whole)
+        for name, size in (('a', 5), ('b', 7), ('c', 1))
+    }
+    program = programs.Program(None, ('static', {'base': args}), (), False)
+    made = compiled.compile_program('client step', program, config, mesh)
+    assert said in made.fault
+    assert made.largest[:2] == ((14, 'base/b'), (10, 'base/a'))
+    lines = '\n'.join(compiled_text.report(made, CHIP, 'float32', ['use it']))
+    assert said in lines and 'use it' in lines and 'TFLOP' not in lines
 
 
 # Laws.

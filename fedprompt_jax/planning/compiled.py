@@ -1,6 +1,6 @@
 """The programs of a run, compiled for chips that are not on this machine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 import math
 import re
 import time
@@ -26,6 +26,13 @@ from fedprompt_jax.planning.plan import Inputs
 from fedprompt_jax.planning.programs import Program
 
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})
+# What a TPU's compiler says: bytes that it needs, and that there are.
+_NUMBER = r'([\d.]+)([KMGT]?)'
+_SHORT = (
+    rf'Used {_NUMBER} of {_NUMBER}',
+    rf'temporaries \({_NUMBER}\) exceeds available HBM \({_NUMBER}\)',
+    rf'Requires {_NUMBER}, has {_NUMBER} available',
+)
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 
 
@@ -135,16 +142,21 @@ def compile_program(
 
     Returns:
       What XLA says; where the program does not fit a chip, a `fault` that
-      names by how much, and the largest arrays.
+      names by how much, and the largest arrays that it is given.
     """
     began = time.perf_counter()
     lowered = program.lower()
     try:
         made = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        fault, biggest = _fault(str(error))
-        seconds = time.perf_counter() - began
-        return Compiled(name, program.size, seconds, fault, largest=biggest)
+        return Compiled(
+            name,
+            program.size,
+            time.perf_counter() - began,
+            _fault(str(error)),
+            largest=tuple(largest_arguments(program)),
+            planned=planned(name, program, config, dict(mesh.shape)),
+        )
     seconds = time.perf_counter() - began
     memory, text = made.memory_analysis(), made.as_text()
     read = hlo.parse(text)
@@ -238,28 +250,35 @@ def planned(
     return Planned(work.flops / chips)
 
 
-def _fault(message: str) -> tuple[str, tuple[tuple[float, str], ...]]:
-    """A sentence for the message of XLA, and the largest arrays it names."""
-    used = re.search(r'Used ([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?)', message)
-    if used is None:
-        return f'XLA does not compile it: {message.splitlines()[0]}', ()
-    need, have = (
-        float(number) * _UNITS[unit]
-        for number, unit in (used.groups()[:2], used.groups()[2:])
-    )
-    return (
-        f'It does not fit: it needs {need / 1e9:.2f} GB of a chip, '
-        f'{(need - have) / 1e9:.2f} GB more than XLA has there.',
-        tuple(_allocations(message)),
-    )
+def _fault(message: str) -> str:
+    """A sentence for the message of XLA where memory does not suffice."""
+    for pattern in _SHORT:
+        if found := re.search(pattern, message):
+            need, have = (
+                float(number) * _UNITS[unit]
+                for number, unit in (found.groups()[:2], found.groups()[2:])
+            )
+            return (
+                f'It does not fit: it needs {need / 1e9:.2f} GB of a chip, '
+                f'{(need - have) / 1e9:.2f} GB more than XLA has there.'
+            )
+    return f'XLA does not compile it: {message.splitlines()[0]}'
 
 
-def _allocations(message: str) -> Iterator[tuple[float, str]]:
-    """The largest arrays that a TPU's compiler names where memory ends."""
-    pattern = (
-        r'Size: ([\d.]+)([KMGT]?)\w*\s+(?:Operator: .*?op_name="([^"]*)".*?)?'
-        r'\s*Shape: (\S+)'
-    )
-    for number, unit, name, shape in re.findall(pattern, message, re.S):
-        size = float(number) * _UNITS[unit]
-        yield size, f'{shape.partition("{")[0]} of {name or "an argument"}'
+def largest_arguments(
+    program: Program, most: int = 5
+) -> list[tuple[float, str]]:
+    """(bytes on a chip, path) of the largest arrays that a program is given.
+
+    Args:
+      program: of programs.of_run.
+      most: as many of them.
+    """
+    found = []
+    for keys, x in jax.tree_util.tree_leaves_with_path(program.args):
+        if isinstance(x, jax.ShapeDtypeStruct) and x.sharding is not None:
+            part = math.prod(x.sharding.shard_shape(x.shape))
+            # The first key is the number of the argument.
+            name = jax.tree_util.keystr(keys[1:], simple=True, separator='/')
+            found.append((float(part * x.dtype.itemsize), name))
+    return sorted(found, reverse=True)[:most]

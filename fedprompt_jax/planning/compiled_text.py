@@ -102,6 +102,9 @@ def report(
         for bytes_, what in made.largest:
             add('', f'{bytes_ / 1e9:9.2f} GB  {what}')
         if made.fault:
+            if not math.isnan(made.planned.temporaries):
+                planned = made.planned.temporaries
+                add('', f'{planned / 1e9:9.2f} GB  of temporaries, as planned')
             return lines
     temporaries = _beside(made.temporaries, made.planned.temporaries, 1e9)
     add('arguments, GB', f'{made.arguments / 1e9:9.3f}')

@@ -12,6 +12,11 @@ import re
 
 TPUS = ('v4', 'v5e', 'v5p', 'v6e')
 GPUS = ('h100',)
+# The packages of compilers for TPUs and for GPUs, and the extra with them.
+COMPILERS = (
+    (('libtpu',), 'tpu-compile'),
+    (('jax_cuda13_plugin', 'jax_cuda12_plugin'), 'cuda'),
+)
 MEGACORE = ('v4', 'v5p')  # TPUs with two cores a chip
 # The smallest slices that libtpu knows.
 SMALLEST = {'v4': '2x2x1', 'v5p': '2x2x1', 'v5e': '2x2', 'v6e': '2x2'}
@@ -75,15 +80,12 @@ def check(chip: str, topology: str) -> int:
             f'--topology={topology} is no slice of {chip}; use 1 or {sides} '
             f'number(s), such as {example}.'
         )
-    package, extra = (
-        ('libtpu', 'tpu-compile')
-        if chip in TPUS
-        else ('jax_cuda12_plugin', 'cuda')
-    )
-    if not importlib.util.find_spec(package):
+    packages, extra = COMPILERS[chip in GPUS]
+    if not any(map(importlib.util.find_spec, packages)):
         raise ValueError(
-            f'--compile for --chip={chip} needs the package {package}: '
-            f"install the extra {extra}, pip install '.[{extra}]'."
+            f'--compile for --chip={chip} needs the package '
+            f'{" or ".join(packages)}: install the extra {extra}, '
+            f"pip install '.[{extra}]'."
         )
     return math.prod(map(int, topology.split('x')))
 
