@@ -90,6 +90,20 @@ def test_all_laws_hold_of_every_program(found):
     )
 
 
+def test_what_a_gradient_has_to_sum(config):
+    """The losses of four owners, and of nobody, and their gradients."""
+    inputs = plan.read(config, (60, 3), Path('unused'))
+    mesh = make_mesh(1, 1, jax.devices('cpu')[:1])
+    made = programs.of_run(config, inputs, mesh)
+    on_data, on_both = {'data': 4, 'model': 1}, {'data': 4, 'model': 2}
+    gradient, step = made['client gradient'], made['client step']
+    owners, prompt = config.clients_per_round, 10 * 64
+    asked = compiled.summed('client gradient', gradient, on_data)
+    assert asked == owners + 1 + owners * prompt
+    assert compiled.summed('client gradient', gradient, on_both) == 0
+    assert compiled.summed('client step', step, on_data) == 0
+
+
 def test_a_roofline_by_hand():
     made = compiled.Compiled('scoring', (2, 3, 4), 1.0, flops=4e9, bytes=1e9)
     assert made.floor(CHIP, 'float32') == {'operations': 2.0, 'bytes': 1.0}

@@ -152,6 +152,22 @@ def test_what_lies_where(folder):
     assert kernel.sharding.spec == P(None, None, 'model')
 
 
+def test_the_largest_grid_is_compiled(folder):
+    config = config_of(folder, 'fedavg', 'roberta', 'prompt')
+    inputs = plan.read(config, (12, 3), folder / 'cache')
+    made = programs_of(config, folder)
+    for name, packer in (
+        ('client gradient', inputs.workload.training),
+        ('scoring', inputs.workload.evaluation),
+    ):
+        rows, length, targets = made[name].size
+        grid = made[name].args[-1]
+        assert grid.tokens.shape == (rows, length)
+        assert grid.target_label.shape == (rows, targets)
+        sizes = [n * s.length for s in packer.shapes for n in s.rows]
+        assert rows * length == max(sizes) > min(sizes) // 2
+
+
 def test_products_of_f32_are_exact_where_a_run_s_are(folder):
     found = {}
     for dtype in ('float32', 'bfloat16'):
@@ -197,7 +213,10 @@ def signature(function, args) -> dict:
             continue
         leaves, tree = jax.tree.flatten(arg)
         # Each query of a batch is an owner there.
-        varies = name in VARYING or (function.__name__, name) == ('greedy', 'bank')
+        varies = name in VARYING or (function.__name__, name) == (
+            'greedy',
+            'bank',
+        )
         found[name] = (
             tree,
             [

@@ -187,17 +187,22 @@ def compile_program(
                 text,
                 axes['data'],
                 config.mesh.fsdp,
-                _summed(name, program, axes),
+                summed(name, program, axes),
             )
         ),
         text=text,
     )
 
 
-def _summed(name: str, program: Program, mesh: dict[str, int]) -> int:
+def summed(name: str, program: Program, mesh: Mapping[str, int]) -> int:
     """Numbers that the chips of a data mesh sum in a gradient; else 0.
 
     They are the losses of the owners, and of nobody, and the gradients.
+
+    Args:
+      name: of programs.of_run.
+      program: its value there.
+      mesh: {'data': chips, 'model': chips}.
     """
     if 'gradient' not in name or mesh['model'] > 1:
         return 0
@@ -209,7 +214,7 @@ def planned(
     name: str,
     program: Program,
     config: config_dict.ConfigDict,
-    mesh: dict[str, int],
+    mesh: Mapping[str, int],
 ) -> Planned:
     """What cost.py expects of a program on one chip of the mesh.
 
