@@ -24,8 +24,8 @@ bench-check: install-test
 studies-check: install-test
 	$(BIN)/python -m pytest tests/studies_test.py tests/notebooks_test.py
 
-.PHONY: run test exhaustive bench-check studies-check quick mutants mutants-sample parity parity-newest check docs \
-	install install-test install-parity install-docs
+.PHONY: run test exhaustive bench-check studies-check quick mutants mutants-sample parity parity-newest check docs compile \
+	install install-test install-parity install-docs install-compile
 
 run: install
 	$(BIN)/python main.py --config=configs/fedavg_adam.py
@@ -61,6 +61,11 @@ check: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Every program of several runs, compiled for slices of TPUs that are not here.
+# It takes an hour on two cores; COMPILE='--only=quickstart' chooses points.
+compile: install-compile
+	$(BIN)/python -m benchmarks.compile --out=compiled.jsonl $(COMPILE)
+
 # The API reference, from docstrings; fails where pdoc warns.
 docs: install-docs
 	$(BIN)/python docs/api.py site
@@ -69,6 +74,7 @@ install: $(BIN)/.run
 install-test: $(BIN)/.test
 install-parity: $(BIN)/.parity
 install-docs: $(BIN)/.docs
+install-compile: $(BIN)/.compile
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -90,4 +96,8 @@ $(BIN)/.parity: $(BIN)/.run
 
 $(BIN)/.docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
+$(BIN)/.compile: $(BIN)/.run
+	$(BIN)/python -m pip install --quiet --editable '.[tpu-compile]'
 	touch $@

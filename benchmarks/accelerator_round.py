@@ -8,8 +8,9 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import children, hlo, profile_step, timing
+from benchmarks import children, profile_step, timing
 from benchmarks.accelerator_session import Row, Session, speed
+from fedprompt_jax.planning import hlo
 
 
 class Clock:

@@ -21,7 +21,8 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import children, cohort_step, hlo, timing
+from benchmarks import children, cohort_step, timing
+from fedprompt_jax.planning import hlo
 
 _ROWS = flags.DEFINE_integer('rows', 12, 'R.')
 _ROW_LENGTH = flags.DEFINE_integer('length', 336, 'L.')

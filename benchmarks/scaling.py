@@ -20,8 +20,9 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from benchmarks import children, cohort_step, hlo, timing
+from benchmarks import children, cohort_step, timing
 from fedprompt_jax.bank.grid import grid_gradients
+from fedprompt_jax.planning import hlo
 
 _DEVICES = flags.DEFINE_list('devices', ['1', '2', '4', '8'], 'Of one process.')
 _PROCESS = flags.DEFINE_integer('process', None, 'Internal: which of two.')

@@ -11,7 +11,13 @@ import re
 
 import jax
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import (
+    AbstractMesh,
+    AxisType,
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+)
 import numpy as np
 
 # Path of a base leaf -> how it is cut over 'model', and over 'data' as well
@@ -44,24 +50,34 @@ def check_devices(data: int, model: int) -> None:
         )
 
 
-def make_mesh(data: int, model: int) -> Mesh:
+def make_mesh(
+    data: int, model: int, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
     """A mesh ('data', 'model') over all devices.
 
     Args:
       data: devices among which rows are divided.
       model: devices among which the base is divided.
+      devices: those of the mesh, data * model of them, where they are not
+        JAX's own: a program can be compiled for devices of another machine.
 
     Raises:
-      ValueError: data * model is not the number of devices.
+      ValueError: data * model is not the number of JAX's own devices.
     """
-    check_devices(data, model)
+    if devices is None:
+        check_devices(data, model)
     return jax.make_mesh(
-        (data, model), ('data', 'model'), axis_types=(AxisType.Auto,) * 2
+        (data, model),
+        ('data', 'model'),
+        axis_types=(AxisType.Auto,) * 2,
+        devices=devices,
     )
 
 
 def base_sharding(
-    mesh: Mesh, leaves: Mapping[str, jax.ShapeDtypeStruct], fsdp: bool = False
+    mesh: Mesh | AbstractMesh,
+    leaves: Mapping[str, jax.ShapeDtypeStruct],
+    fsdp: bool = False,
 ) -> Callable[[str], NamedSharding]:
     """A function: path of a base leaf -> its sharding.
 
@@ -119,7 +135,7 @@ class Gather:
     Without it XLA might move the rows to the kernels instead.
     """
 
-    mesh: Mesh
+    mesh: Mesh | AbstractMesh
 
     def __call__(self, variables):
         """A layer's variables, cut over 'model' alone."""
@@ -171,14 +187,14 @@ class Devices:
 
         def place(x):
             rows = x.shape[0] if x.ndim else 0
-            return _place(x, _row_sharding(self.mesh, rows))
+            return _place(x, row_sharding(self.mesh, rows))
 
         return jax.tree.map(place, tree)
 
     def my_rows(self, rows: int) -> np.ndarray:
         """Which of an array's rows `rows` places in this process, bool [R]."""
         mine = np.zeros(rows, bool)
-        sharding = _row_sharding(self.mesh, rows)
+        sharding = row_sharding(self.mesh, rows)
         for place in sharding.addressable_devices_indices_map((rows,)).values():
             mine[place] = True
         return mine
@@ -198,7 +214,8 @@ def to_host(x) -> np.ndarray:
     return np.asarray(x)
 
 
-def _row_sharding(mesh: Mesh, rows: int) -> NamedSharding:
+def row_sharding(mesh: Mesh | AbstractMesh, rows: int) -> NamedSharding:
+    """The sharding of an array [R, ...] of rows; see Devices.rows."""
     fits = rows and rows % mesh.shape['data'] == 0
     return NamedSharding(
         mesh, PartitionSpec('data') if fits else PartitionSpec()

@@ -247,7 +247,7 @@ def pip(arguments: list[str]) -> None:
     assert arguments[0] == 'install'
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
     for word in arguments[1:]:
-        if extra := re.fullmatch(r'\.\[(\w+)\]', word):
+        if extra := re.fullmatch(r'\.\[([\w-]+)\]', word):
             assert extra[1] in project['optional-dependencies']
         elif '==' in word:
             assert word in (ROOT / 'Makefile').read_text()

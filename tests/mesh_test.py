@@ -13,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import hlo
 from fedprompt_jax.bank.grid import grid_gradients
+from fedprompt_jax.planning import hlo
 from tests import tiny, tiny_families
 from tests.exhaustive import beyond, exhaustive
 from tests.parity import cases
@@ -361,7 +361,7 @@ def test_rows_are_spread_where_data_divides_them():
     from fedprompt_jax import mesh as mesh_lib
 
     specs = [
-        tuple(mesh_lib._row_sharding(abstract_mesh(), rows).spec)
+        tuple(mesh_lib.row_sharding(abstract_mesh(), rows).spec)
         for rows in (0, 2, 4, 6, 8)
     ]
     assert specs == [(), (), ('data',), (), ('data',)]

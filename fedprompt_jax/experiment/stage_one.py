@@ -40,7 +40,35 @@ def make(
     server_batch: Callable[[int, int], list[Example]] | None = None,
     server_simulation: Simulation | None = None,
 ) -> Algorithm:
-    """The config's algorithm.
+    """The config's algorithm; the arguments are those of `setup`."""
+    made = setup(
+        config,
+        simulation,
+        params,
+        num_clients,
+        server_steps,
+        auxiliary,
+        probe,
+        excerpt,
+        server_batch,
+        server_simulation,
+    )
+    return algorithms.get(config.algorithm).make(made)
+
+
+def setup(
+    config: config_dict.ConfigDict,
+    simulation: Simulation,
+    params: Params,
+    num_clients: int,
+    server_steps: Callable[[int], Steps] = lambda round: [],
+    auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None,
+    probe: Probe | None = None,
+    excerpt: Callable[[int, int, bool, bool], Excerpt] | None = None,
+    server_batch: Callable[[int, int], list[Example]] | None = None,
+    server_simulation: Simulation | None = None,
+) -> Setup:
+    """What the config's algorithm is made of.
 
     Args:
       config: the checked config.
@@ -59,7 +87,7 @@ def make(
     if config.client.clip_norm:
         clip = optax.clip_by_global_norm(config.client.clip_norm)
         client_tx = optax.chain(clip, client_tx)
-    setup = Setup(
+    return Setup(
         config=config,
         simulation=simulation,
         client_tx=client_tx,
@@ -76,7 +104,6 @@ def make(
         server_batch=server_batch,
         server_simulation=server_simulation,
     )
-    return algorithms.get(config.algorithm).make(setup)
 
 
 class Exchange(NamedTuple):

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import config_dict
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # its imports take seconds
     from fedprompt_jax.bank.binding import TunedModel
     from fedprompt_jax.models.config import ModelConfig
     from fedprompt_jax.models.names import Name
+    from fedprompt_jax.planning.workload import Workload
 
 # Name -> config.json of a model that can be planned for without its folder.
 KNOWN: dict[str, dict[str, Any]] = {
@@ -42,6 +43,7 @@ def plan(
     lengths: tuple[int, int],
     cache_dir: Path,
     chip: chips.Chip | None = None,
+    inputs: 'Inputs | None' = None,
 ) -> dict[str, Any]:
     """The forecast of a run as one JSON object, with what was assumed.
 
@@ -53,6 +55,7 @@ def plan(
         not on this machine.
       cache_dir: converted models and token stores.
       chip: that chip, where it was measured before.
+      inputs: what `read` returns, where it was read before.
 
     Returns:
       The fields of forecast.Forecast, in its units, and: `parameters` and
@@ -63,38 +66,17 @@ def plan(
     Raises:
       ValueError: the config, the mesh, the model or the data is at fault.
     """
-    config_lib.check(config, files=False)
+    check(config, num_chips)
     mesh = config.mesh
-    if mesh.data * mesh.model != num_chips:
-        model = mesh.model if num_chips % mesh.model == 0 else 1
-        raise ValueError(
-            f'config.mesh.data={mesh.data} times config.mesh.model='
-            f'{mesh.model} must be --chips={num_chips}; use '
-            f'--config.mesh.data={num_chips // model} '
-            f'--config.mesh.model={model}.'
-        )
     import jax
 
     from fedprompt_jax.experiment import stage_one
     from fedprompt_jax.models.sizes import base_leaves, num_params
     from fedprompt_jax.planning import cost, forecast
-    from fedprompt_jax.planning import workload as workload_lib
 
-    model_config, names, assumed = _read_model(config.model.source, cache_dir)
-    config_lib.raise_all(list(algorithms.model_faults(config, model_config)))
-    model, trained = _model(config, model_config, names)
-    absent = list(sources.get(config.data.source).faults(config))
-    if not assumed and not absent:
-        workload = workload_lib.of_data(config, model, cache_dir)
-    else:
-        workload = workload_lib.assumed(config, model, *lengths)
-        query, target = lengths
-        assumed += absent
-        assumed.append(
-            f'queries of {query} and targets of {target} '
-            f'tokens on average, cut at {config.data.max_query} and '
-            f'{config.data.max_target}'
-        )
+    inputs = inputs or read(config, lengths, cache_dir)
+    model, trained, workload = inputs.model, inputs.trained, inputs.workload
+    model_config, assumed = model.transformer.config, [*inputs.assumed]
     chip = chip or chips.get(chip_name)
     rate = 'the rate measured' if chip.measured else "the vendor's rate"
     assumed.append(
@@ -155,6 +137,72 @@ def plan(
         'packing': workload.packing,
         'assumed': assumed,
     }
+
+
+def check(config: config_dict.ConfigDict, num_chips: int) -> None:
+    """Raises ValueError for a wrong key, or a mesh of other than num_chips."""
+    config_lib.check(config, files=False)
+    mesh = config.mesh
+    if mesh.data * mesh.model != num_chips:
+        model = mesh.model if num_chips % mesh.model == 0 else 1
+        raise ValueError(
+            f'config.mesh.data={mesh.data} times config.mesh.model='
+            f'{mesh.model} must be --chips={num_chips}; use '
+            f'--config.mesh.data={num_chips // model} '
+            f'--config.mesh.model={model}.'
+        )
+
+
+class Inputs(NamedTuple):
+    """What a plan is made from, besides the config.
+
+    Attributes:
+      model: the model without its weights, and the kind of what is trained.
+      names: rules for the tensors of its checkpoint.
+      trained: shapes of one owner's trained parameters.
+      workload: what the model will read.
+      assumed: sentences about what is not on this machine.
+    """
+
+    model: 'TunedModel'
+    names: 'tuple[Name, ...]'
+    trained: Any
+    workload: 'Workload'
+    assumed: tuple[str, ...]
+
+
+def read(
+    config: config_dict.ConfigDict, lengths: tuple[int, int], cache_dir: Path
+) -> Inputs:
+    """Reads the model's config.json and the data, or assumes what is absent.
+
+    Args:
+      config: a checked one.
+      lengths: mean tokens of a query and of a target, used where the data are
+        not on this machine.
+      cache_dir: converted models and token stores.
+
+    Raises:
+      ValueError: the model or the data is at fault.
+    """
+    from fedprompt_jax.planning import workload as workload_lib
+
+    model_config, names, assumed = _read_model(config.model.source, cache_dir)
+    config_lib.raise_all(list(algorithms.model_faults(config, model_config)))
+    model, trained = _model(config, model_config, names)
+    absent = list(sources.get(config.data.source).faults(config))
+    if not assumed and not absent:
+        workload = workload_lib.of_data(config, model, cache_dir)
+    else:
+        workload = workload_lib.assumed(config, model, *lengths)
+        query, target = lengths
+        assumed += absent
+        assumed.append(
+            f'queries of {query} and targets of {target} '
+            f'tokens on average, cut at {config.data.max_query} and '
+            f'{config.data.max_target}'
+        )
+    return Inputs(model, names, trained, workload, tuple(assumed))
 
 
 def levers(config: config_dict.ConfigDict) -> list[str]:

@@ -167,7 +167,7 @@ def loss(
 @functools.partial(
     jax.jit, static_argnames=('tx', 'transformer', 'as_base', 'padding')
 )
-def _step(tx, transformer, as_base, padding, params, opt_state, *full):
+def distill_step(tx, transformer, as_base, padding, params, opt_state, *full):
     """One optimizer step; `full` is a batch, and the full model's part."""
 
     def of(params):
@@ -207,7 +207,7 @@ def stage(
             logits = target_logits(excerpt.full, excerpt.base, states, batch)
         params, opt_state = inner
         now = {optimizers.RATE: rate * factor(number)}
-        params, opt_state, value = _step(
+        params, opt_state, value = distill_step(
             tx,
             excerpt.transformer,
             excerpt.as_base,

@@ -349,8 +349,8 @@ MUTATIONS = (
     Mutation(
         'the-flag-of-chips-is-ignored',
         f'{ROOM}/__main__.py',
-        '            _CHIPS.value,\n',
-        '            _CONFIG.value.mesh.data * _CONFIG.value.mesh.model,\n',
+        'chips_there = _CHIPS.value or 1',
+        'chips_there = config.mesh.data * config.mesh.model',
         'A plan is of another number of chips than was asked for.',
         ('tests/plan_test.py::test_faults_are_sentences',),
     ),
