@@ -65,7 +65,7 @@ PANELS = {
     'figure_19': (LEVELS, REMEDIES),
 }  # fmt: skip
 # Studies with a table, of high heterogeneity alone.
-ALONE = ('seen_types',)
+ALONE = ('seen_types', 'equal_budget')
 # (server, client, personalization) learning rates of tables 2 and 3, "high
 # computation"; FedSGD has no rate of clients.
 PAPER = {
@@ -344,3 +344,50 @@ def test_percentiles_are_over_the_clients_of_all_seeds(tmp_path):
     # Of 10, 20, ... 60 local and 25, 25, 25, 45, 45, 45 global scores.
     assert low[0].tolist() == [15.0, 25.0]
     assert high[0].tolist() == [55.0, 45.0]
+
+
+def test_kinds_of_one_budget_send_about_as_many_bytes():
+    """And without a budget they have the sizes of the config."""
+    module = points.load(FOLDER / 'equal_budget.py')
+    config = fedavg_adam.get_config()
+    trained: dict[str, set[int]] = {}
+    for overrides in module.points(config):
+        sizes = {
+            key: value
+            for key, value in overrides.items()
+            if key.partition('.')[0] in module.SIZES or key == 'peft'
+        }
+        number = module.numbers(config, sizes, module.CACHE)
+        trained.setdefault(module.budget_of(overrides), set()).add(number)
+    ia3 = module.numbers(config, {'peft': 'ia3'}, module.CACHE)
+    assert trained[module.EQUAL] and ia3 in trained[module.SHIPPED]
+    for number in trained[module.EQUAL]:
+        assert 0.85 < number / ia3 < 1.15
+    assert max(trained[module.SHIPPED]) > 10 * ia3
+
+
+def test_validation_chooses_the_rate_of_each_kind(tmp_path):
+    """Test scores are not read: those of one run alone are absurd."""
+    module = points.load(FOLDER / 'equal_budget.py')
+    results = made(tmp_path, 'equal_budget')
+    best = 4  # of the second group of three rates: prompts of equal bytes
+    for number, result in enumerate(results):
+        score = 50.0 if number == best else 10.0
+        line = {'stage': 'validation', 'round': 1, 'loss': 1.0}
+        line |= {'rouge_l': score, 'exact_match': score}
+        path = result.run.folder / 'metrics.jsonl'
+        path.write_text(json.dumps(line) + '\n')
+        config = json.loads((result.run.folder / 'config.json').read_text())
+        config |= {'prompt': {'length': 7}, 'clients_per_round': 2}
+        for key in module.SIZES.values():
+            section, _, name = key.partition('.')
+            if section:
+                config.setdefault(section, {})[name] = 7
+        (result.run.folder / 'config.json').write_text(json.dumps(config))
+    chosen = module.chosen(results)
+    assert chosen[module.EQUAL, 'prompt'] is results[best]
+    assert chosen[module.EQUAL, 'ia3'] is chosen[module.SHIPPED, 'ia3']
+    header, *lines = module.tabulate(results)
+    assert len(lines) == 2 * len(module.SIZES)
+    assert all(len(line) == len(header) for line in lines)
+    assert module.draw(results) is not None

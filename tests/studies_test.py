@@ -38,6 +38,10 @@ STUDIES = {
     'figure_17': [],
     'figure_18': [HIGH],
     'figure_19': [HIGH],
+    'equal_budget': [
+        '--only=client.learning_rate=0.03',
+        '--only=peft=prompt,ia3',
+    ],
     'router': [HIGH],
     'seen_types': [],
     'flatness': [],

@@ -205,6 +205,23 @@ def read(
     return Inputs(model, names, trained, workload, tuple(assumed))
 
 
+def trained_numbers(config: config_dict.ConfigDict, cache_dir: Path) -> int:
+    """How many numbers each client trains; reads the model's config.json alone.
+
+    Args:
+      config: a checked one.
+      cache_dir: converted models.
+
+    Raises:
+      ValueError: the model is at fault.
+    """
+    import jax
+
+    model_config, names, _ = _read_model(config.model.source, cache_dir)
+    _, trained = _model(config, model_config, names)
+    return sum(x.size for x in jax.tree.leaves(trained))
+
+
 def levers(config: config_dict.ConfigDict) -> list[str]:
     """Lists changes of the config that take less memory on a chip."""
     several = config.mesh.data > 1 and not config.mesh.fsdp
