@@ -35,7 +35,7 @@ TINY = {
     'data.max_target': 8,
     'personalization.clients': 2,
     'evaluation.batch_size': 8,
-    'evaluation.max_new_tokens': 5,
+    'evaluation.max_new_tokens': 3,
     'model.remat': True,
 }
 
@@ -69,6 +69,9 @@ def test_operations_are_those_that_are_planned(found):
         made = found[name]
         assert made.planned.flops == pytest.approx(made.flops, rel=0.15), name
     assert math.isnan(found['client step'].planned.flops)
+    first, whole = found['prefill'], found['decoding']
+    steps = whole.planned.flops - first.planned.flops
+    assert steps == pytest.approx(whole.flops - first.flops, rel=1e-3)
 
 
 def test_memory_is_of_arguments_and_what_is_computed(found, config):

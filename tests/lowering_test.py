@@ -130,6 +130,21 @@ def test_the_programs_are_those_of_the_parts_of_a_run(folder):
     assert not teacher & names('fedsp', 'gpt2', **{'fedsp.distill_steps': 0})
 
 
+def test_a_client_of_fedsp_computes_its_small_model(folder):
+    config = config_of(folder, 'fedsp', 'gpt2', 'prefix')
+    made = programs_of(config, folder)
+    layers = {}
+    for name in ('client gradient', 'client gradient 2', 'server gradient'):
+        model, base, *_ = made[name].args
+        kernel = base['layers']['mlp']['up']['kernel']
+        layers[name] = model.transformer.config.cell, kernel.shape[0]
+    assert layers == {
+        'client gradient': (1, 1),
+        'client gradient 2': (1, 1),
+        'server gradient': (0, tiny_families.LAYERS),
+    }
+
+
 def test_what_lies_where(folder):
     """Rows and queries over `data`, the base over both, the bank whole."""
     case = folder, 'fedavg', 'llama_linear', 'prompt'
@@ -238,7 +253,10 @@ def test_a_run_calls_these_functions_with_these_arguments(folder):
 
         return call
 
-    changes = {'rounds': 1, 'validation__every': 0, 'peft': 'lora'}
+    changes = {
+        'rounds': 1, 'validation__every': 0, 'peft': 'lora',
+        'clients_per_round': 3,  # and two that are personalized
+    }  # fmt: skip
     with contextlib.ExitStack() as watching:
         for module, name in CALLED:
             replaced = watched(getattr(module, name))

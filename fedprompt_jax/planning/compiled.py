@@ -249,9 +249,13 @@ def planned(
         work = cost.forward(sizes, rows, length, targets)
         return Planned(work.flops / chips)
     work = cost.forward(sizes, rows, length, 1)
-    # Every further token passes the layers and the head.
+    # Every further token passes the layers and the head, and attends to the
+    # virtual tokens, the query and the places of all new tokens.
+    further = (targets - 1) * rows
     each = block_params(sizes) + target_params(sizes)
-    work += cost.Work((targets - 1) * rows * each, 0.0)
+    heads = sizes.num_layers * sizes.num_heads * sizes.head_dim
+    seen = model.kind.slots + length + targets
+    work += cost.Work(further * each, further * 2 * seen * heads)
     return Planned(work.flops / chips)
 
 

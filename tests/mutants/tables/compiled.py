@@ -16,6 +16,7 @@ LOWERING = 'tests/lowering_test.py'
 CALLED = (f'{LOWERING}::test_a_run_calls_these_functions_with_these_arguments',)
 PLACES = (f'{LOWERING}::test_what_lies_where',)
 PARTS = (f'{LOWERING}::test_the_programs_are_those_of_the_parts_of_a_run',)
+SMALL = (f'{LOWERING}::test_a_client_of_fedsp_computes_its_small_model',)
 EXACT = (f'{LOWERING}::test_products_of_f32_are_exact_where_a_run_s_are',)
 READ = 'tests/hlo_test.py'
 RUNS = (f'{READ}::test_each_computation_runs_as_often_as_its_loops',)
@@ -131,12 +132,12 @@ MUTATIONS = (
         PARTS,
     ),
     Mutation(
-        'a-recorded-round-of-kept-models-of-half-the-layers',
+        'a-recorded-client-of-fedsp-has-the-large-model',
         ROUND,
         'TunedModel(transformer, kind), base, steps)',
         'model, base, steps)',
         'The small model of FedSP is compiled as the large one.',
-        PARTS,
+        SMALL,
     ),
     Mutation(
         'a-loop-counts-once',
@@ -278,8 +279,8 @@ MUTATIONS = (
     Mutation(
         'a-step-of-decoding-for-every-new-token',
         COMPILED,
-        'cost.Work((targets - 1) * rows * each, 0.0)',
-        'cost.Work(targets * rows * each, 0.0)',
+        'further = (targets - 1) * rows',
+        'further = targets * rows',
         "The plan's figure beside the compiler's.",
         PLANNED,
     ),
