@@ -109,16 +109,29 @@ def devices(chip: str, topology: str) -> Sequence:
     Args:
       chip: as `check` takes it.
       topology: likewise; of a single chip, the first of the smallest slice.
+
+    Raises:
+      ValueError: the compiler knows no such slice.
     """
-    from jax.experimental import topologies
+    import jax
 
     prepare(chip)
+    try:
+        return _devices(chip, topology)
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f'--topology={topology} is no slice of {chip} to its compiler: '
+            f'{str(error).splitlines()[0]}'
+        ) from error
+
+
+def _devices(chip: str, topology: str) -> Sequence:
+    from jax.experimental import topologies
+
     if chip in GPUS:
         # Slices, machines of a slice, GPUs of a machine.
         found = topologies.get_topology_desc(
-            platform='cuda',
-            topology_name=f'1x1x{topology}',
-            target_config=H100,
+            platform='cuda', topology=f'1x1x{topology}', target_config=H100
         )
         return found.devices
     alone = topology == '1'
