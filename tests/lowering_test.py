@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import inspect
+from pathlib import Path
 from unittest import mock
 
 import jax
@@ -30,14 +31,17 @@ SUITE = [
     ('fedavg', 't5', 'prefix'),
     ('fedsp', 'gpt2', 'prefix'),
 ]
+OTHERS = sorted(
+    {path.stem for path in Path(algorithms.__file__).parent.glob('*.py')}
+    - {'__init__', 'fedavg', 'fedsp'}
+)
 CASES = [
     *(('fedavg', family, kind) for family in FAMILIES for kind in KINDS),
-    *((name, 'llama_linear', 'prefix') for name in algorithms.names()
-      if name not in ('fedavg', 'fedsp')),
+    *((name, 'llama_linear', 'prefix') for name in OTHERS),
     ('fedavg', 'llama_linear', 'full'),
     ('fedavg', 'llama_linear', 'idpg'),
     SUITE[-1],
-]  # fmt: skip
+]
 TRAINING = {'client gradient', 'client step', 'server step'}
 SCORING = {'prefill', 'decoding', 'scoring'}
 TINY = {
