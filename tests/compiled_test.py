@@ -19,6 +19,7 @@ from fedprompt_jax.planning import (
     chips,
     compiled,
     compiled_text,
+    expected,
     laws,
     plan,
     programs,
@@ -101,10 +102,10 @@ def test_what_a_gradient_has_to_sum(config):
     on_data, on_both = {'data': 4, 'model': 1}, {'data': 4, 'model': 2}
     gradient, step = made['client gradient'], made['client step']
     owners, prompt = config.clients_per_round, 10 * 64
-    asked = compiled.summed('client gradient', gradient, on_data)
+    asked = expected.summed('client gradient', gradient, on_data)
     assert asked == owners + 1 + owners * prompt
-    assert compiled.summed('client gradient', gradient, on_both) == 0
-    assert compiled.summed('client step', step, on_data) == 0
+    assert expected.summed('client gradient', gradient, on_both) == 0
+    assert expected.summed('client step', step, on_data) == 0
 
 
 def test_a_roofline_by_hand():

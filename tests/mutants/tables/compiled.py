@@ -7,8 +7,11 @@ PROGRAMS = f'{ROOM}/programs.py'
 ROUND = f'{ROOM}/first_round.py'
 HLO = f'{ROOM}/hlo.py'
 COUNTS = f'{ROOM}/counts.py'
+PRODUCTS = f'{ROOM}/products.py'
+TRAFFIC = f'{ROOM}/traffic.py'
 LAWS = f'{ROOM}/laws.py'
 COMPILED = f'{ROOM}/compiled.py'
+EXPECTED = f'{ROOM}/expected.py'
 TEXT = f'{ROOM}/compiled_text.py'
 TOPOLOGY = f'{ROOM}/topology.py'
 
@@ -173,7 +176,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-product-s-operations-once',
-        COUNTS,
+        PRODUCTS,
         'return 2.0 * _multiply_adds(x, left, right)',
         'return 1.0 * _multiply_adds(x, left, right)',
         'Operations of a program on a TPU.',
@@ -181,7 +184,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-dilated-convolution-reads-every-place',
-        COUNTS,
+        PRODUCTS,
         'found += at % spread == 0 and 0 <= at // spread < size',
         'found += 0 <= at // spread < size',
         'Operations of attention on a TPU, times the heads.',
@@ -189,7 +192,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-fusion-reads-whole-operands',
-        COUNTS,
+        TRAFFIC,
         'return min(total, whole)',
         'return whole',
         "Bytes of a layer: those of all layers' kernels.",
@@ -197,7 +200,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-row-that-is-replaced-is-a-whole-array',
-        COUNTS,
+        TRAFFIC,
         "if result.opcode == 'dynamic-update-slice':",
         "if result.opcode == 'never':",
         'Bytes of what a forward pass keeps: those of all layers a layer.',
@@ -254,7 +257,7 @@ MUTATIONS = (
     ),
     Mutation(
         'laws-of-the-first-chip-s-gradients-alone',
-        COMPILED,
+        EXPECTED,
         'return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)',
         'return sum(x.size for x in leaves) - 1',
         'A gradient that is right would break a law.',
@@ -270,7 +273,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-gradient-is-planned-without-remat',
-        COMPILED,
+        EXPECTED,
         'cost.gradient(sizes, rows, length, targets, remat, whole)',
         'cost.gradient(sizes, rows, length, targets, False, whole)',
         "The plan's figure beside the compiler's.",
@@ -278,7 +281,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-step-of-decoding-for-every-new-token',
-        COMPILED,
+        EXPECTED,
         'further = (targets - 1) * rows',
         'further = targets * rows',
         "The plan's figure beside the compiler's.",
