@@ -62,19 +62,17 @@ def planned(
     remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(sizes, mesh)
     of_chip = -(-rows // mesh['data'])
+    sharing = cost.sharing(sizes, mesh['model'])
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole)
         saved = cost.saved_bytes(
-            sizes,
-            of_chip,
-            length,
-            dtype,
-            remat,
-            whole,
-            cost.sharing(sizes, mesh['model']),
+            sizes, of_chip, length, dtype, remat, whole, sharing
         )
-        logits = cost.logits_bytes(sizes, rows, targets, mesh)
-        return Planned(work.flops / chips, saved + logits)
+        more = max(
+            cost.logits_bytes(sizes, rows, targets, mesh),
+            cost.score_bytes(sizes, of_chip, length, sharing),
+        )
+        return Planned(work.flops / chips, saved + more)
     if name == 'scoring':
         work = cost.forward(sizes, rows, length, targets)
         return Planned(work.flops / chips)

@@ -288,6 +288,32 @@ MUTATIONS = (
         PLANNED,
     ),
     Mutation(
+        'scores-of-attention-of-one-row-of-tokens',
+        f'{ROOM}/cost.py',
+        'return 4.0 * rows * length**2 * heads * 4 / model',
+        'return 4.0 * rows * length * heads * 4 / model',
+        'Planned memory of long rows.',
+        (
+            'tests/forecast_test.py::'
+            'test_bytes_of_keys_values_and_logits_by_hand',
+        ),
+    ),
+    Mutation(
+        'scores-and-logits-at-one-time',
+        f'{ROOM}/forecast.py',
+        "memory['activations'] + max(\n"
+        "        memory['logits'], memory['attention scores']\n"
+        '    )',
+        "memory['activations'] + sum(\n"
+        "        (memory['logits'], memory['attention scores'])\n"
+        '    )',
+        'Planned memory of an encoder: half as much again as it needs.',
+        (
+            'tests/forecast_test.py::'
+            'test_text_is_generated_while_nothing_trains',
+        ),
+    ),
+    Mutation(
         'a-kilobyte-of-a-compiler-is-1000-bytes',
         COMPILED,
         "'G': 2**30",
