@@ -337,12 +337,11 @@ def test_a_slice_that_a_compiler_does_not_know_is_a_fault(monkeypatch):
     error = jax.errors.JaxRuntimeError('INVALID: v5p:3x3x3\nand more')
     refuse = mock.Mock(side_effect=error)
     monkeypatch.setattr(topologies, 'get_topology_desc', refuse)
-    for name in ('TPU_SKIP_MDS_QUERY', 'TPU_WORKER_HOSTNAMES'):
-        monkeypatch.setenv(name, '')
-    monkeypatch.setenv('TPU_ACCELERATOR_TYPE', '')
+    for name in (*topology.TPU_ENVIRONMENT, 'TPU_ACCELERATOR_TYPE'):
+        monkeypatch.setenv(name, '')  # and so taken back behind the test
     with pytest.raises(ValueError) as found:
         topology.devices('v5p', '3x3x3')
-    assert '--topology=3x3x3 is no slice of v5p' in str(found.value)
+    assert '--topology=3x3x3: the compiler for v5p' in str(found.value)
     assert 'INVALID: v5p:3x3x3' in str(found.value)
     assert 'and more' not in str(found.value)
     assert refuse.call_args.kwargs['topology_name'] == 'v5p:3x3x3'

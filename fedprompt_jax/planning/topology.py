@@ -20,8 +20,10 @@ COMPILERS = (
 MEGACORE = ('v4', 'v5p')  # TPUs with two cores a chip
 # The smallest slices that libtpu knows.
 SMALLEST = {'v4': '2x2x1', 'v5p': '2x2x1', 'v5e': '2x2', 'v6e': '2x2'}
-# Else libtpu looks for a TPU and asks Google's cloud which one this is.
+# Else libtpu looks for a TPU, asks Google's cloud which one this is, and lets
+# one process of a machine compile at a time.
 TPU_ENVIRONMENT = {
+    'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
     'TPU_SKIP_MDS_QUERY': '1',
     'TPU_WORKER_HOSTNAMES': 'localhost',
 }
@@ -120,8 +122,8 @@ def devices(chip: str, topology: str) -> Sequence:
         return _devices(chip, topology)
     except jax.errors.JaxRuntimeError as error:
         raise ValueError(
-            f'--topology={topology} is no slice of {chip} to its compiler: '
-            f'{str(error).splitlines()[0]}'
+            f'--topology={topology}: the compiler for {chip} has no such '
+            f'slice, or does not start: {str(error).splitlines()[0]}'
         ) from error
 
 
