@@ -15,10 +15,12 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax.mesh import make_mesh
+from fedprompt_jax.models import source
 from fedprompt_jax.planning import (
     chips,
     compiled,
     compiled_text,
+    cost,
     expected,
     laws,
     plan,
@@ -64,13 +66,17 @@ def found(config):
     }
 
 
-def test_operations_are_those_that_are_planned(found):
+def test_operations_are_those_that_are_planned(found, config):
     """XLA's program and the formulas of cost.py are two ways to count them."""
     for name in ('client gradient', 'prefill', 'decoding', 'scoring'):
         made = found[name]
         assert made.planned.flops == pytest.approx(made.flops, rel=0.15), name
     assert math.isnan(found['client step'].planned.flops)
     first, whole = found['prefill'], found['decoding']
+    rows, length, _ = first.size
+    sizes = source.read_config(Path(config.model.source))
+    queries = cost.forward(sizes, rows, length, 1).flops
+    assert first.planned.flops == queries  # and no step
     steps = whole.planned.flops - first.planned.flops
     assert steps == pytest.approx(whole.flops - first.flops, rel=0.01)
 
