@@ -16,6 +16,7 @@ import pytest
 from configs import fedavg_adam
 from fedprompt_jax.mesh import make_mesh
 from fedprompt_jax.models import source
+from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.planning import (
     chips,
     compiled,
@@ -98,6 +99,27 @@ def test_all_laws_hold_of_every_program(found):
     assert {name: made.broken for name, made in found.items()} == (
         dict.fromkeys(found, ())
     )
+
+
+def test_what_fsdp_gathers_is_planned_as_temporary(config):
+    """The table and a layer's kernels, on chips that only divide rows."""
+    mesh = {'data': 4, 'model': 1}
+    found = {}
+    for fsdp in (False, True):
+        changed = config.copy_and_resolve_references()
+        changed.mesh.update(mesh | {'fsdp': fsdp})
+        inputs = plan.read(changed, (60, 3), Path('unused'))
+        names = ('data', 'model')
+        made = programs.of_run(
+            changed, inputs, jax.sharding.AbstractMesh((4, 1), names)
+        )
+        gradient = made['client gradient']
+        expects = expected.planned('client gradient', gradient, changed, mesh)
+        found[fsdp] = expects.temporaries
+    sizes = source.read_config(Path(config.model.source))
+    leaves = base_leaves(sizes, 'float32')
+    gathered = cost.gathered_bytes(leaves, mesh)
+    assert gathered > 0 and found[True] == found[False] + gathered
 
 
 def test_what_a_gradient_has_to_sum(config):

@@ -7,7 +7,11 @@ from typing import NamedTuple
 import jax
 from ml_collections import config_dict
 
-from fedprompt_jax.models.sizes import block_params, target_params
+from fedprompt_jax.models.sizes import (
+    base_leaves,
+    block_params,
+    target_params,
+)
 from fedprompt_jax.planning import cost
 from fedprompt_jax.planning.programs import Program
 
@@ -72,7 +76,11 @@ def planned(
             cost.logits_bytes(sizes, rows, targets, mesh),
             cost.score_bytes(sizes, of_chip, length, sharing),
         )
-        return Planned(work.flops / chips, saved + more)
+        gathered = 0.0
+        if model.transformer.gather is not None:
+            leaves = base_leaves(sizes, dtype, config.model.quantization)
+            gathered = cost.gathered_bytes(leaves, mesh)
+        return Planned(work.flops / chips, saved + more + gathered)
     if name == 'scoring':
         work = cost.forward(sizes, rows, length, targets)
         return Planned(work.flops / chips)

@@ -288,6 +288,14 @@ MUTATIONS = (
         PLANNED,
     ),
     Mutation(
+        'temporaries-without-what-fsdp-gathers',
+        EXPECTED,
+        'saved + more + gathered)',
+        'saved + more)',
+        "The plan's figure beside the compiler's.",
+        (f'{MADE}::test_what_fsdp_gathers_is_planned_as_temporary',),
+    ),
+    Mutation(
         'scores-of-attention-of-one-row-of-tokens',
         f'{ROOM}/cost.py',
         'return 4.0 * rows * length**2 * heads * 4 / model',
