@@ -15,7 +15,8 @@ from fedprompt_jax.planning.traffic import FREE, moved, written
 # Custom calls that are no kernels: XLA's own bookkeeping.
 _BOOKKEEPING = re.compile(
     'Sharding|AllocateBuffer|Annotate|Pin|Assume|ConcatBitcast|SliceBitcast|'
-    'GlobalDecreaseBarrier|xla.sdy|PrepareAsyncCall|GatherScatterIndices'
+    'GlobalDecreaseBarrier|xla.sdy|PrepareAsyncCall|AsyncCollective|'
+    'GatherScatterIndices'
 )
 
 
