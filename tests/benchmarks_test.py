@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import accelerator_session, timing
-from fedprompt_jax.models import source
+from benchmarks import accelerator_session, compile_points, timing
+from configs import fedavg_adam
+from fedprompt_jax.experiment import config as config_lib
+from fedprompt_jax.models import families, source
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.planning import chips
 from tests import tiny, tiny_data
@@ -191,6 +193,43 @@ def test_where_the_time_of_a_step_goes(flags):
     kernels = [p for p in param_shapes(sizes) if p.endswith('/kernel')]
     assert len(alone) == len(kernels) + 1  # the vocabulary is the embeddings
     assert all(value > 0 for row in alone.values() for value in row.values())
+
+
+def test_points_to_compile_are_runs_on_slices():
+    points = compile_points.points()
+    assert len({point.name for point in points}) == len(points)
+    for point in points:
+        config = fedavg_adam.get_config(point.scale)
+        config.update_from_flattened_dict(point.changes)
+        config_lib.check(config, files=False)
+        found = math.prod(map(int, point.slice_.split('x')))
+        assert config.mesh.data * config.mesh.model == found, point.name
+        assert point.model in ('', *compile_points.MODELS)
+    for fields in compile_points.MODELS.values():
+        families.model_config(fields)
+
+
+def test_a_table_of_compiled_programs(tmp_path):
+    """Rows that are there are not compiled again, and faults are shown."""
+    row = {
+        'point': 'quickstart prompt 1', 'chip': 'v5p', 'name': 'scoring',
+        'seconds': 1.5, 'arguments': 2e9, 'temporaries': 1e9, 'peak': 3e9,
+        'flops': 4e12, 'bytes': 5e9, 'sent': {'all-reduce': [2, 6e6]},
+        'planned': {'flops': None}, 'fault': '', 'broken': [], 'fits': True,
+    }  # fmt: skip
+    path = tmp_path / 'rows.jsonl'
+    path.write_text(json.dumps(row) + '\n')
+    asked = '--only=^quickstart prompt 1$', f'--out={path}'
+    assert run('compile', *asked) == {'rows': [row]}
+    path.write_text(json.dumps(row | {'broken': ['It is slow.']}) + '\n')
+    command = [sys.executable, '-m', 'benchmarks.compile', *asked]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and 'breaks a law' in done.stderr
+    assert 'scoring: It is slow.' in done.stdout
+    cells = '1.5 | 2.000 | 1.000 | 3.000 | 4.000 |  | 5.000 | 6.0 |'
+    assert cells in done.stdout
 
 
 def test_more_devices(flags):

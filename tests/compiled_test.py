@@ -15,10 +15,14 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax.mesh import make_mesh
+from fedprompt_jax.models import source
+from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.planning import (
     chips,
     compiled,
     compiled_text,
+    cost,
+    expected,
     laws,
     plan,
     programs,
@@ -35,7 +39,7 @@ TINY = {
     'data.max_target': 8,
     'personalization.clients': 2,
     'evaluation.batch_size': 8,
-    'evaluation.max_new_tokens': 5,
+    'evaluation.max_new_tokens': 3,
     'model.remat': True,
 }
 
@@ -63,12 +67,19 @@ def found(config):
     }
 
 
-def test_operations_are_those_that_are_planned(found):
+def test_operations_are_those_that_are_planned(found, config):
     """XLA's program and the formulas of cost.py are two ways to count them."""
     for name in ('client gradient', 'prefill', 'decoding', 'scoring'):
         made = found[name]
         assert made.planned.flops == pytest.approx(made.flops, rel=0.15), name
     assert math.isnan(found['client step'].planned.flops)
+    first, whole = found['prefill'], found['decoding']
+    rows, length, _ = first.size
+    sizes = source.read_config(Path(config.model.source))
+    queries = cost.forward(sizes, rows, length, 1).flops
+    assert first.planned.flops == queries  # and no step
+    steps = whole.planned.flops - first.planned.flops
+    assert steps == pytest.approx(whole.flops - first.flops, rel=0.01)
 
 
 def test_memory_is_of_arguments_and_what_is_computed(found, config):
@@ -90,6 +101,27 @@ def test_all_laws_hold_of_every_program(found):
     )
 
 
+def test_what_fsdp_gathers_is_planned_as_temporary(config):
+    """The table and a layer's kernels, on chips that only divide rows."""
+    mesh = {'data': 4, 'model': 1}
+    found = {}
+    for fsdp in (False, True):
+        changed = config.copy_and_resolve_references()
+        changed.mesh.update(mesh | {'fsdp': fsdp})
+        inputs = plan.read(changed, (60, 3), Path('unused'))
+        names = ('data', 'model')
+        made = programs.of_run(
+            changed, inputs, jax.sharding.AbstractMesh((4, 1), names)
+        )
+        gradient = made['client gradient']
+        expects = expected.planned('client gradient', gradient, changed, mesh)
+        found[fsdp] = expects.temporaries
+    sizes = source.read_config(Path(config.model.source))
+    leaves = base_leaves(sizes, 'float32')
+    gathered = cost.gathered_bytes(leaves, mesh)
+    assert gathered > 0 and found[True] == found[False] + gathered
+
+
 def test_what_a_gradient_has_to_sum(config):
     """The losses of four owners, and of nobody, and their gradients."""
     inputs = plan.read(config, (60, 3), Path('unused'))
@@ -98,10 +130,10 @@ def test_what_a_gradient_has_to_sum(config):
     on_data, on_both = {'data': 4, 'model': 1}, {'data': 4, 'model': 2}
     gradient, step = made['client gradient'], made['client step']
     owners, prompt = config.clients_per_round, 10 * 64
-    asked = compiled.summed('client gradient', gradient, on_data)
+    asked = expected.summed('client gradient', gradient, on_data)
     assert asked == owners + 1 + owners * prompt
-    assert compiled.summed('client gradient', gradient, on_both) == 0
-    assert compiled.summed('client step', step, on_data) == 0
+    assert expected.summed('client gradient', gradient, on_both) == 0
+    assert expected.summed('client step', step, on_data) == 0
 
 
 def test_a_roofline_by_hand():
@@ -325,6 +357,41 @@ def test_a_missing_compiler_is_named_with_its_extra(monkeypatch, chip, extra):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ValueError, match=rf"pip install '\.\[{extra}\]'"):
         topology.check(chip, '1')
+
+
+def test_a_slice_that_a_compiler_does_not_know_is_a_fault(monkeypatch):
+    from jax.experimental import topologies
+
+    error = jax.errors.JaxRuntimeError('INVALID: v5p:3x3x3\nand more')
+    refuse = mock.Mock(side_effect=error)
+    monkeypatch.setattr(topologies, 'get_topology_desc', refuse)
+    for name in (*topology.TPU_ENVIRONMENT, 'TPU_ACCELERATOR_TYPE'):
+        monkeypatch.setenv(name, '')  # and so taken back behind the test
+    with pytest.raises(ValueError) as found:
+        topology.devices('v5p', '3x3x3')
+    assert '--topology=3x3x3: the compiler for v5p' in str(found.value)
+    assert 'INVALID: v5p:3x3x3' in str(found.value)
+    assert 'and more' not in str(found.value)
+    assert refuse.call_args.kwargs['topology_name'] == 'v5p:3x3x3'
+
+
+@pytest.mark.parametrize(
+    ('chip', 'slice_', 'count'), [('v5p', '1', 1), ('v5p', '2x2x1', 4)]
+)
+def test_one_chip_is_the_first_of_the_smallest_slice(
+    chip, slice_, count, monkeypatch
+):
+    from jax.experimental import topologies
+
+    made = mock.Mock(return_value=mock.Mock(devices=[0, 1, 2, 3]))
+    monkeypatch.setattr(topologies, 'get_topology_desc', made)
+    monkeypatch.setattr(topology, 'prepare', lambda chip: None)
+    assert topology.devices(chip, slice_) == [*range(count)]
+    assert made.call_args.kwargs == {
+        'platform': 'tpu',
+        'topology_name': 'v5p:2x2x1',
+        'chip_config_name': 'megacore',
+    }
 
 
 @exhaustive

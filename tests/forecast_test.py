@@ -128,9 +128,11 @@ def test_text_is_generated_while_nothing_trains():
     memory = {
         'base': 1.0, 'gathered': 2.0, 'bank and optimizers': 4.0,
         'activations': 8.0, 'logits': 16.0, 'generation cache': 20.0,
-        'auxiliary model': 32.0,
+        'auxiliary model': 32.0, 'attention scores': 3.0,
     }  # fmt: skip
     assert forecast.needed(memory) == 1 + 2 + 4 + 32 + 8 + 16
+    # Logits are gone when scores are needed.
+    assert forecast.needed(memory | {'attention scores': 17.0}) == 39 + 8 + 17
     assert forecast.needed(memory | {'generation cache': 30.0}) == 39 + 30
 
 
@@ -161,6 +163,9 @@ def test_bytes_of_keys_values_and_logits_by_hand(model):
     assert found == 2 * (3 * 7 * heads) * 2  # keys and values of two bytes
     half = cost.logits_bytes(sizes, 8, 4, {'data': 2, 'model': 1})
     assert half == 2 * (8 // 2 * 4 * sizes.vocab_size) * 4  # and a gradient
+    # Scores, probabilities and gradients of both, of heads on two chips.
+    scores = cost.score_bytes(sizes, 3, 7, model=2)
+    assert scores == 4 * (3 * 7 * 7 * sizes.num_heads) * 4 / 2
 
 
 def test_decoding_reads_the_base_or_computes(model):

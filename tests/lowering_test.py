@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import inspect
+from pathlib import Path
 from unittest import mock
 
 import jax
@@ -30,14 +31,17 @@ SUITE = [
     ('fedavg', 't5', 'prefix'),
     ('fedsp', 'gpt2', 'prefix'),
 ]
+OTHERS = sorted(
+    {path.stem for path in Path(algorithms.__file__).parent.glob('*.py')}
+    - {'__init__', 'fedavg', 'fedsp'}
+)
 CASES = [
     *(('fedavg', family, kind) for family in FAMILIES for kind in KINDS),
-    *((name, 'llama_linear', 'prefix') for name in algorithms.names()
-      if name not in ('fedavg', 'fedsp')),
+    *((name, 'llama_linear', 'prefix') for name in OTHERS),
     ('fedavg', 'llama_linear', 'full'),
     ('fedavg', 'llama_linear', 'idpg'),
     SUITE[-1],
-]  # fmt: skip
+]
 TRAINING = {'client gradient', 'client step', 'server step'}
 SCORING = {'prefill', 'decoding', 'scoring'}
 TINY = {
@@ -128,6 +132,21 @@ def test_the_programs_are_those_of_the_parts_of_a_run(folder):
         of_fedsp - {'client gradient 2', 'client step 2'}
     ) | {'distillation logits'}
     assert not teacher & names('fedsp', 'gpt2', **{'fedsp.distill_steps': 0})
+
+
+def test_a_client_of_fedsp_computes_its_small_model(folder):
+    config = config_of(folder, 'fedsp', 'gpt2', 'prefix')
+    made = programs_of(config, folder)
+    layers = {}
+    for name in ('client gradient', 'client gradient 2', 'server gradient'):
+        model, base, *_ = made[name].args
+        kernel = base['layers']['mlp']['up']['kernel']
+        layers[name] = model.transformer.config.cell, kernel.shape[0]
+    assert layers == {
+        'client gradient': (1, 1),
+        'client gradient 2': (1, 1),
+        'server gradient': (0, tiny_families.LAYERS),
+    }
 
 
 def test_what_lies_where(folder):
@@ -238,7 +257,10 @@ def test_a_run_calls_these_functions_with_these_arguments(folder):
 
         return call
 
-    changes = {'rounds': 1, 'validation__every': 0, 'peft': 'lora'}
+    changes = {
+        'rounds': 1, 'validation__every': 0, 'peft': 'lora',
+        'clients_per_round': 3,  # and two that are personalized
+    }  # fmt: skip
     with contextlib.ExitStack() as watching:
         for module, name in CALLED:
             replaced = watched(getattr(module, name))

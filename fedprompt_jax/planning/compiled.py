@@ -12,16 +12,9 @@ from jax.sharding import Mesh
 from ml_collections import config_dict
 
 from fedprompt_jax.mesh import make_mesh
-from fedprompt_jax.models.sizes import block_params, target_params
-from fedprompt_jax.planning import (
-    cost,
-    counts,
-    hlo,
-    laws,
-    programs,
-    topology,
-)
+from fedprompt_jax.planning import counts, hlo, laws, programs, topology
 from fedprompt_jax.planning.chips import Chip
+from fedprompt_jax.planning.expected import Planned, planned, summed
 from fedprompt_jax.planning.plan import Inputs
 from fedprompt_jax.planning.programs import Program
 
@@ -34,18 +27,6 @@ _SHORT = (
     rf'Requires {_NUMBER}, has {_NUMBER} available',
 )
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
-
-
-class Planned(NamedTuple):
-    """What the formulas of cost.py expect of a program on one chip.
-
-    Attributes:
-      flops: floating-point operations; NaN where there is no formula.
-      temporaries: bytes that it needs besides arguments and results; likewise.
-    """
-
-    flops: float = math.nan
-    temporaries: float = math.nan
 
 
 class Compiled(NamedTuple):
@@ -192,67 +173,6 @@ def compile_program(
         ),
         text=text,
     )
-
-
-def summed(name: str, program: Program, mesh: Mapping[str, int]) -> int:
-    """Numbers that the chips of a data mesh sum in a gradient; else 0.
-
-    They are the losses of the owners, and of nobody, and the gradients.
-
-    Args:
-      name: of programs.of_run.
-      program: its value there.
-      mesh: {'data': chips, 'model': chips}.
-    """
-    if 'gradient' not in name or mesh['model'] > 1:
-        return 0
-    leaves = jax.tree.leaves(program.args[2])  # the bank's, [C, ...]
-    return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)
-
-
-def planned(
-    name: str,
-    program: Program,
-    config: config_dict.ConfigDict,
-    mesh: Mapping[str, int],
-) -> Planned:
-    """What cost.py expects of a program on one chip of the mesh.
-
-    Args:
-      name: of programs.of_run.
-      program: its value there.
-      config: of the run.
-      mesh: {'data': chips, 'model': chips}.
-    """
-    if not program.size or name.startswith('distillation'):
-        return Planned()
-    model = program.args[0]
-    sizes, dtype = model.transformer.config, config.model.dtype
-    rows, length, targets = program.size
-    remat, whole = config.model.remat, model.kind.is_full_model
-    chips = cost.working(sizes, mesh)
-    of_chip = -(-rows // mesh['data'])
-    if 'gradient' in name:
-        work = cost.gradient(sizes, rows, length, targets, remat, whole)
-        saved = cost.saved_bytes(
-            sizes,
-            of_chip,
-            length,
-            dtype,
-            remat,
-            whole,
-            cost.sharing(sizes, mesh['model']),
-        )
-        logits = cost.logits_bytes(sizes, rows, targets, mesh)
-        return Planned(work.flops / chips, saved + logits)
-    if name == 'scoring':
-        work = cost.forward(sizes, rows, length, targets)
-        return Planned(work.flops / chips)
-    work = cost.forward(sizes, rows, length, 1)
-    # Every further token passes the layers and the head.
-    each = block_params(sizes) + target_params(sizes)
-    work += cost.Work((targets - 1) * rows * each, 0.0)
-    return Planned(work.flops / chips)
 
 
 def _fault(message: str) -> str:

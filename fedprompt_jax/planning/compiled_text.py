@@ -72,21 +72,7 @@ def report(
       dtype: config.model.dtype.
       levers: of plan.levers, for a program that does not fit.
     """
-    size = ', '.join(
-        f'{number:,} {what}'
-        for number, what in zip(
-            made.size,
-            (
-                'rows',
-                'tokens',
-                'targets'
-                if made.name not in ('prefill', 'decoding')
-                else 'new tokens',
-            ),
-            strict=False,
-        )
-    )
-    lines = [f'{made.name}{f": {size}" if size else ""}']
+    lines = [f'{made.name}{_size(made)}']
 
     def add(what: str, text: str) -> None:
         lines.append(f'  {what:22} {text}')
@@ -120,17 +106,30 @@ def report(
         add(kind, f'{times:9.0f} times, {sent / 1e6:.3f} MB')
     for kernel, times in made.kernels.items():
         add('kernel', f'{times:9.0f} times {kernel}')
+    if bound := _bound(made, chip, dtype):
+        add('at least, ms', bound)
+    lines += [f'  law: {sentence}' for sentence in made.broken]
+    return lines
+
+
+def _size(made: Compiled) -> str:
+    """The size of a program's batch; '' where it reads none."""
+    if not made.size:
+        return ''
+    rows, tokens, more = made.size
+    last = 'new tokens' if made.name in ('prefill', 'decoding') else 'targets'
+    return f': {rows:,} rows, {tokens:,} tokens, {more:,} {last}'
+
+
+def _bound(made: Compiled, chip: Chip, dtype: str) -> str:
+    """Milliseconds that a program takes at least, and what takes them."""
     floor = made.floor(chip, dtype)
     longest = max(floor, key=lambda part: floor[part])
     seconds = floor[longest]
-    if seconds:
-        shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items())
-        add(
-            'at least, ms',
-            f'{1e3 * seconds:9.3f}, bound by {longest} ({shares})',
-        )
-    lines += [f'  law: {sentence}' for sentence in made.broken]
-    return lines
+    if not seconds:
+        return ''
+    shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items())
+    return f'{1e3 * seconds:9.3f}, bound by {longest} ({shares})'
 
 
 def decode_bound(

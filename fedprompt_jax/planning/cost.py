@@ -194,10 +194,20 @@ def saved_bytes(
     wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
     layer = (2 + 2 * whole) * c.width + wide / model
     of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
-    # Scores, probabilities and the gradient of each, of one layer in f32.
-    scores = 4 * c.num_heads * length * 4 / model
-    size = jnp.dtype(dtype).itemsize
-    return rows * length * (of_token * size + scores)
+    return rows * length * of_token * jnp.dtype(dtype).itemsize
+
+
+def score_bytes(
+    model_config: ModelConfig, rows: int, length: int, model: int = 1
+) -> float:
+    """Bytes of a layer's attention scores in the backward pass, in f32.
+
+    They are scores, probabilities and the gradient of each. The logits are
+    gone by then: a chip needs room for the larger of both. `model` chips share
+    the heads.
+    """
+    heads = model_config.reader.num_heads
+    return 4.0 * rows * length**2 * heads * 4 / model
 
 
 def logits_bytes(

@@ -248,6 +248,15 @@ def _memory(
             )
             for rows, length, _ in shapes
         ),
+        'attention scores': max(
+            cost.score_bytes(
+                model_config,
+                -(-rows // mesh['data']),
+                length,
+                cost.sharing(model_config, mesh['model']),
+            )
+            for rows, length, _ in shapes
+        ),
         'logits': max(
             cost.logits_bytes(model_config, rows, targets, mesh)
             for rows, _, targets in shapes
@@ -281,11 +290,15 @@ def needed(memory: Mapping[str, float]) -> float:
     """Bytes of one chip at the worst moment.
 
     Training and generation take turns: they never need memory together.
+    Neither do logits and attention scores, which the backward pass of the
+    layers makes when that of the logits has ended.
 
     Args:
       memory: part -> bytes, of a Forecast.
     """
-    training = memory['activations'] + memory['logits']
+    training = memory['activations'] + max(
+        memory['logits'], memory['attention scores']
+    )
     parts = 'base', 'gathered', 'bank and optimizers', 'auxiliary model'
     always = sum(memory[part] for part in parts)
     return always + max(training, memory['generation cache'])

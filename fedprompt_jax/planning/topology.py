@@ -20,8 +20,10 @@ COMPILERS = (
 MEGACORE = ('v4', 'v5p')  # TPUs with two cores a chip
 # The smallest slices that libtpu knows.
 SMALLEST = {'v4': '2x2x1', 'v5p': '2x2x1', 'v5e': '2x2', 'v6e': '2x2'}
-# Else libtpu looks for a TPU and asks Google's cloud which one this is.
+# Else libtpu looks for a TPU, asks Google's cloud which one this is, and lets
+# one process of a machine compile at a time.
 TPU_ENVIRONMENT = {
+    'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
     'TPU_SKIP_MDS_QUERY': '1',
     'TPU_WORKER_HOSTNAMES': 'localhost',
 }
@@ -109,16 +111,29 @@ def devices(chip: str, topology: str) -> Sequence:
     Args:
       chip: as `check` takes it.
       topology: likewise; of a single chip, the first of the smallest slice.
+
+    Raises:
+      ValueError: the compiler knows no such slice.
     """
-    from jax.experimental import topologies
+    import jax
 
     prepare(chip)
+    try:
+        return _devices(chip, topology)
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f'--topology={topology}: the compiler for {chip} has no such '
+            f'slice, or does not start: {str(error).splitlines()[0]}'
+        ) from error
+
+
+def _devices(chip: str, topology: str) -> Sequence:
+    from jax.experimental import topologies
+
     if chip in GPUS:
         # Slices, machines of a slice, GPUs of a machine.
         found = topologies.get_topology_desc(
-            platform='cuda',
-            topology_name=f'1x1x{topology}',
-            target_config=H100,
+            platform='cuda', topology=f'1x1x{topology}', target_config=H100
         )
         return found.devices
     alone = topology == '1'

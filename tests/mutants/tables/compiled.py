@@ -7,8 +7,11 @@ PROGRAMS = f'{ROOM}/programs.py'
 ROUND = f'{ROOM}/first_round.py'
 HLO = f'{ROOM}/hlo.py'
 COUNTS = f'{ROOM}/counts.py'
+PRODUCTS = f'{ROOM}/products.py'
+TRAFFIC = f'{ROOM}/traffic.py'
 LAWS = f'{ROOM}/laws.py'
 COMPILED = f'{ROOM}/compiled.py'
+EXPECTED = f'{ROOM}/expected.py'
 TEXT = f'{ROOM}/compiled_text.py'
 TOPOLOGY = f'{ROOM}/topology.py'
 
@@ -16,6 +19,7 @@ LOWERING = 'tests/lowering_test.py'
 CALLED = (f'{LOWERING}::test_a_run_calls_these_functions_with_these_arguments',)
 PLACES = (f'{LOWERING}::test_what_lies_where',)
 PARTS = (f'{LOWERING}::test_the_programs_are_those_of_the_parts_of_a_run',)
+SMALL = (f'{LOWERING}::test_a_client_of_fedsp_computes_its_small_model',)
 EXACT = (f'{LOWERING}::test_products_of_f32_are_exact_where_a_run_s_are',)
 READ = 'tests/hlo_test.py'
 RUNS = (f'{READ}::test_each_computation_runs_as_often_as_its_loops',)
@@ -131,12 +135,12 @@ MUTATIONS = (
         PARTS,
     ),
     Mutation(
-        'a-recorded-round-of-kept-models-of-half-the-layers',
+        'a-recorded-client-of-fedsp-has-the-large-model',
         ROUND,
         'TunedModel(transformer, kind), base, steps)',
         'model, base, steps)',
         'The small model of FedSP is compiled as the large one.',
-        PARTS,
+        SMALL,
     ),
     Mutation(
         'a-loop-counts-once',
@@ -172,7 +176,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-product-s-operations-once',
-        COUNTS,
+        PRODUCTS,
         'return 2.0 * _multiply_adds(x, left, right)',
         'return 1.0 * _multiply_adds(x, left, right)',
         'Operations of a program on a TPU.',
@@ -180,7 +184,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-dilated-convolution-reads-every-place',
-        COUNTS,
+        PRODUCTS,
         'found += at % spread == 0 and 0 <= at // spread < size',
         'found += 0 <= at // spread < size',
         'Operations of attention on a TPU, times the heads.',
@@ -188,7 +192,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-fusion-reads-whole-operands',
-        COUNTS,
+        TRAFFIC,
         'return min(total, whole)',
         'return whole',
         "Bytes of a layer: those of all layers' kernels.",
@@ -196,7 +200,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-row-that-is-replaced-is-a-whole-array',
-        COUNTS,
+        TRAFFIC,
         "if result.opcode == 'dynamic-update-slice':",
         "if result.opcode == 'never':",
         'Bytes of what a forward pass keeps: those of all layers a layer.',
@@ -253,7 +257,7 @@ MUTATIONS = (
     ),
     Mutation(
         'laws-of-the-first-chip-s-gradients-alone',
-        COMPILED,
+        EXPECTED,
         'return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)',
         'return sum(x.size for x in leaves) - 1',
         'A gradient that is right would break a law.',
@@ -269,7 +273,7 @@ MUTATIONS = (
     ),
     Mutation(
         'a-gradient-is-planned-without-remat',
-        COMPILED,
+        EXPECTED,
         'cost.gradient(sizes, rows, length, targets, remat, whole)',
         'cost.gradient(sizes, rows, length, targets, False, whole)',
         "The plan's figure beside the compiler's.",
@@ -277,11 +281,45 @@ MUTATIONS = (
     ),
     Mutation(
         'a-step-of-decoding-for-every-new-token',
-        COMPILED,
-        'cost.Work((targets - 1) * rows * each, 0.0)',
-        'cost.Work(targets * rows * each, 0.0)',
+        EXPECTED,
+        'further = (targets - 1) * rows',
+        'further = targets * rows',
         "The plan's figure beside the compiler's.",
         PLANNED,
+    ),
+    Mutation(
+        'temporaries-without-what-fsdp-gathers',
+        EXPECTED,
+        'saved + more + gathered)',
+        'saved + more)',
+        "The plan's figure beside the compiler's.",
+        (f'{MADE}::test_what_fsdp_gathers_is_planned_as_temporary',),
+    ),
+    Mutation(
+        'scores-of-attention-of-one-row-of-tokens',
+        f'{ROOM}/cost.py',
+        'return 4.0 * rows * length**2 * heads * 4 / model',
+        'return 4.0 * rows * length * heads * 4 / model',
+        'Planned memory of long rows.',
+        (
+            'tests/forecast_test.py::'
+            'test_bytes_of_keys_values_and_logits_by_hand',
+        ),
+    ),
+    Mutation(
+        'scores-and-logits-at-one-time',
+        f'{ROOM}/forecast.py',
+        "memory['activations'] + max(\n"
+        "        memory['logits'], memory['attention scores']\n"
+        '    )',
+        "memory['activations'] + sum(\n"
+        "        (memory['logits'], memory['attention scores'])\n"
+        '    )',
+        'Planned memory of an encoder: half as much again as it needs.',
+        (
+            'tests/forecast_test.py::'
+            'test_text_is_generated_while_nothing_trains',
+        ),
     ),
     Mutation(
         'a-kilobyte-of-a-compiler-is-1000-bytes',
