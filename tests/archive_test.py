@@ -73,3 +73,16 @@ def test_runs_are_not_archived_over_themselves(whole):
     with pytest.raises(ValueError, match='is where the runs are'):
         archive.archive([whole[0]], whole[0].parent)
     assert (whole[0] / 'checkpoints').is_dir()
+
+
+def test_a_folder_that_is_no_archive_is_not_lost(whole, tmp_path):
+    other = tmp_path / whole[0].name
+    (other / 'checkpoints').mkdir(parents=True)
+    with pytest.raises(ValueError, match='is no archived run and would be'):
+        archive.archive([whole[0]], tmp_path)
+    assert (other / 'checkpoints').is_dir()
+
+
+def test_an_archive_can_be_made_again(whole, copy):
+    (again,) = archive.archive([whole[0]], copy.parent)
+    assert table.status(whole[1], again) == table.COMPLETE

@@ -79,6 +79,47 @@ def test_the_interval_decides(low, high, clients, said):
     assert verdicts.verdict(Interval(0.1, low, high, 1, clients)) == said
 
 
+def test_a_claim_of_no_change_has_a_margin():
+    nothing = Interval(0.0, 0.0, 0.0, 1, 4)
+    assert verdicts.verdict(nothing) == verdicts.UNDECIDED
+    assert verdicts.verdict(nothing, 1.0) == verdicts.REPRODUCED
+    fell = Interval(-2.0, -3.0, -1.5, 1, 4)
+    assert verdicts.verdict(fell, 1.0) == verdicts.CONTRADICTED
+    assert verdicts.verdict(fell, 5.0) == verdicts.REPRODUCED
+
+
+def test_lost_clients_are_not_absent_runs():
+    lost = Interval(math.nan, math.nan, math.nan, 0, 0, dropped=3)
+    assert verdicts.verdict(lost) == verdicts.NO_SCORES
+
+
+def test_a_verdict_of_few_seeds_says_so():
+    claim = verdicts.Claim('1', 'a', 'b', 'c', Interval(1.0, 0.5, 2.0, 1, 4, 2))
+    assert verdicts.cells([claim])[1][-2:] == ['2', 'reproduced (1 seed)']
+    many = claim._replace(interval=claim.interval._replace(seeds=5))
+    assert verdicts.cells([many])[1][-1] == 'reproduced'
+    assert verdicts.summary([claim, many])[1][-1] == 'reproduced (1 seed)'
+
+
+def test_averages_are_as_many_as_epochs():
+    """More prompts have the larger hypervolume by themselves."""
+    found = verdicts.contrast(
+        [verdicts.Term(1.0, trajectory(2.0), verdicts.hypervolume_of_averages)]
+    )
+    # Two epochs: the global prompt, one average and the last prompt.
+    one = trajectory(2.0)
+    places = [one.path[0], *one.places('averaged'), one.path[-1]]
+    means = one.scores.mean(0)
+    area = frontier.hypervolume(means[places], means[one.bare])
+    assert found.estimate == pytest.approx(float(area))
+    last = one._replace(
+        prompts=(*one.prompts[:3], *one.prompts[4:]),
+        scores=np.delete(one.scores, 3, 1),
+    )
+    with pytest.raises(LookupError):
+        verdicts.hypervolume_of_averages(last)
+
+
 @pytest.mark.parametrize(
     ('parts', 'whole'),
     [

@@ -234,3 +234,20 @@ def test_a_key_that_is_new_and_off_changes_nothing(runs, whole, tmp_path):
     assert not run_folder.continuation(path, now)
     now['evaluation']['few_shot'] = 2
     assert 'few_shot' in run_folder.continuation(path, now)
+
+
+def test_a_run_of_before_routers_and_measures_is_not_another(
+    runs, whole, tmp_path
+):
+    """Nobody reads their options, which are not off."""
+    path = copied(whole, tmp_path / 'run')
+    config = json.loads((path / 'config.json').read_text())
+    for key in ('measures', 'heterogeneity', 'landscape'):
+        del config[key]
+    del config['personalization']['router']
+    (path / 'config.json').write_text(json.dumps(config))
+    now = runs.config().to_dict()
+    assert not run_folder.other_config(path, now)
+    assert not run_folder.continuation(path, now)
+    now['personalization']['method'] = 'router'
+    assert run_folder.other_config(path, now)

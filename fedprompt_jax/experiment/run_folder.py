@@ -412,13 +412,24 @@ def _refuse_other(path: Path, before: dict, now: dict) -> continuing.Changes:
 def _changes(before: dict, now: dict) -> continuing.Changes:
     """Keys that differ, from which a run can continue: key -> (before, now)."""
     old, new = _flat(plain(before)), _flat(plain(now))
-    measured = old.get('measures') or new.get('measures')
-    unread = () if measured else continuing.OF_MEASURES
     return {
         key: (old.get(key), new.get(key))
         for key in continuing.KEYS
-        if key not in unread and not _same(old.get(key), new.get(key))
+        if key not in _unread(old, new)
+        and not _same(old.get(key), new.get(key))
     }
+
+
+def _unread(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
+    """Keys that neither of two flat configs reads: they differ in nothing."""
+    unread: set[str] = set()
+    if not (old.get('measures') or new.get('measures')):
+        unread |= set(continuing.OF_MEASURES)
+    method = 'personalization.method'
+    if 'router' not in (old.get(method), new.get(method)):
+        own = 'personalization.router.'
+        unread |= {key for key in {*old, *new} if key.startswith(own)}
+    return unread
 
 
 def _same(before: Any, now: Any) -> bool:
@@ -509,9 +520,11 @@ def _differences(
     """
     old, new = _flat(plain(before)), _flat(plain(now))
     free = {f'config.{key}' for key in free_keys}
+    configs = (_flat(plain(x['config'])) for x in (before, now))
+    unread = {f'config.{key}' for key in _unread(*configs)}
     changed = [
         key
-        for key in sorted(old.keys() | new.keys())
+        for key in sorted((old.keys() | new.keys()) - unread)
         if not _same(old.get(key), new.get(key))
     ]
     if not set(changed) - free:

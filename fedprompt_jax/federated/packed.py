@@ -70,13 +70,18 @@ class PackedSimulation:
           examples: one or more, of any owners.
         """
         weights = token_weights(examples, self.loss)
-        parts = [
-            grid_owner_losses(
-                self.model, self.base, bank, self.place_rows(grid)
-            )
-            for grid in self.packer.pack(examples, weights)
-        ]
-        return functools.reduce(_add, parts)
+
+        def once(isolate: bool) -> jax.Array:
+            parts = [
+                grid_owner_losses(
+                    self.model, self.base, bank, self.place_rows(grid)
+                )
+                for grid in self.packer.pack(examples, weights, isolate)
+            ]
+            return functools.reduce(_add, parts)
+
+        losses = once(isolate=False)
+        return losses if jnp.isfinite(losses).all() else once(isolate=True)
 
     def hessian_products(
         self, bank, tangents, examples: Sequence[Example]

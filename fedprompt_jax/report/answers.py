@@ -24,7 +24,7 @@ def side_by_side(
     lines = [
         line
         for line in records.read_predictions(folder)
-        if line['prompt'] in prompts
+        if line['prompt'] in prompts and 'references' in line  # not archived
     ]
     last: dict[str, int] = {}
     for line in lines:

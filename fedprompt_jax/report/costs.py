@@ -91,8 +91,9 @@ def evaluation(lines: Sequence[Row]) -> str:
     return (
         f'Scoring took {100 * evaluation_share(lines):.0f} % of the time of '
         'all stages: config.validation.every and config.personalization.every '
-        'say how often, and config.personalization.clients, eval_examples and '
-        'global_examples how much is scored.'
+        'say how often, clients and examples of config.validation and clients, '
+        'eval_examples, global_examples and alphas of config.personalization '
+        'how much is scored.'
     )
 
 

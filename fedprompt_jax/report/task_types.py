@@ -63,7 +63,8 @@ def table(run: Run) -> list[list[str]]:
         if 'type' in line:
             parts = by_type.setdefault(line['type'], {s: [] for s in SPLITS})
             for split in line['splits']:
-                parts[split].append(line)
+                if line['rouge_l'] is not None:  # of a client that was lost
+                    parts[split].append(line)
     if not by_type:
         return []
     prompts = [
@@ -127,7 +128,7 @@ def _cells(
 
     cells = []
     for split in SPLITS:
-        lines = [x for x in parts[split] if x['rouge_l'] is not None]
+        lines = parts[split]
         before = (score(x, shared[answers.example_of(x)]) for x in lines)
         after = (score(x, x) for x in lines)
         cells += [_mean(before), _mean(after)]

@@ -21,7 +21,9 @@ from fedprompt_jax.tradeoff.bootstrap import Interval
 NOTE = (
     'Gains are differences to the global prompt on the same examples of the '
     'common set, means over the clients whose prompts answer, with 95 % '
-    'bootstrap intervals over these clients; the examples stay as they are.'
+    'bootstrap intervals over these clients; the examples stay as they are. A '
+    'client that is alone in its type counts across types only, and not in the '
+    'difference.'
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from fedprompt_jax import files
 from fedprompt_jax.experiment.run_folder import seal
+from fedprompt_jax.personalization.router import LABELS
 from fedprompt_jax.report import records
 from fedprompt_jax.report.summary import last_epoch
 
@@ -22,6 +23,9 @@ from fedprompt_jax.report.summary import last_epoch
 TEXTS = ('prediction', 'references', 'choices', 'choice_losses')
 # Of run.json: what is of the machine, and digests of what is left out.
 OF_THE_MACHINE = ('command', 'sha256')
+ARCHIVED = 'archived'  # key of its run.json
+# Labels of the answers that figures and tables choose between.
+CHOSEN = ('global', 'personalized', *LABELS.values())
 DIGITS = 16  # of the digest that stands for an input
 
 
@@ -35,38 +39,57 @@ def archive(folders: Sequence[Path], target: Path) -> list[Path]:
       target: the folder in which each gets one, of the same name.
 
     Raises:
-      ValueError: `target` is where the runs are.
+      ValueError: `target` is where the runs are, or has a folder of that name
+        that is no archived run; nothing is written.
     """
     made = []
-    for folder in folders:
+    for folder in folders:  # all of them, before any is written
         path = target / folder.name
         if path.resolve() == folder.resolve():
             raise ValueError(
                 f'--archive={target} is where the runs are; give another '
                 'folder.'
             )
+        if path.exists() and ARCHIVED not in records.read_json(
+            path, records.INFO
+        ):
+            raise ValueError(
+                f'{path} is no archived run and would be lost; give '
+                '--archive another folder.'
+            )
+    for folder in folders:
+        path = target / folder.name
+        new = path.with_name(f'.{path.name}.new')
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        _copy(folder, new)
         shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        for record in folder.glob('*.json'):
-            if record.name != records.INFO:
-                shutil.copyfile(record, path / record.name)
-        for name in (records.METRICS, records.TRADEOFF):
-            shutil.copyfile(folder / name, path / name)
-        lines = (json.dumps(line) + '\n' for line in _answers(folder))
-        files.write_whole(path / records.PREDICTIONS, ''.join(lines))
-        info = records.read_json(folder, records.INFO)
-        seal(path, {k: v for k, v in info.items() if k not in OF_THE_MACHINE})
+        new.rename(path)
         made.append(path)
     return made
+
+
+def _copy(folder: Path, path: Path) -> None:
+    """Archives a run in an empty folder."""
+    for record in folder.glob('*.json'):
+        if record.name != records.INFO:
+            shutil.copyfile(record, path / record.name)
+    for name in (records.METRICS, records.TRADEOFF):
+        shutil.copyfile(folder / name, path / name)
+    lines = (json.dumps(line) + '\n' for line in _answers(folder))
+    files.write_whole(path / records.PREDICTIONS, ''.join(lines))
+    info = records.read_json(folder, records.INFO)
+    info = {k: v for k, v in info.items() if k not in OF_THE_MACHINE}
+    seal(path, info | {ARCHIVED: True})
 
 
 def _answers(folder: Path) -> Iterator[dict[str, Any]]:
     """Lines of predictions.jsonl without texts, of the prompts that count."""
     last = last_epoch(records.read_tradeoff(folder))
     for line in records.read_predictions(folder):
-        if line['prompt'] != 'global' and line['epoch'] != last:
+        if line['prompt'] not in CHOSEN:
             continue
-        if line['prompt'] in ('bare', 'initial', 'averaged'):
+        if line['prompt'] != 'global' and line['epoch'] != last:
             continue
         digest = hashlib.sha256(line['input'].encode()).hexdigest()[:DIGITS]
         scores = {k: v for k, v in line.items() if k not in TEXTS}

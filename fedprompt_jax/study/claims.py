@@ -6,6 +6,7 @@ A study's file may have claims(results); see verdicts.py.
 from collections.abc import Sequence
 import logging
 from pathlib import Path
+import re
 
 from ml_collections import config_dict
 
@@ -27,8 +28,9 @@ def files_of(studies: Path) -> list[Path]:
     found = sorted(studies.glob('*.py')) if studies.is_dir() else [studies]
     judged = []
     for path in found:
-        # settings.py and the like are no studies.
-        if studies.is_dir() and 'def claims(' not in path.read_text('utf-8'):
+        # settings.py and the like are no studies, and are not executed.
+        judges = re.search(r'^(def )?claims\b', path.read_text('utf-8'), re.M)
+        if studies.is_dir() and not judges:
             continue
         if callable(getattr(points.load(path), 'claims', None)):
             judged.append(path)

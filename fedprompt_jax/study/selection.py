@@ -206,6 +206,9 @@ def table(
             _trajectories(members, split, setting, metric)
             for split in ('validation', 'test')
         )
+        validation = _comparable(validation)
+        # What could not be chosen is no oracle either.
+        test = {k: t for k, t in _comparable(test).items() if k in validation}
         done = sum(r.run is not None for r in members)
         for family, allowed in families.items():
             for criterion in criteria:
@@ -233,6 +236,16 @@ def _trajectories(
         for name, some in runs.items()
     }
     return {name: t for name, t in found.items() if t is not None}
+
+
+def _comparable(settings: Mapping[str, Trajectory]) -> dict[str, Trajectory]:
+    """The settings that have runs of all seeds that any of them has.
+
+    A setting without the run of a hard seed would win by that alone.
+    """
+    seeds = {name: set(t.seeds.tolist()) for name, t in settings.items()}
+    every = set().union(*seeds.values())
+    return {name: t for name, t in settings.items() if seeds[name] == every}
 
 
 def _means(trajectory: Trajectory) -> np.ndarray:

@@ -23,6 +23,8 @@ from fedprompt_jax.tradeoff.bootstrap import Interval
 
 REPRODUCED, CONTRADICTED = 'reproduced', 'contradicted'
 UNDECIDED, NO_RUNS = 'undecided', 'no runs'
+NO_SCORES = 'no scores'  # all clients of a group were lost
+MANY = 5  # seeds from which on a verdict is not of these seeds alone
 NOTHING = Interval(math.nan, math.nan, math.nan, 0, 0)
 NOTES = (
     'Each statistic is above 0 where the claim is true; scores are x 100, and '
@@ -31,12 +33,15 @@ NOTES = (
     '"contradicted": below; else "undecided". Intervals are bootstrap '
     'percentiles over the clients within seeds, and over seeds where there are '
     'several; the clients of all runs of a comparison are drawn together.',
+    'A claim that something does not help or does not fall is reproduced '
+    'already where the interval is above the margin that the statistic names.',
     'Such intervals are too narrow for few seeds: where seeds differ more than '
     'clients, those of two seeds contain the truth in about half of the cases, '
     'and those of one seed are for that seed alone.',
     'A claim as a whole is contradicted if one of its comparisons is, and '
     'reproduced if all of them are. No interval is corrected for the number of '
-    'comparisons: of twenty claims that are false, one comes out by chance.',
+    'comparisons: of forty without any effect one comes out as reproduced and '
+    'one as contradicted, even where intervals are as wide as they should be.',
 )
 
 # Of mean points [B, T, 2], those of one trajectory.
@@ -52,6 +57,8 @@ class Claim(NamedTuple):
       where: the part of it that is compared, such as 'high heterogeneity'.
       statistic: what is computed, in words; above 0 it speaks for the claim.
       interval: of the statistic.
+      margin: how far below 0 the statistic may be for the claim to hold; above
+        0 for a claim that something does not change.
     """
 
     number: str
@@ -59,11 +66,12 @@ class Claim(NamedTuple):
     where: str
     statistic: str
     interval: Interval
+    margin: float = 0.0
 
     @property
     def verdict(self) -> str:
-        """REPRODUCED, CONTRADICTED, UNDECIDED or NO_RUNS."""
-        return verdict(self.interval)
+        """REPRODUCED, CONTRADICTED, UNDECIDED, NO_RUNS or NO_SCORES."""
+        return verdict(self.interval, self.margin)
 
 
 class Term(NamedTuple):
@@ -80,13 +88,20 @@ class Term(NamedTuple):
     value: Callable[[Trajectory], Value]
 
 
-def verdict(interval: Interval) -> str:
-    """What an interval says of a claim that its statistic is above 0."""
+def verdict(interval: Interval, margin: float = 0.0) -> str:
+    """What an interval says of a claim that its statistic is above -margin."""
     if not interval.clients:
-        return NO_RUNS
-    if interval.low > 0:
+        return NO_SCORES if interval.dropped else NO_RUNS
+    if interval.low > -margin:
         return REPRODUCED
-    return CONTRADICTED if interval.high < 0 else UNDECIDED
+    return CONTRADICTED if interval.high < -margin else UNDECIDED
+
+
+def scope(seeds: int) -> str:
+    """Whose verdict it is: of a few seeds, whose intervals are too narrow."""
+    if not 0 < seeds < MANY:
+        return ''
+    return f' ({seeds} seed{"s" if seeds > 1 else ""})'
 
 
 def of_all(verdicts: Iterable[str]) -> str:
@@ -96,7 +111,7 @@ def of_all(verdicts: Iterable[str]) -> str:
         return CONTRADICTED
     if found == {REPRODUCED}:
         return REPRODUCED
-    return NO_RUNS if found <= {NO_RUNS} else UNDECIDED
+    return NO_RUNS if found <= {NO_RUNS, NO_SCORES} else UNDECIDED
 
 
 def groups(
@@ -235,13 +250,20 @@ def hypervolume(trajectory: Trajectory) -> Value:
 def hypervolume_of_averages(trajectory: Trajectory) -> Value:
     """The same of the global, the averaged and the last personalized prompts.
 
+    There are as many averages, evenly spread, as there are epochs before the
+    last one: a set of more prompts has the larger hypervolume by itself.
+
     Raises:
-      LookupError: the bare model, or no averaged prompt, was scored.
+      LookupError: the bare model was not scored, or there are no epochs before
+        the last one, or fewer averages than these.
     """
     averages, path = trajectory.places('averaged'), trajectory.path
-    if not averages:
+    between = len(path) - 2
+    if not 0 < between <= len(averages):
         raise LookupError('averaged')
-    return _area(trajectory, [path[0], *averages, path[-1]])
+    spread = (np.arange(between) + 0.5) * len(averages) / between
+    some = [averages[int(place)] for place in spread]
+    return _area(trajectory, [path[0], *some, path[-1]])
 
 
 def last_mean(trajectory: Trajectory) -> Value:
@@ -287,7 +309,7 @@ def cells(claims: Sequence[Claim]) -> list[list[str]]:
     """A header, and a line for each comparison."""
     lines = [
         ['claim', 'of the paper', 'compared', 'statistic', 'estimate',
-         '95 % interval', 'seeds', 'clients', 'verdict'],
+         '95 % interval', 'seeds', 'clients', 'dropped', 'verdict'],
     ]  # fmt: skip
     for claim in claims:
         x = claim.interval
@@ -295,7 +317,8 @@ def cells(claims: Sequence[Claim]) -> list[list[str]]:
         span = '–' if math.isnan(x.low) else f'{x.low:+.2f} to {x.high:+.2f}'
         lines.append(
             [claim.number, claim.text, claim.where, claim.statistic, estimate,
-             span, f'{x.seeds}', f'{x.clients}', claim.verdict]
+             span, f'{x.seeds}', f'{x.clients}', f'{x.dropped}',
+             claim.verdict + scope(x.seeds)]
         )  # fmt: skip
     return lines
 
@@ -306,11 +329,19 @@ def summary(claims: Sequence[Claim]) -> list[list[str]]:
     for number, members in _by_number(claims).items():
         counts = {
             word: sum(m.verdict == word for m in members)
-            for word in (REPRODUCED, CONTRADICTED, UNDECIDED, NO_RUNS)
+            for word in (
+                REPRODUCED,
+                CONTRADICTED,
+                UNDECIDED,
+                NO_RUNS,
+                NO_SCORES,
+            )
         }
         told = ', '.join(f'{n} {word}' for word, n in counts.items() if n)
         verdicts = [m.verdict for m in members]
-        lines.append([number, members[0].text, told, of_all(verdicts)])
+        seeds = min(m.interval.seeds for m in members)
+        whole = of_all(verdicts) + scope(seeds)
+        lines.append([number, members[0].text, told, whole])
     return lines
 
 

@@ -24,6 +24,7 @@ NAMES = {
 
 
 PLAIN = 'λ = 0'
+MARGIN = 1.0  # score x 100: a smaller gain by freezing is none
 
 
 def points(config):
@@ -69,12 +70,14 @@ def claims(results):
     for level, title in settings.LEVELS.items():
         plain = of[level, PLAIN]
         for name in ('freeze-first', 'freeze-last'):
-            yield verdicts.larger(
+            yield verdicts.Claim(
                 '7',
                 text,
                 f'all rows against {name}, {title}',
-                plain,
-                of[level, name],
+                'difference in the mean of local and global score, margin '
+                f'{MARGIN:g}',
+                verdicts.difference(plain, of[level, name], verdicts.last_mean),
+                MARGIN,
             )
         yield verdicts.Claim(
             '7',

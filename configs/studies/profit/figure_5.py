@@ -64,7 +64,7 @@ def claims(results):
         yield verdicts.Claim(
             '4',
             text,
-            f'averages of the last prompt against all epochs, {title}',
+            f'averages of the last prompt against as many epochs, {title}',
             'difference in hypervolume',
             verdicts.contrast(
                 [

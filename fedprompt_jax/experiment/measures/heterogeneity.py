@@ -13,6 +13,7 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
+from fedprompt_jax import algorithms
 from fedprompt_jax.bank.flat import vector_of, vectors_of
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data import heterogeneity, vocabulary
@@ -158,7 +159,12 @@ def _groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def faults(config: config_dict.ConfigDict) -> Iterator[str]:
-    """Examples are cut into two halves."""
+    """Examples are cut into two halves, and there must be clients."""
+    if algorithms.pooled(config.algorithm):
+        yield (
+            f'config.algorithm={config.algorithm!r} has one client, which is '
+            "not unlike itself; leave 'heterogeneity' out of config.measures."
+        )
     examples = config.heterogeneity.examples
     if examples % 2:
         yield (
