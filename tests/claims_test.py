@@ -88,6 +88,12 @@ def test_a_claim_of_no_change_has_a_margin():
     assert verdicts.verdict(fell, 5.0) == verdicts.REPRODUCED
 
 
+def test_a_claim_is_judged_with_its_margin():
+    nothing = Interval(0.0, 0.0, 0.0, 1, 4)
+    claim = verdicts.Claim('1', 'a', 'b', 'c', nothing, 1.0)
+    assert claim.verdict == verdicts.REPRODUCED
+
+
 def test_lost_clients_are_not_absent_runs():
     lost = Interval(math.nan, math.nan, math.nan, 0, 0, dropped=3)
     assert verdicts.verdict(lost) == verdicts.NO_SCORES
@@ -112,6 +118,23 @@ def test_averages_are_as_many_as_epochs():
     means = one.scores.mean(0)
     area = frontier.hypervolume(means[places], means[one.bare])
     assert found.estimate == pytest.approx(float(area))
+    # Of three averages one, in their middle: it is the worst of them here.
+    half = one.places('averaged')[0]
+    more = one._replace(
+        prompts=(
+            *one.prompts,
+            one.prompts[half]._replace(alpha=0.7),
+            one.prompts[half]._replace(alpha=0.9),
+        ),
+        scores=np.concatenate(
+            [one.scores, 0 * one.scores[:, [half]], one.scores[:, [half]] + 50],
+            1,
+        ),
+    )
+    value = verdicts.hypervolume_of_averages(more)
+    ends = means[[one.path[0], one.path[-1]]]
+    without = frontier.hypervolume(ends, means[one.bare])
+    assert value(more.scores.mean(0)[None])[0] == pytest.approx(float(without))
     last = one._replace(
         prompts=(*one.prompts[:3], *one.prompts[4:]),
         scores=np.delete(one.scores, 3, 1),

@@ -308,6 +308,8 @@ def test_a_poisonous_example_is_kept_to_its_owner(poisonous):
         np.testing.assert_allclose(losses[c], good_losses[c], rtol=1e-5)
         ours, theirs = (g['prompt'][c] for g in (grads, good_grads))
         plain.assert_close(ours, theirs, 1e-5)
+    alone = simulation.losses(bank, [*examples, bad])
+    np.testing.assert_allclose(alone, losses, rtol=1e-5)  # NaN is equal to NaN
 
 
 class Tries(PackedSimulation):

@@ -118,4 +118,59 @@ MUTATIONS = (
         'The genie of an archive is of another prompt.',
         ('tests/archive_test.py::test_choices_by_example_are_the_same',),
     ),
+    Mutation(
+        'a-margin-is-not-read',
+        VERDICTS,
+        'return verdict(self.interval, self.margin)',
+        'return verdict(self.interval)',
+        'A best decile that stays where it is leaves the claim undecided.',
+        (f'{TESTS}::test_a_claim_is_judged_with_its_margin',),
+    ),
+    Mutation(
+        'all-averages-against-few-epochs',
+        VERDICTS,
+        'some = [averages[int(place)] for place in spread]',
+        'some = averages',
+        'The larger set of prompts wins by its size.',
+        (f'{TESTS}::test_averages_are_as_many_as_epochs',),
+    ),
+    Mutation(
+        'a-verdict-hides-that-it-is-of-one-seed',
+        VERDICTS,
+        'if not 0 < seeds < MANY:',
+        'if True:',
+        'A number of one seed is read as if it were of many.',
+        (f'{TESTS}::test_a_verdict_of_few_seeds_says_so',),
+    ),
+    Mutation(
+        'an-archive-removes-runs',
+        'fedprompt_jax/study/archive.py',
+        'if path.exists() and ARCHIVED not in records.read_json(',
+        'if not path.exists() and ARCHIVED not in records.read_json(',
+        'Checkpoints of other runs are lost.',
+        (
+            'tests/archive_test.py::test_a_folder_that_is_no_archive_is_not_lost',
+        ),
+    ),
+    Mutation(
+        'options-of-a-router-that-is-none-make-another-run',
+        'fedprompt_jax/experiment/run_folder.py',
+        "if 'router' not in (old.get(method), new.get(method)):",
+        "if 'router' in (old.get(method), new.get(method)):",
+        'All runs of an older version are refused.',
+        (
+            'tests/continuing_test.py::test_a_run_of_before_routers_'
+            'and_measures_is_not_another',
+        ),
+    ),
+    Mutation(
+        'losses-of-neighbours-are-lost',
+        'fedprompt_jax/federated/packed.py',
+        'return losses if jnp.isfinite(losses).all() else once(isolate=True)',
+        'return losses',
+        'One client that overflows makes the curves of others NaN.',
+        (
+            'tests/simulation_test.py::test_a_poisonous_example_is_kept_to_its_owner',
+        ),
+    ),
 )
