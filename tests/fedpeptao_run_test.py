@@ -16,6 +16,7 @@ from fedprompt_jax.federated.layers import scores
 from fedprompt_jax.report import page, views
 from fedprompt_jax.report.run import Run
 from tests import tiny, tiny_sources
+from tests.exhaustive import exhaustive
 from tests.tiny_run import Runs, StopAfter, results
 
 WORDS = ('terrible', 'great')
@@ -227,6 +228,7 @@ def test_layers_that_are_absent_stay_absent(runs):
         assert (np.abs(x).max() > 0) == chosen
 
 
+@exhaustive
 def test_the_ratio_is_estimated_from_curvatures(runs):
     path = runs.folder / 'estimated'
     changes = {

@@ -178,6 +178,7 @@ def test_rounds_are_those_of_a_plain_computation(four, size):
         close(world.kept[client]['model'], theta)
 
 
+@exhaustive
 def test_packed_is_vmapped(four):
     ends = []
     for simulation in ('packed', 'vmap'):
@@ -283,6 +284,7 @@ def test_the_half_of_the_model_has_no_gradient_of_the_prompt(four):
         assert float(optax.tree.norm(grads['model'])) > 0
 
 
+@exhaustive
 def test_joint_training_is_one_half_of_both(four):
     """With equal rates it is plain AdamW of model and prompt together."""
     world = World(

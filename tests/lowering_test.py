@@ -18,7 +18,7 @@ from fedprompt_jax.federated import algorithm as algorithm_lib
 from fedprompt_jax.federated import client, packed
 from fedprompt_jax.planning import laws, plan, programs
 from tests import tiny_families
-from tests.exhaustive import beyond
+from tests.exhaustive import beyond, exhaustive
 from tests.tiny_run import Runs
 
 PLATFORMS = ('cuda', 'tpu', 'rocm')
@@ -246,6 +246,7 @@ def signature(function, args) -> dict:
     return found
 
 
+@exhaustive
 def test_a_run_calls_these_functions_with_these_arguments(folder):
     """A tiny run, whose calls are written down."""
     runs, calls = Runs(folder / 'run'), []

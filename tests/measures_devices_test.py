@@ -86,6 +86,7 @@ def test_two_processes_measure_what_one_does(tmp_path):
     assert 'heterogeneity.png' in os.listdir(tmp_path / 'two' / 'figures')
 
 
+@exhaustive
 def test_runs_of_a_bank_measure_what_they_do_alone(tmp_path):
     """One of them measures, and ends later than the other."""
     runs = Runs(tmp_path)

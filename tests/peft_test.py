@@ -93,7 +93,7 @@ CASES = [
 SUITE = [
     ('gemma3', 'prompt'),
     ('gemma3', 'prefix, ragged'),
-    ('gemma3', 'lora'),
+    ('gpt2', 'lora'),
     ('gpt2', 'prefix, mlp'),
     ('gpt2', 'ia3'),
     ('roberta', 'prompt'),

@@ -30,7 +30,7 @@ from fedprompt_jax.peft.prefix import Prefix
 from fedprompt_jax.planning import cost
 from fedprompt_jax.planning.chips import CHIPS
 from tests import plain, plain_kinds, tiny, tiny_families
-from tests.exhaustive import beyond
+from tests.exhaustive import beyond, exhaustive
 
 DEPTH, START, SIZE = 4, 1, 2
 TIMES = DEPTH // SIZE
@@ -248,6 +248,7 @@ def generated(config, params, kind, bank, queries):
     return generator(bank, queries)
 
 
+@exhaustive
 def test_greedy_texts_are_the_likeliest_tokens_of_whole_passes(pair):
     """Texts are longer than the window, and prefixes differ by layer."""
     kind = make_kind('prefix', pair.cell)
@@ -407,6 +408,7 @@ def test_prefixes_that_have_no_such_groups():
         auxiliary.repeat_over_layers(deep_prefix(2), 5)
 
 
+@exhaustive
 @pytest.mark.parametrize('trains', ['model', 'prompt', 'both'])
 def test_a_model_or_its_prompt_or_both_train(pair, trains):
     prefix = make_kind('prefix', pair.cell)

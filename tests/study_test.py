@@ -154,6 +154,7 @@ def test_a_second_start_runs_nothing(runs, swept, capsys):
     assert changed <= {swept / name for name in again}
 
 
+@exhaustive
 def test_one_bank_gives_what_runs_alone_give(runs, swept):
     bank = study(runs, 'bank', STUDY, together=3, **SHORT)
     for alone, together in zip(rows(swept), rows(bank), strict=True):

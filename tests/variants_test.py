@@ -53,7 +53,6 @@ def test_other_algorithms_learn(runs, algorithm, changes):
     beyond(
         [
             ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),
-            ({'peft': 'lpt'}, 'params.safetensors'),
         ],
         [
             ({'peft': 'lora', 'lora__rank': 2}, 'adapter_model.safetensors'),

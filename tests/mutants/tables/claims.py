@@ -10,8 +10,8 @@ MUTATIONS = (
     Mutation(
         'an-estimate-above-0-is-enough',
         VERDICTS,
-        'if interval.low > 0:',
-        'if interval.estimate > 0:',
+        'if interval.low > -margin:',
+        'if interval.estimate > -margin:',
         'Noise is called a reproduction.',
         (f'{TESTS}::test_the_interval_decides',),
     ),
