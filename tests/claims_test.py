@@ -104,6 +104,9 @@ def test_a_verdict_of_few_seeds_says_so():
     assert verdicts.cells([claim])[1][-2:] == ['2', 'reproduced (1 seed)']
     many = claim._replace(interval=claim.interval._replace(seeds=5))
     assert verdicts.cells([many])[1][-1] == 'reproduced'
+    absent = claim._replace(interval=verdicts.NOTHING)
+    whole = verdicts.summary([claim, many, absent])[1]
+    assert whole[-1] == 'undecided (1 seed)'
     assert verdicts.summary([claim, many])[1][-1] == 'reproduced (1 seed)'
 
 

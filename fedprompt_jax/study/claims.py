@@ -69,7 +69,7 @@ def judge(
             f'--workdir={workdir} has no complete run of these studies; run '
             'them without --claims first, or give the folder of their runs.'
         )
-    return found
+    return sorted(found, key=lambda claim: claim.number)
 
 
 def write(claims: Sequence[Claim], folder: Path) -> str:

@@ -339,7 +339,8 @@ def summary(claims: Sequence[Claim]) -> list[list[str]]:
         }
         told = ', '.join(f'{n} {word}' for word, n in counts.items() if n)
         verdicts = [m.verdict for m in members]
-        seeds = min(m.interval.seeds for m in members)
+        judged = [m.interval for m in members if m.interval.clients]
+        seeds = min((x.seeds for x in judged), default=0)
         whole = of_all(verdicts) + scope(seeds)
         lines.append([number, members[0].text, told, whole])
     return lines
