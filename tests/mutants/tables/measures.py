@@ -234,8 +234,8 @@ MUTATIONS = (
     Mutation(
         'losses-of-one-grid',
         PACKED,
-        'return functools.reduce(_add, parts)\n\n        losses = once(isolate=False)',
-        'return parts[0]\n\n        losses = once(isolate=False)',
+        'return functools.reduce(_add, parts)\n\n        losses',
+        'return parts[0]\n\n        losses',
         'The loss is that of a part of the examples.',
         (FLAT_TEST + 'test_losses_of_several_grids_add_up',),
     ),
