@@ -1,8 +1,9 @@
 """The plan of a run, from its config: as numbers and as text."""
 
+import dataclasses
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import config_dict
 import numpy as np
@@ -153,7 +154,8 @@ def check(config: config_dict.ConfigDict, num_chips: int) -> None:
         )
 
 
-class Inputs(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Inputs:
     """What a plan is made from, besides the config.
 
     Attributes:
