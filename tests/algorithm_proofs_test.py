@@ -219,7 +219,9 @@ def test_a_pull_that_decays_by_round_is_a_setting_of_the_client_optimizer():
     config = quadratics.config_of('fedavg', **SGD)
     with mock.patch.object(algorithms, 'get') as get:
         get.return_value.make = make
-        stage_one.make(config, problem.simulation, problem.start, 5)
+        stage_one.make(
+            stage_one.setup(config, problem.simulation, problem.start, 5)
+        )
     (setup,) = setups
     pull = optax.inject_hyperparams(pull_to_start)(strength=9.0)
     decaying = setup._replace(

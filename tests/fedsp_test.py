@@ -98,13 +98,15 @@ class World:
         )
         self.params = build.initial_params(self.config, lm, kind)
         self.algorithm = stage_one.make(
-            self.config,
-            made,
-            self.params,
-            POPULATION,
-            server_steps=lambda number: batches(100 + number, 1),
-            excerpt=self.excerpt,
-            server_batch=lambda step, size: batches(step, 1, size)[0],
+            stage_one.setup(
+                self.config,
+                made,
+                self.params,
+                POPULATION,
+                server_steps=lambda number: batches(100 + number, 1),
+                excerpt=self.excerpt,
+                server_batch=lambda step, size: batches(step, 1, size)[0],
+            )
         )
         self.state = self.algorithm.init()
 
@@ -213,7 +215,9 @@ def test_the_whole_model_as_auxiliary_is_fedavg(four, changes):
         config.server.optimizer, config.server.learning_rate = 'sgd', 1.0
         config.server.schedule, config.algorithm = 'constant', 'fedavg'
     plain_average = stage_one.make(
-        config, build_simulation(world), world.params, POPULATION
+        stage_one.setup(
+            config, build_simulation(world), world.params, POPULATION
+        )
     )
     state = plain_average.init()
     for number in range(2):

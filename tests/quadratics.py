@@ -100,7 +100,9 @@ def make(
 ) -> Algorithm:
     """The algorithm of a shipped config, with some of its keys changed."""
     config = config_of(name, **changes)
-    return stage_one.make(config, simulation, params, num_clients)
+    return stage_one.make(
+        stage_one.setup(config, simulation, params, num_clients)
+    )
 
 
 def run(algorithm: Algorithm, cohorts, kept=None) -> tuple:

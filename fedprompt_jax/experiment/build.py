@@ -243,20 +243,28 @@ def build(
         evaluator=scorer,
         few_shot=make_few_shot(config, lm, model, data, devices),
         algorithm=stage_one.make(
-            config,
-            simulation,
-            params,
-            len(population(config, data)),
-            functools.partial(server_steps, config, data),
-            functools.partial(
-                make_auxiliary, config, data, devices, cache_dir, others, loaded
-            ),
-            make_probe(config, lm, model, data),
-            functools.partial(
-                make_excerpt, config, lm, simulation, devices, one_owner
-            ),
-            functools.partial(server_batch, config, data),
-            one_owner,
+            stage_one.setup(
+                config,
+                simulation,
+                params,
+                len(population(config, data)),
+                functools.partial(server_steps, config, data),
+                functools.partial(
+                    make_auxiliary,
+                    config,
+                    data,
+                    devices,
+                    cache_dir,
+                    others,
+                    loaded,
+                ),
+                make_probe(config, lm, model, data),
+                functools.partial(
+                    make_excerpt, config, lm, simulation, devices, one_owner
+                ),
+                functools.partial(server_batch, config, data),
+                one_owner,
+            )
         ),
         params=params,
         packing=packers.describe(of_stage_1, of_stage_2, evaluator.packer),

@@ -28,32 +28,9 @@ from fedprompt_jax.federated.algorithm import (
 )
 
 
-def make(
-    config: config_dict.ConfigDict,
-    simulation: Simulation,
-    params: Params,
-    num_clients: int,
-    server_steps: Callable[[int], Steps] = lambda round: [],
-    auxiliary: Callable[[config_dict.ConfigDict], Auxiliary] | None = None,
-    probe: Probe | None = None,
-    excerpt: Callable[[int, int, bool, bool], Excerpt] | None = None,
-    server_batch: Callable[[int, int], list[Example]] | None = None,
-    server_simulation: Simulation | None = None,
-) -> Algorithm:
-    """The config's algorithm; the arguments are those of `setup`."""
-    made = setup(
-        config,
-        simulation,
-        params,
-        num_clients,
-        server_steps,
-        auxiliary,
-        probe,
-        excerpt,
-        server_batch,
-        server_simulation,
-    )
-    return algorithms.get(config.algorithm).make(made)
+def make(made: Setup) -> Algorithm:
+    """The config's algorithm, from what `setup` returns."""
+    return algorithms.get(made.config.algorithm).make(made)
 
 
 def setup(
@@ -160,12 +137,14 @@ def exchange(
     def trees(params: Params) -> tuple[ledger.Sent, Any, Any]:
         # No round is computed: nothing asks for the simulation.
         algorithm = make(
-            config,
-            cast(Any, None),
-            params,
-            num_clients=1,
-            auxiliary=auxiliary if auxiliary_shapes else None,
-            excerpt=excerpt,
+            setup(
+                config,
+                cast(Any, None),
+                params,
+                num_clients=1,
+                auxiliary=auxiliary if auxiliary_shapes else None,
+                excerpt=excerpt,
+            )
         )
         passes.append(algorithm.passes)
         stages[:] = [stage.name for stage in algorithm.stages]
