@@ -41,7 +41,7 @@ def read(model):
     batches = [plain.random_examples(rng, (2, 2)) for _ in range(2)]
     scored = [plain.random_examples(rng, (1,) * 8)]
     return workload.Workload(
-        packer, packer, packer, batches, batches, scored, 8, [5] * 8
+        packer, packer, packer, batches, 4, batches, scored, 8, [5] * 8
     )
 
 
@@ -59,8 +59,8 @@ def test_training_takes_its_rounds_and_steps(model, read):
     hours = once.hours['training']
     assert hours == pytest.approx(10 * once.round_seconds / 3600)
     assert made(model, read, rounds=20).hours['training'] == 2 * hours
-    assert made(model, read, local_steps=8).hours['training'] == 2 * hours
-    more = made(model, read, local_steps=8)
+    more = made(model, read._replace(round_steps=8))
+    assert more.hours['training'] == 2 * hours
     assert more.tokens == 2 * once.tokens
     assert more.useful_flops == 2 * once.useful_flops
     assert more.flops == 2 * once.flops > more.useful_flops
@@ -254,7 +254,7 @@ def test_traffic_is_of_the_data_as_the_run_reads_it(model, monkeypatch):
         'of_training': lambda c, m, data, population: population,
         'of_evaluation': lambda *_: None,
         'of_personalization': lambda *_: None,
-        'cohort_batches': lambda c, data, population: [population],
+        'sampled_rounds': lambda c, data, population: [[population]],
         'epoch_batches': lambda *_: [],
     }
     for name, fake in fakes.items():

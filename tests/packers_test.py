@@ -173,6 +173,19 @@ def test_the_sample_is_of_batches_as_the_stages_have_them(store):
     assert [len(step) for step in epochs] == [3 * 4, 3 * 1]
 
 
+def test_of_passes_over_all_examples_each_step_is_sampled(store):
+    """The last ones have batches of the largest client alone."""
+    data = data_of(store)
+    data.population = [np.arange(2), np.arange(2, 11)]
+    config = settings(local_epochs=3, local_steps=0)
+    config.data.client_size = 6
+    rounds = packers.sampled_rounds(config, data, data.population)
+    assert len(rounds) == packers.SAMPLE
+    for steps in rounds:
+        owners = [[e.owner for e in step] for step in steps]
+        assert owners == [[0, 0, 1, 1], *[[1, 1]] * 3, [1]]
+
+
 def test_large_batches_are_sampled_but_once(store, monkeypatch):
     data = data_of(store)
     for most, count in ((1, 1), (8, 2), (100, packers.SAMPLE)):

@@ -112,20 +112,34 @@ def cohort_batches(
     Each batch holds the examples of all clients in one local step, with owners
     0 ... C - 1.
     """
-    cohorts = []
-    in_round = config.clients_per_round * config.batch_size
-    for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
-        cohort = sample_cohort(
+    rounds = sampled_rounds(config, data, population)
+    return [list(step) for steps in rounds for step in steps]
+
+
+def sampled_rounds(
+    config: config_dict.ConfigDict, data: FederatedData, population: Population
+) -> list[Sequence[Sequence[Example]]]:
+    """The steps of a few rounds: one step, or one pass of config.local_epochs.
+
+    The steps of a pass differ: the last ones have the batches of those clients
+    alone that hold the most examples.
+    """
+    passes = bool(config.local_epochs)
+    each = max(config.data.client_size * passes, config.batch_size)
+    count = max(1, min(SAMPLE, EXAMPLES // (config.clients_per_round * each)))
+    return [
+        sample_cohort(
             data.store,
             population,
             size=config.clients_per_round,
-            num_steps=1,
+            num_steps=int(not passes),
+            num_epochs=int(passes),
             batch_size=config.batch_size,
             seed=config.seed,
             round=round,
-        )
-        cohorts += cohort.steps
-    return cohorts
+        ).steps
+        for round in range(count)
+    ]
 
 
 def epoch_batches(

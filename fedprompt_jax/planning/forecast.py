@@ -12,7 +12,6 @@ from fedprompt_jax.data import splits
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation import generation
-from fedprompt_jax.experiment import packers
 from fedprompt_jax.experiment.stage_one import Exchange
 from fedprompt_jax.federated import ledger, optimizers
 from fedprompt_jax.models.sizes import base_leaves
@@ -107,7 +106,7 @@ def forecast(
     shared += 3 * p.global_examples if official else 0
     steps = p.epochs * math.ceil(p.train_examples / p.batch_size)
     # Gradients of batches that a client takes in a round.
-    gradients_taken = packers.local_steps(config) * exchange.passes
+    gradients_taken = workload.round_steps * exchange.passes
     round_seconds = gradients_taken * step(workload.cohorts, workload.training)
     seconds = {
         'training': config.rounds * round_seconds,

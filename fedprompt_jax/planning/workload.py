@@ -28,6 +28,7 @@ class Workload(NamedTuple):
       personalization: packer of stage 2, often the same.
       evaluation: packer of the evaluation's losses.
       cohorts: a sample of batches of one local step.
+      round_steps: local steps of a round, on average.
       epochs: a sample of batches of one step of personalization.
       scored: a sample of batches that are scored; a request has an example
         for each of its choices.
@@ -40,6 +41,7 @@ class Workload(NamedTuple):
     personalization: Packer
     evaluation: Packer
     cohorts: Sequence[Sequence[Example]]
+    round_steps: float
     epochs: Sequence[Sequence[Example]]
     scored: Sequence[Sequence[Example]]
     requests: int
@@ -71,11 +73,14 @@ def of_data(
     queries = data.store.query_lengths[used]
     queries = queries[(data.store.num_choices[used] == 0) & writes]
     training = packers.of_training(config, model, data, population)
+    rounds = packers.sampled_rounds(config, data, population)
+    in_a_pass = sum(map(len, rounds)) / len(rounds)
     return Workload(
         training,
         packers.of_personalization(config, model, data, training),
         packers.of_evaluation(config, model, data),
-        packers.cohort_batches(config, data, population),
+        [step for steps in rounds for step in steps],
+        config.local_steps or config.local_epochs * in_a_pass,
         packers.epoch_batches(config, data),
         scored,
         len(used),
@@ -130,6 +135,7 @@ def assumed(
         training,
         evaluation,
         cohorts,
+        packers.local_steps(config),
         epochs,
         scored,
         len(every),
