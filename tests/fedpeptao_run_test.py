@@ -1,5 +1,6 @@
 """Whole runs of FedPepTAO on a tiny table: stages, views, kills, resumes."""
 
+import contextlib
 import json
 import types
 from unittest import mock
@@ -10,7 +11,12 @@ from safetensors.numpy import load_file
 
 from configs.fedpeptao import settings
 from fedprompt_jax.evaluation import agreement
-from fedprompt_jax.experiment import build, client_types, layer_choice
+from fedprompt_jax.experiment import (
+    build,
+    client_types,
+    layer_choice,
+    preemption,
+)
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.federated.layers import scores
 from fedprompt_jax.report import page, views
@@ -100,17 +106,76 @@ def test_layers_are_scored_before_the_first_round(whole):
 
 def test_stage_1_is_taken_over_with_its_layers(runs, whole):
     path = runs.folder / 'taken over'
-    config = runs.config(**SMALL | {'personalization__epochs': 1})
-    with mock.patch.object(page, 'write'):
-        run_lib.execute(
-            config, path, runs.folder / 'cache', runs.loaded, StopAfter(0),
-            None, [whole],
-        )  # fmt: skip
-    info = json.loads((path / 'run.json').read_text())
+    info = sharing(runs, path, whole, personalization__epochs=1)
     assert info['stage_1_from'] == 'whole'
     name = 'layers.json'
     assert (path / name).read_bytes() == (whole / name).read_bytes()
     assert lines(path, 'views') == lines(whole, 'views')
+
+
+def sharing(runs, path, other, **changes) -> dict:
+    """run.json of a run that may take over what `other` has done."""
+    config = runs.config(**SMALL | changes)
+    with mock.patch.object(page, 'write'):
+        run_lib.execute(
+            config, path, runs.folder / 'cache', runs.loaded, StopAfter(0),
+            None, [other],
+        )  # fmt: skip
+    return json.loads((path / 'run.json').read_text())
+
+
+def test_layer_scores_are_taken_over_by_runs_that_train_otherwise(runs, whole):
+    changes = {
+        'fedpeptao__server': 'fedavg',
+        'fedpeptao__ratio': 0.3,
+        'client__learning_rate': 0.1,
+        'rounds': 1,
+        'validation__every': 1,
+    }
+    path, alone = runs.folder / 'scores taken', runs.folder / 'scores alone'
+    info = sharing(runs, path, whole, **changes)
+    assert info['stage_before_from'] == 'whole'
+    assert 'stage_1_from' not in info
+    # To the second: they are the lines of the other run.
+    assert lines(path, 'layers') == lines(whole, 'layers')
+    runs.start(alone, **SMALL | changes)
+    assert results(path) == results(alone)
+    name = 'layers.json'
+    assert (path / name).read_bytes() == (alone / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'fedpeptao__score_examples': 2},
+        {'fedpeptao__score': 'l1'},
+        {'seed': 1},
+        {'data__target': ' It is {output} .'},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_scores_of_other_settings_are_not_taken_over(runs, changes):
+    one_step = SMALL | {'packing__max_tokens': 10_000}
+    key = next(iter(changes))
+    first, path = runs.folder / 'one step', runs.folder / f'not taken {key}'
+    runs.start(first, stop=1, **one_step)
+    config = runs.config(**one_step | changes)
+    with contextlib.suppress(preemption.Preempted):
+        run_lib.execute(
+            config, path, runs.folder / 'cache', runs.loaded, StopAfter(1),
+            None, [first],
+        )  # fmt: skip
+    info = json.loads((path / 'run.json').read_text())
+    assert info['stage_before'] and 'stage_before_from' not in info
+    assert len(lines(path, 'layers')) == 1
+
+
+def test_a_run_takes_over_scores_of_a_run_that_is_still_training(runs, whole):
+    other, path = runs.folder / 'begun', runs.folder / 'of the begun one'
+    runs.start(other, stop=4, **SMALL)  # three steps of the stage, and a round
+    info = sharing(runs, path, other)
+    assert info['stage_before_from'] == 'begun'
+    assert results(path) == results(whole)
 
 
 def test_half_of_the_traffic_of_all_layers(whole, runs):

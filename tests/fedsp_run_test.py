@@ -234,6 +234,23 @@ def test_stage_1_is_taken_over_with_its_messages(runs, whole):
 ONE = SMALL | {'validation__every': 0, 'rounds': 1}
 
 
+def test_a_distillation_is_taken_over_by_clients_that_take_other_turns(
+    runs, whole
+):
+    changes = ONE | {'fedsp__turn': 'joint', 'client__learning_rate': 1e-3}
+    config = runs.config(**changes)
+    path = runs.folder / 'distilled elsewhere'
+    with mock.patch.object(page, 'write'):
+        run_lib.execute(
+            config, path, runs.folder / 'cache', runs.loaded, StopAfter(0),
+            None, [whole],
+        )  # fmt: skip
+    info = json.loads((path / 'run.json').read_text())
+    assert info['stage_before_from'] == 'whole'
+    runs.start(runs.folder / 'distilled here', **changes)
+    assert results(path) == results(runs.folder / 'distilled here')
+
+
 @pytest.mark.parametrize(
     'changes',
     beyond(

@@ -26,7 +26,9 @@ class State:
 
     Attributes:
       inner: what the stage carries.
-      server: the server's state when the stage began.
+      server: the server's state when the stage began; () for the first stage,
+        which begins with Algorithm.init: runs that differ in their server can
+        then take its checkpoint over (see shared_stage.py).
       step: int32 scalar, steps done.
     """
 
@@ -53,20 +55,27 @@ def run_all(
     server = experiment.devices.replicate(experiment.algorithm.init())
     stages = list(enumerate(experiment.algorithm.stages))
     folders = {
-        number: run.path / 'checkpoints' / f'{FOLDER}{number:02}-{stage.name}'
+        number: run.path / 'checkpoints' / folder_name(number, stage)
         for number, stage in stages
     }
     # The latest stage that has begun knows what those before it have made.
     begun = [n for n, folder in folders.items() if checkpoint.folders(folder)]
     for number, stage in stages[max(begun, default=0) :]:
         folder = folders[number]
-        state = _run(experiment, run, preemption, stage, server, folder)
-        server = stage.finish(state.server, state.inner)
+        state = _run(
+            experiment, run, preemption, stage, server, folder, not number
+        )
+        server = stage.finish(state.server or server, state.inner)
         server = experiment.devices.replicate(server)
         _require_finite(server, stage, folder)
         if stage.record is not None:
             run.record(f'{stage.name}.json', stage.record(server))
     return server
+
+
+def folder_name(number: int, stage: StageBefore) -> str:
+    """The folder of the checkpoints of a stage, counted from 0."""
+    return f'{FOLDER}{number:02}-{stage.name}'
 
 
 def _run(
@@ -76,6 +85,7 @@ def _run(
     stage: StageBefore,
     server: Any,
     folder: Path,
+    first_stage: bool,
 ) -> State:
     """The state of one stage after its last step.
 
@@ -87,7 +97,7 @@ def _run(
     config = experiment.config
     checkpoints = Checkpoints(folder, config.checkpoint.keep)
     start = experiment.devices.replicate(
-        State(stage.init(server), server, jnp.int32(0))
+        State(stage.init(server), () if first_stage else server, jnp.int32(0))
     )
     state = checkpoints.restore(start)
     if state is None:

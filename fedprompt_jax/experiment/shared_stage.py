@@ -1,19 +1,22 @@
-"""Stage 1 of another run, taken over where it is the same to the bit.
+"""What another run has computed, taken over where it is the same to the bit.
 
-Runs that differ in stage 2 alone train the same prompt. What stage 1 depends on
-has one digest, which run.json holds: keys of the config, data, weights, row
-shapes, versions and devices. A run that finds its digest in the folder of
-another one copies the checkpoint of the last round and the lines of its rounds,
+Runs that differ in stage 2 alone train the same prompt: they share stage 1.
+Runs that train in other ways may do the same before their rounds, such as a
+distillation: they share the stage before them. What a stage depends on has one
+digest, which run.json holds: keys of the config, data, weights, row shapes,
+versions and devices. A run that finds its digest in the folder of another one
+copies the last checkpoint of that stage and the lines of its log up to there,
 and resumes there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import hashlib
+import itertools
 import json
 import logging
 from pathlib import Path
 import shutil
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -40,6 +43,27 @@ STAGE_2 = (
 )  # fmt: skip
 OF_STAGE_2 = ('evaluation.few_shot',)
 DIGEST, FROM = 'stage_1', 'stage_1_from'  # keys of run.json
+BEFORE, BEFORE_FROM = 'stage_before', 'stage_before_from'
+# Sections and keys that a stage before the rounds may read, besides its own.
+OF_BEFORE = ('seed', 'data', 'loss', 'model', 'packing', 'mesh')
+
+
+class Part(NamedTuple):
+    """A part of a run that ends with a checkpoint, and that runs may share.
+
+    Attributes:
+      digest: sha256 (hex) of all that its bits depend on.
+      folder: of its checkpoints, below `checkpoints`.
+      steps: of its last checkpoint.
+      digest_key: of the digest in run.json.
+      from_key: of the name of the run that it was taken over from.
+    """
+
+    digest: str
+    folder: str
+    steps: int
+    digest_key: str
+    from_key: str
 
 
 def share(
@@ -49,20 +73,45 @@ def share(
     together: Any,
     others: Iterable[Path],
 ) -> None:
-    """Takes stage 1 over from one of the others; notes the digest of it.
+    """Takes over what one of the others has done; notes what this run does.
 
     Args:
       run: the run's folder.
       experiment: its parts.
       fingerprints: of tokens and weights; see run.json.
       together: the runs that are computed as one bank; None for a run alone.
-      others: run folders; the first whose stage 1 is the same is copied.
+      others: run folders; the first with the same stage 1 is copied from, else
+        the first with the same stage before the rounds.
     """
-    alone = digest(experiment, fingerprints)
-    processes.first_alone(lambda: take_over(run, alone, others))
+    parts = shareable(experiment, fingerprints)
+    processes.first_alone(lambda: take_over(run, parts, list(others)))
     # The sums of a bank are in another order than those of a run alone.
-    own = together is None or FROM in run.info
-    run.update_info(**{DIGEST: alone if own else ''})
+    run.update_info(
+        **{
+            part.digest_key: (
+                part.digest
+                if together is None or part.from_key in run.info
+                else ''
+            )
+            for part in parts
+        }
+    )
+
+
+def shareable(
+    experiment: Experiment, fingerprints: dict[str, str]
+) -> list[Part]:
+    """The parts of a run that another run may take over, the largest first."""
+    config = experiment.config
+    stage_1 = digest(experiment, fingerprints)
+    parts = [Part(stage_1, 'train', config.rounds, DIGEST, FROM)]
+    for stage in experiment.algorithm.stages[:1]:
+        if stage.reads is not None and stage.steps:
+            folder = before_rounds.folder_name(0, stage)
+            of_stage = [stage.name, stage.steps, stage.reads]
+            before = digest_before(experiment, fingerprints, of_stage)
+            parts.append(Part(before, folder, stage.steps, BEFORE, BEFORE_FROM))
+    return parts
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -90,14 +139,46 @@ def digest(experiment: Experiment, fingerprints: dict[str, str]) -> str:
       experiment: its parts.
       fingerprints: of tokens and weights; see run.json.
     """
-    parts = [
+    return _digest(
+        experiment,
+        fingerprints,
         settings(experiment.config.to_dict()),
+        # Validation scores in the shapes that stage 2 needs too.
+        [experiment.packing_of_rounds, len(experiment.data.held_out.clients)],
+    )
+
+
+def digest_before(
+    experiment: Experiment, fingerprints: dict[str, str], of_stage: Any
+) -> str:
+    """The same of the first stage before the rounds.
+
+    Args:
+      experiment: its parts.
+      fingerprints: of tokens and weights; see run.json.
+      of_stage: what the stage says of itself, such as the settings it reads.
+    """
+    kept = settings(experiment.config.to_dict())
+    return _digest(
+        experiment,
+        fingerprints,
+        {key: value for key, value in kept.items() if key in OF_BEFORE},
+        of_stage,
+    )
+
+
+def _digest(
+    experiment: Experiment,
+    fingerprints: dict[str, str],
+    settings: dict[str, Any],
+    more: Any,
+) -> str:
+    parts = [
+        settings,
         {key: fingerprints[key] for key in ('tokens', 'weights')},
         {k: x.fingerprints for k, x in experiment.other_models.items()},
         experiment.data.training_fingerprint,
-        # Validation scores in the shapes that stage 2 needs too.
-        experiment.packing_of_rounds,
-        len(experiment.data.held_out.clients),
+        more,
         versions.versions(),
         [str(device) for device in jax.devices()],
         jax.process_count(),
@@ -106,17 +187,21 @@ def digest(experiment: Experiment, fingerprints: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def take_over(run: RunFolder, wanted: str, others: Iterable[Path]) -> None:
-    """Copies stage 1 of another run into a run that has no checkpoint yet.
+def take_over(
+    run: RunFolder, parts: Sequence[Part], others: Sequence[Path]
+) -> None:
+    """Copies a part of another run into a run that has no checkpoint yet.
 
     Args:
       run: its folder, of the first process.
-      wanted: the digest of its stage 1.
+      parts: what is looked for, the first before the second.
       others: run folders, of which the first that fits is taken.
     """
     root = run.path / 'checkpoints'
-    for other in () if _begun(root) else others:
-        found = _complete(other, wanted, run.config['rounds'])
+    if _begun(root):
+        return
+    for part, other in itertools.product(parts, others):
+        found = _complete(other, part)
         if found is None:
             continue
         folder, notes = found
@@ -129,12 +214,13 @@ def take_over(run: RunFolder, wanted: str, others: Iterable[Path]) -> None:
                 other / 'checkpoints' / clients.FOLDER / name,
                 root / clients.FOLDER / name,
             )
-        for record in other.glob('*.json'):  # of stages before the rounds
-            if record.name not in (CONFIG, INFO):
-                _copy(record, run.path / record.name)
-        _copy(folder, root / 'train' / folder.name)
-        run.update_info(**{FROM: other.name})
-        _LOG.info('Stage 1 is taken over from %s.', other)
+        if part.digest_key == DIGEST:
+            for record in other.glob('*.json'):  # of stages before the rounds
+                if record.name not in (CONFIG, INFO):
+                    _copy(record, run.path / record.name)
+        _copy(folder, root / part.folder / folder.name)
+        run.update_info(**{part.from_key: other.name})
+        _LOG.info('%s: taken over from %s.', part.folder, other)
         return
 
 
@@ -145,17 +231,15 @@ def _begun(root: Path) -> bool:
     return any(checkpoint.folders(root / stage) for stage in stages)
 
 
-def _complete(
-    other: Path, wanted: str, rounds: int
-) -> tuple[Path, dict[str, Any]] | None:
-    """The sound checkpoint of a run's last round, and its notes, if any."""
+def _complete(other: Path, part: Part) -> tuple[Path, dict[str, Any]] | None:
+    """The sound last checkpoint of a run's part, and its notes, if any."""
     try:
         info = records.read_json(other, records.INFO)
     except ValueError:
         return None
     root = other / 'checkpoints'
-    folder = checkpoint.folders(root / 'train').get(rounds)
-    if info.get(DIGEST) != wanted or folder is None:
+    folder = checkpoint.folders(root / part.folder).get(part.steps)
+    if info.get(part.digest_key) != part.digest or folder is None:
         return None
     if integrity.fault(folder):
         return None

@@ -89,6 +89,10 @@ class StageBefore(NamedTuple):
       record: (server state after finish) -> what RUN/<name>.json holds; None
         where it leaves no file.
       save_every: steps between two checkpoints; 0: config.checkpoint.every.
+      reads: the settings of the algorithm, by key, that the states of the
+        stage depend on, apart from the model, the data and the seed. Another
+        run of the same settings may take the stage over, if it is the first
+        one. None: it is never taken over.
     """
 
     name: str
@@ -98,6 +102,7 @@ class StageBefore(NamedTuple):
     finish: Callable[[Any, Any], Any]
     record: Callable[[Any], dict[str, Any]] | None = None
     save_every: int = 0
+    reads: Mapping[str, Any] | None = None
 
 
 class Probe(NamedTuple):

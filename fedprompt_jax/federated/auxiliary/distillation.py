@@ -243,7 +243,19 @@ def stage(
         }
 
     save_every = max(setup.config.checkpoint.every, -(-steps // SAVES))
-    return StageBefore(NAME, steps, init, step, finish, record, save_every)
+    return StageBefore(
+        NAME, steps, init, step, finish, record, save_every, _reads(c)
+    )
+
+
+def _reads(c: config_dict.ConfigDict) -> dict[str, Any]:
+    """The settings that decide about the auxiliary model and its training."""
+    model = ('client_model', 'first_layer', 'num_layers')
+    return {
+        key: value
+        for key, value in c.items()
+        if key in model or key.startswith('distill_')
+    }
 
 
 def measured(

@@ -121,7 +121,10 @@ def layer_scores(
         }
 
     steps = 0 if drawn else -(-len(devices) // in_a_step())
-    return StageBefore('layers', steps, init, step, finish, record)
+    reads = {
+        key: c[key] for key in ('score', 'score_examples', 'score_devices')
+    }
+    return StageBefore('layers', steps, init, step, finish, record, reads=reads)
 
 
 def layer_ratio(

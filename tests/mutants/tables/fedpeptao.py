@@ -209,6 +209,36 @@ MUTATIONS = (
         (RUN + 'test_stage_1_is_taken_over_with_its_layers',),
     ),
     Mutation(
+        'scores-of-other-examples-are-taken-over',
+        STAGES,
+        "('score', 'score_examples', 'score_devices')",
+        "('score', 'score_devices')",
+        'Layers are chosen by the scores of another run.',
+        (RUN + 'test_scores_of_other_settings_are_not_taken_over',),
+    ),
+    Mutation(
+        'scores-are-taken-over-by-nobody',
+        'fedprompt_jax/experiment/shared_stage.py',
+        'if stage.reads is not None and stage.steps:',
+        'if False:',
+        'Every run of a study scores the same layers again.',
+        (
+            RUN
+            + 'test_layer_scores_are_taken_over_by_runs_that_train_otherwise',
+        ),
+    ),
+    Mutation(
+        'the-largest-client-s-last-steps-are-not-sampled',
+        'fedprompt_jax/experiment/packers.py',
+        'num_epochs=int(passes)',
+        'num_epochs=0',
+        'Steps of a single client are packed into grids of a whole cohort.',
+        (
+            'tests/packers_test.py::'
+            'test_of_passes_over_all_examples_each_step_is_sampled',
+        ),
+    ),
+    Mutation(
         'padding-is-read',
         STATES,
         'real = (position < lengths[:, None])[:, None, :]',

@@ -328,8 +328,8 @@ MUTATIONS = (
     Mutation(
         'a-run-that-has-begun-is-replaced',
         'fedprompt_jax/experiment/shared_stage.py',
-        'for other in () if _begun(root) else others:',
-        'for other in others:',
+        'if _begun(root):',
+        'if False:',
         'Rounds that were computed are lost.',
         (
             'tests/shared_stage_test.py::test_a_run_that_has_begun_takes_nothing',
