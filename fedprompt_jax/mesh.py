@@ -11,6 +11,7 @@ import re
 
 import jax
 from jax.experimental import multihost_utils
+import jax.numpy as jnp
 from jax.sharding import (
     AbstractMesh,
     AxisType,
@@ -161,6 +162,43 @@ class Gather:
         return jax.lax.with_sharding_constraint(
             x, NamedSharding(self.mesh, spec)
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Gives each device that has rows of its own a copy of the bank.
+
+    The copies' gradients are those of a device's rows. The sum over devices is
+    that of the copies' axis, behind all layers. Of one bank, each layer of the
+    backward pass would sum its part by itself.
+
+    Attributes:
+      mesh: ('data', 'model').
+    """
+
+    mesh: Mesh | AbstractMesh
+
+    def __call__(self, bank, rows: int):
+        """Leaves [G, C, ...], G copies of a bank with leaves [C, ...].
+
+        Args:
+          bank: whole on every device.
+          rows: R. G is 1 where they are not cut over 'data', see row_sharding.
+        """
+        sharding = row_sharding(self.mesh, rows)
+        cut = sharding.spec == PartitionSpec('data')
+        groups = self.mesh.shape['data'] if cut else 1
+
+        def copy(x):
+            x = jnp.broadcast_to(x, (groups, *x.shape))
+            return jax.lax.with_sharding_constraint(x, sharding)
+
+        return jax.tree.map(copy, bank)
+
+
+def copies(mesh: Mesh | AbstractMesh) -> Copies | None:
+    """Copies on a mesh that has several devices for rows; else None."""
+    return Copies(mesh) if mesh.shape['data'] > 1 else None
 
 
 def _path(keys) -> str:

@@ -14,6 +14,7 @@ from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.queries import of_rows
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import Memory
+from fedprompt_jax.models.grouped import one_owner_a_row
 from fedprompt_jax.models.layers import Places
 
 
@@ -40,7 +41,8 @@ def greedy(
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    bound, slots = model.bind(base, bank), model.kind.slots
+    bound = model.bind_groups(base, one_owner_a_row(bank))
+    slots = model.kind.slots
     bound = bound.with_queries(of_rows(tokens, length))
     bound = bound._replace(prompt_of=None)  # that of the row's owner
     rows, padded = tokens.shape
@@ -48,7 +50,7 @@ def greedy(
     column = jnp.broadcast_to(
         jnp.arange(slots + padded), (rows, slots + padded)
     )
-    owner = jnp.broadcast_to(jnp.arange(rows)[:, None], column.shape)
+    owner = jnp.zeros_like(column)  # each row's only one
     is_slot = column < slots
 
     def encoded() -> Memory:

@@ -15,6 +15,7 @@ import numpy as np
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.grouped import take
 from fedprompt_jax.models.layers import (
     Places,
     RMSNorm,
@@ -82,7 +83,7 @@ class Attention(nn.Module):
         """Keys and values of slots become those that their owner trains.
 
         P-tuning v2 (Liu et al. 2022): 'peft' holds prefix_key and
-        prefix_value, [C, P, K, h]; they are not turned by a position.
+        prefix_value, [G, C, P, K, h]; they are not turned by a position.
         """
         if not self.has_variable('peft', 'prefix_key'):
             return k, v
@@ -91,7 +92,8 @@ class Attention(nn.Module):
         is_slot = (places.slot >= 0)[:, :, None, None]  # [R, L, 1, 1]
 
         def with_rows(name, x):
-            rows = self.get_variable('peft', name)[owner, slot]  # [R, L, K, H]
+            # [R, L, K, h]
+            rows = take(self.get_variable('peft', name), owner, slot)
             return jnp.where(is_slot, rows.astype(x.dtype), x)
 
         return with_rows('prefix_key', k), with_rows('prefix_value', v)
@@ -99,14 +101,14 @@ class Attention(nn.Module):
     def _without_missing_prefix(self, mask, slot, past_slot) -> jax.Array:
         """Hides the slots that this layer has no prefix for.
 
-        'peft' holds prefix_length, int32 [C] (equal for all owners), where
+        'peft' holds prefix_length, int32 [G, C] (equal for all), where
         layers differ in it.
         """
         if not self.has_variable('peft', 'prefix_length'):
             return mask
         if past_slot is not None:
             slot = jnp.concatenate([past_slot, slot], axis=1)
-        length: jax.Array = self.get_variable('peft', 'prefix_length')[0]
+        length: jax.Array = self.get_variable('peft', 'prefix_length')[0, 0]
         return mask & (slot < length)[:, None, :]
 
     def _split(

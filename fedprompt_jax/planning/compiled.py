@@ -46,6 +46,7 @@ class Compiled(NamedTuple):
       sent: kind of collective -> (how often it runs, bytes of all of them).
       kernels: custom kernel -> how often it runs.
       copies: (bytes, name) of arrays that are copied, loops multiplied out.
+      movers: what moves the most bytes, likewise.
       largest: (bytes, name) of its largest arrays.
       planned: what the plan's formulas expect.
       broken: sentences about laws that do not hold; see laws.py.
@@ -64,6 +65,7 @@ class Compiled(NamedTuple):
     sent: Mapping[str, tuple[float, float]] = NOTHING
     kernels: Mapping[str, float] = NOTHING
     copies: tuple[tuple[float, str], ...] = ()
+    movers: tuple[counts.Mover, ...] = ()
     largest: tuple[tuple[float, str], ...] = ()
     planned: Planned = Planned()
     broken: tuple[str, ...] = ()
@@ -160,6 +162,7 @@ def compile_program(
         sent={k: (s.times, s.bytes) for k, s in counted.sent.items()},
         kernels=counted.kernels,
         copies=counted.copies,
+        movers=counted.movers,
         largest=tuple(counts.largest(read)),
         planned=planned(name, program, config, axes),
         broken=tuple(

@@ -10,7 +10,8 @@ from ml_collections import config_dict
 from fedprompt_jax.planning.chips import Chip
 from fedprompt_jax.planning.compiled import Compiled
 
-COPIES, NOTABLE = 5, 0.01  # copies that are shown, of the bytes moved
+# Most copies and movers that are shown, and the least share of the bytes moved.
+COPIES, MOVERS, NOTABLE = 5, 8, 0.01
 APART = 0.15  # a larger difference from the compiler's figure is pointed out
 
 
@@ -99,6 +100,12 @@ def report(
     flops = _beside(made.flops, made.planned.flops, 1e12)
     add('TFLOP', f'{made.flops / 1e12:9.3f}{flops}')
     add('GB moved', f'{made.bytes / 1e9:9.3f}')
+    for mover in made.movers[:MOVERS]:
+        if mover.bytes > made.bytes * NOTABLE:
+            add(
+                '',
+                f'{mover.bytes / 1e9:9.3f} in {mover.times:,.0f}: {mover.what}',
+            )
     for copied, what in made.copies[:COPIES]:
         if copied > made.bytes * NOTABLE:
             add('GB copied', f'{copied / 1e9:9.3f} of {what}')
