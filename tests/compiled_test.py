@@ -102,7 +102,7 @@ def test_all_laws_hold_of_every_program(found):
 
 
 def test_what_fsdp_gathers_is_planned_as_temporary(config):
-    """The table and a layer's kernels, on chips that only divide rows."""
+    """The table and two layers' kernels, on chips that only divide rows."""
     mesh = {'data': 4, 'model': 1}
     found = {}
     for fsdp in (False, True):

@@ -129,10 +129,11 @@ def test_text_is_generated_while_nothing_trains():
         'base': 1.0, 'gathered': 2.0, 'bank and optimizers': 4.0,
         'activations': 8.0, 'logits': 16.0, 'generation cache': 20.0,
         'auxiliary model': 32.0, 'attention scores': 3.0,
+        'a layer at work': 0.5,
     }  # fmt: skip
     assert forecast.needed(memory) == 1 + 2 + 4 + 32 + 8 + 16
     # Logits are gone when scores are needed.
-    assert forecast.needed(memory | {'attention scores': 17.0}) == 39 + 8 + 17
+    assert forecast.needed(memory | {'attention scores': 17.0}) == 47 + 17.5
     assert forecast.needed(memory | {'generation cache': 30.0}) == 39 + 30
 
 

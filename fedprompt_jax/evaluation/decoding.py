@@ -24,8 +24,9 @@ class Decoding(NamedTuple):
       step: int32 scalar, tokens written so far.
       tokens: int32 [N, max_new_tokens], `eos` after a row's end.
       done: bool [N], rows that have ended.
-      written: keys and values [layers, N, max_new_tokens - 1, K, h] of all
-        tokens but the last one.
+      written: of all tokens but the last one, M = max_new_tokens - 1, keys
+        [layers, N, K, M, h] and values [layers, N, K, h, M]. So products read
+        them: each step would else transpose all of them.
     """
 
     step: jax.Array
@@ -68,26 +69,23 @@ def write(
     def step(state: Decoding) -> Decoding:
         at = state.step
         last = state.tokens[:, at - 1][:, None]  # [N, 1]
-        hidden, new_kv = advance(at, last, state.written)
+        keys, values = state.written
+        hidden, (key, value) = advance(at, last, _by_token(state.written))
+        key, value = key[:, :, 0], value[:, :, 0]  # [layers, N, K, h]
         token = choose(hidden, state.done)
         return Decoding(
             at + 1,
             state.tokens.at[:, at].set(token),
             state.done | ended(token),
             # Keys and values of `last` go to its column, at - 1.
-            jax.tree.map(
-                lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),
-                state.written,
-                new_kv,
+            (
+                keys.at[:, :, :, at - 1].set(key),
+                values.at[..., at - 1].set(value),
             ),
         )
 
     def going(state: Decoding):
         return (state.step < max_new_tokens) & ~state.done.all()
-
-    def room(x):  # for keys and values of all outputs but the last
-        layers, _, _, *heads = x.shape
-        return jnp.zeros((layers, rows, max_new_tokens - 1, *heads), x.dtype)
 
     out = jnp.full((rows, max_new_tokens), end, jnp.int32)
     first = choose(hidden, absent)
@@ -97,6 +95,20 @@ def write(
         jnp.int32(1),
         out.at[:, 0].set(first),
         absent | ended(first),
-        jax.tree.map(room, like),
+        _room(like, rows, max_new_tokens - 1),
     )
     return jax.lax.while_loop(going, step, begun).tokens
+
+
+def _room(like: KeysValues, rows: int, tokens: int) -> KeysValues:
+    """Zeros for keys and values of `tokens` tokens, as Decoding has them."""
+    layers, _, _, heads, size = like[0].shape
+    keys = layers, rows, heads, tokens, size
+    values = layers, rows, heads, size, tokens
+    return jnp.zeros(keys, like[0].dtype), jnp.zeros(values, like[1].dtype)
+
+
+def _by_token(written: KeysValues) -> KeysValues:
+    """Keys and values [layers, N, M, K, h] of what Decoding has written."""
+    keys, values = written
+    return keys.swapaxes(2, 3), jnp.moveaxis(values, -1, 2)

@@ -40,6 +40,8 @@ def summed(name: str, program: Program, mesh: Mapping[str, int]) -> int:
     """
     if 'gradient' not in name or mesh['model'] > 1:
         return 0
+    if program.args[0].kind.is_full_model:  # each layer sums its own
+        return 0
     leaves = jax.tree.leaves(program.args[2])  # the bank's, [C, ...]
     return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)
 
@@ -69,18 +71,20 @@ def planned(
     sharing = cost.sharing(sizes, mesh['model'])
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole)
-        saved = cost.saved_bytes(
-            sizes, of_chip, length, dtype, remat, whole, sharing
-        )
-        more = max(
-            cost.logits_bytes(sizes, rows, targets, mesh),
+        how = dtype, remat, whole, sharing
+        temporaries = cost.backward_bytes(
+            cost.saved_bytes(sizes, of_chip, length, targets, *how),
+            cost.layer_bytes(sizes, of_chip, length, *how),
             cost.score_bytes(sizes, of_chip, length, sharing),
+            cost.logits_bytes(sizes, rows, targets, mesh),
         )
         gathered = 0.0
         if model.transformer.gather is not None:
             leaves = base_leaves(sizes, dtype, config.model.quantization)
             gathered = cost.gathered_bytes(leaves, mesh)
-        return Planned(work.flops / chips, saved + more + gathered)
+        # The bank as the model reads it, and its gradient before it is summed.
+        bank = 2.0 * sum(x.size * 4 for x in jax.tree.leaves(program.args[2]))
+        return Planned(work.flops / chips, temporaries + gathered + bank)
     if name == 'scoring':
         work = cost.forward(sizes, rows, length, targets)
         return Planned(work.flops / chips)
