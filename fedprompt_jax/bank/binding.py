@@ -141,6 +141,18 @@ class TunedModel:
     kind: Kind
     copies: Copies | None = None
 
+    def for_few_tokens(self) -> 'TunedModel':
+        """The model for calls that read less than its parameters.
+
+        Of parameters whose parts lie on several devices, none is gathered: the
+        tokens are sent to all parts.
+        """
+        gather = self.transformer.gather
+        if gather is None:
+            return self
+        transformer = self.transformer.clone(gather=gather.tokens_instead())
+        return dataclasses.replace(self, transformer=transformer)
+
     def packer(self, *shapes: Shape) -> Packer:
         """The packer of examples for this model into rows of `shapes`."""
         kind, causal = self.kind, self.transformer.config.reader.causal

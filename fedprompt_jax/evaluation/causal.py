@@ -97,6 +97,9 @@ def greedy(
         _tokens(first + end + output),
     )
 
+    # A step reads one token of each row.
+    moving = model.for_few_tokens().bind_groups(base, one_owner_a_row(bank))
+
     def advance(step, last, written):
         seen = [
             jnp.ones((rows, slots), bool),
@@ -104,7 +107,7 @@ def greedy(
             output < step - 1,  # outputs whose keys are written
             jnp.ones((rows, 1), bool),  # the last output itself
         ]
-        return bound.hidden_states(
+        return moving.hidden_states(
             last,
             _tokens(first + end + step - 1),
             jnp.concatenate(seen, axis=1)[:, None],
@@ -113,7 +116,7 @@ def greedy(
         )
 
     return decoding.write(
-        bound, hidden, length == 0, queries, advance, eos_ids, max_new_tokens
+        moving, hidden, length == 0, queries, advance, eos_ids, max_new_tokens
     )
 
 

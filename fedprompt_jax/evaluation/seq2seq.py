@@ -81,12 +81,15 @@ def greedy(
     column = jnp.arange(max_new_tokens)  # the start token's is 0
     before = Places.plain(jnp.broadcast_to(column, (rows, max_new_tokens)))
 
+    # A step reads one token of each row.
+    moving = model.for_few_tokens().bind_groups(base, one_owner_a_row(bank))
+
     def advance(step, last, written):
         mask = jnp.append(column < step, True)
         mask = jnp.broadcast_to(mask, (rows, 1, len(mask)))
         here, past = at(jnp.full((rows, 1), step)), [new_kv, written]
-        return bound.decode(last, here, mask, memory, known, past, before)[:2]
+        return moving.decode(last, here, mask, memory, known, past, before)[:2]
 
     return decoding.write(
-        bound, hidden, length == 0, new_kv, advance, eos_ids, max_new_tokens
+        moving, hidden, length == 0, new_kv, advance, eos_ids, max_new_tokens
     )
