@@ -12,7 +12,7 @@ from fedprompt_jax.bank.queries import Queries
 from fedprompt_jax.bank.queries import pooled as pool
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.mesh import Copies
-from fedprompt_jax.models.attention import KeysValues, Memory
+from fedprompt_jax.models.attention import KeysValues, Memory, Written
 from fedprompt_jax.models.grouped import one_group, take
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.stack import Late
@@ -73,7 +73,7 @@ class Bound(NamedTuple):
         tokens: jax.Array,
         places: Places,
         mask: jax.Array,
-        past: Sequence[KeysValues] = (),
+        past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
         """Transformer.hidden_states of tokens int [R, L] at their places."""

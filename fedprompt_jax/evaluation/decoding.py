@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import Bound
-from fedprompt_jax.models.attention import KeysValues
+from fedprompt_jax.models.attention import KeysValues, Written
 
 # (tokens written so far, the last of them [N, 1], keys and values of those
-# before it [layers, N, max_new_tokens - 1, K, h]) -> the hidden state after it
+# before it, with room for max_new_tokens - 1) -> the hidden state after it
 # [N, 1, D], and its own keys and values.
 Advance = Callable[
-    [jax.Array, jax.Array, KeysValues], tuple[jax.Array, KeysValues]
+    [jax.Array, jax.Array, Written], tuple[jax.Array, KeysValues]
 ]
 
 
@@ -24,15 +24,14 @@ class Decoding(NamedTuple):
       step: int32 scalar, tokens written so far.
       tokens: int32 [N, max_new_tokens], `eos` after a row's end.
       done: bool [N], rows that have ended.
-      written: of all tokens but the last one, M = max_new_tokens - 1, keys
-        [layers, N, K, M, h] and values [layers, N, K, h, M]. So products read
-        them: each step would else transpose all of them.
+      written: [layers, N, ...], of all tokens but the last one, with room for
+        max_new_tokens - 1.
     """
 
     step: jax.Array
     tokens: jax.Array
     done: jax.Array
-    written: KeysValues
+    written: Written
 
 
 def write(
@@ -70,15 +69,15 @@ def write(
         at = state.step
         last = state.tokens[:, at - 1][:, None]  # [N, 1]
         keys, values = state.written
-        hidden, (key, value) = advance(at, last, _by_token(state.written))
-        key, value = key[:, :, 0], value[:, :, 0]  # [layers, N, K, h]
+        hidden, new_kv = advance(at, last, state.written)
+        key, value = (x[:, :, 0] for x in new_kv)  # [layers, N, K, h]
         token = choose(hidden, state.done)
         return Decoding(
             at + 1,
             state.tokens.at[:, at].set(token),
             state.done | ended(token),
             # Keys and values of `last` go to its column, at - 1.
-            (
+            Written(
                 keys.at[:, :, :, at - 1].set(key),
                 values.at[..., at - 1].set(value),
             ),
@@ -100,15 +99,11 @@ def write(
     return jax.lax.while_loop(going, step, begun).tokens
 
 
-def _room(like: KeysValues, rows: int, tokens: int) -> KeysValues:
-    """Zeros for keys and values of `tokens` tokens, as Decoding has them."""
+def _room(like: KeysValues, rows: int, tokens: int) -> Written:
+    """Zeros for the keys and values of `tokens` tokens."""
     layers, _, _, heads, size = like[0].shape
     keys = layers, rows, heads, tokens, size
     values = layers, rows, heads, size, tokens
-    return jnp.zeros(keys, like[0].dtype), jnp.zeros(values, like[1].dtype)
-
-
-def _by_token(written: KeysValues) -> KeysValues:
-    """Keys and values [layers, N, M, K, h] of what Decoding has written."""
-    keys, values = written
-    return keys.swapaxes(2, 3), jnp.moveaxis(values, -1, 2)
+    return Written(
+        jnp.zeros(keys, like[0].dtype), jnp.zeros(values, like[1].dtype)
+    )

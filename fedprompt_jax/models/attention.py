@@ -29,6 +29,24 @@ from fedprompt_jax.models.linear import Linear
 KeysValues = tuple[jax.Array, jax.Array]
 
 
+class Written(NamedTuple):
+    """Keys and values of M tokens, one more of which is written in each step.
+
+    They lie as products read them: each step would else transpose all of them.
+
+    Attributes:
+      keys: [R, K, M, h], or [layers, R, K, M, h].
+      values: [R, K, h, M], likewise.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+
+    def by_token(self) -> KeysValues:
+        """The same of one layer, [R, M, K, h] each."""
+        return self.keys.swapaxes(1, 2), jnp.moveaxis(self.values, -1, 1)
+
+
 class Memory(NamedTuple):
     """An encoder's output, as a decoder reads it.
 
@@ -55,7 +73,7 @@ class Attention(nn.Module):
         turn: rotary_lib.Table | None,
         mask: jax.Array,
         bias: jax.Array | None,
-        past: Sequence[KeysValues],
+        past: Sequence[KeysValues | Written],
         places: Places,
         past_slot: jax.Array | None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -75,7 +93,8 @@ class Attention(nn.Module):
         new_kv = self._with_prefix(k, v, places)
         mask = self._without_missing_prefix(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, [*past, new_kv], mask, scale, c.score_cap, bias)
+        known = [x.by_token() if isinstance(x, Written) else x for x in past]
+        out = attend(q, [*known, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
         return output(out, places.owner), new_kv
 

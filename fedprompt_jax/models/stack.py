@@ -19,6 +19,7 @@ from fedprompt_jax.models.attention import (
     CrossAttention,
     KeysValues,
     Memory,
+    Written,
 )
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places
@@ -197,7 +198,7 @@ class Stack(nn.Module):
         x: jax.Array,
         places: Places,
         mask: jax.Array,
-        past: Sequence[KeysValues] = (),
+        past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
         late: Late | None = None,
     ) -> tuple[jax.Array, KeysValues]:

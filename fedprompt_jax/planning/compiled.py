@@ -14,7 +14,12 @@ from ml_collections import config_dict
 from fedprompt_jax.mesh import make_mesh
 from fedprompt_jax.planning import counts, hlo, laws, programs, topology
 from fedprompt_jax.planning.chips import Chip
-from fedprompt_jax.planning.expected import Planned, planned, summed
+from fedprompt_jax.planning.expected import (
+    Planned,
+    planned,
+    read_by_steps,
+    summed,
+)
 from fedprompt_jax.planning.plan import Inputs
 from fedprompt_jax.planning.programs import Program
 
@@ -172,6 +177,7 @@ def compile_program(
                 axes['data'],
                 config.mesh.fsdp,
                 summed(name, program, axes),
+                read_by_steps(name, program, axes),
             )
         ),
         text=text,

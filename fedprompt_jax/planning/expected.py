@@ -4,9 +4,11 @@ from collections.abc import Mapping
 import math
 from typing import NamedTuple
 
+import flax.traverse_util
 import jax
 from ml_collections import config_dict
 
+from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.sizes import (
     base_leaves,
     block_params,
@@ -44,6 +46,39 @@ def summed(name: str, program: Program, mesh: Mapping[str, int]) -> int:
         return 0
     leaves = jax.tree.leaves(program.args[2])  # the bank's, [C, ...]
     return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)
+
+
+def read_by_steps(
+    name: str, program: Program, mesh: Mapping[str, int]
+) -> set[int]:
+    """Numbers on a chip of each array that a step of decoding reads whole.
+
+    They are each layer's kernels, and the keys or the values of the queries
+    and of all outputs, of a layer and of all layers; none for another program.
+
+    Args:
+      name: of programs.of_run.
+      program: its value there.
+      mesh: {'data': chips, 'model': chips}.
+    """
+    if name != 'decoding':
+        return set()
+    model, base, *_ = program.args
+    found = set()
+    for path, x in flax.traverse_util.flatten_dict(base, sep='/').items():
+        if 'layers/' in path and path.endswith('/kernel'):
+            spec = cut(path, x.shape, mesh, fsdp=False)
+            parts = math.prod(mesh[axis] for axis in spec if axis is not None)
+            found.add(x.size // x.shape[0] // parts)
+    sizes = model.transformer.config
+    rows, length, new = program.size
+    for tokens in (length, new - 1):
+        numbers = -(-rows // mesh['data']) * tokens
+        numbers *= sizes.num_kv_heads * sizes.head_dim
+        # XLA may cut heads over 'model', or not.
+        for parts in (1, mesh['model']):
+            found |= {n // parts for n in (numbers, numbers * sizes.num_layers)}
+    return found - {0}
 
 
 def planned(
