@@ -137,9 +137,18 @@ def test_what_a_gradient_has_to_sum(config):
 
 
 def test_a_roofline_by_hand():
-    made = compiled.Compiled('scoring', (2, 3, 4), 1.0, flops=4e9, bytes=1e9)
-    assert made.floor(CHIP, 'float32') == {'operations': 2.0, 'bytes': 1.0}
-    assert made.floor(CHIP, 'bfloat16') == {'operations': 0.5, 'bytes': 1.0}
+    made = compiled.Compiled(
+        'scoring', (2, 3, 4), 1.0, flops=4e9, bytes=1e9,
+        sent={'all-gather': (2.0, 3e9), 'all-reduce': (1.0, 1e9)},
+    )  # fmt: skip
+    alone = {'bytes': 1.0, 'links': 0.0}
+    assert made.floor(CHIP, 'float32') == {'operations': 2.0} | alone
+    assert made.floor(CHIP, 'bfloat16') == {'operations': 0.5} | alone
+    linked = CHIP._replace(links=1e9)
+    assert made.floor(linked, 'float32')['links'] == 4.0
+    lines = '\n'.join(compiled_text.report(made, linked, 'float32', []))
+    shares = 'bound by links (operations 50%, bytes 25%, links 100%)'
+    assert f'4000.000, {shares}' in lines
 
 
 def test_a_step_of_decoding_is_what_comes_after_the_prefill():
@@ -150,6 +159,12 @@ def test_a_step_of_decoding_is_what_comes_after_the_prefill():
     both = {'prefill': first, 'decoding': whole}
     seconds, tokens = compiled_text.decode_bound(both, CHIP, 'float32')
     assert seconds == 2.0 and tokens == 4.0  # bytes take longer
+    sent = {
+        'prefill': first._replace(sent={'all-gather': (1.0, 4e9)}),
+        'decoding': whole._replace(sent={'all-gather': (5.0, 20e9)}),
+    }
+    linked = CHIP._replace(links=1e9)
+    assert compiled_text.decode_bound(sent, linked, 'float32')[0] == 4.0
     assert math.isnan(compiled_text.decode_bound({}, CHIP, 'float32')[0])
     one = both | {'decoding': whole._replace(size=(8, 16, 1))}
     assert math.isnan(compiled_text.decode_bound(one, CHIP, 'float32')[1])

@@ -77,10 +77,10 @@ class Compiled(NamedTuple):
     text: str = ''
 
     def floor(self, chip: Chip, dtype: str) -> dict[str, float]:
-        """Seconds that its operations and its bytes take at least.
+        """Seconds that operations, bytes and communication take at least.
 
         The roofline model (Williams et al. 2009): no program is faster than
-        the larger of both.
+        the largest of the three.
 
         Args:
           chip: each device of the mesh.
@@ -89,6 +89,7 @@ class Compiled(NamedTuple):
         return {
             'operations': self.flops / chip.flops[dtype],
             'bytes': self.bytes / chip.bandwidth,
+            'links': sum(size for _, size in self.sent.values()) / chip.links,
         }
 
 

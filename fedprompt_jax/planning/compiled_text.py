@@ -129,13 +129,16 @@ def _size(made: Compiled) -> str:
 
 
 def _bound(made: Compiled, chip: Chip, dtype: str) -> str:
-    """Milliseconds that a program takes at least, and what takes them."""
+    """Milliseconds that a program takes at least, and what takes them.
+
+    Beside it the time of each of the others, as a share of that.
+    """
     floor = made.floor(chip, dtype)
     longest = max(floor, key=lambda part: floor[part])
     seconds = floor[longest]
     if not seconds:
         return ''
-    shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items())
+    shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items() if v)
     return f'{1e3 * seconds:9.3f}, bound by {longest} ({shares})'
 
 
@@ -158,9 +161,14 @@ def decode_bound(
     rows, _, new = whole.size
     if new == 1:
         return math.nan, math.nan
+    none = 0.0, 0.0
     step = whole._replace(
         flops=(whole.flops - first.flops) / (new - 1),
         bytes=(whole.bytes - first.bytes) / (new - 1),
+        sent={
+            kind: (0.0, (sent - first.sent.get(kind, none)[1]) / (new - 1))
+            for kind, (_, sent) in whole.sent.items()
+        },
     )
     seconds = max(step.floor(chip, dtype).values())
     return seconds, rows / seconds

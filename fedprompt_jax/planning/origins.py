@@ -42,7 +42,7 @@ def origin(program: Program, computation: str, x: Instruction) -> str:
         named = next(iter(program.operands(computation, x)), x)
     if named.source == named.name:
         return re.sub(r'[.\d]+$', '', named.name)
-    return _short(named.source)
+    return short(named.source)
 
 
 def _chief(program: Program, x: Instruction) -> Instruction:
@@ -56,15 +56,29 @@ def _chief(program: Program, x: Instruction) -> Instruction:
     return (products or named)[0]
 
 
-def _short(name: str) -> str:
-    """JAX's name of an operation without what is no part of the model."""
+def short(name: str) -> str:
+    """JAX's name of an operation without what is no part of the model.
+
+    >>> short('jit(f)/transpose(jvp(jit(g)))/while/body/layers/mlp/up/dot')
+    'backward: layers/mlp/up/dot'
+    """
     parts = [part for part in _parts(name) if not _FRAME.fullmatch(part)]
-    short = '/'.join(parts) or name
+    if not parts:  # such as the start of a loop
+        return name
+    # A backward pass inside of a module names it twice.
+    path = re.sub(r'^(.+)/\1(?=/|$)', r'\1', '/'.join(parts))
     if 'rematted_computation' in name:
-        return f'again: {short}'
-    return f'backward: {short}' if 'transpose(' in name else short
+        return f'again: {path}'
+    return f'backward: {path}' if 'transpose(' in name else path
 
 
 def _parts(name: str) -> list[str]:
     """A name at its slashes, but for those in parentheses."""
-    return re.findall(r'(?:[^/()]|\((?:[^()]|\([^()]*\))*\))+', name)
+    parts, depth = [''], 0
+    for letter in name:
+        depth += (letter == '(') - (letter == ')')
+        if letter == '/' and not depth:
+            parts.append('')
+        else:
+            parts[-1] += letter
+    return parts
