@@ -97,7 +97,10 @@ def count(program: Program) -> Counts:
                     copies[_named(program, name, x)] += often * written(x)
     together = {kind: Sent(times[kind], sent[kind]) for kind in times}
     copied = sorted(((n, what) for what, n in copies.items()), reverse=True)
-    movers = sorted((Mover(*moves[what], what) for what in moves), reverse=True)
+    movers = sorted(
+        (Mover(size, often, what) for what, (size, often) in moves.items()),
+        reverse=True,
+    )
     return Counts(
         flops,
         sum(mover.bytes for mover in movers),
