@@ -11,6 +11,7 @@ import re
 
 import jax
 from jax.experimental import multihost_utils
+import jax.numpy as jnp
 from jax.sharding import (
     AbstractMesh,
     AxisType,
@@ -145,6 +146,14 @@ class Gather:
         """The base, its leaves outside of layers cut over 'model' alone."""
         return jax.tree_util.tree_map_with_path(self._table, base)
 
+    def states(self, x):
+        """Hidden states, which stay with their rows."""
+        return x
+
+    def tokens_instead(self) -> 'GatherTokens':
+        """What brings the tokens to the parameters instead."""
+        return GatherTokens(self.mesh)
+
     def _layer(self, keys, x):
         path = _path(keys)
         # One layer's leaf lacks the axis of layers, with which RULES begin.
@@ -161,6 +170,76 @@ class Gather:
         return jax.lax.with_sharding_constraint(
             x, NamedSharding(self.mesh, spec)
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Gives each device that has rows of its own a copy of the bank.
+
+    The copies' gradients are those of a device's rows. The sum over devices is
+    that of the copies' axis, behind all layers. Of one bank, each layer of the
+    backward pass would sum its part by itself.
+
+    Attributes:
+      mesh: ('data', 'model').
+    """
+
+    mesh: Mesh | AbstractMesh
+
+    def __call__(self, bank, rows: int):
+        """Leaves [G, C, ...], G copies of a bank with leaves [C, ...].
+
+        Args:
+          bank: whole on every device.
+          rows: R. G is 1 where they are not cut over 'data', see row_sharding.
+        """
+        sharding = row_sharding(self.mesh, rows)
+        cut = sharding.spec == PartitionSpec('data')
+        groups = self.mesh.shape['data'] if cut else 1
+
+        def copy(x):
+            x = jnp.broadcast_to(x, (groups, *x.shape))
+            return jax.lax.with_sharding_constraint(x, sharding)
+
+        return jax.tree.map(copy, bank)
+
+
+def copies(mesh: Mesh | AbstractMesh) -> Copies | None:
+    """Copies on a mesh that has several devices for rows; else None."""
+    return Copies(mesh) if mesh.shape['data'] > 1 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class GatherTokens:
+    """Sends hidden states over 'data', where Gather would send parameters.
+
+    Each device multiplies the states of all rows by its part of a kernel. That
+    is less to send where a call has fewer tokens than a kernel has rows.
+
+    Attributes:
+      mesh: ('data', 'model').
+    """
+
+    mesh: Mesh | AbstractMesh
+
+    def __call__(self, variables):
+        """A layer's variables, which stay where they are."""
+        return variables
+
+    def tables(self, base):
+        """The base, which stays where it is."""
+        return base
+
+    def states(self, x):
+        """Hidden states [R, L, D] of all rows, D cut like kernels [D, out]."""
+        fits = x.shape[-1] % self.mesh.shape['data'] == 0
+        spec = PartitionSpec(None, None, 'data' if fits else None)
+        sharding = NamedSharding(self.mesh, spec)
+        return jax.lax.with_sharding_constraint(x, sharding)
+
+    def tokens_instead(self) -> 'GatherTokens':
+        """The same."""
+        return self
 
 
 def _path(keys) -> str:

@@ -102,7 +102,7 @@ def test_all_laws_hold_of_every_program(found):
 
 
 def test_what_fsdp_gathers_is_planned_as_temporary(config):
-    """The table and a layer's kernels, on chips that only divide rows."""
+    """The table and two layers' kernels, on chips that only divide rows."""
     mesh = {'data': 4, 'model': 1}
     found = {}
     for fsdp in (False, True):
@@ -137,9 +137,18 @@ def test_what_a_gradient_has_to_sum(config):
 
 
 def test_a_roofline_by_hand():
-    made = compiled.Compiled('scoring', (2, 3, 4), 1.0, flops=4e9, bytes=1e9)
-    assert made.floor(CHIP, 'float32') == {'operations': 2.0, 'bytes': 1.0}
-    assert made.floor(CHIP, 'bfloat16') == {'operations': 0.5, 'bytes': 1.0}
+    made = compiled.Compiled(
+        'scoring', (2, 3, 4), 1.0, flops=4e9, bytes=1e9,
+        sent={'all-gather': (2.0, 3e9), 'all-reduce': (1.0, 1e9)},
+    )  # fmt: skip
+    alone = {'bytes': 1.0, 'links': 0.0}
+    assert made.floor(CHIP, 'float32') == {'operations': 2.0} | alone
+    assert made.floor(CHIP, 'bfloat16') == {'operations': 0.5} | alone
+    linked = CHIP._replace(links=1e9)
+    assert made.floor(linked, 'float32')['links'] == 4.0
+    lines = '\n'.join(compiled_text.report(made, linked, 'float32', []))
+    shares = 'bound by links (operations 50%, bytes 25%, links 100%)'
+    assert f'4000.000, {shares}' in lines
 
 
 def test_a_step_of_decoding_is_what_comes_after_the_prefill():
@@ -150,6 +159,12 @@ def test_a_step_of_decoding_is_what_comes_after_the_prefill():
     both = {'prefill': first, 'decoding': whole}
     seconds, tokens = compiled_text.decode_bound(both, CHIP, 'float32')
     assert seconds == 2.0 and tokens == 4.0  # bytes take longer
+    sent = {
+        'prefill': first._replace(sent={'all-gather': (1.0, 4e9)}),
+        'decoding': whole._replace(sent={'all-gather': (5.0, 20e9)}),
+    }
+    linked = CHIP._replace(links=1e9)
+    assert compiled_text.decode_bound(sent, linked, 'float32')[0] == 4.0
     assert math.isnan(compiled_text.decode_bound({}, CHIP, 'float32')[0])
     one = both | {'decoding': whole._replace(size=(8, 16, 1))}
     assert math.isnan(compiled_text.decode_bound(one, CHIP, 'float32')[1])
@@ -311,6 +326,73 @@ def test_what_a_gradient_may_send(lines, given, said):
     assert len(found) == len(said)
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence
+
+
+# A loop over tokens in which a loop over layers reads a kernel of 6 numbers. It
+# is in the first fusion's result, on the chip, and so no copy in main memory.
+STEPS = """HloModule m
+
+%moves (p: f32[2,3]) -> f32[3,2] {{
+  %p = f32[2,3]{{1,0}} parameter(0)
+  ROOT %t = f32[3,2]{{1,0}} transpose(%p), dimensions={{1,0}}
+}}
+
+%adds (p.2: f32[2,3]) -> f32[2,3] {{
+  %p.2 = f32[2,3]{{1,0}} parameter(0)
+  %t.2 = f32[2,3]{{1,0}} copy(%p.2)
+  ROOT %s = f32[2,3]{{1,0}} add(%t.2, %p.2)
+}}
+
+%layers (l: (s32[], f32[2,3])) -> (s32[], f32[2,3]) {{
+  %l = (s32[], f32[2,3]{{1,0}}) parameter(0)
+  %kernel = f32[2,3]{{1,0}} get-tuple-element(%l), index=1
+{inside}
+  ROOT %r = (s32[], f32[2,3]{{1,0}}) tuple(%l, %kernel)
+}}
+
+%steps (g: (s32[], f32[2,3])) -> (s32[], f32[2,3]) {{
+  %g = (s32[], f32[2,3]{{1,0}}) parameter(0)
+  ROOT %w = (s32[], f32[2,3]{{1,0}}) while(%g), condition=%c, body=%layers, metadata={{op_name="jit(greedy)/while/body/run/while"}}
+}}
+
+ENTRY %main (a: (s32[], f32[2,3])) -> (s32[], f32[2,3]) {{
+  %a = (s32[], f32[2,3]{{1,0}}) parameter(0)
+  %before = f32[2,3]{{0,1}} copy(%a)
+  %prefill = (s32[], f32[2,3]{{1,0}}) while(%a), condition=%c, body=%{prefill}, metadata={{op_name="jit(greedy)/run/while"}}
+  ROOT %out = (s32[], f32[2,3]{{1,0}}) while(%a), condition=%c, body=%{steps}, metadata={{op_name="jit(greedy)/while"}}
+}}
+
+%c (d: s32[]) -> pred[] {{
+  %d = s32[] parameter(0)
+  ROOT %less = pred[] compare(%d, %d), direction=LT
+}}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ('inside', 'said'),
+    [
+        ('', ''),
+        ('  %x = f32[2,3]{0,1} copy(%kernel)', 'a copy of 6 numbers: x.'),
+        ('  %x = f32[3,2]{0,1} transpose(%kernel)', 'a transpose of 6'),
+        ('  %x = f32[2,3]{0,1} all-gather(%kernel)', 'a all-gather of 6'),
+        ('  %x = f32[2,3]{0,1:S(1)} copy(%kernel)', ''),  # beside the units
+        ('  %x = f32[3]{0} copy(%kernel)', ''),  # not one of these arrays
+        (
+            '  %x = f32[3,2]{1,0} fusion(%kernel), kind=kLoop, calls=%moves',
+            'a transpose of 6 numbers',
+        ),
+        ('  %x = f32[2,3]{1,0} fusion(%kernel), kind=kLoop, calls=%adds', ''),
+    ],
+)
+def test_what_a_step_of_decoding_may_copy(inside, said):
+    lowered = jax.jit(lambda x: x).lower(X)
+    text = STEPS.format(inside=inside, prefill='layers', steps='steps')
+    found = [*laws.compiled(lowered, text, read_by_steps={6})]
+    assert len(found) == bool(said) and said in ''.join(found)
+    assert not [*laws.compiled(lowered, text)]  # of another program
+    elsewhere = text.replace('jit(greedy)/while/body/', 'jit(greedy)/')
+    assert not [*laws.compiled(lowered, elsewhere, read_by_steps={6})]
 
 
 # Slices.

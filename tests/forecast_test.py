@@ -1,5 +1,6 @@
 """Laws of a plan: hours follow the config, bytes and rates are by hand."""
 
+import dataclasses
 import types
 
 import jax
@@ -11,16 +12,17 @@ from configs import fedavg_adam
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.packing import Shape
 from fedprompt_jax.experiment import stage_one
-from fedprompt_jax.models import source
+from fedprompt_jax.models import families, source
 from fedprompt_jax.models.sizes import (
     base_leaves,
     block_params,
     target_params,
 )
+from fedprompt_jax.models.token_loss import CHUNK
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.peft.prompt import Prompt
 from fedprompt_jax.planning import chips, cost, forecast, plan, workload
-from tests import plain, tiny
+from tests import plain, tiny, tiny_families
 
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 TRAINED = {'prompt': jax.ShapeDtypeStruct((10, 32), jnp.float32)}
@@ -129,10 +131,11 @@ def test_text_is_generated_while_nothing_trains():
         'base': 1.0, 'gathered': 2.0, 'bank and optimizers': 4.0,
         'activations': 8.0, 'logits': 16.0, 'generation cache': 20.0,
         'auxiliary model': 32.0, 'attention scores': 3.0,
+        'a layer at work': 0.5,
     }  # fmt: skip
     assert forecast.needed(memory) == 1 + 2 + 4 + 32 + 8 + 16
     # Logits are gone when scores are needed.
-    assert forecast.needed(memory | {'attention scores': 17.0}) == 39 + 8 + 17
+    assert forecast.needed(memory | {'attention scores': 17.0}) == 47 + 17.5
     assert forecast.needed(memory | {'generation cache': 30.0}) == 39 + 30
 
 
@@ -166,6 +169,46 @@ def test_bytes_of_keys_values_and_logits_by_hand(model):
     # Scores, probabilities and gradients of both, of heads on two chips.
     scores = cost.score_bytes(sizes, 3, 7, model=2)
     assert scores == 4 * (3 * 7 * 7 * sizes.num_heads) * 4 / 2
+
+
+def test_what_remat_computes_again_by_hand(model):
+    """All of the layers but `down`, and attention's sum of values."""
+    sizes = model.transformer.config
+    once = cost.forward(sizes, 3, 5, 2)
+    found = cost.again(sizes, 3, 5, 2, remat=True)
+    down = sizes.num_layers * sizes.mlp_width * sizes.width
+    assert found.products == 15 * (block_params(sizes) - down)
+    assert found.attention == once.attention / 2
+    assert cost.again(sizes, 3, 5, 2, remat=False) == cost.Work(0, 0)
+    # Logits in two chunks of targets are computed again.
+    many = cost.again(sizes, CHUNK, 1, 2, remat=False)
+    assert many.products == 2 * CHUNK * target_params(sizes)
+    sums = dataclasses.replace(sizes, layout='post')
+    found = cost.again(sums, 3, 5, 2, remat=True)
+    assert found.products == 15 * block_params(sizes)
+
+
+def test_bytes_of_a_layer_at_work_by_hand(model):
+    sizes = model.transformer.config
+    heads = (sizes.num_heads + 2 * sizes.num_kv_heads) * sizes.head_dim
+    # Gate, up, and what is between them, with gradients; of x two gradients.
+    work = 4 * sizes.mlp_width / 2 + 2 * sizes.width
+    found = cost.layer_bytes(sizes, 3, 5, 'bfloat16', model=2)
+    assert found == 15 * work * 2
+    work += 2 * sizes.width + (2 * sizes.mlp_width + heads) / 2
+    found = cost.layer_bytes(sizes, 3, 5, 'bfloat16', remat=True, model=2)
+    assert found == 15 * work * 2
+
+
+def test_what_t5_saves_by_hand():
+    """Inputs of both stacks' layers, and the table of relative positions."""
+    fields = tiny_families.CONFIGS['t5_v1_1'] | {'vocab_size': 300}
+    sizes = families.model_config(fields)
+    encoder = sizes.encoder
+    found = cost.saved_bytes(sizes, 3, 7, 4, 'float32', remat=True)
+    states = 3 * 7 * encoder.num_layers * encoder.width
+    states += 3 * 4 * sizes.num_layers * sizes.width
+    assert found == 4 * (states + 3 * 7 * 7 * encoder.num_heads)
 
 
 def test_decoding_reads_the_base_or_computes(model):

@@ -144,7 +144,7 @@ class Counting:
             self.steps += 1
 
         jax.debug.callback(count)
-        return jnp.full((1, 1, 1), step), jnp.zeros((1, 1, 1, 1, 1))
+        return jnp.full((1, 1, 1), step), (jnp.zeros((1, 1, 1, 1, 1)),) * 2
 
 
 def test_decoding_stops_when_all_have_ended():
@@ -154,7 +154,7 @@ def test_decoding_stops_when_all_have_ended():
         model,
         jnp.zeros((1, 1, 1)),
         jnp.zeros(1, bool),
-        jnp.zeros((1, 1, 1, 1, 1)),
+        (jnp.zeros((1, 1, 1, 1, 1)),) * 2,
         model.advance,
         (8, 3),
         7,

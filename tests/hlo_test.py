@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from fedprompt_jax.planning import counts, hlo
+from fedprompt_jax.planning import counts, hlo, origins
 
 # A loop of 7 rounds, which a TPU's text does not say, in one of at most 4 - 1.
 TEXT = """HloModule m, is_scheduled=true, input_output_alias={ {0}: (0, {}) }
@@ -124,6 +124,44 @@ def test_what_a_program_computes_moves_and_sends(program):
     # 4. Of the outer loop, its counter's copy; of comparisons, their numbers.
     little = 3 * 8 + 24 * 9 + 4 * 9 + 4 * 3
     assert found.bytes == pytest.approx(once + 21 * loop, abs=little)
+
+
+def test_what_moves_the_most_bytes_comes_first(program):
+    found = counts.count(program)
+    array = 2 * 4 * 4
+    by_name = {mover.what: mover for mover in found.movers}
+    # The fusion is named after the product in it; it reads a row of `b`.
+    once = 2 * 8 * 2 + 8 * 4 * 4 + array
+    assert by_name['layer/dot'][:2] == (once, 1)
+    assert by_name['moved'][:2] == (21 * 2 * array, 21)
+    sizes = [mover.bytes for mover in found.movers]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sum(sizes) == found.bytes
+
+
+BACKWARD = 'jit(f)/transpose(jvp(jit(g)))/Transformer.run/while/body/'
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('jit(f)/jvp(jit(g))/Transformer.logits/dot', 'dot'),
+        (f'{BACKWARD}closed_call/layers/mlp/mul', 'backward: layers/mlp/mul'),
+        (
+            f'{BACKWARD}layers/mlp_norm/layers/mlp_norm/checkpoint/add_any',
+            'backward: layers/mlp_norm/add_any',
+        ),
+        (
+            f'{BACKWARD}checkpoint/rematted_computation/layers/attention/exp',
+            'again: layers/attention/exp',
+        ),
+        ('jit(f)/attention/attention._split/query/dot', 'attention/query/dot'),
+        ('jit(f)/jit(take)/rlkgh,rskh->rkgls/dot', 'rlkgh,rskh->rkgls/dot'),
+        ('jit(f)/jvp(jit(g))', 'jit(f)/jvp(jit(g))'),
+    ],
+)
+def test_names_of_jax_without_its_transformations(name, said):
+    assert origins.short(name) == said
 
 
 def test_the_largest_arrays_have_names(program):

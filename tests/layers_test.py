@@ -111,7 +111,8 @@ OWNER = np.array([[-1, 2, 2, -1], [1, 1, -1, -1]])
 def linear(peft):
     """(input, kernel, bias, output) of a layer with trained parameters."""
     x, kernel, bias = normal(0, 2, 4, 6), normal(1, 6, 5), normal(2, 5)
-    variables = {'params': {'kernel': kernel, 'bias': bias}, 'peft': peft}
+    grouped = {name: x[None] for name, x in peft.items()}
+    variables = {'params': {'kernel': kernel, 'bias': bias}, 'peft': grouped}
     result = Linear(5, True).apply(variables, x, jnp.asarray(OWNER))
     return x, kernel, bias, np.asarray(result)
 

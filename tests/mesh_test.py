@@ -23,10 +23,16 @@ ROOT = Path(__file__).parents[1]
 # (data, model), or with the base over `data` as well; or that in int8.
 MESHES = [(8, 1), (2, 4), (1, 8), (4, 2, 'fsdp')]
 # Losses of four owners (and of nobody), and their prompts' gradients.
-SUMS = ['f32[5]', 'f32[4,3,32]']
+SUMS = ['f32[5]', 'f32[1,4,3,32]']
 RUNS = [
     *(('llama', mesh) for mesh in MESHES),
     ('t5', (4, 2, 'fsdp', 'int8')),
+]
+# Kinds that every layer reads, on meshes whose devices have rows of their own.
+KINDS = [('lora', (8, 1)), ('prefix', (8, 1))]
+MORE_KINDS = [
+    *((kind, (8, 1)) for kind in ('adapter', 'ia3', 'idpg', 'lpt')),
+    *(('lora', mesh) for mesh in [(4, 2), (4, 2, 'fsdp')]),
 ]
 WHOLE = [(4, 2), (4, 2, 'fsdp')]
 WHOLE_CASES = [pytest.param((4, 2), marks=exhaustive), (4, 2, 'fsdp')]
@@ -136,6 +142,61 @@ def train_all(folder: Path, *asked) -> dict[str, np.ndarray]:
     return {'losses': losses, 'grads': np.concatenate(flat)}
 
 
+def train_kind(folder: Path, name: str, *asked) -> dict[str, np.ndarray]:
+    """Gradients and outputs of a kind that layers read, and its programs."""
+    from fedprompt_jax import mesh as mesh_lib
+    from fedprompt_jax import peft
+    from fedprompt_jax.bank.binding import TunedModel
+    from fedprompt_jax.bank.kind import ModelInfo
+    from fedprompt_jax.data.examples import token_weights
+    from fedprompt_jax.data.packing import Shape
+    from fedprompt_jax.evaluation import causal
+    from fedprompt_jax.models import source
+    from fedprompt_jax.models.sizes import param_shapes
+    from tests import kinds_test, plain
+
+    mesh, lm, transformer = load(folder, *asked)
+    info = ModelInfo(
+        lm.config, source.read_names(folder), param_shapes(lm.config)
+    )
+    kind = peft.get(name).make(kinds_test.config_of(name), info)
+    model = TunedModel(transformer, kind, mesh_lib.copies(mesh))
+    devices, rng = mesh_lib.Devices(mesh), np.random.default_rng(0)
+    params = kind.init(kinds_test.start())
+
+    def bank_of(owners):
+        return jax.tree.map(
+            lambda x: rng.normal(0, 0.1, (owners, *x.shape)).astype(x.dtype),
+            params,
+        )
+
+    bank = devices.replicate(bank_of(4))
+    examples = plain.random_examples(rng, (5, 3, 0, 6))
+    weights = token_weights(examples, 'sequence')
+    (grid,) = model.packer(Shape(96, 64, (8,))).pack(examples, weights)
+    args = model, lm.base, bank, devices.rows(grid)
+    losses, grads = grid_gradients(*args)
+    flat = [np.ravel(x) for x in jax.tree.leaves(grads)]
+    found = {
+        'losses': losses,
+        'grads': np.concatenate(flat),
+        'program': np.array(grid_gradients.lower(*args).compile().as_text()),
+    }
+    if not kind.reads_query and not kind.enters_at:
+        rows = devices.rows(bank_of(8))
+        queries = devices.rows(
+            (rng.integers(4, 300, (8, 6)), np.full(8, 6, np.int32))
+        )
+        past = causal.prompt_cache(model, lm.base, rows)
+        args = model, lm.base, rows, past, *queries, (2,), 4
+        text = causal.greedy.lower(*args).compile().as_text()
+        found |= {
+            'tokens': mesh_lib.to_host(causal.greedy(*args)),
+            'decoding': np.array(text),
+        }
+    return found
+
+
 def program(folder: Path, *asked) -> str:
     """The compiled gradient on a mesh."""
     from fedprompt_jax import mesh as mesh_lib
@@ -174,9 +235,13 @@ def on_eight(folder, request):
     Those that the tests which are to run ask for.
     """
     asked = {
-        str(item.callspec.params.get('mesh'))
+        ' '.join(str(item.callspec.params[k]) for k in named)
         for item in request.session.items
-        if item.path.stem == 'mesh_test' and hasattr(item, 'callspec')
+        if item.path.stem == 'mesh_test'
+        and hasattr(item, 'callspec')
+        and (
+            named := [k for k in ('kind', 'mesh') if k in item.callspec.params]
+        )
     }
     done = subprocess.run(
         [sys.executable, '-m', 'tests.mesh_test', folder, *asked],
@@ -203,6 +268,29 @@ def on_one(folder):
         (name, *quantized): compute(folder / name, 1, 1, '', *quantized)
         for name, *quantized in [('llama',), ('t5', 'int8')]
     } | {'all': train_all(folder / 'llama', 1, 1)}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'mesh'), beyond(KINDS, KINDS + MORE_KINDS), ids=str
+)
+def test_so_it_does_for_what_every_layer_reads(kind, mesh, folder, on_eight):
+    """One sum of the gradient behind all layers, and no array is gathered."""
+    if jax.device_count() != 1:
+        pytest.skip('needs a process with one device to compare with')
+    on_one = train_kind(folder / 'llama', kind, 1, 1)
+    found = {key: on_eight[f'{kind} {key} {mesh}'] for key in on_one}
+    np.testing.assert_allclose(found['losses'], on_one['losses'], rtol=1e-5)
+    np.testing.assert_allclose(
+        found['grads'], on_one['grads'], rtol=1e-3, atol=1e-5
+    )
+    if 'tokens' in found:
+        np.testing.assert_array_equal(found['tokens'], on_one['tokens'])
+    if mesh == (8, 1):
+        (only,) = hlo.collectives(str(found['program']))
+        assert only.endswith(' all-reduce')
+        # Of decoding, whether all rows have ended.
+        decoding = hlo.collectives(str(found.get('decoding', '')))
+        assert {said.split(' all-')[0] for said in decoding} <= {'pred[]'}
 
 
 @pytest.mark.parametrize(('name', 'mesh'), beyond(RUNS[-2:], RUNS), ids=str)
@@ -388,6 +476,12 @@ def main(folder: Path, *asked: str) -> None:
         for mesh in WHOLE
         if str(mesh) in asked
         for key, value in train_all(folder / 'llama', *mesh).items()
+    }
+    results |= {
+        f'{kind} {key} {mesh}': value
+        for kind, mesh in KINDS + MORE_KINDS
+        if f'{kind} {mesh}' in asked
+        for key, value in train_kind(folder / 'llama', kind, *mesh).items()
     }
     programs = {
         f'program {mesh}': np.array(program(folder / 'llama', *mesh))

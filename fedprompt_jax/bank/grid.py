@@ -22,7 +22,7 @@ def grid_losses(model: TunedModel, base, bank, grid: Grid) -> jax.Array:
       bank: trained parameters of C owners, leaves [C, ...].
       grid: a packed grid; places without a target hold nonsense.
     """
-    bound = model.bind(base, bank)
+    bound = model.bind_rows(base, bank, len(grid.tokens))
     hidden = target_states(bound, grid)
     return token_losses(bound.logits, hidden, grid.target_label)
 

@@ -9,6 +9,7 @@ from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.queries import of_rows
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import KeysValues
+from fedprompt_jax.models.grouped import one_owner_a_row
 from fedprompt_jax.models.layers import Places
 
 
@@ -31,7 +32,7 @@ def prompt_cache(
     """
     owners, slots = len(jax.tree.leaves(bank)[0]), model.kind.slots
     mask = jnp.tril(jnp.ones((owners, slots, slots), bool))
-    bound = model.bind(base, bank)
+    bound = model.bind_groups(base, one_owner_a_row(bank))
     if tokens is not None and length is not None:
         # One query a row: its prompt is that of the row's owner.
         bound = bound.with_queries(of_rows(tokens, length))
@@ -66,7 +67,8 @@ def greedy(
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    bound, slots = model.bind(base, bank), model.kind.slots
+    bound = model.bind_groups(base, one_owner_a_row(bank))
+    slots = model.kind.slots
     # 1. The queries, behind their owners' cached slots.
     rows, padded = tokens.shape
     first, end = model.kind.first_position, length[:, None]
@@ -95,6 +97,9 @@ def greedy(
         _tokens(first + end + output),
     )
 
+    # A step reads one token of each row.
+    moving = model.for_few_tokens().bind_groups(base, one_owner_a_row(bank))
+
     def advance(step, last, written):
         seen = [
             jnp.ones((rows, slots), bool),
@@ -102,7 +107,7 @@ def greedy(
             output < step - 1,  # outputs whose keys are written
             jnp.ones((rows, 1), bool),  # the last output itself
         ]
-        return bound.hidden_states(
+        return moving.hidden_states(
             last,
             _tokens(first + end + step - 1),
             jnp.concatenate(seen, axis=1)[:, None],
@@ -111,17 +116,18 @@ def greedy(
         )
 
     return decoding.write(
-        bound, hidden, length == 0, queries, advance, eos_ids, max_new_tokens
+        moving, hidden, length == 0, queries, advance, eos_ids, max_new_tokens
     )
 
 
 def _slots(rows: int, slots: int) -> Places:
-    """The places of prompt slots [N, P]; each row belongs to one owner."""
-    owner, slot = jnp.indices((rows, slots))
+    """The places of prompt slots [N, P] of each row's only owner."""
+    owner = jnp.zeros((rows, slots), jnp.int32)
+    slot = jnp.broadcast_to(jnp.arange(slots), owner.shape)
     return Places(slot, owner, slot)
 
 
 def _tokens(position: jax.Array) -> Places:
-    """The places of ordinary tokens [N, n]; each row belongs to one owner."""
-    owner = jnp.indices(position.shape)[0]
+    """The places of ordinary tokens [N, n] of each row's only owner."""
+    owner = jnp.zeros_like(position)
     return Places(position, owner, jnp.full_like(position, -1))

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.bank.binding import Bound
-from fedprompt_jax.models.attention import KeysValues
+from fedprompt_jax.models.attention import KeysValues, Written
 
 # (tokens written so far, the last of them [N, 1], keys and values of those
-# before it [layers, N, max_new_tokens - 1, K, h]) -> the hidden state after it
+# before it, with room for max_new_tokens - 1) -> the hidden state after it
 # [N, 1, D], and its own keys and values.
 Advance = Callable[
-    [jax.Array, jax.Array, KeysValues], tuple[jax.Array, KeysValues]
+    [jax.Array, jax.Array, Written], tuple[jax.Array, KeysValues]
 ]
 
 
@@ -24,14 +24,14 @@ class Decoding(NamedTuple):
       step: int32 scalar, tokens written so far.
       tokens: int32 [N, max_new_tokens], `eos` after a row's end.
       done: bool [N], rows that have ended.
-      written: keys and values [layers, N, max_new_tokens - 1, K, h] of all
-        tokens but the last one.
+      written: [layers, N, ...], of all tokens but the last one, with room for
+        max_new_tokens - 1.
     """
 
     step: jax.Array
     tokens: jax.Array
     done: jax.Array
-    written: KeysValues
+    written: Written
 
 
 def write(
@@ -68,26 +68,23 @@ def write(
     def step(state: Decoding) -> Decoding:
         at = state.step
         last = state.tokens[:, at - 1][:, None]  # [N, 1]
+        keys, values = state.written
         hidden, new_kv = advance(at, last, state.written)
+        key, value = (x[:, :, 0] for x in new_kv)  # [layers, N, K, h]
         token = choose(hidden, state.done)
         return Decoding(
             at + 1,
             state.tokens.at[:, at].set(token),
             state.done | ended(token),
             # Keys and values of `last` go to its column, at - 1.
-            jax.tree.map(
-                lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),
-                state.written,
-                new_kv,
+            Written(
+                keys.at[:, :, :, at - 1].set(key),
+                values.at[..., at - 1].set(value),
             ),
         )
 
     def going(state: Decoding):
         return (state.step < max_new_tokens) & ~state.done.all()
-
-    def room(x):  # for keys and values of all outputs but the last
-        layers, _, _, *heads = x.shape
-        return jnp.zeros((layers, rows, max_new_tokens - 1, *heads), x.dtype)
 
     out = jnp.full((rows, max_new_tokens), end, jnp.int32)
     first = choose(hidden, absent)
@@ -97,6 +94,16 @@ def write(
         jnp.int32(1),
         out.at[:, 0].set(first),
         absent | ended(first),
-        jax.tree.map(room, like),
+        _room(like, rows, max_new_tokens - 1),
     )
     return jax.lax.while_loop(going, step, begun).tokens
+
+
+def _room(like: KeysValues, rows: int, tokens: int) -> Written:
+    """Zeros for the keys and values of `tokens` tokens."""
+    layers, _, _, heads, size = like[0].shape
+    keys = layers, rows, heads, tokens, size
+    values = layers, rows, heads, size, tokens
+    return Written(
+        jnp.zeros(keys, like[0].dtype), jnp.zeros(values, like[1].dtype)
+    )

@@ -14,6 +14,7 @@ from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.queries import of_rows
 from fedprompt_jax.evaluation import decoding
 from fedprompt_jax.models.attention import Memory
+from fedprompt_jax.models.grouped import one_owner_a_row
 from fedprompt_jax.models.layers import Places
 
 
@@ -40,7 +41,8 @@ def greedy(
       eos_ids: tokens that end an output.
       max_new_tokens: longest output.
     """
-    bound, slots = model.bind(base, bank), model.kind.slots
+    bound = model.bind_groups(base, one_owner_a_row(bank))
+    slots = model.kind.slots
     bound = bound.with_queries(of_rows(tokens, length))
     bound = bound._replace(prompt_of=None)  # that of the row's owner
     rows, padded = tokens.shape
@@ -48,7 +50,7 @@ def greedy(
     column = jnp.broadcast_to(
         jnp.arange(slots + padded), (rows, slots + padded)
     )
-    owner = jnp.broadcast_to(jnp.arange(rows)[:, None], column.shape)
+    owner = jnp.zeros_like(column)  # each row's only one
     is_slot = column < slots
 
     def encoded() -> Memory:
@@ -79,12 +81,15 @@ def greedy(
     column = jnp.arange(max_new_tokens)  # the start token's is 0
     before = Places.plain(jnp.broadcast_to(column, (rows, max_new_tokens)))
 
+    # A step reads one token of each row.
+    moving = model.for_few_tokens().bind_groups(base, one_owner_a_row(bank))
+
     def advance(step, last, written):
         mask = jnp.append(column < step, True)
         mask = jnp.broadcast_to(mask, (rows, 1, len(mask)))
         here, past = at(jnp.full((rows, 1), step)), [new_kv, written]
-        return bound.decode(last, here, mask, memory, known, past, before)[:2]
+        return moving.decode(last, here, mask, memory, known, past, before)[:2]
 
     return decoding.write(
-        bound, hidden, length == 0, new_kv, advance, eos_ids, max_new_tokens
+        moving, hidden, length == 0, new_kv, advance, eos_ids, max_new_tokens
     )

@@ -41,7 +41,13 @@ from fedprompt_jax.federated.algorithm import (
 )
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
-from fedprompt_jax.mesh import Devices, Gather, base_sharding, make_mesh
+from fedprompt_jax.mesh import (
+    Devices,
+    Gather,
+    base_sharding,
+    copies,
+    make_mesh,
+)
 from fedprompt_jax.models import auxiliary, source
 from fedprompt_jax.models.input_embeddings import InputEmbeddings
 from fedprompt_jax.models.shards import checkpoint_fingerprint
@@ -351,7 +357,8 @@ def make_model(
     """The frozen model with the kind of what is trained."""
     gather = gathering(config, devices)
     transformer = Transformer(lm.config, config.model.remat, gather)
-    return TunedModel(transformer, make_kind(config, lm.folder))
+    kind = make_kind(config, lm.folder)
+    return TunedModel(transformer, kind, copies(devices.mesh))
 
 
 def gathering(
@@ -484,7 +491,8 @@ def make_excerpt(
     params = jax.tree.map(lambda x: x.astype(jnp.float32), base)
 
     def computing(kind: Kind, like: Simulation) -> Simulation:
-        return like.with_model(TunedModel(transformer, kind), base)
+        tuned = TunedModel(transformer, kind, copies(devices.mesh))
+        return like.with_model(tuned, base)
 
     def fresh(client: int) -> Params:
         rng = generator(config.seed, 'first prompt', client)

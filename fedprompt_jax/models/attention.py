@@ -15,6 +15,7 @@ import numpy as np
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.grouped import take
 from fedprompt_jax.models.layers import (
     Places,
     RMSNorm,
@@ -26,6 +27,24 @@ from fedprompt_jax.models.linear import Linear
 # Keys and values of tokens already seen, each [R, M, K, h]; stacked over
 # layers they are [layers, R, M, K, h].
 KeysValues = tuple[jax.Array, jax.Array]
+
+
+class Written(NamedTuple):
+    """Keys and values of M tokens, one more of which is written in each step.
+
+    They lie as products read them: each step would else transpose all of them.
+
+    Attributes:
+      keys: [R, K, M, h], or [layers, R, K, M, h].
+      values: [R, K, h, M], likewise.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+
+    def by_token(self) -> KeysValues:
+        """The same of one layer, [R, M, K, h] each."""
+        return self.keys.swapaxes(1, 2), jnp.moveaxis(self.values, -1, 1)
 
 
 class Memory(NamedTuple):
@@ -54,7 +73,7 @@ class Attention(nn.Module):
         turn: rotary_lib.Table | None,
         mask: jax.Array,
         bias: jax.Array | None,
-        past: Sequence[KeysValues],
+        past: Sequence[KeysValues | Written],
         places: Places,
         past_slot: jax.Array | None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -74,7 +93,8 @@ class Attention(nn.Module):
         new_kv = self._with_prefix(k, v, places)
         mask = self._without_missing_prefix(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, [*past, new_kv], mask, scale, c.score_cap, bias)
+        known = [x.by_token() if isinstance(x, Written) else x for x in past]
+        out = attend(q, [*known, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
         return output(out, places.owner), new_kv
 
@@ -82,7 +102,7 @@ class Attention(nn.Module):
         """Keys and values of slots become those that their owner trains.
 
         P-tuning v2 (Liu et al. 2022): 'peft' holds prefix_key and
-        prefix_value, [C, P, K, h]; they are not turned by a position.
+        prefix_value, [G, C, P, K, h]; they are not turned by a position.
         """
         if not self.has_variable('peft', 'prefix_key'):
             return k, v
@@ -91,7 +111,8 @@ class Attention(nn.Module):
         is_slot = (places.slot >= 0)[:, :, None, None]  # [R, L, 1, 1]
 
         def with_rows(name, x):
-            rows = self.get_variable('peft', name)[owner, slot]  # [R, L, K, H]
+            # [R, L, K, h]
+            rows = take(self.get_variable('peft', name), owner, slot)
             return jnp.where(is_slot, rows.astype(x.dtype), x)
 
         return with_rows('prefix_key', k), with_rows('prefix_value', v)
@@ -99,14 +120,14 @@ class Attention(nn.Module):
     def _without_missing_prefix(self, mask, slot, past_slot) -> jax.Array:
         """Hides the slots that this layer has no prefix for.
 
-        'peft' holds prefix_length, int32 [C] (equal for all owners), where
+        'peft' holds prefix_length, int32 [G, C] (equal for all), where
         layers differ in it.
         """
         if not self.has_variable('peft', 'prefix_length'):
             return mask
         if past_slot is not None:
             slot = jnp.concatenate([past_slot, slot], axis=1)
-        length: jax.Array = self.get_variable('peft', 'prefix_length')[0]
+        length: jax.Array = self.get_variable('peft', 'prefix_length')[0, 0]
         return mask & (slot < length)[:, None, :]
 
     def _split(

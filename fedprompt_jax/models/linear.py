@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.models import quantization
+from fedprompt_jax.models.grouped import take
 
 
 class Linear(nn.Module):
@@ -16,11 +17,12 @@ class Linear(nn.Module):
 
     Where W is of int8 its `scale` stands beside it, see quantization.py.
 
-    Variables of the collection 'peft', for C owners:
-      lora_a [C, in, r], lora_b [C, r, out]: the whole row must have one
+    Variables of the collection 'peft', for C owners of each of G groups of
+    rows, see grouped.py:
+      lora_a [G, C, in, r], lora_b [G, C, r, out]: the whole row must have one
         owner, whose product x a b is added (Hu et al. 2021; the scale
         alpha / r is in lora_b already).
-      ia3_in [C, in], ia3_out [C, out]: every token's input or output is
+      ia3_in [G, C, in], ia3_out [G, C, out]: every token's input or output is
         multiplied by its owner's vector (Liu et al. 2022).
     """
 
@@ -39,7 +41,7 @@ class Linear(nn.Module):
         }
         owner = jnp.maximum(owner, 0)  # what padding computes is discarded
         if 'ia3_in' in trained:
-            x = x * trained['ia3_in'][owner]
+            x = x * take(trained['ia3_in'], owner)
         if self.has_variable('params', 'scale'):
             scale: jax.Array = self.get_variable('params', 'scale')
             y = quantization.product(x, kernel, scale)
@@ -51,8 +53,12 @@ class Linear(nn.Module):
         if 'lora_a' in trained:
             # Padding, whose owner is less than any, follows its row's.
             row = owner.max(axis=1, initial=0)
-            a, b = (trained[k][row] for k in ('lora_a', 'lora_b'))
+            a, b = (take(trained[k], row) for k in ('lora_a', 'lora_b'))
             y = y + (x @ a) @ b
         if 'ia3_out' in trained:
-            y = y * trained['ia3_out'][owner]
+            y = y * take(trained['ia3_out'], owner)
+        if x.shape[1] == 1:
+            # One token: what follows must not change how the kernel is read.
+            # XLA would make heads of the kernel, a copy of it in every step.
+            y = jax.lax.optimization_barrier(y)
         return y

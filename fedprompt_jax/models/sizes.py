@@ -74,7 +74,7 @@ def block_params(config: ModelConfig) -> int:
     and values that such a decoder makes of what it reads are counted here.
     """
     return sum(
-        size for path, size in _passed(config).items() if _reads(config, path)
+        size for path, size in passed(config).items() if _reads(config, path)
     )
 
 
@@ -85,8 +85,11 @@ def repeats(config: ModelConfig, path: str) -> int:
     return config.repeats if path.startswith('layers/') else 1
 
 
-def _passed(config: ModelConfig) -> dict[str, int]:
-    """Path -> numbers of a leaf, times how often a token passes it."""
+def passed(config: ModelConfig) -> dict[str, int]:
+    """Path -> numbers of a leaf, times how often a token passes it.
+
+    A table is a leaf like others, though a token reads a row of it alone.
+    """
     shapes = param_shapes(config).items()
     return {
         path: math.prod(shape) * repeats(config, path) for path, shape in shapes
@@ -103,11 +106,17 @@ def _reads(config: ModelConfig, path: str) -> bool:
 
 def target_params(config: ModelConfig) -> int:
     """Number of parameters that every target token passes besides."""
+    return head_params(config) + sum(
+        size
+        for path, size in passed(config).items()
+        if path.startswith('layers/') and not _reads(config, path)
+    )
+
+
+def head_params(config: ModelConfig) -> int:
+    """Number of parameters that logits are computed from hidden states by."""
     head = ('head/kernel', 'head_dense/kernel')
     table = config.vocab_size * (config.embedding_width or config.width)
     return table * config.tied_embeddings + sum(
-        size
-        for path, size in _passed(config).items()
-        if path in head
-        or (path.startswith('layers/') and not _reads(config, path))
+        size for path, size in passed(config).items() if path in head
     )

@@ -19,6 +19,7 @@ from fedprompt_jax.models.attention import (
     CrossAttention,
     KeysValues,
     Memory,
+    Written,
 )
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.layers import Places
@@ -75,6 +76,7 @@ class Block(nn.Module):
     """One layer: attention and MLP, with norms where the layout has them."""
 
     config: ModelConfig
+    gather: Any = None  # a Gathering, see Stack
 
     @nn.compact
     def __call__(self, x, past, known, local, context: Context):
@@ -98,7 +100,8 @@ class Block(nn.Module):
             return Adapter(name='mlp_adapter')(y, places.owner)
 
         def norm(name, y):
-            return layers.norm(c, name)(y)
+            y = layers.norm(c, name)(y)
+            return y if self.gather is None else self.gather.states(y)
 
         if c.layout == 'parallel':
             y, new_kv = attention(norm('attention_norm', x))
@@ -136,6 +139,12 @@ class Gathering(Protocol):
 
     def tables(self, base: Any) -> Any:
         """The parameters of a model, whose layers stay as they are."""
+
+    def states(self, x: jax.Array) -> jax.Array:
+        """Hidden states that parameters multiply, where those are at work."""
+
+    def tokens_instead(self) -> 'Gathering':
+        """The same for a call with few tokens, which brings them together."""
 
 
 class Stack(nn.Module):
@@ -180,7 +189,7 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = scanned(c)
+        self.layers = scanned(c, self.gather)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
 
@@ -189,7 +198,7 @@ class Stack(nn.Module):
         x: jax.Array,
         places: Places,
         mask: jax.Array,
-        past: Sequence[KeysValues] = (),
+        past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
         late: Late | None = None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -250,6 +259,7 @@ class Stack(nn.Module):
             x, (new_kv, crossed) = self._late(x, inputs, context, below, late)
         if c.final_norm:
             x = self.final_norm(x)
+        x = x if self.gather is None else self.gather.states(x)
         x = self.project_out(x) if c.embedding_width else x
         return x, new_kv, crossed
 
@@ -262,7 +272,7 @@ class Stack(nn.Module):
         block: Any = Block
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
-        one = block(self.config, parent=None)
+        one = block(self.config, self.gather, parent=None)
         params = self.layers.variables['params']  # leaves [stored, ...]
         peft = self.layers.variables.get('peft', {})  # and [layers, ...]
         stored = self.config.num_layers // self.config.repeats

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fedprompt_jax.models import layers
-from fedprompt_jax.models.attention import KeysValues, Memory
+from fedprompt_jax.models.attention import KeysValues, Memory, Written
 from fedprompt_jax.models.layers import ACTIVATIONS, Places
 from fedprompt_jax.models.stack import Late, Stack
 
@@ -72,7 +72,7 @@ class Transformer(Stack):
         mask: jax.Array,
         memory: Memory,
         known: KeysValues | None = None,
-        past: Sequence[KeysValues] = (),
+        past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues, KeysValues | None]:
         """hidden_states of a decoder that reads an encoder's output.

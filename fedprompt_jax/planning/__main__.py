@@ -9,7 +9,7 @@ give. No weights are loaded onto a device (a GGUF file is converted into the
 cache, as a run would do); --chip=cpu measures this machine's CPU first.
 Communication between chips is not counted: on a data mesh the bank's gradient
 is sent once a step; with config.mesh.fsdp the base is sent too, twice for each
-gradient and once for each generated token.
+gradient and once for each batch of queries.
 
     python -m fedprompt_jax.planning --config=configs/fedavg_adam.py:paper \\
         --compile --chip=v5p --topology=4x4x4

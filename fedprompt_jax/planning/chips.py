@@ -5,6 +5,7 @@ measured.
 """
 
 from collections.abc import Callable
+import math
 import os
 import time
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ class Chip(NamedTuple):
       share: the part of `flops` that the matrix products of a whole step are
         expected to reach, from 0 to 1.
       measured: whether `flops` and `bandwidth` were measured.
+      links: bytes a second that all of its links to other chips carry, both
+        directions together; infinite where nothing is known of them.
     """
 
     memory: float
@@ -30,31 +33,39 @@ class Chip(NamedTuple):
     bandwidth: float
     share: float
     measured: bool = False
+    links: float = math.inf
 
 
 ASSUMED = 0.5  # Chip.share of accelerators; not measured
 CPU_SHARE = 0.7  # Chip.share of a CPU, measured: see benchmarks/RESULTS.md
 
 
-def _chip(gigabytes: float, bf16: float, f32: float, bandwidth: float) -> Chip:
+def _chip(
+    gigabytes: float, bf16: float, f32: float, bandwidth: float, links: float
+) -> Chip:
     """Makes a Chip from GB, TFLOP/s of bf16 and of exact f32, and GB/s."""
     flops = {'bfloat16': bf16 * 1e12, 'float32': f32 * 1e12}
-    return Chip(gigabytes * 1e9, flops, bandwidth * 1e9, ASSUMED)
+    return Chip(
+        gigabytes * 1e9, flops, bandwidth * 1e9, ASSUMED, links=links * 1e9
+    )
 
 
-# A TPU multiplies exact f32 numbers in six passes of bf16.
+# Google's pages of each TPU version (cloud.google.com/tpu/docs/v5p and so on):
+# HBM bandwidth, and inter-chip interconnect in Gbit/s over eight. A TPU
+# multiplies exact f32 numbers in six passes of bf16.
 CHIPS = {
-    'v4': _chip(32, 275, 275 / 6, 1228),
-    'v5e': _chip(16, 197, 197 / 6, 819),
-    'v5p': _chip(95, 459, 459 / 6, 2765),
-    'v6e': _chip(32, 918, 918 / 6, 1640),
-    'tpu7x': _chip(96, 1153.5, 1153.5 / 6, 3690),  # half: JAX sees it as two
-    'l4': _chip(24, 121, 30, 300),
-    'a100': _chip(80, 312, 19.5, 2039),
-    # NVIDIA's data sheets of the H100 and the H200, the SXM parts, without
-    # sparsity; f32 is that of the plain units, not of TF32.
-    'h100': _chip(80, 989, 67, 3350),
-    'h200': _chip(141, 989, 67, 4800),
+    'v4': _chip(32, 275, 275 / 6, 1228, 2400 / 8),
+    'v5e': _chip(16, 197, 197 / 6, 819, 1600 / 8),
+    'v5p': _chip(95, 459, 459 / 6, 2765, 4800 / 8),
+    'v6e': _chip(32, 918, 918 / 6, 1640, 3584 / 8),
+    # Half of a chip: JAX sees it as two.
+    'tpu7x': _chip(96, 1153.5, 1153.5 / 6, 3690, 1200 / 2),
+    # NVIDIA's data sheets: of an L4 PCIe 4, of the others NVLink. The SXM
+    # parts, without sparsity; f32 is that of the plain units, not of TF32.
+    'l4': _chip(24, 121, 30, 300, 64),
+    'a100': _chip(80, 312, 19.5, 2039, 600),
+    'h100': _chip(80, 989, 67, 3350, 900),
+    'h200': _chip(141, 989, 67, 4800, 900),
 }
 CPU = 'cpu'  # this machine, measured
 REPEATS = 6

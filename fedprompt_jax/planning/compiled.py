@@ -14,7 +14,12 @@ from ml_collections import config_dict
 from fedprompt_jax.mesh import make_mesh
 from fedprompt_jax.planning import counts, hlo, laws, programs, topology
 from fedprompt_jax.planning.chips import Chip
-from fedprompt_jax.planning.expected import Planned, planned, summed
+from fedprompt_jax.planning.expected import (
+    Planned,
+    planned,
+    read_by_steps,
+    summed,
+)
 from fedprompt_jax.planning.plan import Inputs
 from fedprompt_jax.planning.programs import Program
 
@@ -46,6 +51,7 @@ class Compiled(NamedTuple):
       sent: kind of collective -> (how often it runs, bytes of all of them).
       kernels: custom kernel -> how often it runs.
       copies: (bytes, name) of arrays that are copied, loops multiplied out.
+      movers: what moves the most bytes, likewise.
       largest: (bytes, name) of its largest arrays.
       planned: what the plan's formulas expect.
       broken: sentences about laws that do not hold; see laws.py.
@@ -64,16 +70,17 @@ class Compiled(NamedTuple):
     sent: Mapping[str, tuple[float, float]] = NOTHING
     kernels: Mapping[str, float] = NOTHING
     copies: tuple[tuple[float, str], ...] = ()
+    movers: tuple[counts.Mover, ...] = ()
     largest: tuple[tuple[float, str], ...] = ()
     planned: Planned = Planned()
     broken: tuple[str, ...] = ()
     text: str = ''
 
     def floor(self, chip: Chip, dtype: str) -> dict[str, float]:
-        """Seconds that its operations and its bytes take at least.
+        """Seconds that operations, bytes and communication take at least.
 
         The roofline model (Williams et al. 2009): no program is faster than
-        the larger of both.
+        the largest of the three.
 
         Args:
           chip: each device of the mesh.
@@ -82,6 +89,7 @@ class Compiled(NamedTuple):
         return {
             'operations': self.flops / chip.flops[dtype],
             'bytes': self.bytes / chip.bandwidth,
+            'links': sum(size for _, size in self.sent.values()) / chip.links,
         }
 
 
@@ -160,6 +168,7 @@ def compile_program(
         sent={k: (s.times, s.bytes) for k, s in counted.sent.items()},
         kernels=counted.kernels,
         copies=counted.copies,
+        movers=counted.movers,
         largest=tuple(counts.largest(read)),
         planned=planned(name, program, config, axes),
         broken=tuple(
@@ -169,6 +178,7 @@ def compile_program(
                 axes['data'],
                 config.mesh.fsdp,
                 summed(name, program, axes),
+                read_by_steps(name, program, axes),
             )
         ),
         text=text,

@@ -10,7 +10,8 @@ from ml_collections import config_dict
 from fedprompt_jax.planning.chips import Chip
 from fedprompt_jax.planning.compiled import Compiled
 
-COPIES, NOTABLE = 5, 0.01  # copies that are shown, of the bytes moved
+# Most copies and movers that are shown, and the least share of the bytes moved.
+COPIES, MOVERS, NOTABLE = 5, 8, 0.01
 APART = 0.15  # a larger difference from the compiler's figure is pointed out
 
 
@@ -99,6 +100,12 @@ def report(
     flops = _beside(made.flops, made.planned.flops, 1e12)
     add('TFLOP', f'{made.flops / 1e12:9.3f}{flops}')
     add('GB moved', f'{made.bytes / 1e9:9.3f}')
+    for mover in made.movers[:MOVERS]:
+        if mover.bytes > made.bytes * NOTABLE:
+            add(
+                '',
+                f'{mover.bytes / 1e9:9.3f} in {mover.times:,.0f}: {mover.what}',
+            )
     for copied, what in made.copies[:COPIES]:
         if copied > made.bytes * NOTABLE:
             add('GB copied', f'{copied / 1e9:9.3f} of {what}')
@@ -122,13 +129,16 @@ def _size(made: Compiled) -> str:
 
 
 def _bound(made: Compiled, chip: Chip, dtype: str) -> str:
-    """Milliseconds that a program takes at least, and what takes them."""
+    """Milliseconds that a program takes at least, and what takes them.
+
+    Beside it the time of each of the others, as a share of that.
+    """
     floor = made.floor(chip, dtype)
     longest = max(floor, key=lambda part: floor[part])
     seconds = floor[longest]
     if not seconds:
         return ''
-    shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items())
+    shares = ', '.join(f'{k} {v / seconds:.0%}' for k, v in floor.items() if v)
     return f'{1e3 * seconds:9.3f}, bound by {longest} ({shares})'
 
 
@@ -151,9 +161,14 @@ def decode_bound(
     rows, _, new = whole.size
     if new == 1:
         return math.nan, math.nan
+    none = 0.0, 0.0
     step = whole._replace(
         flops=(whole.flops - first.flops) / (new - 1),
         bytes=(whole.bytes - first.bytes) / (new - 1),
+        sent={
+            kind: (0.0, (sent - first.sent.get(kind, none)[1]) / (new - 1))
+            for kind, (_, sent) in whole.sent.items()
+        },
     )
     seconds = max(step.floor(chip, dtype).values())
     return seconds, rows / seconds

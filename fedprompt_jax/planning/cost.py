@@ -24,6 +24,8 @@ from fedprompt_jax.models.sizes import (
     ATTENTION_BACKWARD,
     ATTENTION_TIME,
     block_params,
+    head_params,
+    passed,
     repeats,
     target_params,
 )
@@ -80,12 +82,59 @@ def gradient(
     Backward, a product with the base costs one more product, for the gradient
     of its input, and another one for the gradient of the base where the whole
     model trains. Attention computes its scores again, and each of its two
-    products costs two. With remat the forward pass is computed twice.
+    products costs two. See `again` for what is computed twice.
     """
     once = forward(model_config, rows, length, targets)
     return Work(
-        once.products * (2 + remat + whole),
-        once.attention * (1 + ATTENTION_BACKWARD + remat),
+        once.products * (2 + whole),
+        once.attention * (1 + ATTENTION_BACKWARD),
+    ) + again(model_config, rows, length, targets, remat)
+
+
+# Products of a layer whose result is only added to the hidden states, by
+# ModelConfig.layout: the backward pass does not read it.
+_ADDED = {
+    'pre': ('mlp/down',),
+    'parallel': ('mlp/down', 'attention/output'),
+    'post': (),
+    'sandwich': (),
+}
+
+
+def again(
+    model_config: ModelConfig,
+    rows: int,
+    length: int,
+    targets: int,
+    remat: bool,
+) -> Work:
+    """The work that the backward pass of a grid does a second time.
+
+    With remat it is that of the layers, without the products that nothing
+    there reads. It computes attention's scores in any case; with remat, their
+    sum of values too. Logits are computed again where they come in chunks.
+    """
+    chunks = targets > max(1, CHUNK // rows)
+    head = chunks * rows * targets * head_params(model_config)
+    if not remat:
+        return Work(head, 0.0)
+    layers = rows * length * block_params(model_config)
+    layers -= rows * length * _added(model_config, model_config.reader)
+    if model_config.encoder is not None:
+        each = target_params(model_config) - head_params(model_config)
+        layers += rows * targets * (each - _added(model_config, model_config))
+    attention = forward(model_config, rows, length, targets).attention / 2
+    summed = model_config.reader.layout != 'parallel'
+    return Work(head + layers, summed * attention)
+
+
+def _added(model_config: ModelConfig, stack: ModelConfig) -> int:
+    """Parameters of the products of _ADDED that a token of a stack passes."""
+    of_encoder = stack is model_config.encoder
+    layers = 'encoder/layers' if of_encoder else 'layers'
+    sizes = passed(model_config)
+    return sum(
+        sizes[f'{layers}/{part}/kernel'] for part in _ADDED[stack.layout]
     )
 
 
@@ -140,9 +189,10 @@ def read_bytes(
 
 
 def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
-    """Bytes that FSDP gathers on a chip at a time: the tables and a layer.
+    """Bytes that FSDP gathers on a chip at a time: the tables and two layers.
 
-    They are 0 where `data` divides no leaf.
+    The next layer is gathered while one is at work. They are 0 where `data`
+    divides no leaf.
     """
     total = 0.0
     for path, leaf in base.items():
@@ -150,9 +200,9 @@ def gathered_bytes(base: Leaves, mesh: Mapping[str, int]) -> float:
         if gathered != _axes(path, leaf, mesh, fsdp=True):
             # Gathered over 'data', a leaf is still cut over 'model'.
             parts = math.prod(mesh[axis] for axis in gathered)
-            # Leaves of layers are [layers, ...]: one layer at a time.
-            stacked = leaf.shape[0] if 'layers/' in path else 1
-            total += _bytes(leaf) / stacked / parts
+            # Leaves of layers are [layers, ...].
+            share = min(1.0, 2 / leaf.shape[0]) if 'layers/' in path else 1.0
+            total += _bytes(leaf) * share / parts
     return total
 
 
@@ -172,6 +222,7 @@ def saved_bytes(
     model_config: ModelConfig,
     rows: int,
     length: int,
+    targets: int,
     dtype: str,
     remat: bool = False,
     whole: bool = False,
@@ -179,22 +230,61 @@ def saved_bytes(
 ) -> float:
     """Bytes that the forward pass of a grid saves for the backward pass.
 
-    For each token and layer it saves the arguments of two norms, gate and up,
-    queries, keys and values (see models/layers.py); with remat the hidden
-    state alone, and all of one layer at a time. Where the whole model trains,
-    it also saves what the kernels multiply. `model` chips share all but the
-    hidden states.
+    They are what `_saved` counts in each layer, with remat the hidden state
+    alone. A decoder behind an encoder has the targets as its tokens. The table
+    of relative positions is looked up once for all layers.
     """
     c = model_config.reader
-    # Numbers for a token in one layer: queries, keys and values,
-    inner = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
+    numbers = rows * length * _saved_by(c, remat, whole, model)
+    if model_config.encoder is not None:
+        numbers += rows * targets * _saved_by(model_config, remat, whole, model)
+    if c.relative_buckets:
+        numbers += rows * length**2 * c.num_heads / model
+    return numbers * jnp.dtype(dtype).itemsize
+
+
+def layer_bytes(
+    model_config: ModelConfig,
+    rows: int,
+    length: int,
+    dtype: str,
+    remat: bool = False,
+    whole: bool = False,
+    model: int = 1,
+) -> float:
+    """Bytes of one layer of a grid during its backward pass, without scores.
+
+    They are the MLP's hidden numbers and their gradients, the gradients of the
+    layer's input and output, and with remat all that `_saved` counts.
+    """
+    c = model_config.reader
+    of_token = 2 * (1 + c.gated) * c.mlp_width / model + 2 * c.width
+    of_token += remat * _saved(c, whole, model)
+    return rows * length * of_token * jnp.dtype(dtype).itemsize
+
+
+def _saved_by(
+    stack: ModelConfig, remat: bool, whole: bool, model: int
+) -> float:
+    """Numbers of a token that a stack's layers save, all together."""
+    layer = stack.width if remat else _saved(stack, whole, model)
+    return stack.num_layers * layer
+
+
+def _saved(stack: ModelConfig, whole: bool, model: int) -> float:
+    """Numbers of a token that a layer saves where nothing is computed again.
+
+    They are the arguments of two norms, gate and up, queries, keys and values
+    (see models/layers.py); where the whole model trains, what the kernels
+    multiply too. `model` chips share all but the hidden states.
+    """
+    # Queries, keys and values,
+    inner = (stack.num_heads + 2 * stack.num_kv_heads) * stack.head_dim
     # gate and up; where the whole model trains, the inputs of `down` and
     # `output` too. All of these are cut over 'model'.
-    wide = (1 + c.gated) * c.mlp_width + inner
-    wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
-    layer = (2 + 2 * whole) * c.width + wide / model
-    of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
-    return rows * length * of_token * jnp.dtype(dtype).itemsize
+    wide = (1 + stack.gated) * stack.mlp_width + inner
+    wide += whole * (stack.mlp_width + stack.num_heads * stack.head_dim)
+    return (2 + 2 * whole) * stack.width + wide / model
 
 
 def score_bytes(
@@ -202,9 +292,8 @@ def score_bytes(
 ) -> float:
     """Bytes of a layer's attention scores in the backward pass, in f32.
 
-    They are scores, probabilities and the gradient of each. The logits are
-    gone by then: a chip needs room for the larger of both. `model` chips share
-    the heads.
+    They are scores, probabilities and the gradient of each. `model` chips
+    share the heads.
     """
     heads = model_config.reader.num_heads
     return 4.0 * rows * length**2 * heads * 4 / model
@@ -238,6 +327,23 @@ def cache_bytes(
         * model_config.head_dim
     )
     return 2.0 * queries * length * token_numbers * jnp.dtype(dtype).itemsize
+
+
+def backward_bytes(
+    saved: float, layer: float, scores: float, logits: float
+) -> float:
+    """Bytes of a backward pass at its worst moment.
+
+    The logits are gone when that of the layers begins: a chip needs room for
+    the larger of both.
+
+    Args:
+      saved: of saved_bytes, and so on.
+      layer: of layer_bytes.
+      scores: of score_bytes.
+      logits: of logits_bytes.
+    """
+    return saved + max(logits, layer + scores)
 
 
 def bank_bytes(

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from fedprompt_jax.planning.hlo import COLLECTIVES, Instruction, Program
+from fedprompt_jax.planning.origins import origin
 from fedprompt_jax.planning.products import operations
 from fedprompt_jax.planning.traffic import FREE, moved, written
 
@@ -32,6 +33,20 @@ class Sent(NamedTuple):
     bytes: float
 
 
+class Mover(NamedTuple):
+    """Instructions of one operation of the model in one call of a program.
+
+    Attributes:
+      bytes: that they read from the main memory and write to it.
+      times: how often one of them runs.
+      what: see origins.origin.
+    """
+
+    bytes: float
+    times: float
+    what: str
+
+
 class Counts(NamedTuple):
     """What one call of a program does on one chip.
 
@@ -42,6 +57,7 @@ class Counts(NamedTuple):
       kernels: custom kernel -> how often it runs.
       copies: (bytes, what) of arrays that are copied or transposed in the main
         memory, the most bytes first; loops are multiplied out.
+      movers: what moves the most bytes, likewise.
     """
 
     flops: float
@@ -49,17 +65,19 @@ class Counts(NamedTuple):
     sent: dict[str, Sent]
     kernels: dict[str, float]
     copies: tuple[tuple[float, str], ...]
+    movers: tuple[Mover, ...]
 
 
 def count(program: Program) -> Counts:
     """Counts of a compiled program."""
     runs = program.runs()
     inside = _fused(program)
-    flops = read_and_written = 0.0
+    flops = 0.0
     times: dict[str, float] = defaultdict(float)
     sent: dict[str, float] = defaultdict(float)
     kernels: dict[str, float] = defaultdict(float)
     copies: dict[str, float] = defaultdict(float)
+    moves: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for name, often in runs.items():
         for x in program.computations[name].values():
             flops += often * operations(program, name, x)
@@ -71,13 +89,25 @@ def count(program: Program) -> Counts:
                 if target and not _BOOKKEEPING.search(target[1]):
                     kernels[target[1]] += often
             if name not in inside:
-                read_and_written += often * moved(program, name, x)
+                if once := moved(program, name, x):
+                    mover = moves[origin(program, name, x)]
+                    mover[0] += often * once
+                    mover[1] += often
                 if x.opcode in ('copy', 'transpose') and written(x):
                     copies[_named(program, name, x)] += often * written(x)
     together = {kind: Sent(times[kind], sent[kind]) for kind in times}
     copied = sorted(((n, what) for what, n in copies.items()), reverse=True)
+    movers = sorted(
+        (Mover(size, often, what) for what, (size, often) in moves.items()),
+        reverse=True,
+    )
     return Counts(
-        flops, read_and_written, together, dict(kernels), tuple(copied)
+        flops,
+        sum(mover.bytes for mover in movers),
+        together,
+        dict(kernels),
+        tuple(copied),
+        tuple(movers),
     )
 
 

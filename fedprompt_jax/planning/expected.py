@@ -4,9 +4,11 @@ from collections.abc import Mapping
 import math
 from typing import NamedTuple
 
+import flax.traverse_util
 import jax
 from ml_collections import config_dict
 
+from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.sizes import (
     base_leaves,
     block_params,
@@ -40,8 +42,43 @@ def summed(name: str, program: Program, mesh: Mapping[str, int]) -> int:
     """
     if 'gradient' not in name or mesh['model'] > 1:
         return 0
+    if program.args[0].kind.is_full_model:  # each layer sums its own
+        return 0
     leaves = jax.tree.leaves(program.args[2])  # the bank's, [C, ...]
     return leaves[0].shape[0] + 1 + sum(x.size for x in leaves)
+
+
+def read_by_steps(
+    name: str, program: Program, mesh: Mapping[str, int]
+) -> set[int]:
+    """Numbers on a chip of each array that a step of decoding reads whole.
+
+    They are each layer's kernels, and the keys or the values of the queries
+    and of all outputs, of a layer and of all layers; none for another program.
+
+    Args:
+      name: of programs.of_run.
+      program: its value there.
+      mesh: {'data': chips, 'model': chips}.
+    """
+    if name != 'decoding':
+        return set()
+    model, base, *_ = program.args
+    found = set()
+    for path, x in flax.traverse_util.flatten_dict(base, sep='/').items():
+        if 'layers/' in path and path.endswith('/kernel'):
+            spec = cut(path, x.shape, mesh, fsdp=False)
+            parts = math.prod(mesh[axis] for axis in spec if axis is not None)
+            found.add(x.size // x.shape[0] // parts)
+    sizes = model.transformer.config
+    rows, length, new = program.size
+    for tokens in (length, new - 1):
+        numbers = -(-rows // mesh['data']) * tokens
+        numbers *= sizes.num_kv_heads * sizes.head_dim
+        # XLA may cut heads over 'model', or not.
+        for parts in (1, mesh['model']):
+            found |= {n // parts for n in (numbers, numbers * sizes.num_layers)}
+    return found - {0}
 
 
 def planned(
@@ -69,18 +106,20 @@ def planned(
     sharing = cost.sharing(sizes, mesh['model'])
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole)
-        saved = cost.saved_bytes(
-            sizes, of_chip, length, dtype, remat, whole, sharing
-        )
-        more = max(
-            cost.logits_bytes(sizes, rows, targets, mesh),
+        how = dtype, remat, whole, sharing
+        temporaries = cost.backward_bytes(
+            cost.saved_bytes(sizes, of_chip, length, targets, *how),
+            cost.layer_bytes(sizes, of_chip, length, *how),
             cost.score_bytes(sizes, of_chip, length, sharing),
+            cost.logits_bytes(sizes, rows, targets, mesh),
         )
         gathered = 0.0
         if model.transformer.gather is not None:
             leaves = base_leaves(sizes, dtype, config.model.quantization)
             gathered = cost.gathered_bytes(leaves, mesh)
-        return Planned(work.flops / chips, saved + more + gathered)
+        # The bank as the model reads it, and its gradient before it is summed.
+        bank = 2.0 * sum(x.size * 4 for x in jax.tree.leaves(program.args[2]))
+        return Planned(work.flops / chips, temporaries + gathered + bank)
     if name == 'scoring':
         work = cost.forward(sizes, rows, length, targets)
         return Planned(work.flops / chips)

@@ -226,7 +226,8 @@ def _excerpt(
     params, base = tree(jnp.float32), place(tree(config.model.dtype))
 
     def computing(kind):
-        return Recorder(TunedModel(transformer, kind), base, steps)
+        tuned = TunedModel(transformer, kind, model.copies)
+        return Recorder(tuned, base, steps)
 
     fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), inputs.trained)
     return Excerpt(

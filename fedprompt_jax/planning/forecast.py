@@ -228,6 +228,12 @@ def _memory(
     tokens = model.kind.slots + config.evaluation.max_new_tokens
     owners = max(config.clients_per_round, config.personalization.clients)
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
+    sharing = cost.sharing(model_config, mesh['model'])
+    how = dtype, remat, whole, sharing
+
+    def of_chip(rows: int) -> int:
+        return -(-rows // mesh['data'])
+
     return {
         'base': cost.base_bytes(base, mesh, config.mesh.fsdp),
         'gathered': (
@@ -236,24 +242,15 @@ def _memory(
         'bank and optimizers': cost.bank_bytes(trained, tx, owners),
         'auxiliary model': _auxiliary_bytes(exchange),
         'activations': max(
-            cost.saved_bytes(
-                model_config,
-                -(-rows // mesh['data']),  # rows of one chip
-                length,
-                dtype,
-                remat,
-                whole,
-                cost.sharing(model_config, mesh['model']),
-            )
+            cost.saved_bytes(model_config, of_chip(rows), length, targets, *how)
+            for rows, length, targets in shapes
+        ),
+        'a layer at work': max(
+            cost.layer_bytes(model_config, of_chip(rows), length, *how)
             for rows, length, _ in shapes
         ),
         'attention scores': max(
-            cost.score_bytes(
-                model_config,
-                -(-rows // mesh['data']),
-                length,
-                cost.sharing(model_config, mesh['model']),
-            )
+            cost.score_bytes(model_config, of_chip(rows), length, sharing)
             for rows, length, _ in shapes
         ),
         'logits': max(
@@ -289,14 +286,15 @@ def needed(memory: Mapping[str, float]) -> float:
     """Bytes of one chip at the worst moment.
 
     Training and generation take turns: they never need memory together.
-    Neither do logits and attention scores, which the backward pass of the
-    layers makes when that of the logits has ended.
 
     Args:
       memory: part -> bytes, of a Forecast.
     """
-    training = memory['activations'] + max(
-        memory['logits'], memory['attention scores']
+    training = cost.backward_bytes(
+        memory['activations'],
+        memory['a layer at work'],
+        memory['attention scores'],
+        memory['logits'],
     )
     parts = 'base', 'gathered', 'bank and optimizers', 'auxiliary model'
     always = sum(memory[part] for part in parts)

@@ -4,13 +4,14 @@ A program that breaks one of these laws is slow, or computes on the host; its
 results would be right all the same, so that no other test would notice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 import re
 from typing import Any
 
 import jax
 
 from fedprompt_jax.planning import hlo
+from fedprompt_jax.planning.traffic import written
 
 _HOST = re.compile(
     r'custom_call_target="[^"]*(callback|MoveToHost|MoveToDevice)[^"]*"'
@@ -38,7 +39,12 @@ def lowered(program: Any) -> Iterator[str]:
 
 
 def compiled(
-    program: Any, text: str, data: int = 1, fsdp: bool = False, summed: int = 0
+    program: Any,
+    text: str,
+    data: int = 1,
+    fsdp: bool = False,
+    summed: int = 0,
+    read_by_steps: Collection[int] = (),
 ) -> Iterator[str]:
     """Sentences about a compiled program; none if all laws hold.
 
@@ -50,6 +56,8 @@ def compiled(
       summed: numbers of the losses and gradients that the chips sum, if the
         program is a gradient and no other axis of the mesh has several chips;
         else 0.
+      read_by_steps: numbers of each array that every step of decoding reads
+        where it lies: of kernels and caches; none if nothing is decoded.
     """
     yield from _common(text)
     aliased = len(re.findall('(?:may|must)-alias', text.partition('\n')[0]))
@@ -69,6 +77,8 @@ def compiled(
         yield f'It gathers {len(gathers)} arrays, such as {largest.source}.'
     if summed and data > 1 and not fsdp:
         yield from _one_sum(sent, summed)
+    if read_by_steps:
+        yield from _decoding(read, set(read_by_steps))
 
 
 def _common(text: str) -> Iterator[str]:
@@ -86,6 +96,55 @@ def _one_sum(sent: Sequence[hlo.Instruction], summed: int) -> Iterator[str]:
     numbers = sum(array.numbers for array in sent[0].arrays)
     if numbers > summed:
         yield f'It sums {numbers} numbers over the chips; {summed} are enough.'
+
+
+# JAX's name of an operation in the loop of decoding, in no other loop.
+_STEP = re.compile(r'jit\(greedy\)/while/body/')
+
+
+def _decoding(read: hlo.Program, sizes: set[int]) -> Iterator[str]:
+    """That no step copies, transposes or gathers an array of these sizes."""
+    for computation in _steps(read):
+        for x in read.computations[computation].values():
+            does = _kind(x) if _kind(x) == 'all-gather' else _moves(read, x)
+            if does and written(x) and x.arrays[0].numbers in sizes:
+                yield (
+                    f'Each step of decoding does a {does} of '
+                    f'{x.arrays[0].numbers} numbers: {x.source}.'
+                )
+
+
+def _steps(read: hlo.Program) -> list[str]:
+    """Computations that run in the loop of decoding, outside of fusions."""
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        found[name] = None
+        for x in read.computations[name].values():
+            for called in x.called('body', 'to_apply', 'branch_computations'):
+                if x.opcode in ('while', 'call', 'conditional'):
+                    visit(called)
+
+    for instructions in read.computations.values():
+        for x in instructions.values():
+            if x.opcode == 'while':
+                (body,) = x.called('body')
+                inside = read.computations[body].values()
+                if any(_STEP.match(y.source) for y in inside):
+                    visit(body)
+    return [*found]
+
+
+def _moves(read: hlo.Program, x: hlo.Instruction) -> str:
+    """'copy' or 'transpose' of an instruction that does nothing else."""
+    if x.opcode in ('copy', 'transpose'):
+        return x.opcode
+    if x.opcode != 'fusion':
+        return ''
+    (called,) = x.called('calls')
+    done = {y.opcode for y in read.computations[called].values()}
+    done -= {'parameter', 'bitcast', 'reshape'}
+    return done.pop() if done in ({'copy'}, {'transpose'}) else ''
 
 
 def _kind(x: hlo.Instruction) -> str:

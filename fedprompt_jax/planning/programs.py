@@ -44,7 +44,7 @@ from fedprompt_jax.evaluation import causal, seq2seq
 from fedprompt_jax.federated import client, optimizers, server
 from fedprompt_jax.federated.algorithm import Excerpt
 from fedprompt_jax.federated.auxiliary import distillation
-from fedprompt_jax.mesh import Gather, base_sharding, row_sharding
+from fedprompt_jax.mesh import Gather, base_sharding, copies, row_sharding
 from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.planning import forecast
@@ -145,7 +145,7 @@ def of_run(
     transformer = Transformer(
         inputs.model.transformer.config, config.model.remat, gather
     )
-    model = TunedModel(transformer, inputs.model.kind)
+    model = TunedModel(transformer, inputs.model.kind, copies(mesh))
     base = placed.base(model, config)
     recorded = record(config, inputs, model, base, placed.replicate)
     return {

@@ -29,7 +29,7 @@ TPU_ENVIRONMENT = {
 }
 GPU_ENVIRONMENT = {'CUDA_VISIBLE_DEVICES': '-1'}
 # XLA's GpuTargetConfigProto of an H100 SXM, from NVIDIA's data sheet and its
-# CUDA programming guide (compute capability 9.0). Not tested.
+# CUDA programming guide (compute capability 9.0).
 H100 = """
 gpu_device_info {
   threads_per_block_limit: 1024

@@ -287,8 +287,8 @@ MUTATIONS = (
     Mutation(
         'keys-are-written-one-too-far',
         DECODING,
-        'lambda w, x: w.at[:, :, at - 1].set(x[:, :, 0]),',
-        'lambda w, x: w.at[:, :, at].set(x[:, :, 0]),',
+        'keys.at[:, :, :, at - 1].set(key)',
+        'keys.at[:, :, :, at].set(key)',
         'Outputs are written from a gap.',
         (GREEDY,),
     ),

@@ -304,8 +304,8 @@ MUTATIONS = (
     Mutation(
         'a-prompt-of-a-query-is-that-of-another-row',
         _BANK,
-        'prompt_of=queries.most * rows + queries.example,',
-        'prompt_of=rows + queries.example,',
+        'prompt_of=queries.example,',
+        'prompt_of=0 * queries.example,',
         'The prompt of an example is made from another one.',
         (_PLAIN + '[gemma3: idpg]',),
     ),

@@ -61,8 +61,8 @@ MUTATIONS = (
     Mutation(
         'prefix-of-the-first-owner',
         _ATTENTION,
-        "rows = self.get_variable('peft', name)[owner, slot]",
-        "rows = self.get_variable('peft', name)[0, slot]",
+        "take(self.get_variable('peft', name), owner, slot)",
+        "take(self.get_variable('peft', name), 0 * owner, slot)",
         'All clients train and read the prefix of the first one.',
         (
             'tests/peft_test.py::'
@@ -72,10 +72,8 @@ MUTATIONS = (
     Mutation(
         'query-scale-ignored',
         _ATTENTION,
-        """        scale = c.query_scale or c.head_dim**-0.5
-        out = attend(q, [*past, new_kv]""",
-        """        scale = c.head_dim**-0.5
-        out = attend(q, [*past, new_kv]""",
+        '        scale = c.query_scale or c.head_dim**-0.5\n        known = [',
+        '        scale = c.head_dim**-0.5\n        known = [',
         'Gemma 2 and T5 are other models.',
         ('tests/models_test.py::test_logits[gemma2]',),
     ),
@@ -306,8 +304,8 @@ MUTATIONS = (
     Mutation(
         'ia3-input-ignored',
         _LINEAR,
-        "x = x * trained['ia3_in'][owner]",
-        "x = x * trained['ia3_in'][0]",
+        "x = x * take(trained['ia3_in'], owner)",
+        "x = x * take(trained['ia3_in'], 0 * owner)",
         "Clients read the first one's vector.",
         (
             'tests/layers_test.py::'

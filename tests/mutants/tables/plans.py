@@ -110,8 +110,8 @@ MUTATIONS = (
     Mutation(
         'a-frozen-model-goes-back-twice',
         COST,
-        'once.products * (2 + remat + whole),',
-        'once.products * (3 + remat),',
+        'once.products * (2 + whole),',
+        'once.products * 3,',
         'Planned hours are 1.5 times too many.',
         (
             'tests/plan_test.py::test_so_are_those_of_a_gradient',
@@ -121,8 +121,8 @@ MUTATIONS = (
     Mutation(
         'remat-costs-nothing',
         COST,
-        'once.products * (2 + remat + whole),',
-        'once.products * (2 + whole),',
+        '    if not remat:\n        return Work(head, 0.0)',
+        '    if True:\n        return Work(head, 0.0)',
         'Planned hours with config.model.remat.',
         ('tests/plan_test.py::test_so_are_those_of_a_gradient',),
     ),
@@ -185,16 +185,16 @@ MUTATIONS = (
     Mutation(
         'every-layer-is-gathered-at-once',
         COST,
-        "stacked = leaf.shape[0] if 'layers/' in path else 1",
-        'stacked = 1',
+        "min(1.0, 2 / leaf.shape[0]) if 'layers/' in path else 1.0",
+        '1.0',
         'Planned memory with config.mesh.fsdp.',
-        ('tests/plan_test.py::test_fsdp_gathers_the_tables_and_a_layer',),
+        ('tests/plan_test.py::test_fsdp_gathers_the_tables_and_two_layers',),
     ),
     Mutation(
         'remat-keeps-all-layers',
         COST,
-        'c.num_layers * c.width + layer if remat else c.num_layers * layer',
-        'c.num_layers * layer',
+        'layer = stack.width if remat else _saved(stack, whole, model)',
+        'layer = _saved(stack, whole, model)',
         'Planned memory with config.model.remat.',
         (
             'tests/plan_test.py::'
@@ -290,8 +290,8 @@ MUTATIONS = (
     Mutation(
         'gibibytes-for-gigabytes',
         CHIPS,
-        'return Chip(gigabytes * 1e9, flops,',
-        'return Chip(gigabytes * 2**30, flops,',
+        'gigabytes * 1e9, flops, bandwidth',
+        'gigabytes * 2**30, flops, bandwidth',
         'What does not fit is said to fit.',
         VENDORS,
     ),
