@@ -112,7 +112,7 @@ def cohort_batches(
     Each batch holds the examples of all clients in one local step, with owners
     0 ... C - 1.
     """
-    cohorts = []
+    cohorts: list[list[Example]] = []
     in_round = config.clients_per_round * config.batch_size
     for round in range(max(1, min(SAMPLE, EXAMPLES // in_round))):
         cohort = sample_cohort(
@@ -124,7 +124,7 @@ def cohort_batches(
             seed=config.seed,
             round=round,
         )
-        cohorts += cohort.steps
+        cohorts += map(list, cohort.steps)
     return cohorts
 
 

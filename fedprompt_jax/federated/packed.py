@@ -3,7 +3,7 @@
 vmapped.py is the plain form that it must equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import functools
 from typing import Any
 
@@ -19,9 +19,15 @@ from fedprompt_jax.bank.grid import (
 )
 from fedprompt_jax.bank.owners import finite_owners, num_owners
 from fedprompt_jax.data.examples import Example, token_weights
-from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.data.packing import Grid, Packer
 from fedprompt_jax.federated import client, ledger
 from fedprompt_jax.federated.client import LocalResult
+from fedprompt_jax.federated.prepared import (
+    Prepared,
+    are_prepared,
+    checked,
+    plain,
+)
 
 
 class PackedSimulation:
@@ -29,7 +35,9 @@ class PackedSimulation:
 
     Owners that share a row can poison each other: 0 * NaN is NaN, also behind
     a mask. So an owner that turns non-finite makes the simulation compute
-    again with one owner a row, where each is non-finite by itself or not.
+    again with one owner a row, where each is non-finite by itself or not. It
+    has to wait for the result to know; with prepared batches it does not wait,
+    and the caller computes again (prepared.py).
 
     Attributes:
       model: the language model.
@@ -58,6 +66,8 @@ class PackedSimulation:
           ValueError: there is no example.
         """
         losses, grads = self.gradients_once(bank, examples)
+        if are_prepared([examples]):
+            return losses, checked(bank, grads, [examples])
         if _any_lost(bank, grads):
             return self.gradients_once(bank, examples, isolate=True)
         return losses, grads
@@ -118,7 +128,10 @@ class PackedSimulation:
           steps: for each step, the batches of all owners together.
         """
         result = self._train_once(tx, bank, opt_state, steps, False)
-        if _any_lost(bank, result.bank):
+        if are_prepared(steps):
+            end = checked(bank, result.bank, steps)
+            return result._replace(bank=end)
+        if num_owners(bank) > 1 and _any_lost(bank, result.bank):
             return self._train_once(tx, bank, opt_state, steps, True)
         return result
 
@@ -154,17 +167,40 @@ class PackedSimulation:
           examples: of any owners, in any order and number.
           isolate: pack one owner a row (see Packer.pack).
         """
-        weights = token_weights(examples, self.loss)
         total = None
-        for grid in self.packer.pack(examples, weights, isolate):
+        for grid in self._grids(examples, isolate):
             # An owner may lie in several grids: losses and gradients add up.
-            part = grid_gradients(
-                self.model, self.base, bank, self.place_rows(grid)
-            )
+            part = grid_gradients(self.model, self.base, bank, grid)
             total = part if total is None else _add(total, part)
         if total is None:
             raise ValueError('There is no example to take a gradient of.')
         return total
+
+    def prepare(
+        self, examples: Sequence[Example], alone: bool = False
+    ) -> Sequence[Example]:
+        """The examples with their grids on the devices; see Simulation."""
+        examples = plain(examples)
+        grids = tuple(self._grids(examples, alone))
+        return Prepared(examples, alone, grids, self._packing)
+
+    @property
+    def _packing(self) -> Any:
+        """What the grids of examples depend on."""
+        return self.packer, self.loss, self.place_rows
+
+    def _grids(
+        self, examples: Sequence[Example], isolate: bool
+    ) -> Iterator[Grid]:
+        """The grids of examples, on the devices."""
+        if isinstance(examples, Prepared):
+            if examples.packing == self._packing:
+                yield from examples.grids
+                return
+            isolate = isolate or examples.alone
+        weights = token_weights(examples, self.loss)
+        for grid in self.packer.pack(examples, weights, isolate):
+            yield self.place_rows(grid)
 
     def _train_once(self, tx, bank, opt_state, steps, isolate) -> LocalResult:
         owners = num_owners(bank)
@@ -179,8 +215,9 @@ class PackedSimulation:
 
 
 def _any_lost(before, after) -> bool:
-    """Whether an owner that was finite is no longer."""
+    """Whether an owner that was finite is no longer; waits for `after`."""
     return bool((finite_owners(before) & ~finite_owners(after)).any())
 
 
-_add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b))
+# The sum is written over its first part.
+_add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b), donate_argnums=0)
