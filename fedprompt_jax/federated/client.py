@@ -174,7 +174,10 @@ def train(
     return LocalResult(bank, opt_state, losses, norms, first)
 
 
-_copies = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
+@jax.jit
+def _copies(tree: Any) -> Any:
+    """The tree in memory of its own."""
+    return jax.tree.map(jnp.copy, tree)
 
 
 @jax.jit

@@ -219,5 +219,7 @@ def _any_lost(before, after) -> bool:
     return bool((finite_owners(before) & ~finite_owners(after)).any())
 
 
-# The sum is written over its first part.
-_add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b), donate_argnums=0)
+@functools.partial(jax.jit, donate_argnames='total')
+def _add(total: Any, part: Any) -> Any:
+    """The sum of two trees, written over the first."""
+    return jax.tree.map(jnp.add, total, part)

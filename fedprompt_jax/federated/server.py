@@ -70,6 +70,7 @@ def server_update(
     return state, metrics
 
 
+@jax.jit
 def norms(params: Any, updates: Any, gradient: Any) -> dict[str, jax.Array]:
     """What a server step logs, by names in metrics.jsonl.
 

@@ -22,8 +22,8 @@ MUTATIONS = (
     Mutation(
         'uniform-aggregation-weighs-by-examples',
         'fedprompt_jax/federated/aggregates.py',
-        '_mean(bank, jnp.ones(len(counts)))',
-        '_mean(bank, jnp.asarray(counts, jnp.float32))',
+        '_mean(bank, np.ones(len(counts), np.float32))',
+        '_mean(bank, counts.astype(np.float32))',
         'The two choices of config.aggregation are under the wrong names.',
         (
             'tests/algorithms_test.py'
