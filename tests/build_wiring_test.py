@@ -227,6 +227,13 @@ def test_the_model_is_cut_and_computed_as_the_config_says(make, remat, fsdp):
     assert (transformer.gather is not None) == fsdp
 
 
+@pytest.mark.parametrize('scan', [False, True])
+def test_steps_are_scanned_in_both_stages_where_the_config_says_so(make, scan):
+    experiment = make(packing__scan_steps=scan)
+    assert experiment.simulation.scan_steps == scan
+    assert experiment.personal.scan_steps == scan
+
+
 def test_a_prompt_of_a_text_begins_with_the_text(runs, tmp_path):
     """And not with what the tokenizer puts before every text."""
     tiny.add_bos(tiny.make_checkpoint(tmp_path))

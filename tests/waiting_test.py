@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 GRADIENTS = {
     'fedavg': (6, 6),
     'fedsgd': (1, 0),
-    'scaffold': (7, 6),
+    'scaffold': (6, 6),
     'ditto': (12, 12),
     'per_fedavg': (6, 3),
     'fedpeptao': (6, 6),

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from fedprompt_jax.bank.binding import TunedModel
@@ -20,7 +21,7 @@ from fedprompt_jax.bank.grid import (
 from fedprompt_jax.bank.owners import finite_owners, num_owners
 from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer
-from fedprompt_jax.federated import client, ledger
+from fedprompt_jax.federated import client, ledger, scanned
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.prepared import (
     Prepared,
@@ -45,13 +46,22 @@ class PackedSimulation:
       packer: the shapes of the grids.
       loss: a key of data.examples.LOSSES.
       place_rows: places a host grid on the device mesh.
+      scan_steps: whether prepared local steps whose grids are alike are one
+        program; see scanned.py.
     """
 
     def __init__(
-        self, model: TunedModel, base, packer: Packer, loss: str, place_rows
+        self,
+        model: TunedModel,
+        base,
+        packer: Packer,
+        loss: str,
+        place_rows,
+        scan_steps: bool = False,
     ) -> None:
         self.model, self.base = model, base
         self.packer, self.loss, self.place_rows = packer, loss, place_rows
+        self.scan_steps = scan_steps
 
     def gradients(
         self, bank, examples: Sequence[Example]
@@ -137,21 +147,20 @@ class PackedSimulation:
 
     def with_packer(self, packer: Packer) -> 'PackedSimulation':
         """The same with other row shapes."""
-        return PackedSimulation(
-            self.model, self.base, packer, self.loss, self.place_rows
-        )
+        return self._with(packer=packer)
 
     def with_base(self, base) -> 'PackedSimulation':
         """The same with other frozen parameters of the same shapes."""
-        return PackedSimulation(
-            self.model, base, self.packer, self.loss, self.place_rows
-        )
+        return self._with(base=base)
 
     def with_model(self, model: TunedModel, base) -> 'PackedSimulation':
         """The same with another model, for which rows have the same shapes."""
-        return PackedSimulation(
-            model, base, self.packer, self.loss, self.place_rows
-        )
+        return self._with(model=model, base=base)
+
+    def _with(self, **changes) -> 'PackedSimulation':
+        names = 'model', 'base', 'packer', 'loss', 'place_rows', 'scan_steps'
+        args = {name: getattr(self, name) for name in names}
+        return PackedSimulation(**args | changes)
 
     def compute(self, steps: Sequence[Sequence[Example]]) -> dict[str, int]:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
@@ -204,6 +213,19 @@ class PackedSimulation:
 
     def _train_once(self, tx, bank, opt_state, steps, isolate) -> LocalResult:
         owners = num_owners(bank)
+        if self.scan_steps and are_prepared(steps):
+            grids = [tuple(self._grids(step, isolate)) for step in steps]
+            if scanned.alike(grids):
+                present = [client.present_owners(s, owners) for s in steps]
+                return scanned.train(
+                    self.model,
+                    self.base,
+                    tx,
+                    bank,
+                    opt_state,
+                    grids,
+                    np.array(present),
+                )
         return client.train(
             tx,
             bank,
