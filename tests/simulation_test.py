@@ -132,7 +132,7 @@ def test_steps_in_one_program_are_steps_one_by_one(model, lm, steps):
             for way in ways
         )
         assert train.call_count == 1
-        packer = Packer(P, (Shape(64, 48, (2, 3)),))
+        packer = Packer(P, (Shape(24, 12, tuple(range(1, 12))),))
         ways[1].with_packer(packer).local_train(
             ADAM, bank, start, prepared_steps(ways[1], steps)
         )

@@ -213,7 +213,7 @@ class PackedSimulation:
 
     def _train_once(self, tx, bank, opt_state, steps, isolate) -> LocalResult:
         owners = num_owners(bank)
-        if self.scan_steps and are_prepared(steps):
+        if are_prepared(steps) and self.scan_steps:
             grids = [tuple(self._grids(step, isolate)) for step in steps]
             if scanned.alike(grids):
                 present = [client.present_owners(s, owners) for s in steps]
