@@ -263,6 +263,8 @@ class Poisonous(PackedSimulation):
       isolated: whether owners were kept apart, step by step.
     """
 
+    scan_steps = False
+
     def __init__(self) -> None:
         self.isolated: list[bool] = []
 

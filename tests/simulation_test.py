@@ -133,9 +133,9 @@ def test_steps_in_one_program_are_steps_one_by_one(model, lm, steps):
         )
         assert train.call_count == 1
         packer = Packer(P, (Shape(24, 12, tuple(range(1, 12))),))
-        ways[1].with_packer(packer).local_train(
-            ADAM, bank, start, prepared_steps(ways[1], steps)
-        )
+        other = ways[1].with_packer(packer)
+        assert other.scan_steps
+        other.local_train(ADAM, bank, start, prepared_steps(other, steps))
         assert train.call_count == 1
     plain.assert_owners_close(together.bank, one_by_one.bank, 1e-5)
     plain.assert_owners_close(

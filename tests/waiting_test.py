@@ -43,7 +43,7 @@ GRADIENTS = {
 }
 # Other programs of a round, however many steps it has; these two have some more
 # for each step.
-OF_A_ROUND, OF_A_STEP = 40, ('per_fedavg', 'fedsp')
+OF_A_ROUND, OF_A_STEP = 60, ('per_fedavg', 'fedsp')
 
 
 def experiment(folder: Path, devices: Devices) -> Any:
