@@ -7,7 +7,6 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fedprompt_jax.experiment import checkpoint
 from fedprompt_jax.experiment.build import Experiment
@@ -17,6 +16,7 @@ from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.federated.algorithm import StageBefore
+from fedprompt_jax.federated.later import numbers
 from fedprompt_jax.mesh import fetch
 
 FOLDER = 'before-'  # and a number and a name: a stage's checkpoints
@@ -100,9 +100,9 @@ def _run(
         state: State, number: int, began: float
     ) -> tuple[State, float | None]:
         inner, metrics = stage.step(state.inner, number)
-        finite, metrics = fetch((all_finite(inner), metrics))
+        finite, read = fetch((all_finite(inner), metrics))
         _require_finite(finite, stage, folder)
-        values = {k: np.asarray(v).item() for k, v in metrics.items()}
+        values = numbers(metrics, read)
         run.log(
             stage=stage.name,
             step=number + 1,

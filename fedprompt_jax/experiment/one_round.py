@@ -15,6 +15,7 @@ from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.federated import prepared
+from fedprompt_jax.federated.later import numbers
 from fedprompt_jax.mesh import fetch
 
 
@@ -98,7 +99,7 @@ def _once(
     server, after, metrics = experiment.algorithm.round(server, before, drawn)
     # The host waits here, and nowhere before. It reads the number of the round
     # as well, which the next one asks for.
-    finite, sound, rows, metrics, *_ = fetch(
+    finite, sound, rows, read, *_ = fetch(
         (
             all_finite(server),
             all_finite(after),
@@ -108,9 +109,9 @@ def _once(
             server.round,
         )
     )
-    numbers = {k: np.asarray(v).item() for k, v in metrics.items()}
-    sound = finite and sound and np.isfinite(numbers['loss'])
-    return Round(server, rows, numbers, bool(finite)), bool(sound)
+    metrics = numbers(metrics, read)
+    sound = finite and sound and np.isfinite(metrics['loss'])
+    return Round(server, rows, metrics, bool(finite)), bool(sound)
 
 
 def _share_rows(drawn: Cohort) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fedprompt_jax import personalization
 from fedprompt_jax.bank.bare import Nothing
@@ -35,6 +34,7 @@ from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.experiment.train import TrainState
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.client import dropped_later, mean_later
+from fedprompt_jax.federated.later import numbers
 from fedprompt_jax.federated.prepared import share_rows
 from fedprompt_jax.mesh import fetch
 from fedprompt_jax.personalization import Answer, Method, Route, Setup, Steps
@@ -252,11 +252,11 @@ def _once(
         'client_grad_norm': mean_later(local.grad_norms, finite),
         'clients_dropped': dropped_later(finite),
     }
-    was_finite, finite, metrics, _ = fetch(
+    was_finite, finite, read, _ = fetch(
         (finite_owners(state.clients.bank), finite, metrics, epoch)
     )
-    numbers = {k: np.asarray(v).item() for k, v in metrics.items()}
-    return clients, epoch, numbers, bool((was_finite & ~finite).any())
+    lost = bool((was_finite & ~finite).any())
+    return clients, epoch, numbers(metrics, read), lost
 
 
 def anchors(experiment: Experiment, params) -> list[Answer]:

@@ -36,3 +36,13 @@ class Later:
 
     def __int__(self) -> int:
         return int(self.compute(self.arrays))
+
+
+def numbers(metrics: dict[str, Any], read: dict[str, Any]) -> dict[str, Any]:
+    """The plain numbers of metrics, in the order of their names.
+
+    Args:
+      metrics: as they were made; JAX sorts the names of what it fetches.
+      read: the same on the host.
+    """
+    return {name: np.asarray(read[name]).item() for name in metrics}

@@ -30,8 +30,8 @@ MUTATIONS = (
     Mutation(
         'what-clients-keep-may-be-nan',
         _ONE_ROUND,
-        "sound = finite and sound and np.isfinite(numbers['loss'])",
-        "sound = finite and np.isfinite(numbers['loss'])",
+        "sound = finite and sound and np.isfinite(metrics['loss'])",
+        "sound = finite and np.isfinite(metrics['loss'])",
         'Ditto: who shares rows with a lost client keeps an older prompt.',
         (_UNNOTICED,),
     ),
