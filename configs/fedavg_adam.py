@@ -290,6 +290,10 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     c.packing = config_dict.ConfigDict()
     # Most tokens in one call of the model; at least one row.
     c.packing.max_tokens = 4096
+    # All local steps of a round as one program, in rounds in which their grids
+    # are alike: fewer dispatches, and one more compilation for each shape; see
+    # docs/devices.md. Needs simulation='packed'.
+    c.packing.scan_steps = False
 
     # Devices: rows of a batch over `data`, the base over `model`.
     c.mesh = config_dict.ConfigDict()

@@ -286,11 +286,24 @@ class Devices:
 
 def to_host(x) -> np.ndarray:
     """The whole array on the host; every process must call it."""
+    return np.asarray(_reachable(x))
+
+
+def fetch(tree):
+    """The tree with its arrays on the host, all brought there at once.
+
+    Every process must call it. Leaves that are no arrays stay as they are.
+    """
+    return jax.device_get(jax.tree.map(_reachable, tree))
+
+
+def _reachable(x):
+    """The array, or its copy on the host where parts are in other processes."""
     if isinstance(x, jax.Array) and not (
         x.is_fully_addressable or x.is_fully_replicated
     ):
         return multihost_utils.process_allgather(x, tiled=True)
-    return np.asarray(x)
+    return x
 
 
 def row_sharding(mesh: Mesh | AbstractMesh, rows: int) -> NamedSharding:
@@ -303,6 +316,8 @@ def row_sharding(mesh: Mesh | AbstractMesh, rows: int) -> NamedSharding:
 
 def _place(x, sharding: NamedSharding) -> jax.Array:
     """Places an array of the host or of devices as the sharding says."""
+    if isinstance(x, jax.Array) and x.sharding == sharding:
+        return x  # the same object, which knows what was read of it
     spans = isinstance(x, jax.Array) and not x.is_fully_addressable
     if spans or sharding.is_fully_addressable:
         return jax.device_put(x, sharding)

@@ -1,6 +1,7 @@
 """What holds of every federated algorithm, also of one that is added."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +11,18 @@ import pytest
 
 from configs import fedavg_adam
 from fedprompt_jax import algorithms
+from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment import config as config_lib
-from fedprompt_jax.experiment import stage_one
+from fedprompt_jax.experiment import one_round, stage_one
+from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.compilations import Compilations
-from fedprompt_jax.federated import ledger
+from fedprompt_jax.federated import ledger, prepared
 from fedprompt_jax.federated.client import present_owners, train
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
-from tests import extensions, plain, quadratics
+from fedprompt_jax.mesh import fetch
+from tests import extensions, plain, quadratics, recorders
 from tests.exhaustive import beyond
 
 extensions.install()  # an algorithm from outside the package is one more
@@ -294,3 +298,58 @@ def test_rounds_meet_clients_again():
     for name in NAMES:
         met = [c for x in rounds(name, 2) for c in x.clients.tolist()]
         assert len(set(met)) < len(met) or algorithms.pooled(name)
+
+
+def prepared_cohort(simulation, algorithm, cohort, alone=False):
+    return prepared.cohort(simulation, cohort, algorithm.takes, alone)
+
+
+@every_algorithm
+def test_prepared_batches_give_the_same_bits(name, packed):
+    algorithm = make(name, packed)
+    cohorts = rounds(name, 2)
+    ready = [prepared_cohort(packed, algorithm, c) for c in cohorts]
+    plainly = quadratics.run(algorithm, cohorts)
+    ahead = quadratics.run(algorithm, ready)
+    close(plainly[0], ahead[0], 0.0)
+    close(plainly[1], ahead[1], 0.0)
+    assert {k: float(v) for k, v in plainly[2].items()} == {
+        k: float(v) for k, v in ahead[2].items()
+    }
+
+
+@every_algorithm
+def test_a_client_that_is_lost_does_not_go_unnoticed(name, poisonous, tmp_path):
+    """Its neighbours in a row end as if it had been alone from the start."""
+    model, base = poisonous
+    simulation = PackedSimulation(
+        model, base, plain.PACKER, 'sequence', plain.same
+    )
+    algorithm = make(name, simulation)
+    (drawn,) = rounds(name, 1)
+    last = len(drawn.clients) - 1
+    if not last:
+        return  # it has no neighbours
+    # The last client has no batch in that step, and is not poisoned by it.
+    bad = Example(0, np.array([299], np.int32), np.array([7], np.int32))
+    steps = [[bad, *(e for e in drawn.steps[0] if e.owner < last)]]
+    steps += drawn.steps[1:]
+    cohort = drawn._replace(steps=steps)
+    experiment = types.SimpleNamespace(
+        algorithm=algorithm,
+        simulation=simulation,
+        devices=recorders.Devices(),
+        config=quadratics.config_of(name),
+    )
+    clients = Clients(experiment, tmp_path)
+    done = one_round.compute(
+        experiment,
+        clients,
+        algorithm.init(),
+        prepared_cohort(simulation, algorithm, cohort),
+    )
+    rows = clients.take(algorithm.init(), cohort.clients)
+    state, after, metrics = algorithm.round(algorithm.init(), rows, cohort)
+    close(done.server, state)
+    close(done.rows, fetch(clients.kept(rows, after)))
+    assert done.metrics['clients_dropped'] == int(metrics['clients_dropped'])

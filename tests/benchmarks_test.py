@@ -73,6 +73,16 @@ def test_a_cohort_s_step(flags):
     assert result['gemm_gflops'] > 0 and result['planned_s'] > 0
 
 
+def test_a_round_without_waiting(flags):
+    sizes = ('--clients=2', '--batch=2', '--steps=2', '--rounds=2')
+    result = run('waiting', *flags, *sizes)
+    assert result['plain_s'] > 0 and result['ahead_s'] > 0
+    assert result['rounds'] == 2 >= result['rounds_alike']
+    assert result['ahead_reads'] == 1 < result['plain_reads']
+    # Two programs a step, with one grid each.
+    assert result['ahead_programs'] < 40
+
+
 def test_a_random_llama_is_a_model(flags, tmp_path):
     """Its sizes are those asked for."""
     sizes = {'width': 48, 'layers': 3, 'heads': 3, 'kv_heads': 1}

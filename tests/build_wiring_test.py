@@ -148,7 +148,7 @@ def test_who_is_in_a_cohort_depends_on_the_seed_of_the_config(make):
 @pytest.mark.parametrize('loss', ['sequence', 'token'])
 def test_both_simulations_have_the_loss_and_the_model_of_the_config(make, loss):
     packed = make(loss=loss).simulation
-    model, base, packer, own_loss, _ = packed.args
+    model, base, packer, own_loss, *_ = packed.args
     assert own_loss == loss
     plain = make(loss=loss, simulation='vmap', prompt__length=5)
     assert isinstance(plain.simulation, VmappedSimulation)
@@ -225,6 +225,12 @@ def test_the_model_is_cut_and_computed_as_the_config_says(make, remat, fsdp):
     transformer = experiment.model.transformer
     assert transformer.remat == remat
     assert (transformer.gather is not None) == fsdp
+
+
+@pytest.mark.parametrize('scan', [False, True])
+def test_steps_are_scanned_where_the_config_says_so(make, scan):
+    *_, scans = make(packing__scan_steps=scan).simulation.args
+    assert scans == scan
 
 
 def test_a_prompt_of_a_text_begins_with_the_text(runs, tmp_path):

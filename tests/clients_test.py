@@ -12,6 +12,7 @@ from fedprompt_jax.experiment import checkpoint, integrity
 from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.federated import client_rows, client_store
 from fedprompt_jax.federated.client_rows import ClientRows
+from fedprompt_jax.mesh import fetch
 from fedprompt_jax.report import page
 from fedprompt_jax.study import points
 from fedprompt_jax.study import runs as study_runs
@@ -134,7 +135,7 @@ def test_a_row_that_turns_non_finite_is_not_kept(tmp_path):
     clients, ids = Clients(experiment, tmp_path), np.array([3, 8])
     before = clients.take(algorithm.init(), ids)
     after = {'prompt': jnp.array([[[1.5]], [[jnp.nan]]])}
-    clients.put(ids, before, after)
+    clients.put(ids, fetch(clients.kept(before, after)))
     kept = clients.take(algorithm.init(), ids)['prompt']
     assert np.ravel(kept).tolist() == [1.5, 0.5]
 

@@ -274,6 +274,10 @@ def test_every_choice_refuses_another_word(key):
         ({'client.schedule': 'cosin'}, "config.client.schedule='cosin'"),
         ({'server.schedule': 'linear(a=1)'}, 'config.server.schedule='),
         ({'aggregation': 'medan'}, "config.aggregation='medan'"),
+        (
+            {'packing.scan_steps': True, 'simulation': 'vmap'},
+            "scan_steps=True needs config.simulation='packed'",
+        ),
     ],
 )
 def test_faults_between_two_keys(changes, text):

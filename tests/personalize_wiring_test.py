@@ -13,6 +13,7 @@ from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.experiment import personalize
 from fedprompt_jax.experiment.held_out import HeldOut
 from fedprompt_jax.experiment.preemption import Preempted
+from fedprompt_jax.federated import prepared
 from fedprompt_jax.federated.packed import PackedSimulation
 from tests import plain, recorders
 
@@ -262,10 +263,16 @@ class Poisonous(PackedSimulation):
       isolated: whether owners were kept apart, step by step.
     """
 
+    scan_steps = False
+
     def __init__(self) -> None:
         self.isolated: list[bool] = []
 
+    def prepare(self, examples, alone=False):
+        return prepared.Prepared(prepared.plain(examples), alone)
+
     def gradients_once(self, bank, examples, isolate=False):
+        isolate = examples.alone
         self.isolated.append(isolate)
         before = np.isfinite(bank['prompt']).all(axis=(1, 2))
         shared = bool(before[1]) and not isolate

@@ -57,6 +57,9 @@ class Simulation:
     def gradients(self, bank, examples):
         return np.ones(_owners(bank)), gradients(bank)
 
+    def prepare(self, examples, alone=False):
+        return examples
+
     def compute(self, steps):
         return ledger.compute(self.args[0], steps) if self.args else {}
 

@@ -88,11 +88,9 @@ class StageOne:
           stop: rounds after which it is asked to stop.
           rate: of the client.
         """
-        parts = (
-            recorders.Simulation(self.experiment.model),
-            optax.sgd(rate),
-            optax.sgd(1.0),
-        )
+        simulation = recorders.Simulation(self.experiment.model)
+        self.experiment.simulation = simulation
+        parts = simulation, optax.sgd(rate), optax.sgd(1.0)
         setup = plain.setup(*parts, params=INITIAL)
         self.experiment.algorithm = fedavg.make(setup)
         self.checkpoints.state = state

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from fedprompt_jax.bank.grid import grid_gradients
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.data.sampling import Cohort
-from fedprompt_jax.federated import vmapped
+from fedprompt_jax.federated import scanned, vmapped
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
 from fedprompt_jax.models import token_loss
@@ -94,6 +95,81 @@ def test_local_training_is_plain_optax_on_each_client(
         np.testing.assert_allclose(local.grad_norms[0], norms, rtol=1e-4)
         count = local.opt_state[0].count
         np.testing.assert_array_equal(count, [2, 0, 2, 3, 3])
+
+
+def prepared_steps(simulation, steps):
+    return [simulation.prepare(step) for step in steps]
+
+
+def test_what_local_training_starts_from_may_be_read_after_it(
+    simulations, steps
+):
+    """Its own bank and optimizers are written over, the caller's are not."""
+    bank = plain.random_bank(np.random.default_rng(2), len(COUNTS), P)
+    state = jax.vmap(ADAM.init)(bank)
+    before = jax.tree.map(np.array, (bank, state))
+    for simulation in simulations['sequence']:
+        simulation.local_train(ADAM, bank, state, steps)
+        for old, now in zip(
+            jax.tree.leaves(before),
+            jax.tree.leaves((bank, state)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(old, now)
+
+
+def test_steps_in_one_program_are_steps_one_by_one(model, lm, steps):
+    """One program, and a loop where grids differ."""
+    bank = plain.random_bank(np.random.default_rng(2), len(COUNTS), P)
+    start = jax.vmap(ADAM.init)(bank)
+    ways = [
+        PackedSimulation(model, lm.base, PACKER, 'sequence', same, scan)
+        for scan in (False, True)
+    ]
+    with mock.patch.object(scanned, 'train', wraps=scanned.train) as train:
+        one_by_one, together = (
+            way.local_train(ADAM, bank, start, prepared_steps(way, steps))
+            for way in ways
+        )
+        assert train.call_count == 1
+        packer = Packer(P, (Shape(24, 12, tuple(range(1, 12))),))
+        other = ways[1].with_packer(packer)
+        assert other.scan_steps
+        other.local_train(ADAM, bank, start, prepared_steps(other, steps))
+        assert train.call_count == 1
+    plain.assert_owners_close(together.bank, one_by_one.bank, 1e-5)
+    plain.assert_owners_close(
+        together.first_grads, one_by_one.first_grads, 1e-5
+    )
+    for name in ('losses', 'grad_norms'):
+        np.testing.assert_allclose(
+            getattr(together, name), getattr(one_by_one, name), rtol=1e-5
+        )
+    for a, b in zip(
+        jax.tree.leaves(together.opt_state),
+        jax.tree.leaves(one_by_one.opt_state),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_prepared_for_other_rows_is_packed_again(model, lm, cohort):
+    bank, examples = cohort
+    mine, other = (
+        PackedSimulation(model, lm.base, packer, 'sequence', same)
+        for packer in (PACKER, Packer(P, (Shape(48, 24, (4,)),)))
+    )
+    ready = mine.prepare(examples)
+    assert [*ready] == examples and len(ready) == len(examples)
+    with mock.patch.object(Packer, 'pack', side_effect=AssertionError):
+        losses, _ = mine.gradients(bank, ready)
+    sums = PackedSimulation(model, lm.base, PACKER, 'token', same)
+    for simulation in (other, sums):
+        np.testing.assert_array_equal(
+            simulation.gradients(bank, ready)[0],
+            simulation.gradients(bank, examples)[0],
+        )
+    np.testing.assert_array_equal(losses, mine.gradients(bank, examples)[0])
 
 
 def test_a_round_of_fedavg_is_its_definition(simulations, steps, model, lm):

@@ -11,14 +11,11 @@ import jax
 import optax
 
 from fedprompt_jax.algorithms import fedavg
-from fedprompt_jax.bank.owners import (
-    finite_owners,
-    mean_of_finite,
-    replicate,
-)
+from fedprompt_jax.bank.owners import finite_owners, replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.client import mean_later
 from fedprompt_jax.federated.transformations import pull_to_start
 from fedprompt_jax.rules import number
 
@@ -43,7 +40,7 @@ def make(setup: Setup) -> Algorithm:
         )
         state, _, metrics = average.round(state, None, cohort)
         finite = finite_owners(personal.bank)
-        metrics['personal_loss'] = mean_of_finite(personal.losses, finite)
+        metrics['personal_loss'] = mean_later(personal.losses, finite)
         for key in ('tokens', 'flops'):
             metrics[key] *= 2
         return state, personal.bank, metrics

@@ -19,6 +19,8 @@ from fedprompt_jax.bank import owners
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import Algorithm, Metrics, Setup
+from fedprompt_jax.federated.client import mean_later, num_steps
+from fedprompt_jax.federated.later import Later
 from fedprompt_jax.federated.layers import partial, scores, server_steps, stages
 from fedprompt_jax.federated.layers.server_steps import Memory, Uploads
 from fedprompt_jax.federated.ledger import both_ways
@@ -118,7 +120,7 @@ def make(setup: Setup) -> Algorithm:
         grads = partial.only(state.flags, local.first_grads)
         rows, more = {}, {}
         if corrected:
-            steps = (~np.isnan(local.losses)).sum(axis=0)  # K, [C]
+            steps = num_steps(cohort.steps, len(cohort.clients))  # K, [C]
             uploads = Uploads(
                 moved,
                 clients['variate'],
@@ -139,7 +141,7 @@ def make(setup: Setup) -> Algorithm:
         if kept_optimizer:
             rows['optimizer'] = local.opt_state
         metrics |= local.metrics(finite) | more
-        metrics['layers_sent'] = int(to_host(state.flags).sum())
+        metrics['layers_sent'] = Later(_count, state.flags)
         metrics |= setup.simulation.compute(cohort.steps)
         return state, rows or None, metrics
 
@@ -185,12 +187,17 @@ def _some(c: config_dict.ConfigDict) -> bool:
     return c.ratio != 1 or c.estimate_ratio
 
 
+def _count(flags: Any) -> int:
+    """How many of bool [entries] hold."""
+    return int(to_host(flags).sum())
+
+
 def _norms(memory: Memory, variates: Any, finite: jax.Array) -> Metrics:
     """How far the variates have grown, by names in metrics.jsonl."""
     each = owners.owner_norms(variates)
     return {
         'control_norm': optax.tree.norm(memory.control),
-        'variate_norm': owners.mean_of_finite(each, finite),
+        'variate_norm': mean_later(each, finite),
         'momentum_norm': optax.tree.norm(memory.momentum),
     }
 

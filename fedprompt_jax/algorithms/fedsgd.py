@@ -3,16 +3,13 @@
 Profit's FedSGD, and FedSGD-LB with a large client batch (2310.04627).
 """
 
-from fedprompt_jax.bank.owners import (
-    finite_owners,
-    mean_of_finite,
-    owner_norms,
-    replicate,
-)
+from fedprompt_jax.bank.owners import finite_owners, owner_norms, replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.client import dropped_later, mean_later
 from fedprompt_jax.federated.ledger import both_ways
+from fedprompt_jax.federated.prepared import EXAMPLES
 from fedprompt_jax.federated.server import ServerState
 
 
@@ -28,9 +25,9 @@ def make(setup: Setup) -> Algorithm:
         state, metrics = setup.server_step(state, grads, grads, cohort)
         finite = finite_owners(grads)
         metrics |= {
-            'loss': mean_of_finite(losses, finite),
-            'client_grad_norm': mean_of_finite(owner_norms(grads), finite),
-            'clients_dropped': int((~finite).sum()),
+            'loss': mean_later(losses, finite),
+            'client_grad_norm': mean_later(owner_norms(grads), finite),
+            'clients_dropped': dropped_later(finite),
         }
         return (
             state,
@@ -38,4 +35,6 @@ def make(setup: Setup) -> Algorithm:
             metrics | setup.simulation.compute([cohort.examples]),
         )
 
-    return Algorithm(init, round, both_ways(lambda state: state.params))
+    return Algorithm(
+        init, round, both_ways(lambda state: state.params), takes=(EXAMPLES,)
+    )

@@ -27,7 +27,10 @@ from fedprompt_jax.federated.algorithm import (
 )
 from fedprompt_jax.federated.auxiliary import distillation, turn
 from fedprompt_jax.federated.auxiliary.turn import Turns, Worked
+from fedprompt_jax.federated.client import mean_later
+from fedprompt_jax.federated.later import Later
 from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.prepared import STEPS
 from fedprompt_jax.models import auxiliary
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.rules import Rule, number, one_of
@@ -127,9 +130,7 @@ def make(setup: Setup) -> Algorithm:
         updates = optax.tree.sub(params, state.params)
         metrics = local.metrics(finite) | worked.cost | more
         if worked.aligned is not None:
-            metrics['model_loss'] = owners.mean_of_finite(
-                worked.aligned.losses, finite
-            )
+            metrics['model_loss'] = mean_later(worked.aligned.losses, finite)
         gradient = setup.mean(local.first_grads, cohort)
         metrics |= {
             'prompt_norm': optax.tree.norm(params),
@@ -162,6 +163,7 @@ def make(setup: Setup) -> Algorithm:
         stages=stages,
         sent_once=(lambda state: state.model) if excerpt else None,
         one_by_one=turns.trains_model,
+        takes=() if turns.trains_model else (STEPS,),
     )
 
 
@@ -276,7 +278,7 @@ def _server_part(
     )
     cost = simulation.compute(steps)
     metrics = {
-        'server_loss': float(np.nanmean(local.losses)),
+        'server_loss': Later(np.nanmean, local.losses),
         'server_tokens': cost['tokens'],
         'server_flops': cost['flops'],
     }

@@ -17,6 +17,7 @@ from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.bank.owners import num_owners
 from fedprompt_jax.federated.algorithm import Algorithm, Setup, Simulation
 from fedprompt_jax.federated.client import LocalResult, present_owners, train
+from fedprompt_jax.federated.prepared import checked
 from fedprompt_jax.rules import number, one_of
 
 BATCHES = {'fo': 2, 'hf': 3}  # of one local step
@@ -39,7 +40,8 @@ class Meta(NamedTuple):
         def present(batches):
             return np.all([present_owners(b, owners) for b in batches], axis=0)
 
-        return train(tx, bank, opt_state, groups, self._gradients, present)
+        local = train(tx, bank, opt_state, groups, self._gradients, present)
+        return local._replace(bank=checked(bank, local.bank, steps))
 
     def compute(self, steps) -> dict[str, Any]:
         """See Simulation.compute; a third batch is read at two prompts."""

@@ -7,13 +7,14 @@ batches ('I'), or by c_i - c + (x - y_i) / (K rate) after K steps ('II').
 
 import jax
 from ml_collections import config_dict
-import numpy as np
 import optax
 
 from fedprompt_jax.bank import owners
 from fedprompt_jax.federated import server
 from fedprompt_jax.federated.algorithm import Algorithm, Setup
+from fedprompt_jax.federated.client import num_steps
 from fedprompt_jax.federated.ledger import both_ways
+from fedprompt_jax.federated.prepared import EXAMPLES, STEPS
 from fedprompt_jax.federated.transformations import add_correction
 from fedprompt_jax.rules import one_of
 
@@ -42,7 +43,7 @@ def make(setup: Setup) -> Algorithm:
         local = setup.simulation.local_train(tx, start, opt_state, cohort.steps)
         displacement = optax.tree.sub(start, local.bank)
         if second:
-            steps = (~np.isnan(local.losses)).sum(axis=0)  # K, [C]
+            steps = num_steps(cohort.steps, len(cohort.clients))  # K, [C]
             rate = setup.client_rate(int(state.round))
             slope = jax.vmap(optax.tree.scale)(1 / (steps * rate), displacement)
             new = optax.tree.sub(slope, correction)
@@ -57,7 +58,7 @@ def make(setup: Setup) -> Algorithm:
         state, metrics = setup.server_step(
             state, displacement, local.first_grads, cohort
         )
-        read = cohort.steps if second else cohort.steps * 2
+        read = [*cohort.steps] * (1 if second else 2)
         metrics |= local.metrics(finite) | setup.simulation.compute(read)
         metrics['control_norm'] = optax.tree.norm(control)
         return state.replace(control=control), new, metrics
@@ -66,7 +67,14 @@ def make(setup: Setup) -> Algorithm:
         return optax.tree.zeros_like(state.control)
 
     sent = both_ways(lambda state: (state.params, state.control))
-    return Algorithm(init, round, sent, zeros, passes=1 if second else 2)
+    return Algorithm(
+        init,
+        round,
+        sent,
+        zeros,
+        passes=1 if second else 2,
+        takes=(STEPS,) if second else (STEPS, EXAMPLES),
+    )
 
 
 def faults(config: config_dict.ConfigDict):

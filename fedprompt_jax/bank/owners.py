@@ -1,5 +1,7 @@
 """A bank: trees of C owners as one tree, whose leaves have a leading axis C."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ def num_owners(bank) -> int:
     return len(jax.tree.leaves(bank)[0])
 
 
+@functools.partial(jax.jit, static_argnames='num_owners')
 def replicate(params, num_owners: int):
     """A bank of num_owners copies, leaves [C, ...]."""
     return jax.tree.map(
@@ -20,6 +23,7 @@ def replicate(params, num_owners: int):
     )
 
 
+@jax.jit
 def finite_owners(bank) -> jax.Array:
     """bool [C]: which owners hold finite numbers alone."""
 
@@ -47,6 +51,7 @@ def per_owner(flags, leaf: jax.Array) -> jax.Array:
     return flags.reshape(-1, *[1] * (leaf.ndim - 1))
 
 
+@jax.jit
 def select(flags, bank, other):
     """The bank's leaves where flags [C] hold, else the number `other`."""
     return jax.tree.map(
@@ -54,6 +59,7 @@ def select(flags, bank, other):
     )
 
 
+@jax.jit
 def where(flags, bank, other):
     """The bank's owners where flags [C] hold, else those of the other bank."""
     return jax.tree.map(
@@ -61,6 +67,7 @@ def where(flags, bank, other):
     )
 
 
+@jax.jit
 def owner_norms(bank) -> jax.Array:
     """f32 [C]: Frobenius norm of each owner's tree."""
     return jax.vmap(optax.tree.norm)(bank)

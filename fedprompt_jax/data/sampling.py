@@ -45,15 +45,19 @@ class Cohort(NamedTuple):
       clients: int64 [C] client ids.
       num_examples: int64 [C] instances each client has.
       steps: S lists, each the batches of all owners together.
+      whole: the batches of all steps as one, where they are at hand.
     """
 
     clients: np.ndarray
     num_examples: np.ndarray
-    steps: list[list[Example]]
+    steps: Sequence[Sequence[Example]]
+    whole: Sequence[Example] | None = None
 
     @property
-    def examples(self) -> list[Example]:
+    def examples(self) -> Sequence[Example]:
         """The batches of all steps as one."""
+        if self.whole is not None:
+            return self.whole
         return list(itertools.chain.from_iterable(self.steps))
 
 

@@ -6,7 +6,7 @@ its queries. Queries are sorted by length into batches of few static shapes.
 N queries in a batch, L their padded length, P prompt tokens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.data.packing import every_row
 from fedprompt_jax.evaluation import causal, seq2seq
-from fedprompt_jax.mesh import to_host
+from fedprompt_jax.evaluation.one_behind import one_behind
 
 HALVES = range(4)  # how often the most rows may be halved
 STEP = 32  # tokens that a step of decoding costs besides its rows' own
@@ -75,9 +75,9 @@ class Generator:
         """
         if self.model.transformer.config.objective == 'masked_lm':
             raise ValueError('A masked language model generates no text.')
-        lengths = [len(q.tokens) for q in queries]
-        order = sorted(range(len(queries)), key=lambda i: -lengths[i])
-        greedy = self._decoder(bank)
+        order = sorted(
+            range(len(queries)), key=lambda i: -len(queries[i].tokens)
+        )
         outputs: list[np.ndarray] = [np.zeros(0, np.int32)] * len(queries)
         bar = tqdm(
             total=len(queries),
@@ -85,8 +85,26 @@ class Generator:
             disable=None if progress else True,  # None: off a terminal
             leave=False,
         )
+        for chosen, tokens in one_behind(self._dispatch(bank, queries, order)):
+            for i, row in zip(chosen, tokens, strict=False):
+                outputs[i] = _until(row, self.eos_ids)
+            bar.update(len(chosen))
+        bar.close()
+        return outputs
+
+    def _dispatch(
+        self, bank, queries: Sequence[Query], order: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], jax.Array]]:
+        """The queries of each batch, and its outputs on the devices.
+
+        Args:
+          bank: trained parameters, leaves [C, ...].
+          queries: of any owners.
+          order: of the queries, the longest first.
+        """
+        greedy = self._decoder(bank)
         for rows, _ in batches(
-            [lengths[i] for i in order],
+            [len(queries[i].tokens) for i in order],
             self.batch_size,
             self.max_tokens,
             self.max_new_tokens,
@@ -96,12 +114,7 @@ class Generator:
             padded, length, owner = self.place_rows(
                 _pad([queries[i] for i in chosen], self.my_rows(rows))
             )
-            tokens = to_host(greedy(owner, padded, length))
-            for i, row in zip(chosen, tokens, strict=False):
-                outputs[i] = _until(row, self.eos_ids)
-            bar.update(len(chosen))
-        bar.close()
-        return outputs
+            yield chosen, greedy(owner, padded, length)
 
     def _decoder(self, bank) -> Callable:
         """Outputs [N, max_new_tokens] of owners, queries and lengths.

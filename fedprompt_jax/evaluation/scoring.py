@@ -5,6 +5,7 @@ import copy
 import dataclasses
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -14,11 +15,12 @@ from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.bank.owners import finite_owners, select
 from fedprompt_jax.data import shapes
 from fedprompt_jax.data.examples import LOSSES, Example
-from fedprompt_jax.data.packing import Packer
+from fedprompt_jax.data.packing import Grid, Packer
 from fedprompt_jax.data.store import TokenStore
 from fedprompt_jax.evaluation import beginnings, units
 from fedprompt_jax.evaluation import choices as choices_lib
 from fedprompt_jax.evaluation.generation import Generator, Query
+from fedprompt_jax.evaluation.one_behind import one_behind
 from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.tokenizer import Tokenizer
 
@@ -121,7 +123,7 @@ class Evaluator(NamedTuple):
           requests: any owners with any instances.
           progress: what the progress bars say; '' shows none.
         """
-        finite = to_host(finite_owners(bank))
+        finite = finite_owners(bank)
         bank = select(finite, bank, 0.0)
         loss, choice_losses = self.losses(bank, requests, progress)
         chosen = self._choose(requests, choice_losses)
@@ -138,7 +140,7 @@ class Evaluator(NamedTuple):
         for i, (text, output) in zip(free, written, strict=True):
             texts[i], lengths[i], outputs[i] = text, len(output), output
             exact[i] = self._exact_match(records[i], text, output)
-        alive = finite[[r.owner for r in requests]]
+        alive = to_host(finite)[[r.owner for r in requests]]
 
         def placed(values):
             return np.where(alive, values, np.nan)
@@ -237,7 +239,7 @@ class Evaluator(NamedTuple):
             non-finite owner mean nothing.
           examples: of any owners.
         """
-        bank = select(to_host(finite_owners(bank)), bank, 0.0)
+        bank = select(finite_owners(bank), bank, 0.0)
         if not examples:
             return []
         packer = shapes.widened(
@@ -278,15 +280,13 @@ class Evaluator(NamedTuple):
         self, bank, examples: Sequence[Example], isolate: bool
     ) -> list[np.ndarray]:
         """-log p of the tokens of every target, f64 [t] each, in order."""
-        model, base = self.generator.model, self.generator.base
         sizes = [len(t) for e in examples for t in e.targets]
         ends = np.cumsum(sizes)
         flat = np.zeros(ends[-1])
         # Row by row, so that memory follows the slice and not the set.
-        for grid in self.packer.pack(examples, [1.0] * len(examples), isolate):
-            losses = grid_losses(
-                model, base, bank, self.generator.place_rows(grid)
-            )
+        grids = self.packer.pack(examples, [1.0] * len(examples), isolate)
+        dispatched = ((grid, self._grid_losses(bank, grid)) for grid in grids)
+        for grid, losses in one_behind(dispatched):
             real = grid.target_number >= 0
             of = grid.target_number[real]
             # The tokens of a target follow each other in a row.
@@ -295,8 +295,15 @@ class Evaluator(NamedTuple):
                 np.where(np.diff(of, prepend=-1) != 0, place, 0)
             )
             at = ends[of] - np.take(sizes, of) + place - began
-            flat[at] = to_host(losses)[real]
+            flat[at] = losses[real]
         return np.split(flat, ends[:-1])
+
+    def _grid_losses(self, bank, grid: Grid) -> jax.Array:
+        """-log p f32 [R, K] of a grid's targets, on the devices."""
+        generator = self.generator
+        return grid_losses(
+            generator.model, generator.base, bank, generator.place_rows(grid)
+        )
 
 
 def rouge_l(

@@ -7,15 +7,17 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fedprompt_jax.experiment import checkpoint
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
+from fedprompt_jax.experiment.one_round import all_finite
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.federated.algorithm import StageBefore
+from fedprompt_jax.federated.later import numbers
+from fedprompt_jax.mesh import fetch
 
 FOLDER = 'before-'  # and a number and a name: a stage's checkpoints
 
@@ -67,7 +69,7 @@ def run_all(
         )
         server = stage.finish(state.server or server, state.inner)
         server = experiment.devices.replicate(server)
-        _require_finite(server, stage, folder)
+        _require_finite(all_finite(server), stage, folder)
         if stage.record is not None:
             run.record(f'{stage.name}.json', stage.record(server))
     return server
@@ -108,8 +110,9 @@ def _run(
         state: State, number: int, began: float
     ) -> tuple[State, float | None]:
         inner, metrics = stage.step(state.inner, number)
-        _require_finite(inner, stage, folder)
-        values = {k: np.asarray(v).item() for k, v in metrics.items()}
+        finite, read = fetch((all_finite(inner), metrics))
+        _require_finite(finite, stage, folder)
+        values = numbers(metrics, read)
         run.log(
             stage=stage.name,
             step=number + 1,
@@ -142,9 +145,9 @@ def _run(
     return state
 
 
-def _require_finite(tree: Any, stage: StageBefore, folder: Path) -> None:
+def _require_finite(finite: Any, stage: StageBefore, folder: Path) -> None:
     """Raises FloatingPointError if a stage's state is not finite."""
-    if not all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(tree)):
+    if not finite:
         raise FloatingPointError(
             f'The stage {stage.name!r} before the rounds would turn '
             f'non-finite; stopped. Its last checkpoint is intact in {folder}. '

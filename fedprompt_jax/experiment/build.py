@@ -383,7 +383,14 @@ def make_simulation(
         config, model, data, population(config, data), runs
     )
     packer = packer._replace(my_rows=devices.my_rows)
-    return PackedSimulation(model, lm.base, packer, config.loss, devices.rows)
+    return PackedSimulation(
+        model,
+        lm.base,
+        packer,
+        config.loss,
+        devices.rows,
+        config.packing.scan_steps,
+    )
 
 
 def _of_one_owner(

@@ -16,7 +16,7 @@ from fedprompt_jax.experiment import checkpoint, processes
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.federated import client_rows
 from fedprompt_jax.federated.client_store import ClientStore
-from fedprompt_jax.mesh import to_host
+from fedprompt_jax.mesh import fetch
 
 FOLDER = 'clients'  # beside the folders of the stages
 NOTE = 'clients'  # the key of a checkpoint's notes
@@ -62,22 +62,32 @@ class Clients:
         assert self._algorithm.client is not None
         never = None
         if any(client not in self._store for client in clients.tolist()):
-            never = jax.tree.map(to_host, self._algorithm.client(server))
+            never = fetch(self._algorithm.client(server))
         return self._devices.replicate(self._store.take(clients, never))
 
-    def put(self, clients: np.ndarray, before: Any, after: Any) -> None:
-        """Stores the rows that a round has returned.
+    def kept(self, before: Any, after: Any) -> Any:
+        """The rows that a round leaves to be stored, leaves [C, ...], or None.
 
         A client whose new row is not finite keeps its old one.
 
         Args:
-          clients: int [C], ids of the cohort.
-          before: its rows before the round, leaves [C, ...].
+          before: the cohort's rows before the round, leaves [C, ...].
           after: its rows after the round, leaves [C, ...].
         """
-        if self._store is not None and not self._algorithm.one_by_one:
-            rows = where(finite_owners(after), after, before)
-            self._store.put(clients, jax.tree.map(to_host, rows))
+        if self._store is None or self._algorithm.one_by_one:
+            return None
+        return where(finite_owners(after), after, before)
+
+    def put(self, clients: np.ndarray, rows: Any) -> None:
+        """Stores rows.
+
+        Args:
+          clients: int [C], ids of the cohort.
+          rows: of `kept`, NumPy arrays [C, ...]; None for nothing.
+        """
+        if rows is not None:
+            assert self._store is not None
+            self._store.put(clients, rows)
 
     def prompts(self, server: Any, clients: np.ndarray) -> Any:
         """The prompts that training clients use now, leaves [C, ...].
@@ -144,10 +154,9 @@ class _OneByOne:
         return self._clients._taken(self._server, self._cohort[[place]])
 
     def put(self, place: int, row: Any) -> None:
-        store = self._clients._store
-        if bool(finite_owners(row)[0]):
-            assert store is not None
-            store.put(self._cohort[[place]], jax.tree.map(to_host, row))
+        finite, row = fetch((finite_owners(row), row))
+        if finite[0]:
+            self._clients.put(self._cohort[[place]], row)
 
 
 def files(notes: dict[str, Any]) -> list[str]:

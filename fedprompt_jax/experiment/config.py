@@ -243,6 +243,12 @@ def _cross_faults(c: config_dict.ConfigDict) -> Iterator[str]:
             f'{c.local_epochs}: one of them must be 0; a client takes so many '
             'steps a round, or so many passes over its examples.'
         )
+    if c.packing.scan_steps and c.simulation != 'packed':
+        yield (
+            f'config.packing.scan_steps=True needs config.simulation='
+            f"'packed', not {c.simulation!r}, which scans over the steps "
+            'always; use False.'
+        )
     if c.scale.startswith('paper'):
         meant = c.scale.removeprefix('paper').strip('-') or 'high'
         if c.data.partition != meant:

@@ -14,11 +14,7 @@ import jax.numpy as jnp
 
 from fedprompt_jax import personalization
 from fedprompt_jax.bank.bare import Nothing
-from fedprompt_jax.bank.owners import (
-    finite_owners,
-    mean_of_finite,
-    replicate,
-)
+from fedprompt_jax.bank.owners import finite_owners, replicate
 from fedprompt_jax.data import splits
 from fedprompt_jax.data.sampling import epoch_steps
 from fedprompt_jax.evaluation import anchors as anchors_lib
@@ -27,6 +23,7 @@ from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
 from fedprompt_jax.experiment.preemption import Preemption, stopped
+from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
 from fedprompt_jax.experiment.scores import (
     PromptScorer,
@@ -36,7 +33,11 @@ from fedprompt_jax.experiment.scores import (
 from fedprompt_jax.experiment.stage import Stage, repeat
 from fedprompt_jax.experiment.train import TrainState
 from fedprompt_jax.federated import ledger
-from fedprompt_jax.personalization import Answer, Method, Route, Setup
+from fedprompt_jax.federated.client import dropped_later, mean_later
+from fedprompt_jax.federated.later import numbers
+from fedprompt_jax.federated.prepared import share_rows
+from fedprompt_jax.mesh import fetch
+from fedprompt_jax.personalization import Answer, Method, Route, Setup, Steps
 
 _LOG = logging.getLogger(__name__)
 
@@ -154,7 +155,10 @@ def personalize(
         ),
         state,
         first,
-        range(first, c.epochs),
+        prefetched(
+            functools.partial(epoch_batches, experiment),
+            range(first, c.epochs),
+        ),
         run,
         preemption,
     )
@@ -185,12 +189,26 @@ def initial(
     )
 
 
+def epoch_batches(experiment: Experiment, number: int) -> Steps:
+    """The batches of an epoch, from 0, packed and on the devices."""
+    held_out, config = experiment.data.held_out, experiment.config
+    steps = epoch_steps(
+        experiment.data.store,
+        held_out.train,
+        held_out.clients,
+        batch_size=config.personalization.batch_size,
+        seed=config.seed,
+        epoch=number,
+    )
+    return [experiment.personal.prepare(step) for step in steps]
+
+
 def train_epoch(
     experiment: Experiment,
     run: RunFolder,
     personal: Method,
     state: PersonalizationState,
-    number: int,
+    steps: Steps,
     began: float,
 ) -> tuple[PersonalizationState, float]:
     """One epoch of all clients, logged; returns the state and the mean loss.
@@ -200,34 +218,45 @@ def train_epoch(
       run: where the line goes.
       personal: the personalization method.
       state: the state before the epoch.
-      number: the epoch's number, from 0.
+      steps: of epoch_batches.
       began: perf_counter's seconds at its beginning.
     """
-    held_out, config = experiment.data.held_out, experiment.config
-    steps = list(
-        epoch_steps(
-            experiment.data.store,
-            held_out.train,
-            held_out.clients,
-            batch_size=config.personalization.batch_size,
-            seed=config.seed,
-            epoch=number,
-        )
-    )
-    clients, local = personal.epoch(state.clients, steps)
-    finite = finite_owners(clients.bank)
-    loss = mean_of_finite(local.losses, finite)
+    clients, epoch, metrics, lost = _once(personal, state, steps)
+    if lost and share_rows(steps):
+        alone = [experiment.personal.prepare(step, True) for step in steps]
+        clients, epoch, metrics, _ = _once(personal, state, alone)
     run.log(
         stage='personalize',
-        epoch=number + 1,
-        loss=loss,
-        client_grad_norm=mean_of_finite(local.grad_norms, finite),
-        clients_dropped=int((~finite).sum()),
+        epoch=int(epoch),
+        **metrics,
         **ledger.compute(experiment.model, steps),
         seconds=time.perf_counter() - began,
     )
-    state = dataclasses.replace(state, clients=clients, epoch=state.epoch + 1)
-    return experiment.devices.replicate(state), loss
+    state = dataclasses.replace(state, clients=clients, epoch=epoch)
+    return experiment.devices.replicate(state), metrics['loss']
+
+
+def _once(
+    personal: Method, state: PersonalizationState, steps: Steps
+) -> tuple[Any, jax.Array, dict[str, Any], bool]:
+    """An epoch, read by the host once, at its end.
+
+    Returns:
+      The clients' state, the epochs done, the numbers to be logged, and
+      whether a client that was finite is no longer.
+    """
+    clients, local = personal.epoch(state.clients, steps)
+    finite, epoch = finite_owners(clients.bank), state.epoch + 1
+    metrics = {
+        'loss': mean_later(local.losses, finite),
+        'client_grad_norm': mean_later(local.grad_norms, finite),
+        'clients_dropped': dropped_later(finite),
+    }
+    was_finite, finite, read, _ = fetch(
+        (finite_owners(state.clients.bank), finite, metrics, epoch)
+    )
+    lost = bool((was_finite & ~finite).any())
+    return clients, epoch, numbers(metrics, read), lost
 
 
 def anchors(experiment: Experiment, params) -> list[Answer]:

@@ -14,10 +14,11 @@ import numpy as np
 from fedprompt_jax.bank.owners import replicate
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.evaluation.scoring import Request
-from fedprompt_jax.experiment import before_rounds, guard, views
+from fedprompt_jax.experiment import before_rounds, guard, one_round, views
 from fedprompt_jax.experiment.build import Experiment
 from fedprompt_jax.experiment.checkpoint import Checkpoints
 from fedprompt_jax.experiment.clients import Clients
+from fedprompt_jax.experiment.one_round import Round
 from fedprompt_jax.experiment.preemption import Preemption
 from fedprompt_jax.experiment.prefetch import prefetched
 from fedprompt_jax.experiment.run_folder import RunFolder
@@ -117,7 +118,7 @@ def train(
         ),
         state,
         first,
-        prefetched(experiment.cohort, rounds),
+        prefetched(functools.partial(one_round.cohort, experiment), rounds),
         run,
         preemption,
     )
@@ -161,7 +162,7 @@ def train_round(
       run: where the line goes.
       clients: what they keep; the cohort's rows are replaced.
       state: before the round.
-      cohort: clients and batches of the round.
+      cohort: clients and batches of the round, of one_round.cohort.
       began: perf_counter's seconds when the wait for the cohort began.
 
     Raises:
@@ -169,16 +170,14 @@ def train_round(
     """
     algorithm = experiment.algorithm
     new = clients.never_sampled(cohort.clients)
-    before = clients.take(state.server, cohort.clients)
-    server, after, metrics = algorithm.round(state.server, before, cohort)
-    metrics = {k: np.asarray(v).item() for k, v in metrics.items()}
-    number = int(state.server.round) + 1
-    _require_finite(server, number, run)
-    clients.put(cohort.clients, before, after)
+    done = one_round.compute(experiment, clients, state.server, cohort)
+    server, number = done.server, int(done.server.round)
+    _require_finite(done, number, run)
+    clients.put(cohort.clients, done.rows)
     run.log(
         stage='train',
         round=number,
-        **metrics,
+        **done.metrics,
         **ledger.traffic(algorithm.sent(server), len(cohort.clients)),
         **_sent_once(algorithm, server, new),
         slowest_share=ledger.slowest_share(cohort.steps),
@@ -191,7 +190,7 @@ def train_round(
     ):
         _LOG.warning(warning)
         run.warn(warning)
-    return dataclasses.replace(state, server=server), metrics['loss']
+    return dataclasses.replace(state, server=server), done.metrics['loss']
 
 
 def _sent_once(algorithm: Algorithm, server: Any, new: int) -> dict[str, int]:
@@ -313,10 +312,9 @@ def save(
     clients.remove_unused()
 
 
-def _require_finite(server: Any, number: int, run: RunFolder) -> None:
+def _require_finite(done: Round, number: int, run: RunFolder) -> None:
     """Raises FloatingPointError if the server's state is not finite."""
-    leaves = jax.tree.leaves(server)
-    if not all(bool(jnp.isfinite(x).all()) for x in leaves):
+    if not done.finite:
         raise FloatingPointError(
             f'Round {number} would make the global prompt or the server '
             'optimizer non-finite; stopped. The checkpoint before it is '

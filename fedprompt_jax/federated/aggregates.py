@@ -23,12 +23,12 @@ GEOMETRIC_STEPS = 32  # of Weiszfeld's iteration
 
 def uniform() -> Aggregate:
     """The mean over clients."""
-    return lambda bank, counts: _mean(bank, jnp.ones(len(counts)))
+    return lambda bank, counts: _mean(bank, np.ones(len(counts), np.float32))
 
 
 def examples() -> Aggregate:
     """The mean weighted by how many examples a client has."""
-    return lambda bank, counts: _mean(bank, jnp.asarray(counts, jnp.float32))
+    return lambda bank, counts: _mean(bank, counts.astype(np.float32))
 
 
 def median() -> Aggregate:
@@ -92,7 +92,7 @@ def _require(holds: bool, words: str) -> None:
 
 
 @jax.jit
-def _mean(bank, weights: jax.Array):
+def _mean(bank, weights: jax.Array | np.ndarray):
     """Weighted mean of the finite owners; weights f32 [C] need no sum of 1."""
     weights = jnp.where(finite_owners(bank), weights, 0.0)
     share = weights / weights.sum()  # 0 / 0 is NaN: a mean over nothing

@@ -13,6 +13,7 @@ those of the whole population.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import functools
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -26,8 +27,9 @@ from fedprompt_jax.federated import optimizers
 from fedprompt_jax.federated.aggregates import Aggregate
 from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.ledger import Sent
+from fedprompt_jax.federated.prepared import STEPS
 from fedprompt_jax.federated.schedules import ByRound
-from fedprompt_jax.federated.server import S, server_update
+from fedprompt_jax.federated.server import S, core, server_update
 from fedprompt_jax.models.transformer import Transformer
 
 Metrics = dict[str, Any]  # scalars by their names in metrics.jsonl
@@ -37,7 +39,9 @@ Steps = Sequence[Sequence[Example]]  # for each step, the batches of all owners
 class Simulation(Protocol):
     """How a cohort is computed: packed.py or vmapped.py.
 
-    An owner that turns non-finite changes no other owner's result.
+    An owner that turns non-finite changes no other owner's result, if batches
+    are plain. If they are prepared, it may make all of them NaN: see
+    prepared.py.
     """
 
     def gradients(
@@ -61,6 +65,16 @@ class Simulation(Protocol):
         self, bank, tangents, examples: Sequence[Example]
     ) -> Any:
         """Hessians [C, ...] times tangents; see PackedSimulation."""
+
+    def prepare(
+        self, examples: Sequence[Example], alone: bool = False
+    ) -> Sequence[Example]:
+        """The same examples, ready to be computed; see prepared.py.
+
+        Args:
+          examples: the batches of all owners in one call.
+          alone: whether no two owners may share a row.
+        """
 
     def compute(self, steps: Sequence[Sequence[Example]]) -> Metrics:
         """Tokens and FLOPs of the gradients of `steps`; see ledger.compute."""
@@ -204,6 +218,9 @@ class Algorithm(NamedTuple):
         and never again; None where there is none.
       one_by_one: the rows that a round gets are not [C, ...] but of one client
         at a time, since each is large: see OneByOne.
+      takes: the batches of a cohort that a round takes gradients of, which are
+        prepared while the last round is computed: STEPS, EXAMPLES (all steps as
+        one) or both. The simulation waits for the results of others.
     """
 
     init: Callable[[], Any]
@@ -215,6 +232,7 @@ class Algorithm(NamedTuple):
     stages: Sequence[StageBefore] = ()
     sent_once: Callable[[Any], Any] | None = None
     one_by_one: bool = False
+    takes: tuple[str, ...] = (STEPS,)
 
 
 class Setup(NamedTuple):
@@ -272,7 +290,7 @@ class Setup(NamedTuple):
           bank: where each owner starts, leaves [C, ...].
           round: int32 scalar, from 0.
         """
-        return self.at_round(jax.vmap(self.client_tx.init)(bank), round)
+        return self.at_round(_initial(self.client_tx, bank), round)
 
     def at_round(self, opt_state: Any, round: jax.Array) -> Any:
         """States of client optimizers with the learning rate of a round."""
@@ -297,11 +315,17 @@ class Setup(NamedTuple):
           cohort: whose they are.
         """
         settings = {optimizers.RATE: self.server_rate(int(state.round))}
-        return server_update(
+        opt_state = optimizers.with_settings(state.opt_state, settings)
+        new, metrics = server_update(
             self.server_tx,
-            state.replace(
-                opt_state=optimizers.with_settings(state.opt_state, settings)
-            ),
+            core(state).replace(opt_state=opt_state),
             self.mean(pseudo_gradients, cohort),
             self.mean(grads, cohort),
         )
+        return state.replace(**vars(new)), metrics
+
+
+@functools.partial(jax.jit, static_argnames='tx')
+def _initial(tx: optax.GradientTransformation, bank: Any) -> Any:
+    """The state of an optimizer of each owner before any step."""
+    return jax.vmap(tx.init)(bank)

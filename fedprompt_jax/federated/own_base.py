@@ -49,7 +49,7 @@ def local_train(
         has_batch = np.array([bool(step) for step in mine])
         zeros = jax.tree.map(jnp.zeros_like, one_bank)
         if not has_batch.any():
-            none = np.full((len(steps), 1), np.nan, np.float32)
+            none = jnp.full((len(steps), 1), jnp.nan)
             results.append(LocalResult(one_bank, one_state, none, none, zeros))
             continue
         local = simulation.with_base(base_of(owner)).local_train(
@@ -67,8 +67,8 @@ def local_train(
     return LocalResult(
         _joined(banks),
         _joined(states),
-        np.concatenate(losses, axis=1),
-        np.concatenate(norms, axis=1),
+        jnp.concatenate(losses, axis=1),
+        jnp.concatenate(norms, axis=1),
         _joined(grads),
     )
 
@@ -78,8 +78,7 @@ def _joined(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
-def _spread(values: np.ndarray, has_batch: np.ndarray) -> np.ndarray:
+def _spread(values: jax.Array, has_batch: np.ndarray) -> jax.Array:
     """Values [n, 1] as [S, 1]: at the steps with a batch, NaN at the others."""
-    spread = np.full((len(has_batch), 1), np.nan, values.dtype)
-    spread[has_batch] = values
-    return spread
+    spread = jnp.full((len(has_batch), 1), jnp.nan, values.dtype)
+    return spread.at[np.flatnonzero(has_batch)].set(values)

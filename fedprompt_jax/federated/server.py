@@ -31,21 +31,28 @@ def init(params: Any, tx: optax.GradientTransformation) -> ServerState:
     return ServerState(params, tx.init(params), jnp.zeros((), jnp.int32))
 
 
-@functools.partial(jax.jit, static_argnames='tx')
+def core(state: ServerState) -> ServerState:
+    """What FedAvg's server carries of the state of another algorithm."""
+    return ServerState(state.params, state.opt_state, state.round)
+
+
+@functools.partial(
+    jax.jit, static_argnames='tx', donate_argnames='pseudo_gradient'
+)
 def server_update(
     tx: optax.GradientTransformation,
-    state: S,
+    state: ServerState,
     pseudo_gradient: Any,
     gradient: Any,
-) -> tuple[S, dict[str, jax.Array]]:
+) -> tuple[ServerState, dict[str, jax.Array]]:
     """One step of the server optimizer (generalised FedAvg, 2003.00295).
 
     Args:
       tx: server optimizer.
-      state: the state that the cohort started from; fields that a subclass
-        adds stay as they are.
+      state: the state that the cohort started from. It is not written over:
+        the round may be computed again, and the best prompt may be its.
       pseudo_gradient: the cohort's aggregate, leaves [...]: of x - y_i for
-        FedAvg, of gradients for FedSGD.
+        FedAvg, of gradients for FedSGD. The new params are written over it.
       gradient: the aggregate of the gradients at x, for the guard alone.
 
     Returns:
@@ -63,6 +70,7 @@ def server_update(
     return state, metrics
 
 
+@jax.jit
 def norms(params: Any, updates: Any, gradient: Any) -> dict[str, jax.Array]:
     """What a server step logs, by names in metrics.jsonl.
 

@@ -9,6 +9,7 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -19,7 +20,6 @@ from fedprompt_jax.data.examples import Example, token_weights
 from fedprompt_jax.data.packing import Grid, Packer, Shape, empty_grid
 from fedprompt_jax.federated import ledger
 from fedprompt_jax.federated.client import LocalResult, client_step
-from fedprompt_jax.mesh import to_host
 from fedprompt_jax.models.token_loss import token_losses
 
 MULTIPLE = 32  # lengths are padded to it, to bound the compilations
@@ -47,7 +47,7 @@ def client_loss(model: TunedModel, base, params, batch: Batch) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=('model', 'tx'))
 def cohort_update(model, tx, base, bank, opt_state, batches: Batch):
-    """vmap over clients of a scan over steps; returns what LocalResult has."""
+    """vmap over clients of a scan over steps: the fields of LocalResult."""
 
     def client_update(params, opt_state, batches):
         def step(carry, batch):
@@ -61,7 +61,12 @@ def cohort_update(model, tx, base, bank, opt_state, batches: Batch):
         carry, out = jax.lax.scan(step, (params, opt_state), batches)
         return carry, out
 
-    return jax.vmap(client_update)(bank, opt_state, batches)
+    carry, out = jax.vmap(client_update)(bank, opt_state, batches)
+    losses, norms, grads = out  # [C, S], [C, S], [C, S, ...]
+    reports = (
+        jnp.where(batches.present.T, x.T, jnp.nan) for x in (losses, norms)
+    )
+    return *carry, *reports, jax.tree.map(lambda g: g[:, 0], grads)
 
 
 @functools.partial(jax.jit, static_argnames='model')
@@ -134,15 +139,23 @@ class VmappedSimulation:
         batches = pad_batches(
             self.model.packer(), steps, num_owners(bank), self.loss
         )
-        (bank, opt_state), (losses, norms, grads) = cohort_update(
-            self.model, tx, self.base, bank, opt_state, self.place_rows(batches)
+        return LocalResult(
+            *cohort_update(
+                self.model,
+                tx,
+                self.base,
+                bank,
+                opt_state,
+                self.place_rows(batches),
+            )
         )
-        first = jax.tree.map(lambda g: g[:, 0], grads)  # of [C, S, ...]
-        present = batches.present.T  # [S, C]
-        losses, norms = (
-            np.where(present, to_host(x).T, np.nan) for x in (losses, norms)
-        )
-        return LocalResult(bank, opt_state, losses, norms, first)
+
+    def prepare(
+        self, examples: Sequence[Example], alone: bool = False
+    ) -> Sequence[Example]:
+        """The examples as they are; see Simulation."""
+        del alone  # no owners share a row here
+        return examples
 
     def with_base(self, base) -> 'VmappedSimulation':
         """See PackedSimulation.with_base."""

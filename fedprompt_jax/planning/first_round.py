@@ -106,8 +106,13 @@ class Recorder:
         """The bank as it is."""
         args = shapes(bank), tx, shapes(opt_state)
         self.steps.append(Step(self.model, self.base, *args))
-        losses = np.zeros((len(steps), num_owners(bank)))
+        losses = jnp.zeros((len(steps), num_owners(bank)))
         return LocalResult(bank, opt_state, losses, losses, _zeros(bank))
+
+    def prepare(self, examples, alone=False):
+        """Nothing is packed."""
+        del alone
+        return examples
 
     def compute(self, steps):
         """Nothing is counted."""

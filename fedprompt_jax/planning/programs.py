@@ -179,13 +179,18 @@ def _training(
         for step, again in zip(updates, AGAIN, strict=False):
             bank, state = placed.replicate((step.bank, step.opt_state))
             owners = jax.tree.leaves(bank)[0].shape[:1]
-            present = placed.replicate(jax.ShapeDtypeStruct(owners, bool))
-            args = step.tx, bank, state, bank, present
+            losses, present = placed.replicate(
+                (
+                    jax.ShapeDtypeStruct(owners, jnp.float32),
+                    jax.ShapeDtypeStruct(owners, bool),
+                )
+            )
+            args = step.tx, bank, state, losses, bank, present
             programs[f'{name} step{again}'] = Program(
                 client.cohort_step, args, (), exact
             )
     if recorded.server_state is not None:
-        state = placed.replicate(recorded.server_state)
+        state = placed.replicate(server.core(recorded.server_state))
         programs['server step'] = Program(
             server.server_update,
             (recorded.server_tx, state, state.params, state.params),

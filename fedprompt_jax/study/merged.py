@@ -17,6 +17,7 @@ from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer
 from fedprompt_jax.evaluation.scoring import Evaluator, Request, Scores
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.prepared import Prepared, plain
 from fedprompt_jax.study.rendezvous import Compute, Rendezvous
 
 
@@ -70,10 +71,19 @@ class MergedSimulation(PackedSimulation):
         )
         self._participant = participant
 
+    def prepare(
+        self, examples: Sequence[Example], alone: bool = False
+    ) -> Sequence[Example]:
+        """See Simulation; they are packed with those of the other runs."""
+        return Prepared(plain(examples), alone)
+
     def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:
         """See PackedSimulation.gradients_once."""
+        if isinstance(examples, Prepared):
+            isolate = isolate or examples.alone
+            examples = plain(examples)
         request = _Gradients(self, bank, examples, isolate)
         key = f'gradients, isolate={isolate}'
         return self._participant.ask(key, _all_gradients, request)

@@ -246,8 +246,8 @@ def train(
     return LocalResult(
         bank,
         opt_state,
-        np.concatenate(losses),
-        np.concatenate(norms),
+        jnp.concatenate(losses),
+        jnp.concatenate(norms),
         first,
     )
 
@@ -279,13 +279,13 @@ def joined(results: Sequence[LocalResult]) -> LocalResult:
     """
     most = max(len(r.losses) for r in results)
 
-    def columns(parts: list[np.ndarray]) -> np.ndarray:
+    def columns(parts: list[jax.Array]) -> jax.Array:
         room = [((0, most - len(p)), (0, 0)) for p in parts]
         padded = [
-            np.pad(p, r, constant_values=np.nan)
+            jnp.pad(p, r, constant_values=jnp.nan)
             for p, r in zip(parts, room, strict=True)
         ]
-        return np.concatenate(padded, axis=1)
+        return jnp.concatenate(padded, axis=1)
 
     def bank(trees: list[Any]) -> Any:
         return jax.tree.map(lambda *x: jnp.concatenate(x), *trees)

@@ -33,6 +33,7 @@ def layers(params: Any) -> list[int]:
     return [int(name) for name in sorted(params.get(KEY, ()))]
 
 
+@jax.jit
 def join(flags, travelling: Any, staying: Any) -> Any:
     """The entries of one tree where flags hold, and of the other elsewhere.
 

@@ -20,6 +20,7 @@ from fedprompt_jax.federated.algorithm import (
     Setup,
     StageBefore,
 )
+from fedprompt_jax.federated.later import Later
 from fedprompt_jax.federated.layers import partial, scores, spectrum
 from fedprompt_jax.federated.layers.lanczos import quadrature
 from fedprompt_jax.mesh import to_host
@@ -229,7 +230,7 @@ def _round(setup: Setup, state: Any, cohort: Any) -> tuple[Any, Metrics]:
     mean = setup.mean(moved, cohort)
     params = jax.tree.map(jnp.subtract, state.params, mean)
     state = state.replace(params=params, round=state.round + 1)
-    return state, {'loss': float(np.nanmean(local.losses))}
+    return state, {'loss': Later(np.nanmean, local.losses)}
 
 
 def _product(setup: Setup, params: Any, batch: Sequence[Example]):

@@ -451,8 +451,8 @@ MUTATIONS = (
     Mutation(
         'a-client-that-diverged-keeps-it',
         _CLIENTS,
-        'rows = where(finite_owners(after), after, before)',
-        'rows = after',
+        'return where(finite_owners(after), after, before)',
+        'return after',
         'One bad round spoils a client for ever.',
         (_RUNS + 'test_a_row_that_turns_non_finite_is_not_kept',),
     ),

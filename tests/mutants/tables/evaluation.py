@@ -481,8 +481,8 @@ MUTATIONS = (
     Mutation(
         'alive-by-place-not-by-owner',
         SCORING,
-        'alive = finite[[r.owner for r in requests]]',
-        'alive = np.resize(finite, len(requests))',
+        'alive = to_host(finite)[[r.owner for r in requests]]',
+        'alive = np.resize(to_host(finite), len(requests))',
         'Healthy clients are dropped for broken ones.',
         (BROKEN,),
     ),

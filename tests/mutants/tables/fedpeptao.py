@@ -115,8 +115,8 @@ MUTATIONS = (
     Mutation(
         'absent-steps-count',
         ALGORITHM,
-        'steps = (~np.isnan(local.losses)).sum(axis=0)',
-        'steps = np.full(len(cohort.clients), len(local.losses))',
+        'steps = num_steps(cohort.steps, len(cohort.clients))',
+        'steps = np.full(len(cohort.clients), len(cohort.steps))',
         'Small devices have too small a variate.',
         NUMPY,
     ),

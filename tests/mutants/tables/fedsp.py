@@ -346,7 +346,7 @@ MUTATIONS = (
     Mutation(
         'a-row-that-is-not-finite-is-kept',
         'fedprompt_jax/experiment/clients.py',
-        'if bool(finite_owners(row)[0]):',
+        'if finite[0]:',
         'if True:',
         'A client that diverged once never comes back.',
         (RUNS + 'test_a_row_that_is_not_finite_is_left_out',),

@@ -164,8 +164,8 @@ MUTATIONS = (
     Mutation(
         'losses-without-the-steps-that-were-missed',
         _OWN_BASE,
-        'spread[has_batch] = values',
-        'spread[: len(values)] = values',
+        'spread.at[np.flatnonzero(has_batch)].set(values)',
+        'spread.at[: len(values)].set(values)',
         'A loss is logged for another step.',
         (_ALONE,),
     ),
@@ -198,7 +198,7 @@ MUTATIONS = (
     Mutation(
         'a-stage-saves-what-is-not-a-number',
         _BEFORE,
-        '        _require_finite(inner, stage, folder)\n',
+        '        _require_finite(finite, stage, folder)\n',
         '',
         'A run that diverged in a stage can never be resumed.',
         (_STAGES + 'test_a_stage_that_turns_non_finite_leaves_its_checkpoint',),

@@ -168,8 +168,8 @@ MUTATIONS = (
     Mutation(
         'rounds-are-logged-from-zero',
         _TRAIN,
-        '        round=number,\n        **metrics,',
-        '        round=number - 1,\n        **metrics,',
+        '        round=number,\n        **done.metrics,',
+        '        round=number - 1,\n        **done.metrics,',
         'Curves and the chosen round are shifted against each other.',
         (
             _ROUNDS
@@ -211,7 +211,7 @@ MUTATIONS = (
     Mutation(
         'a-non-finite-prompt-is-logged-and-saved',
         _TRAIN,
-        '    _require_finite(server, number, run)\n',
+        '    _require_finite(done, number, run)\n',
         '',
         'A diverged run trains NaN to its end, and no checkpoint is good.',
         (_ROUNDS + 'test_a_round_that_diverges_is_neither_logged_nor_saved',),
@@ -376,8 +376,8 @@ MUTATIONS = (
     Mutation(
         'every-epoch-is-the-first-one',
         _PERSONALIZE,
-        '            epoch=number,\n        )',
-        '            epoch=0,\n        )',
+        '        epoch=number,\n    )',
+        '        epoch=0,\n    )',
         'Batches repeat, and prompts overfit sooner.',
         (
             _EPOCHS
@@ -387,16 +387,16 @@ MUTATIONS = (
     Mutation(
         'epochs-do-not-depend-on-the-seed',
         _PERSONALIZE,
-        'seed=config.seed,\n            epoch',
-        'seed=0,\n            epoch',
+        'seed=config.seed,\n        epoch',
+        'seed=0,\n        epoch',
         'Runs of several seeds are not independent.',
         (_EPOCHS + 'test_a_seed_decides_the_order_of_the_examples',),
     ),
     Mutation(
         'clients-train-on-what-they-are-scored-on',
         _PERSONALIZE,
-        '            held_out.train,\n',
-        '            held_out.local,\n',
+        '        held_out.train,\n',
+        '        held_out.local,\n',
         'Personalized scores are those of examples that were trained on.',
         (
             _EPOCHS
@@ -575,10 +575,8 @@ MUTATIONS = (
     Mutation(
         'config-loss-does-not-reach-the-simulation',
         _BUILD,
-        'return PackedSimulation(model, lm.base, packer, '
-        'config.loss, devices.rows)',
-        'return PackedSimulation(model, lm.base, packer, '
-        "'sequence', devices.rows)",
+        '        config.loss,\n        devices.rows,\n        config.packing',
+        "        'sequence',\n        devices.rows,\n        config.packing",
         'config.loss has no effect on training.',
         (
             _WIRING + 'test_both_simulations_have_the_loss_and_the_model_of_the'
@@ -1172,8 +1170,8 @@ MUTATIONS = (
     Mutation(
         'a-client-that-diverges-is-counted-an-epoch-late',
         'fedprompt_jax/experiment/personalize.py',
-        'finite = finite_owners(clients.bank)',
-        'finite = finite_owners(state.clients.bank)',
+        'finite, epoch = finite_owners(clients.bank)',
+        'finite, epoch = finite_owners(state.clients.bank)',
         'The epoch in which clients are lost is logged with a loss of NaN.',
         (
             'tests/personalize_wiring_test.py::test_a_client_that_diverges_'
