@@ -13,6 +13,7 @@ from fedprompt_jax.bank.queries import pooled as pool
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.reads import Reads
 from fedprompt_jax.models.stack import Late
 from fedprompt_jax.models.transformer import Transformer
 
@@ -68,7 +69,7 @@ class Bound(NamedTuple):
         self,
         tokens: jax.Array,
         places: Places,
-        mask: jax.Array,
+        mask: jax.Array | Reads,
         past: Sequence[KeysValues] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -78,7 +79,7 @@ class Bound(NamedTuple):
         return self._apply('hidden_states', x, places, mask, *more)
 
     def encode(
-        self, tokens: jax.Array, places: Places, mask: jax.Array
+        self, tokens: jax.Array, places: Places, mask: jax.Array | Reads
     ) -> jax.Array:
         """Transformer.encode of tokens int [R, L] at their places."""
         x, late = self._embedded(tokens, places)
@@ -142,6 +143,14 @@ class TunedModel:
             kind.one_owner,
             shared and not kind.reads_query,
         )
+
+    def without_kernel(self) -> 'TunedModel':
+        """The model whose attention XLA computes.
+
+        A kernel has a gradient, but no derivative along a tangent.
+        """
+        transformer = self.transformer.clone(kernel=None)
+        return dataclasses.replace(self, transformer=transformer)
 
     def bind(self, base, bank) -> Bound:
         """The model under a bank.

@@ -24,7 +24,7 @@ and two examples of the first (data/packing.py has the rule):
      [0 0 0 0 0 0 1]]
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,7 @@ def may_read(q: Reader, k: Read, causal: bool) -> jax.Array:
     """
     reads = (q.segment == k.segment) | (q.query == k.segment)
     reads |= q.owner == k.shared
-    if k.position is not None:
+    if q.least is not None and k.position is not None:
         reads &= k.position >= q.least
     return reads & (k.column <= q.column) if causal else reads
 
@@ -144,3 +144,15 @@ class Reads(NamedTuple):
         q = jax.tree.map(lambda x: x[:, :, None], self.reader)
         k = jax.tree.map(lambda x: x[:, None, :], self.read)
         return may_read(q, k, causal)
+
+
+def without(seen: jax.Array | Reads, hidden: jax.Array) -> Any:
+    """A mask bool [..., L, S] or Reads in which nobody reads hidden tokens.
+
+    Args:
+      seen: the mask, or Reads.
+      hidden: bool [R, S].
+    """
+    if isinstance(seen, Reads):
+        return seen.without(hidden)
+    return seen & ~hidden[:, None, :]

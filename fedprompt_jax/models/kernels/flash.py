@@ -9,8 +9,8 @@ import functools
 
 import jax
 from jax.ad_checkpoint import checkpoint_name
-from jax.sharding import AbstractMesh, Mesh
 import jax.numpy as jnp
+from jax.sharding import AbstractMesh, Mesh
 
 from fedprompt_jax.models.kernels import table as table_lib
 from fedprompt_jax.models.kernels.backward import backward

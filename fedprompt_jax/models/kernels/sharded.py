@@ -7,9 +7,9 @@ to itself it would bring all of them to every device.
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AbstractMesh, Mesh
 from jax.sharding import PartitionSpec as P
-import jax.numpy as jnp
 
 
 def by_rows(function: Callable) -> Callable:
@@ -53,7 +53,8 @@ def on_each_device(
     def call(*arrays):
         rows, sizes = len(arrays[0]), dict(mesh.shape)
         data = 'data' if rows % sizes['data'] == 0 else None
-        heads = [x.shape[a] for x, a in zip(arrays, axes) if a is not None]
+        pairs = zip(arrays, axes, strict=True)
+        heads = [x.shape[a] for x, a in pairs if a is not None]
         # Queries and keys have numbers of heads of their own.
         model = not any(n % sizes['model'] for n in heads)
 

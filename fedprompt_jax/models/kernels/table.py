@@ -36,7 +36,7 @@ def make(reads: Reads, length: int) -> jax.Array:
         (begin, length),
         (end, 0),
     ]
-    if q.least is not None:
+    if q.least is not None and k.position is not None:
         rows += [(q.least, 0), (k.position, 0)]
     more = ((0, 0), (0, length - q.owner.shape[1]))
     return jnp.stack(

@@ -15,8 +15,6 @@ from jax.experimental import pallas as pl
 Head = Callable[[Any], Any]
 
 
-
-
 @dataclasses.dataclass(frozen=True)
 class Tiles:
     """The blocks of rows of L tokens.

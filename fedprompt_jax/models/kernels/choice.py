@@ -1,0 +1,158 @@
+"""Which kernel computes a model's attention over packed rows.
+
+XLA computes whatever a kernel cannot serve, from the same numbers of the rows.
+"""
+
+import dataclasses
+import functools
+import logging
+import re
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AbstractMesh, Mesh
+
+from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.kernels.flash import Flash
+from fedprompt_jax.models.kernels.flash import attend as flash_attention
+from fedprompt_jax.models.kernels.machines import tiles, vmem_bytes, width
+from fedprompt_jax.models.kernels.scores import Rule
+from fedprompt_jax.models.reads import Reads
+
+KINDS = ('auto', 'xla', 'cudnn', 'pallas')
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A kind of attention on the devices of a run. Hashable, as a model is.
+
+    Attributes:
+      kind: 'cudnn' or 'pallas'.
+      machine: 'cpu', 'gpu' or 'tpu'.
+      memory: bytes of the fast memory that a TPU's kernel may use.
+      mesh: ('data', 'model'), or None: there is one device.
+    """
+
+    kind: str
+    machine: str
+    memory: int = 2**24
+    mesh: Mesh | AbstractMesh | None = None
+
+    def serves(self, c: ModelConfig, length: int, dtype) -> bool:
+        """Whether it computes rows of `length` tokens; if not, the log says so.
+
+        Args:
+          c: the model.
+          length: L.
+          dtype: of queries, keys and values.
+        """
+        if reason := self.obstacle(c, length, jnp.dtype(dtype)):
+            _log_once(f'XLA computes the attention of {reason}.')
+        return not reason
+
+    def obstacle(self, c: ModelConfig, length: int, dtype) -> str:
+        """What XLA has to compute in its place, '' for nothing."""
+        if c.relative_buckets:
+            return f'layers with a bias of scores, not {self.kind}'
+        if self.kind == 'cudnn':
+            if dtype.itemsize != 2:
+                return f'numbers of {dtype}: cuDNN needs bfloat16'
+            if c.score_cap:
+                return 'scores with a cap: cuDNN has none'
+            if c.head_dim > 128 or c.head_dim % 8:
+                return (
+                    f'heads of {c.head_dim}: cuDNN needs a multiple of 8 up '
+                    'to 128'
+                )
+            if length % 2:
+                return f'rows of {length} tokens: cuDNN needs an even number'
+        elif self.machine == 'tpu':
+            need = vmem_bytes(c, length, dtype.itemsize)
+            if need > self.memory:
+                return (
+                    f'rows of {length} tokens: the kernel needs {need} bytes '
+                    f'of fast memory and has {self.memory}'
+                )
+        return ''
+
+    def attend(
+        self, q, k, v, reads: Reads, scale: float, cap: float, causal: bool
+    ) -> jax.Array:
+        """Softmax attention [R, L, H * h] over packed rows.
+
+        Args:
+          q: [R, L, H, h].
+          k: [R, L, K, h].
+          v: likewise.
+          reads: of the rows.
+          scale: of the scores.
+          cap: scores become cap * tanh(score / cap); 0 for none.
+          causal: whether a token reads no later one.
+        """
+        if self.kind == 'cudnn':
+            mask = reads.mask(causal)[:, None]  # [R, 1, L, L]
+            out = jax.nn.dot_product_attention(
+                q, k, v, mask=mask, scale=scale, implementation='cudnn'
+            )
+        else:
+            length, size = q.shape[1], q.shape[3]
+            flash = Flash(
+                tiles(self.machine, length, size, self.memory),
+                Rule(scale, cap, causal),
+                width(self.machine, size),
+                self.mesh,
+            )
+            out = flash_attention(flash, q, k, v, reads)
+        return out.reshape(*q.shape[:2], -1)
+
+
+def make(kind: str, mesh: Mesh | AbstractMesh) -> Kernel | None:
+    """The kernel of config.model.attention on a mesh; None for XLA.
+
+    Args:
+      kind: one of KINDS.
+      mesh: ('data', 'model'); an AbstractMesh, which has no devices, is taken
+        for CPUs.
+    """
+    device = mesh.devices.flat[0] if isinstance(mesh, Mesh) else None
+    machine = getattr(device, 'platform', 'cpu')
+    if kind == 'auto':
+        kind = _best(machine, device)
+    if kind == 'xla':
+        return None
+    name = getattr(device, 'device_kind', '')
+    # Of a v4, a core has 16 MiB; of later TPUs 64 MiB or more.
+    memory = 2**24 if 'v4' in name.lower() else 2**25
+    alone = mesh.size == 1
+    return Kernel(kind, machine, memory, None if alone else mesh)
+
+
+def check(kind: str) -> None:
+    """Raises ValueError if JAX's devices can never run the kernel."""
+    device = jax.devices()[0]
+    if kind == 'cudnn' and not _cuda_capability(device):
+        raise ValueError(
+            f"config.model.attention='cudnn' needs an NVIDIA GPU, and JAX "
+            f"computes on {device.platform!r} here; use 'auto'."
+        )
+
+
+def _best(machine: str, device) -> str:
+    """What 'auto' takes; docs/attention.md has the figures."""
+    if machine == 'tpu':
+        return 'pallas'
+    # Triton computes in bfloat16 from Ampere on. ROCm was never tried.
+    modern = machine == 'gpu' and _cuda_capability(device) >= 8
+    return 'pallas' if modern else 'xla'
+
+
+def _cuda_capability(device) -> float:
+    """The compute capability of an NVIDIA GPU, such as 9.0; else 0."""
+    found = str(getattr(device, 'compute_capability', ''))
+    return float(found) if re.fullmatch(r'\d+\.\d+', found) else 0.0
+
+
+@functools.cache
+def _log_once(text: str) -> None:
+    _LOG.warning(text)
