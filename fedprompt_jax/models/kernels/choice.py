@@ -128,7 +128,7 @@ def make(kind: str, mesh: Mesh | AbstractMesh) -> Kernel | None:
     return Kernel(kind, machine, memory, None if alone else mesh)
 
 
-def check(kind: str) -> None:
+def check_kernel(kind: str) -> None:
     """Raises ValueError if JAX's devices can never run the kernel."""
     device = jax.devices()[0]
     if kind == 'cudnn' and not _cuda_capability(device):
