@@ -47,33 +47,26 @@ class Kernel:
           length: L.
           dtype: of queries, keys and values.
         """
-        if reason := self.obstacle(c, length, jnp.dtype(dtype)):
-            _log_once(f'XLA computes the attention of {reason}.')
+        if reason := self.obstacle(c, length, dtype):
+            _log_once(
+                f'XLA computes attention in the place of {self.kind!r}, since '
+                f'{reason}.'
+            )
         return not reason
 
     def obstacle(self, c: ModelConfig, length: int, dtype) -> str:
-        """What XLA has to compute in its place, '' for nothing."""
+        """Why XLA has to compute in its place; '' where it need not."""
+        dtype = jnp.dtype(dtype)
         if c.relative_buckets:
-            return f'layers with a bias of scores, not {self.kind}'
+            return 'a bias is added to the scores'
         if self.kind == 'cudnn':
-            if dtype.itemsize != 2:
-                return f'numbers of {dtype}: cuDNN needs bfloat16'
-            if c.score_cap:
-                return 'scores with a cap: cuDNN has none'
-            if c.head_dim > 128 or c.head_dim % 8:
-                return (
-                    f'heads of {c.head_dim}: cuDNN needs a multiple of 8 up '
-                    'to 128'
-                )
-            if length % 2:
-                return f'rows of {length} tokens: cuDNN needs an even number'
-        elif self.machine == 'tpu':
-            need = vmem_bytes(c, length, dtype.itemsize)
-            if need > self.memory:
-                return (
-                    f'rows of {length} tokens: the kernel needs {need} bytes '
-                    f'of fast memory and has {self.memory}'
-                )
+            return _no_cudnn(c, length, dtype)
+        need = vmem_bytes(c, length, dtype.itemsize)
+        if self.machine == 'tpu' and need > self.memory:
+            return (
+                f'rows of {length} tokens need {need / 2**20:.0f} MiB of fast '
+                f'memory, more than {self.memory / 2**20:.0f}'
+            )
         return ''
 
     def attend(
@@ -136,6 +129,20 @@ def check_kernel(kind: str) -> None:
             f"config.model.attention='cudnn' needs an NVIDIA GPU, and JAX "
             f"computes on {device.platform!r} here; use 'auto'."
         )
+
+
+def _no_cudnn(c: ModelConfig, length: int, dtype: jnp.dtype) -> str:
+    """Why cuDNN cannot compute; '' where it can."""
+    if dtype != jnp.bfloat16:
+        return f'numbers are {dtype}, and cuDNN needs bfloat16'
+    if c.score_cap:
+        return 'scores have a cap'
+    if c.head_dim > 128 or c.head_dim % 8:
+        return (
+            f'heads have {c.head_dim} numbers, and cuDNN needs a multiple of '
+            '8 up to 128'
+        )
+    return 'the number of tokens of a row is odd' if length % 2 else ''
 
 
 def _best(machine: str, device) -> str:
