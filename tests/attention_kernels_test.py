@@ -171,11 +171,6 @@ def test_blocks_of_other_owners_are_not_read():
         assert np.isnan(y[:, :16]).all()
 
 
-def with_kernel(model: TunedModel, kernel: Kernel = PALLAS) -> TunedModel:
-    transformer = model.transformer.clone(kernel=kernel)
-    return dataclasses.replace(model, transformer=transformer)
-
-
 def ready(kind: str, family: str):
     """A tiny model with noise in all that is trained, and a grid."""
     info = kinds_test.base_of(family)
@@ -226,7 +221,7 @@ def test_every_family_and_kind_has_the_same_gradients(kind, family):
     with mock.patch.dict(FAMILIES, {'gemma2': 'causal_lm'}):
         model, base, bank, grid = ready(kind, family)
     losses, grads = grid_gradients(model, base, bank, grid)
-    kernel = with_kernel(model)
+    kernel = model.with_kernel(PALLAS)
     found, their_grads = grid_gradients(kernel, base, bank, grid)
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     scale = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(grads))
@@ -261,7 +256,7 @@ def test_an_owner_that_is_not_finite_harms_no_other(model, lm):
     bank = plain.random_bank(rng, 3)
     examples = plain.random_examples(rng, (2, 2, 2))
     simulation = PackedSimulation(
-        with_kernel(model), lm.base, plain.PACKER, 'sequence', same
+        model.with_kernel(PALLAS), lm.base, plain.PACKER, 'sequence', same
     )
     losses, grads = simulation.gradients(bank, examples)
     prompt = bank['prompt'].at[1].set(1e38)  # it overflows in the model
@@ -280,7 +275,7 @@ def test_second_derivatives_are_taken_of_xla_s_attention(model, lm):
     packer = Packer(P, (Shape(64, 32, (1,)),))
     (grid,) = packer.pack(examples, token_weights(examples, 'sequence'))
     given = lm.base, bank, tangents, grid
-    found = grid_hessian_products(with_kernel(model), *given)
+    found = grid_hessian_products(model.with_kernel(PALLAS), *given)
     expected = grid_hessian_products(model, *given)
     np.testing.assert_array_equal(found['prompt'], expected['prompt'])
 

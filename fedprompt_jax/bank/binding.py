@@ -12,6 +12,7 @@ from fedprompt_jax.bank.queries import Queries
 from fedprompt_jax.bank.queries import pooled as pool
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.models.attention import KeysValues, Memory
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.layers import Places
 from fedprompt_jax.models.reads import Reads
 from fedprompt_jax.models.stack import Late
@@ -144,12 +145,9 @@ class TunedModel:
             shared and not kind.reads_query,
         )
 
-    def without_kernel(self) -> 'TunedModel':
-        """The model whose attention XLA computes.
-
-        A kernel has a gradient, but no derivative along a tangent.
-        """
-        transformer = self.transformer.clone(kernel=None)
+    def with_kernel(self, kernel: Kernel | None) -> 'TunedModel':
+        """The model with another kernel of attention; None: XLA computes it."""
+        transformer = self.transformer.clone(kernel=kernel)
         return dataclasses.replace(self, transformer=transformer)
 
     def bind(self, base, bank) -> Bound:

@@ -20,6 +20,7 @@ import optax
 from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.sizes import (
     ATTENTION_BACKWARD,
     ATTENTION_TIME,
@@ -176,6 +177,7 @@ def saved_bytes(
     remat: bool = False,
     whole: bool = False,
     model: int = 1,
+    kernel: Kernel | None = None,
 ) -> float:
     """Bytes that the forward pass of a grid saves for the backward pass.
 
@@ -183,7 +185,7 @@ def saved_bytes(
     queries, keys and values (see models/layers.py); with remat the hidden
     state alone, and all of one layer at a time. Where the whole model trains,
     it also saves what the kernels multiply. `model` chips share all but the
-    hidden states.
+    hidden states. `kernel` is what computes attention: it keeps the outputs.
     """
     c = model_config.reader
     # Numbers for a token in one layer: queries, keys and values,
@@ -191,21 +193,37 @@ def saved_bytes(
     # gate and up; where the whole model trains, the inputs of `down` and
     # `output` too. All of these are cut over 'model'.
     wide = (1 + c.gated) * c.mlp_width + inner
-    wide += whole * (c.mlp_width + c.num_heads * c.head_dim)
+    outputs = whole or not keeps_scores(model_config, length, dtype, kernel)
+    wide += whole * c.mlp_width + outputs * c.num_heads * c.head_dim
     layer = (2 + 2 * whole) * c.width + wide / model
     of_token = c.num_layers * c.width + layer if remat else c.num_layers * layer
     return rows * length * of_token * jnp.dtype(dtype).itemsize
 
 
+def keeps_scores(
+    model_config: ModelConfig, length: int, dtype: str, kernel: Kernel | None
+) -> bool:
+    """Whether attention over rows of `length` tokens keeps its scores."""
+    c = model_config.reader
+    return kernel is None or bool(kernel.obstacle(c, length, dtype))
+
+
 def score_bytes(
-    model_config: ModelConfig, rows: int, length: int, model: int = 1
+    model_config: ModelConfig,
+    rows: int,
+    length: int,
+    dtype: str,
+    model: int = 1,
+    kernel: Kernel | None = None,
 ) -> float:
     """Bytes of a layer's attention scores in the backward pass, in f32.
 
-    They are scores, probabilities and the gradient of each. The logits are
-    gone by then: a chip needs room for the larger of both. `model` chips share
-    the heads.
+    They are scores, probabilities and the gradient of each; none where a
+    kernel computes attention. The logits are gone by then: a chip needs room
+    for the larger of both. `model` chips share the heads.
     """
+    if not keeps_scores(model_config, length, dtype, kernel):
+        return 0.0
     heads = model_config.reader.num_heads
     return 4.0 * rows * length**2 * heads * 4 / model
 

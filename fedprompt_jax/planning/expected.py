@@ -62,6 +62,7 @@ def planned(
         return Planned()
     model = program.args[0]
     sizes, dtype = model.transformer.config, config.model.dtype
+    kernel = model.transformer.kernel
     rows, length, targets = program.size
     remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(sizes, mesh)
@@ -70,11 +71,11 @@ def planned(
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole)
         saved = cost.saved_bytes(
-            sizes, of_chip, length, dtype, remat, whole, sharing
+            sizes, of_chip, length, dtype, remat, whole, sharing, kernel
         )
         more = max(
             cost.logits_bytes(sizes, rows, targets, mesh),
-            cost.score_bytes(sizes, of_chip, length, sharing),
+            cost.score_bytes(sizes, of_chip, length, dtype, sharing, kernel),
         )
         gathered = 0.0
         if model.transformer.gather is not None:

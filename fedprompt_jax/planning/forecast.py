@@ -245,6 +245,7 @@ def _memory(
                 remat,
                 whole,
                 cost.sharing(model_config, mesh['model']),
+                model.transformer.kernel,
             )
             for rows, length, _ in shapes
         ),
@@ -253,7 +254,9 @@ def _memory(
                 model_config,
                 -(-rows // mesh['data']),
                 length,
+                dtype,
                 cost.sharing(model_config, mesh['model']),
+                model.transformer.kernel,
             )
             for rows, length, _ in shapes
         ),

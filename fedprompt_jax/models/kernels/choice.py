@@ -110,15 +110,32 @@ def make(kind: str, mesh: Mesh | AbstractMesh) -> Kernel | None:
     """
     device = mesh.devices.flat[0] if isinstance(mesh, Mesh) else None
     machine = getattr(device, 'platform', 'cpu')
-    if kind == 'auto':
-        kind = _best(machine, device)
-    if kind == 'xla':
+    # Triton computes in bfloat16 from Ampere on. ROCm was never tried.
+    old = machine == 'gpu' and _cuda_capability(device) < 8
+    kernel = of_machine('xla' if kind == 'auto' and old else kind, machine)
+    if kernel is None:
         return None
-    name = getattr(device, 'device_kind', '')
     # Of a v4, a core has 16 MiB; of later TPUs 64 MiB or more.
-    memory = 2**24 if 'v4' in name.lower() else 2**25
+    name = getattr(device, 'device_kind', '')
+    memory = kernel.memory if 'v4' in name else 2**25
     alone = mesh.size == 1
-    return Kernel(kind, machine, memory, None if alone else mesh)
+    return dataclasses.replace(
+        kernel, memory=memory, mesh=None if alone else mesh
+    )
+
+
+def of_machine(kind: str, machine: str) -> Kernel | None:
+    """The kernel of config.model.attention on one device; None for XLA.
+
+    docs/attention.md says why 'auto' takes what it takes.
+
+    Args:
+      kind: one of KINDS.
+      machine: 'cpu', 'gpu' or 'tpu'.
+    """
+    if kind == 'auto':
+        kind = 'xla' if machine == 'cpu' else 'pallas'
+    return None if kind == 'xla' else Kernel(kind, machine)
 
 
 def check_kernel(kind: str) -> None:
@@ -143,15 +160,6 @@ def _no_cudnn(c: ModelConfig, length: int, dtype: jnp.dtype) -> str:
             '8 up to 128'
         )
     return 'the number of tokens of a row is odd' if length % 2 else ''
-
-
-def _best(machine: str, device) -> str:
-    """What 'auto' takes; docs/attention.md has the figures."""
-    if machine == 'tpu':
-        return 'pallas'
-    # Triton computes in bfloat16 from Ampere on. ROCm was never tried.
-    modern = machine == 'gpu' and _cuda_capability(device) >= 8
-    return 'pallas' if modern else 'xla'
 
 
 def _cuda_capability(device) -> float:
