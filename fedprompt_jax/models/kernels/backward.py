@@ -19,15 +19,15 @@ from fedprompt_jax.models.kernels.tiles import Tiles
 
 
 def backward(
-    tiles: Tiles, rule: Rule, table, q, k, v, out, log_sum, d_out
+    tiles: Tiles, rule: Rule, table, q, k, v, out, d_out, log_sum
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The gradients of q, k and v.
 
     Args:
       tiles: see forward.forward, as are rule, table, q, k and v.
       out: what that returned.
-      log_sum: likewise.
-      d_out: the gradient of `out`.
+      d_out: the gradient of that.
+      log_sum: what it returned besides.
     """
     rows, length, heads, width = tiles.sizes(q)
     kv_heads = tiles.sizes(k)[2]

@@ -20,6 +20,7 @@ from fedprompt_jax.models.kernels.scores import Rule
 from fedprompt_jax.models.reads import Reads
 
 KINDS = ('auto', 'xla', 'cudnn', 'pallas')
+AMPERE = 8.0  # NVIDIA's first compute capability with bfloat16
 _LOG = logging.getLogger(__name__)
 
 
@@ -110,8 +111,8 @@ def make(kind: str, mesh: Mesh | AbstractMesh) -> Kernel | None:
     """
     device = mesh.devices.flat[0] if isinstance(mesh, Mesh) else None
     machine = getattr(device, 'platform', 'cpu')
-    # Triton computes in bfloat16 from Ampere on. ROCm was never tried.
-    old = machine == 'gpu' and _cuda_capability(device) < 8
+    # Of AMD's GPUs there is no compute capability, and none was tried.
+    old = machine == 'gpu' and _cuda_capability(device) < AMPERE
     kernel = of_machine('xla' if kind == 'auto' and old else kind, machine)
     if kernel is None:
         return None
@@ -141,10 +142,14 @@ def of_machine(kind: str, machine: str) -> Kernel | None:
 def check_kernel(kind: str) -> None:
     """Raises ValueError if JAX's devices can never run the kernel."""
     device = jax.devices()[0]
-    if kind == 'cudnn' and not _cuda_capability(device):
+    capability, here = _cuda_capability(device), repr(device.platform)
+    if capability:
+        here += f' of compute capability {capability}'
+    no_gpu = kind == 'cudnn' and not capability
+    if no_gpu or (kind in ('cudnn', 'pallas') and 0 < capability < AMPERE):
         raise ValueError(
-            f"config.model.attention='cudnn' needs an NVIDIA GPU, and JAX "
-            f"computes on {device.platform!r} here; use 'auto'."
+            f'config.model.attention={kind!r} needs an NVIDIA GPU of compute '
+            f"capability {AMPERE} or more, and JAX has {here}; use 'auto'."
         )
 
 

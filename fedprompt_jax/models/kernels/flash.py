@@ -52,18 +52,9 @@ def attend(flash: Flash, q, k, v, reads: Reads) -> jax.Array:
     Returns:
       [R, L, H, h], 0 for padding and for a token that reads nothing.
     """
-    length, width = q.shape[1], q.shape[3]
+    length = q.shape[1]
     padded = length + -length % flash.tiles.size
-    more = [(0, 0), (0, padded - length), (0, 0), (0, flash.width - width)]
-    table = table_lib.make(reads, padded)
-
-    def inside(x):
-        x = jnp.pad(x, more)
-        return x.swapaxes(1, 2) if flash.tiles.heads_first else x
-
-    out = _attend(flash, table, *map(inside, (q, k, v)))
-    out = out.swapaxes(1, 2) if flash.tiles.heads_first else out
-    return out[:, :length, :, :width]
+    return _attend(flash, table_lib.make(reads, padded), q, k, v)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -72,21 +63,50 @@ def _attend(flash: Flash, table, q, k, v):
 
 
 def _forward(flash: Flash, table, q, k, v):
-    h = 1 if flash.tiles.heads_first else 2
-    function = functools.partial(forward, flash.tiles, flash.rule)
-    call = on_each_device(function, flash.mesh, (None, h, h, h), (h, 1))
-    made = by_rows(call)(table, q, k, v)
-    # Where a layer's backward pass recomputes it, these two may be kept.
-    out, log_sum = checkpoint_name(made, SAVED)
-    return out, (table, q, k, v, out, log_sum)
+    heads = flash.tiles.axis
+    call = on_each_device(
+        functools.partial(forward, flash.tiles, flash.rule),
+        flash.mesh,
+        (None, heads, heads, heads),
+        (heads, 1),
+    )
+    given = [_inside(flash, x, table.shape[2]) for x in (q, k, v)]
+    out, log_sum = by_rows(call)(table, *given)
+    out = _outside(flash, out, q)
+    # As [R, L, H * h]: a TPU would store heads of 64 numbers as 128. Where a
+    # layer's backward pass recomputes it, the names let them be kept.
+    kept = [x.reshape(*x.shape[:2], -1) for x in (q, k, v, out)]
+    return out, (table, *checkpoint_name((*kept, log_sum), SAVED))
 
 
 def _backward(flash: Flash, kept, d_out):
-    h = 1 if flash.tiles.heads_first else 2
-    function = functools.partial(backward, flash.tiles, flash.rule)
-    axes = None, h, h, h, h, 1, h
-    call = on_each_device(function, flash.mesh, axes, (h, h, h))
-    return None, *by_rows(call)(*kept, d_out)
+    table, *flat, log_sum = kept
+    *args, out = (x.reshape(*x.shape[:2], -1, d_out.shape[3]) for x in flat)
+    heads = flash.tiles.axis
+    call = on_each_device(
+        functools.partial(backward, flash.tiles, flash.rule),
+        flash.mesh,
+        (None, heads, heads, heads, heads, heads, 1),
+        (heads, heads, heads),
+    )
+    given = [_inside(flash, x, table.shape[2]) for x in (*args, out, d_out)]
+    made = by_rows(call)(table, *given, log_sum)
+    return None, *(
+        _outside(flash, x, like) for x, like in zip(made, args, strict=True)
+    )
+
+
+def _inside(flash: Flash, x, length: int) -> jax.Array:
+    """Heads [R, L, H, h] as the kernels read them: padded, perhaps turned."""
+    more = length - x.shape[1], flash.width - x.shape[3]
+    x = jnp.pad(x, [(0, 0), (0, more[0]), (0, 0), (0, more[1])])
+    return x.swapaxes(1, 2) if flash.tiles.heads_first else x
+
+
+def _outside(flash: Flash, x, like) -> jax.Array:
+    """What the kernels made, as the heads [R, L, H, h] of `like`."""
+    x = x.swapaxes(1, 2) if flash.tiles.heads_first else x
+    return x[:, : like.shape[1], :, : like.shape[3]]
 
 
 _attend.defvjp(_forward, _backward)

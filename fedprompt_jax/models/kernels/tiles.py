@@ -32,6 +32,11 @@ class Tiles:
     params: Any = None
     interpret: bool = False
 
+    @property
+    def axis(self) -> int:
+        """The axis of heads."""
+        return 1 if self.heads_first else 2
+
     def table(self, shape) -> pl.BlockSpec:
         """All numbers of a program's row, [7 or 9, L] of table.make."""
         return pl.BlockSpec((None, *shape[1:]), lambda r, h, i: (r, 0, 0))
