@@ -188,9 +188,9 @@ def ready(kind: str, family: str):
         made = kinds_test.made(kind, family, length=3)
     else:
         made = kind_of(kind, family)
-    start = Start(
-        np.random.default_rng(0), jnp.zeros((300, 32)), lambda text: [1]
-    )
+    width = info.config.embedding_width or info.config.width
+    rows = jnp.zeros((300, width))
+    start = Start(np.random.default_rng(0), rows, lambda text: [1])
     bank = jax.tree.map(
         lambda x: jnp.stack([x + 0.3 * noise(x) for _ in range(2)]),
         made.init(start),
@@ -468,10 +468,12 @@ def test_the_compilers_get_their_own_settings():
     from fedprompt_jax.models.kernels.machines import tiles, width
 
     for machine, kind in (('tpu', tpu), ('gpu', triton)):
-        params = tiles(machine, 1024, 64, 2**24).params
+        params = tiles(machine, 1024, 64, 2, 2**24).params
         assert isinstance(params, kind.CompilerParams)
     # A TPU's blocks pad a row no further than its registers do.
-    sizes = [tiles('tpu', n, 64, 2**24).size for n in (1, 128, 129, 300, 1024)]
+    sizes = [
+        tiles('tpu', n, 64, 2, 2**24).size for n in (1, 128, 129, 300, 1024)
+    ]
     assert sizes == [128, 128, 256, 128, 256]
     assert [width('gpu', n) for n in (4, 16, 24, 64, 80)] == [
         16, 16, 32, 64, 128,

@@ -92,7 +92,9 @@ class Kernel:
         else:
             length, size = q.shape[1], q.shape[3]
             flash = Flash(
-                tiles(self.machine, length, size, self.memory),
+                tiles(
+                    self.machine, length, size, q.dtype.itemsize, self.memory
+                ),
                 Rule(scale, cap, causal),
                 width(self.machine, size),
                 self.mesh,

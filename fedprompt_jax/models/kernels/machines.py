@@ -15,13 +15,16 @@ LANES, SUBLANES = 128, 8  # of a TPU's registers
 MOST = 256  # tokens of a TPU's block
 
 
-def tiles(machine: str, length: int, head_dim: int, memory: int) -> Tiles:
+def tiles(
+    machine: str, length: int, head_dim: int, itemsize: int, memory: int
+) -> Tiles:
     """How rows of `length` tokens are cut; the last block may be padded.
 
     Args:
       machine: 'cpu', 'gpu' or 'tpu'.
       length: L.
       head_dim: h.
+      itemsize: bytes of a number of the queries.
       memory: bytes of fast memory that a TPU's kernel may use.
     """
     params: Any
@@ -32,7 +35,9 @@ def tiles(machine: str, length: int, head_dim: int, memory: int) -> Tiles:
         return Tiles(_tpu_size(length), True, params)
     if machine == 'gpu':
         wide = head_dim > 64
-        size = 64 if head_dim <= 128 else 32
+        # Exact products of f32 numbers are unrolled: Triton takes minutes to
+        # compile larger blocks.
+        size = 64 if head_dim <= 128 and itemsize == 2 else 32
         params = triton.CompilerParams(8 if wide else 4, num_stages=2)
         return Tiles(size, False, params)
     return Tiles(32, False, interpret=True)
