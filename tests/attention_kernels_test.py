@@ -31,7 +31,7 @@ from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.kernels.flash import Flash, attend
 from fedprompt_jax.models.kernels.scores import Rule
 from fedprompt_jax.models.kernels.tiles import Tiles
-from fedprompt_jax.models.reads import Reads
+from fedprompt_jax.models.reads import UNLIMITED, Reads
 from fedprompt_jax.models.transformer import Transformer
 from tests import choice_rows_test, kinds_test, plain, tiny_families
 from tests.choice_rows_test import FAMILIES, kind_of, questions
@@ -126,6 +126,18 @@ def test_outputs_and_gradients_are_xla_s(
     expected = both_ways(by_xla(reads, causal, cap), *args)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_is_of_positions():
+    rng = np.random.default_rng(0)
+    reads = random_reads(rng, 2, 30)
+    position = jnp.asarray(rng.integers(0, 9, (2, 30)))
+    back = position[:, :, None] - position[:, None, :]
+    for causal in (True, False):
+        found = reads.within(position, 4).mask(causal)
+        np.testing.assert_array_equal(found, reads.mask(causal) & (back < 4))
+        far = reads.within(position, UNLIMITED).mask(causal)
+        np.testing.assert_array_equal(far, reads.mask(causal))
 
 
 def test_bf16_is_as_exact_as_xla_s():
