@@ -231,6 +231,14 @@ MUTATIONS = (
         _PLAN,
     ),
     Mutation(
+        'a-program-ends-with-the-first-kernel-that-says-more',
+        'fedprompt_jax/planning/hlo.py',
+        "line.startswith('}') and not line.startswith('}}')",
+        "line.startswith('}')",
+        'Bytes and kernels of a program with splash attention.',
+        ('tests/hlo_test.py',),
+    ),
+    Mutation(
         'a-plan-takes-a-gpu-for-a-cpu',
         'fedprompt_jax/planning/chips.py',
         "return 'tpu' if name.startswith(('v', 'tpu')) else 'gpu'",
