@@ -27,6 +27,7 @@ from fedprompt_jax.mesh import make_mesh
 from fedprompt_jax.models import attention
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.kernels import choice
+from fedprompt_jax.models.kernels import table as table_lib
 from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.kernels.flash import Flash, attend
 from fedprompt_jax.models.kernels.scores import Rule
@@ -166,6 +167,15 @@ def test_a_token_that_reads_nothing_gets_nothing():
     tiles = Tiles(16, False, interpret=True)
     for x in both_ways(by_kernel(tiles, reads, True), *args):
         np.testing.assert_array_equal(x, 0)
+
+
+def test_a_table_says_where_the_tokens_of_an_owner_lie():
+    owner = np.array([[0, 0, 2, 2, 2, -1, -1]])
+    none = np.full_like(owner, -1)
+    table = table_lib.make(Reads.of(owner, owner + 1, owner + 1, none), 8)[0]
+    begin, end = table[table_lib.BEGIN], table[table_lib.END]
+    np.testing.assert_array_equal(begin, [0, 0, 2, 2, 2, 8, 8, 8])
+    np.testing.assert_array_equal(end, [2, 2, 5, 5, 5, 0, 0, 0])
 
 
 def test_blocks_of_other_owners_are_not_read():

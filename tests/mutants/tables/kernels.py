@@ -22,6 +22,7 @@ _MODEL = (f'{_TEST}::test_every_family_and_kind_has_the_same_gradients',)
 _WINDOW = (f'{_TEST}::test_a_window_is_of_positions',)
 _NOTHING = (f'{_TEST}::test_a_token_that_reads_nothing_gets_nothing',)
 _BLOCKS = (f'{_TEST}::test_blocks_of_other_owners_are_not_read',)
+_LIES = (f'{_TEST}::test_a_table_says_where_the_tokens_of_an_owner_lie',)
 _DEVICES = (f'{_TEST}::test_four_devices_keep_their_rows_and_heads',)
 _LOWERED = (f'{_TEST}::test_kernels_are_lowered_for_accelerators',)
 _AUTO = (f'{_TEST}::test_auto_takes_what_the_devices_have',)
@@ -65,7 +66,7 @@ MUTATIONS = (
         'jnp.where(owner != before, column, 0)',
         'jnp.where(owner != before, column + 1, 0)',
         "A block of its owner's prompt is not read.",
-        _BLOCKS,
+        _LIES,
     ),
     Mutation(
         'owners-end-a-column-early',
@@ -73,7 +74,7 @@ MUTATIONS = (
         'jnp.where(owner != after, column + 1, length)',
         'jnp.where(owner != after, column, length)',
         'The last query of an owner has no part in the gradient of keys.',
-        _SAME,
+        _LIES,
     ),
     Mutation(
         'blocks-of-every-owner-are-read',
