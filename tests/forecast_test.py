@@ -167,7 +167,7 @@ def test_bytes_of_keys_values_and_logits_by_hand(model):
     half = cost.logits_bytes(sizes, 8, 4, {'data': 2, 'model': 1})
     assert half == 2 * (8 // 2 * 4 * sizes.vocab_size) * 4  # and a gradient
     # Scores, probabilities and gradients of both, of heads on two chips.
-    scores = cost.score_bytes(sizes, 3, 7, model=2)
+    scores = cost.score_bytes(sizes, 3, 7, 'float32', model=2)
     assert scores == 4 * (3 * 7 * 7 * sizes.num_heads) * 4 / 2
 
 

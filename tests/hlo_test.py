@@ -42,7 +42,9 @@ TEXT = """HloModule m, is_scheduled=true, input_output_alias={ {0}: (0, {}) }
   %end = s32[] get-tuple-element(%state), index=2
   %sum = f32[2,4]{1,0:T(8,128)} all-reduce-start(%y), to_apply=%add
   %sum.2 = f32[2,4]{1,0:T(8,128)} all-reduce-done(%sum)
-  %kernel = f32[2,4]{1,0} custom-call(%sum.2), custom_call_target="tpu_custom_call"
+  %kernel = f32[2,4]{1,0} custom-call(%sum.2), custom_call_target="tpu_custom_call", frontend_attributes={kernel_metadata={
+"tokens":"128"
+}}, metadata={op_name="jit(f)/kernel"}
   %moved = f32[2,4]{0,1} copy(%kernel), metadata={op_name="jit(f)/moved"}
   ROOT %next = (s32[], f32[2,4]{1,0}, s32[]) tuple(%i, %moved, %end)
 }

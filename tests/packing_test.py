@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fedprompt_jax.bank.reading import attention_mask
+from fedprompt_jax.bank.reading import reads_of
 from fedprompt_jax.data import packing
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import NOBODY, Packer, Shape
@@ -98,7 +98,7 @@ def test_a_token_reads_its_prompt_and_its_example_up_to_itself(packed):
     prompt, _, examples, _, grids = packed
     of = {t: i for i, e in enumerate(examples) for t in [*e.query, *e.target]}
     for grid in grids:
-        mask = np.asarray(attention_mask(grid))
+        mask = np.asarray(reads_of(grid).mask(causal=True))
         for r, q in np.argwhere(grid.owner >= 0):
             reads = np.flatnonzero(mask[r, q])
             slots = reads[grid.slot[r, reads] >= 0]
@@ -165,7 +165,7 @@ def test_a_target_reads_its_query_and_no_other_target(questions):
     }
     read = set()
     for grid in grids:
-        mask = np.asarray(attention_mask(grid))
+        mask = np.asarray(reads_of(grid).mask(causal=True))
         for r, q in np.argwhere((grid.owner >= 0) & (grid.slot < 0)):
             reads = np.flatnonzero(mask[r, q])
             slots = reads[grid.slot[r, reads] >= 0]
@@ -186,7 +186,7 @@ def test_a_target_reads_its_query_and_no_other_target(questions):
 def test_the_mask_is_the_formula(make):
     grid = Packer(3, SHAPES).pack(make(0), [1.0] * 60)[-1]
     rows, length = grid.tokens.shape
-    mask = np.asarray(attention_mask(grid))
+    mask = np.asarray(reads_of(grid).mask(causal=True))
     rng = np.random.default_rng(3)
     for r, q, k in rng.integers(0, [rows, length, length], (2000, 3)):
         expected = (

@@ -99,7 +99,7 @@ def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     planned = cost.backward_bytes(
         cost.saved_bytes(sizes, 8, 128, 64, 'float32', remat),
         cost.layer_bytes(sizes, 8, 128, 'float32', remat),
-        cost.score_bytes(sizes, 8, 128),
+        cost.score_bytes(sizes, 8, 128, 'float32'),
         cost.logits_bytes(sizes, 8, 64, {'data': 1, 'model': 1}),
     )
     assert planned == pytest.approx(allocated, rel=0.35)
@@ -197,6 +197,7 @@ def small_paper():
 
 def test_activations_are_shared_where_layers_are(tmp_path):
     config = small_paper()
+    config.model.attention = 'xla'
     found = {}
     for model in (1, 2, 3):
         config.mesh.data, config.mesh.model = 2, model
@@ -209,6 +210,21 @@ def test_activations_are_shared_where_layers_are(tmp_path):
     assert halved == scores / 2
     # What flows past the layers, which remat saves, is whole on both.
     assert kept_by_two == kept and 0.5 * work < by_two < 0.75 * work
+
+
+def test_a_kernel_keeps_outputs_in_the_place_of_scores(tmp_path):
+    config = small_paper()
+    config.mesh.data, config.mesh.model, config.model.remat = 1, 1, False
+    found = {}
+    for kind, chip in (('xla', 'v5p'), ('auto', 'v5p'), ('auto', 'h100')):
+        config.model.attention = kind
+        made = plan.plan(config, chip, 1, (61, 12), tmp_path)
+        found[kind, chip] = made['memory']
+    by_xla, by_kernel, on_gpu = found.values()
+    assert by_xla['attention scores'] > 0 == by_kernel['attention scores']
+    more = by_kernel['activations'] - by_xla['activations']
+    assert more > 0
+    assert on_gpu['activations'] == by_kernel['activations']
 
 
 def test_fsdp_that_cuts_nothing_is_told(tmp_path):

@@ -70,7 +70,7 @@ def test_keys_that_change_no_result_may_differ(key, tmp_path):
 NO_RESULT = {
     'data.path', 'data.metadata', 'model.source', 'mesh.data', 'mesh.model',
     'mesh.fsdp', 'checkpoint.keep', 'checkpoint.every', 'log.tensorboard',
-    'log.wandb', 'client_store.memory_gb',
+    'log.wandb', 'client_store.memory_gb', 'model.attention',
 }  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.mesh import Copies
 from fedprompt_jax.models.attention import KeysValues, Memory, Written
 from fedprompt_jax.models.grouped import one_group, take
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.reads import Reads
 from fedprompt_jax.models.stack import Late
 from fedprompt_jax.models.transformer import Transformer
 
@@ -72,7 +74,7 @@ class Bound(NamedTuple):
         self,
         tokens: jax.Array,
         places: Places,
-        mask: jax.Array,
+        mask: jax.Array | Reads,
         past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
     ) -> tuple[jax.Array, KeysValues]:
@@ -82,7 +84,7 @@ class Bound(NamedTuple):
         return self._apply('hidden_states', x, places, mask, *more)
 
     def encode(
-        self, tokens: jax.Array, places: Places, mask: jax.Array
+        self, tokens: jax.Array, places: Places, mask: jax.Array | Reads
     ) -> jax.Array:
         """Transformer.encode of tokens int [R, L] at their places."""
         x, late = self._embedded(tokens, places)
@@ -165,6 +167,11 @@ class TunedModel:
             kind.one_owner,
             shared and not kind.reads_query,
         )
+
+    def with_kernel(self, kernel: Kernel | None) -> 'TunedModel':
+        """The model with another kernel of attention; None: XLA computes it."""
+        transformer = self.transformer.clone(kernel=kernel)
+        return dataclasses.replace(self, transformer=transformer)
 
     def bind(self, base, bank) -> Bound:
         """The model under a bank.

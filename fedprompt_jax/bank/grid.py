@@ -70,6 +70,8 @@ def grid_hessian_products(model: TunedModel, base, bank, tangents, grid: Grid):
       grid: a packed grid.
     """
 
+    model = model.with_kernel(None)  # a kernel has no forward derivative
+
     def gradients(bank):
         return grid_gradients(model, base, bank, grid)[1]
 

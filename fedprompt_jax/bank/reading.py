@@ -8,6 +8,7 @@ from fedprompt_jax.bank.queries import of_grid
 from fedprompt_jax.data.packing import Grid
 from fedprompt_jax.models.attention import Memory
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.reads import Reads
 
 
 def target_states(bound: Bound, grid: Grid) -> jax.Array:
@@ -40,11 +41,11 @@ def target_states(bound: Bound, grid: Grid) -> jax.Array:
     at = (grid.position, grid.owner, grid.slot)
     places, tokens = Places(*map(jnp.asarray, at)), jnp.asarray(grid.tokens)
     config = bound.transformer.config
-    mask = attention_mask(grid, config.reader.causal)  # [R, L, L]
+    reads = reads_of(grid)
     if config.encoder is not None:
-        encoded = bound.encode(tokens, places, mask)  # [R, L, D]
+        encoded = bound.encode(tokens, places, reads)  # [R, L, D]
         return _decoded(bound, grid, encoded)
-    hidden, _ = bound.hidden_states(tokens, places, mask)  # [R, L, E]
+    hidden, _ = bound.hidden_states(tokens, places, reads)  # [R, L, E]
     return states_at(hidden, grid.target_index)  # [R, K, E]
 
 
@@ -53,21 +54,12 @@ def states_at(hidden: jax.Array, columns) -> jax.Array:
     return jnp.take_along_axis(hidden, columns[..., None], axis=1)
 
 
-def attention_mask(grid: Grid, causal: bool = True) -> jax.Array:
-    """bool [R, L, L]: whether row r's token q attends to its token k.
+def reads_of(grid: Grid) -> Reads:
+    """Which tokens of its row each token of a grid reads.
 
     See data/packing.py for the rule and an example.
-
-    Args:
-      grid: R rows of L tokens.
-      causal: whether a token attends only to itself and earlier ones.
     """
-    # A prompt that stands once for all of an owner's examples: [R, 1, L].
-    shared = ((grid.slot >= 0) & (grid.segment == 0))[:, None, :]
-    # A target reads its query, which is another segment: [R, L, L].
-    query = grid.reads[:, :, None] == grid.segment[:, None, :]
-    near = _same(grid.owner) & (_same(grid.segment) | query | shared)
-    return near & _not_later(grid.tokens.shape[1]) if causal else near
+    return Reads.of(grid.owner, grid.segment, grid.reads, grid.slot)
 
 
 def _same(x) -> jax.Array:

@@ -50,6 +50,7 @@ from fedprompt_jax.mesh import (
 )
 from fedprompt_jax.models import auxiliary, source
 from fedprompt_jax.models.input_embeddings import InputEmbeddings
+from fedprompt_jax.models.kernels import choice as kernel_choice
 from fedprompt_jax.models.shards import checkpoint_fingerprint
 from fedprompt_jax.models.sizes import base_leaves, param_shapes
 from fedprompt_jax.models.tokenizer import Tokenizer
@@ -356,7 +357,8 @@ def make_model(
 ) -> TunedModel:
     """The frozen model with the kind of what is trained."""
     gather = gathering(config, devices)
-    transformer = Transformer(lm.config, config.model.remat, gather)
+    kernel = attention_kernel(config, devices)
+    transformer = Transformer(lm.config, config.model.remat, gather, kernel)
     kind = make_kind(config, lm.folder)
     return TunedModel(transformer, kind, copies(devices.mesh))
 
@@ -366,6 +368,13 @@ def gathering(
 ) -> Gather | None:
     """What brings the base together where it is cut over 'data'."""
     return Gather(devices.mesh) if config.mesh.fsdp else None
+
+
+def attention_kernel(
+    config: config_dict.ConfigDict, devices: Devices
+) -> kernel_choice.Kernel | None:
+    """What computes the attention of packed rows; None: XLA does."""
+    return kernel_choice.make(config.model.attention, devices.mesh)
 
 
 def make_simulation(
@@ -491,7 +500,8 @@ def make_excerpt(
       alone: whether a cohort of its prompts is one client.
     """
     part = auxiliary.config(lm.config, start, size, repeated)
-    transformer = Transformer(part, config.model.remat)
+    kernel = attention_kernel(config, devices)
+    transformer = Transformer(part, config.model.remat, kernel=kernel)
     shapes = ModelInfo(part, source.read_names(lm.folder), param_shapes(part))
     kind = peft.get(config.peft).make(config, shapes)
     base = devices.replicate(auxiliary.params(lm.base, start, size))

@@ -21,6 +21,7 @@ from fedprompt_jax.evaluation import agreement, choices
 from fedprompt_jax.experiment import measures, trackers
 from fedprompt_jax.federated import aggregates, optimizers, schedules
 from fedprompt_jax.models import source
+from fedprompt_jax.models.kernels import choice
 from fedprompt_jax.models.layers import ACTIVATIONS
 from fedprompt_jax.peft.adapter import PLACES
 from fedprompt_jax.peft.prefix import POSITIONS, ZERO_LAYERS
@@ -107,6 +108,7 @@ RULES = {
 CHOICES = {
     'model.dtype': DTYPES,
     'model.quantization': QUANTIZATIONS,
+    'model.attention': choice.KINDS,
     'data.source': tuple(sources.names()),
     'data.answers': ('', *answers.CONVENTIONS),
     'data.partition': (

@@ -110,9 +110,11 @@ def execute(
     from fedprompt_jax.experiment.compilations import Compilations
     from fedprompt_jax.experiment.prompts import save_prompts
     from fedprompt_jax.mesh import check_devices
+    from fedprompt_jax.models.kernels.choice import check_kernel
 
     # 1. The data and the folder, before any work on a device.
     check_devices(config.mesh.data, config.mesh.model)
+    check_kernel(config.model.attention)
     folder, data = build.load_data(config, cache_dir, loaded)
     identity = _identity(folder, data, cache_dir)
     run, complete = _open_folder(config, workdir, identity, together)

@@ -36,11 +36,12 @@ PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
 # Keys that name trackers, which get the lines of metrics.jsonl and change no
 # result.
 LOG_KEYS = ('log.tensorboard', 'log.wandb')
-# Keys that may differ between two starts of a run. Another mesh changes the
-# order of sums, so that results agree up to rounding and not to the bit.
+# Keys that may differ between two starts of a run. Another mesh or attention
+# changes the order of sums: results agree up to rounding and not to the bit.
 FREE_KEYS = (
-    'mesh.data', 'mesh.model', 'mesh.fsdp', 'checkpoint.keep',
-    'checkpoint.every', 'client_store.memory_gb', *LOG_KEYS, *PATH_KEYS,
+    'model.attention', 'mesh.data', 'mesh.model', 'mesh.fsdp',
+    'checkpoint.keep', 'checkpoint.every', 'client_store.memory_gb',
+    *LOG_KEYS, *PATH_KEYS,
 )  # fmt: skip
 
 

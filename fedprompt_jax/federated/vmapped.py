@@ -79,6 +79,7 @@ def cohort_gradients(model, base, bank, batches: Batch):
 @functools.partial(jax.jit, static_argnames='model')
 def cohort_hessian_products(model, base, bank, tangents, batches: Batch):
     """vmap over clients of the Hessian of one batch's loss times a tree."""
+    model = model.with_kernel(None)  # a kernel has no forward derivative
 
     def one(params, tangent, batch):
         def gradient(params):

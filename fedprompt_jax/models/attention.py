@@ -10,19 +10,23 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 import numpy as np
 
 from fedprompt_jax.models import rotary as rotary_lib
 from fedprompt_jax.models.config import ModelConfig
 from fedprompt_jax.models.grouped import take
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.layers import (
+    SAVED,
     Places,
     RMSNorm,
     recomputed,
     soft_cap,
 )
 from fedprompt_jax.models.linear import Linear
+from fedprompt_jax.models.reads import Reads, without
 
 # Keys and values of tokens already seen, each [R, M, K, h]; stacked over
 # layers they are [layers, R, M, K, h].
@@ -62,16 +66,22 @@ class Memory(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention over the row and what came before it."""
+    """Grouped-query attention over the row and what came before it.
+
+    Attributes:
+      config: of the model.
+      kernel: what computes a mask that is Reads; None where none is.
+    """
 
     config: ModelConfig
+    kernel: Kernel | None = None
 
     @nn.compact
     def __call__(
         self,
         x: jax.Array,
         turn: rotary_lib.Table | None,
-        mask: jax.Array,
+        mask: jax.Array | Reads,
         bias: jax.Array | None,
         past: Sequence[KeysValues | Written],
         places: Places,
@@ -80,7 +90,8 @@ class Attention(nn.Module):
         """Returns the output [R, L, D] and this call's own keys and values.
 
         mask is bool [R, L, S]: which past and present tokens each token may
-        read; bias, [R, H, L, S], is added to the scores.
+        read; bias, [R, H, L, S], is added to the scores. Where nothing is past
+        and there is no bias, the mask may be Reads of the rows.
         """
         c = self.config
         q, k, v = self._split(x, places.owner)
@@ -93,10 +104,21 @@ class Attention(nn.Module):
         new_kv = self._with_prefix(k, v, places)
         mask = self._without_missing_prefix(mask, places.slot, past_slot)
         scale = c.query_scale or c.head_dim**-0.5
-        known = [x.by_token() if isinstance(x, Written) else x for x in past]
-        out = attend(q, [*known, new_kv], mask, scale, c.score_cap, bias)
+        if isinstance(mask, Reads):
+            out = self._by_kernel(q, new_kv, mask, scale)
+        else:
+            known = [
+                x.by_token() if isinstance(x, Written) else x for x in past
+            ]
+            out = attend(q, [*known, new_kv], mask, scale, c.score_cap, bias)
         output = Linear(c.width, c.output_bias, name='output')
         return output(out, places.owner), new_kv
+
+    def _by_kernel(self, q, kv: KeysValues, reads, scale) -> jax.Array:
+        assert self.kernel is not None, 'the stack makes a mask without one'
+        q, k, v = checkpoint_name((q, *kv), SAVED)
+        cap, causal = self.config.score_cap, self.config.causal
+        return self.kernel.attend(q, k, v, reads, scale, cap, causal)
 
     def _with_prefix(self, k, v, places: Places) -> KeysValues:
         """Keys and values of slots become those that their owner trains.
@@ -117,7 +139,7 @@ class Attention(nn.Module):
 
         return with_rows('prefix_key', k), with_rows('prefix_value', v)
 
-    def _without_missing_prefix(self, mask, slot, past_slot) -> jax.Array:
+    def _without_missing_prefix(self, mask, slot, past_slot):
         """Hides the slots that this layer has no prefix for.
 
         'peft' holds prefix_length, int32 [G, C] (equal for all), where
@@ -128,7 +150,7 @@ class Attention(nn.Module):
         if past_slot is not None:
             slot = jnp.concatenate([past_slot, slot], axis=1)
         length: jax.Array = self.get_variable('peft', 'prefix_length')[0, 0]
-        return mask & (slot < length)[:, None, :]
+        return without(mask, slot >= length)
 
     def _split(
         self, x: jax.Array, owner: jax.Array

@@ -22,7 +22,9 @@ from fedprompt_jax.models.attention import (
     Written,
 )
 from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.layers import Places
+from fedprompt_jax.models.reads import UNLIMITED, Reads, without
 
 STATES = 'states'  # the collection of every layer's output
 
@@ -32,7 +34,8 @@ class Context(NamedTuple):
 
     Attributes:
       turn: rotary tables of global and local layers, or None.
-      mask: bool [2, R, L, M + L] of global and local layers.
+      mask: bool [2, R, L, M + L] of global and local layers, or Reads of the
+        rows, leaves [2, R, L], for a kernel.
       bias: [R, H, L, M + L] of the scores, or None.
       places: of the L tokens.
       past_slot: int [R, M], slots of the past tokens, or None.
@@ -40,7 +43,7 @@ class Context(NamedTuple):
     """
 
     turn: rotary.Table | None
-    mask: jax.Array
+    mask: jax.Array | Reads
     bias: jax.Array | None
     places: Places
     past_slot: jax.Array | None
@@ -51,11 +54,12 @@ class Context(NamedTuple):
         slot = self.places.slot
         if past_places is not None:
             slot = jnp.concatenate([past_places.slot, slot], axis=1)
-        return self._replace(mask=self.mask & (slot < 0)[:, None, :])
+        return self._replace(mask=without(self.mask, slot >= 0))
 
-    def of(self, local) -> tuple[rotary.Table | None, jax.Array]:
+    def of(self, local) -> tuple[rotary.Table | None, jax.Array | Reads]:
         """Rotary table and mask of a layer; `local` is 0 or 1."""
-        one = len(self.mask) == 1  # then `local` is known without looking
+        # If there is one mask, `local` is known without looking.
+        one = len(jax.tree.leaves(self.mask)[0]) == 1
         both = (self.turn, self.mask)
         return jax.tree.map(lambda x: x[0 if one else local], both)
 
@@ -77,6 +81,7 @@ class Block(nn.Module):
 
     config: ModelConfig
     gather: Any = None  # a Gathering, see Stack
+    kernel: Kernel | None = None
 
     @nn.compact
     def __call__(self, x, past, known, local, context: Context):
@@ -90,7 +95,7 @@ class Block(nn.Module):
         places, crossed = context.places, None
 
         def attention(y):
-            y, new_kv = Attention(c, name='attention')(
+            y, new_kv = Attention(c, self.kernel, name='attention')(
                 y, turn, mask, context.bias, past, places, context.past_slot
             )
             return Adapter(name='attention_adapter')(y, places.owner), new_kv
@@ -155,11 +160,13 @@ class Stack(nn.Module):
       remat: recompute each layer in the backward pass instead of storing its
         activations (less memory, a third more work).
       gather: for parameters whose parts lie on several devices, else None.
+      kernel: computes the attention of packed rows; None: XLA does.
     """
 
     config: ModelConfig
     remat: bool = False
     gather: Gathering | None = None
+    kernel: Kernel | None = None
 
     def setup(self):
         c = self.config
@@ -189,7 +196,7 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = scanned(c, self.gather)
+        self.layers = scanned(c, self.gather, self.kernel)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
 
@@ -197,7 +204,7 @@ class Stack(nn.Module):
         self,
         x: jax.Array,
         places: Places,
-        mask: jax.Array,
+        mask: jax.Array | Reads,
         past: Sequence[KeysValues | Written] = (),
         past_places: Places | None = None,
         late: Late | None = None,
@@ -207,7 +214,8 @@ class Stack(nn.Module):
         Args:
           x: [R, L, E] input embeddings; E is D but for a few families.
           places: of the L tokens.
-          mask: bool [R, L, M + L]: which past and present tokens each reads.
+          mask: bool [R, L, M + L]: which past and present tokens each reads;
+            or Reads of packed rows, which have no past.
           past: keys and values of earlier tokens, [layers, R, M_i, K, h]
             each, in any number of parts; M is the sum of the M_i.
           past_places: of the past tokens, or None where there are none.
@@ -247,6 +255,8 @@ class Stack(nn.Module):
         if c.embedding_norm:
             x = self.embedding_norm(x)
         local = jnp.asarray(c.local_layers or [False] * c.num_layers, int)
+        if isinstance(mask, Reads) and not self._has_kernel(x):
+            mask = mask.mask(c.causal)
         context = self._context(places, mask, past_places, memory)
         inputs = past, known, local
         if late is None:
@@ -272,7 +282,7 @@ class Stack(nn.Module):
         block: Any = Block
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
-        one = block(self.config, self.gather, parent=None)
+        one = block(self.config, self.gather, self.kernel, parent=None)
         params = self.layers.variables['params']  # leaves [stored, ...]
         peft = self.layers.variables.get('peft', {})  # and [layers, ...]
         stored = self.config.num_layers // self.config.repeats
@@ -311,10 +321,14 @@ class Stack(nn.Module):
             keys = jnp.concatenate([past_places.position, positions], axis=1)
         masks, kinds, bias = [mask], [c.rotary], None
         if any(c.local_layers):
-            # [R, L, S]: how far back in the example a key lies, whatever the
-            # columns; the window is that of the example alone.
-            back = positions[:, :, None] - keys[:, None, :]
-            masks.append(mask & (back < c.window))
+            # The window is of positions, which count within an example,
+            # whatever the columns.
+            if isinstance(mask, Reads):
+                sizes = UNLIMITED, c.window
+                masks = [mask.within(positions, size) for size in sizes]
+            else:
+                back = positions[:, :, None] - keys[:, None, :]  # [R, L, S]
+                masks.append(mask & (back < c.window))
             kinds.append(c.local_rotary or c.rotary)
         # One table a kind of layer, stacked: a layer picks its own by number.
         turns = [rotary.table(positions, c.head_dim, r) for r in kinds if r]
@@ -331,8 +345,14 @@ class Stack(nn.Module):
             )
             bias = jnp.moveaxis(self.relative_bias(rows), -1, 1)
         past_slot = None if past_places is None else past_places.slot
-        return Context(
-            stacked, jnp.stack(masks), bias, places, past_slot, memory
+        both = jax.tree.map(lambda *x: jnp.stack(x), *masks)
+        return Context(stacked, both, bias, places, past_slot, memory)
+
+    def _has_kernel(self, x: jax.Array) -> bool:
+        """Whether a kernel computes the attention of rows x [R, L, D]."""
+        length = x.shape[1]
+        return self.kernel is not None and self.kernel.serves(
+            self.config, length, x.dtype
         )
 
 

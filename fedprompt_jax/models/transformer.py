@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from fedprompt_jax.models import layers
 from fedprompt_jax.models.attention import KeysValues, Memory, Written
 from fedprompt_jax.models.layers import ACTIVATIONS, Places
+from fedprompt_jax.models.reads import Reads
 from fedprompt_jax.models.stack import Late, Stack
 
 # Logits are never rounded to bf16: that makes ties for greedy decoding.
@@ -35,7 +36,9 @@ class Transformer(Stack):
         table_width = c.embedding_width or c.width
         self.embed = nn.Embed(c.vocab_size, table_width)
         if c.encoder is not None:
-            self.encoder = Stack(c.encoder, self.remat, self.gather)
+            self.encoder = Stack(
+                c.encoder, self.remat, self.gather, self.kernel
+            )
         if c.head_transform:
             self.head_dense = nn.Dense(table_width)
             self.head_norm = layers.norm(c, None)
@@ -56,7 +59,7 @@ class Transformer(Stack):
         self,
         x: jax.Array,
         places: Places,
-        mask: jax.Array,
+        mask: jax.Array | Reads,
         late: Late | None = None,
     ) -> jax.Array:
         """The encoder's output [R, L, D] of input embeddings [R, L, D].

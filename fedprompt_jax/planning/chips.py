@@ -80,6 +80,13 @@ def get(name: str) -> Chip:
     return measure() if name == CPU else CHIPS[name]
 
 
+def machine(name: str) -> str:
+    """'cpu', 'gpu' or 'tpu': what a chip is."""
+    if name == CPU:
+        return 'cpu'
+    return 'tpu' if name.startswith(('v', 'tpu')) else 'gpu'
+
+
 def measure() -> Chip:
     """Measures this machine as one chip, by a matrix product and a copy."""
     import jax

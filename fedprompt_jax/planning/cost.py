@@ -20,6 +20,7 @@ import optax
 from fedprompt_jax.bank.kind import Params
 from fedprompt_jax.mesh import cut
 from fedprompt_jax.models.config import ModelConfig
+from fedprompt_jax.models.kernels.choice import Kernel
 from fedprompt_jax.models.sizes import (
     ATTENTION_BACKWARD,
     ATTENTION_TIME,
@@ -227,17 +228,21 @@ def saved_bytes(
     remat: bool = False,
     whole: bool = False,
     model: int = 1,
+    kernel: Kernel | None = None,
 ) -> float:
     """Bytes that the forward pass of a grid saves for the backward pass.
 
     They are what `_saved` counts in each layer, with remat the hidden state
     alone. A decoder behind an encoder has the targets as its tokens. The table
-    of relative positions is looked up once for all layers.
+    of relative positions is looked up once for all layers. `kernel` is what
+    computes attention: it keeps its outputs.
     """
     c = model_config.reader
-    numbers = rows * length * _saved_by(c, remat, whole, model)
+    outputs = not keeps_scores(model_config, length, dtype, kernel)
+    how = remat, whole, model, outputs
+    numbers = rows * length * _saved_by(c, *how)
     if model_config.encoder is not None:
-        numbers += rows * targets * _saved_by(model_config, remat, whole, model)
+        numbers += rows * targets * _saved_by(model_config, *how)
     if c.relative_buckets:
         numbers += rows * length**2 * c.num_heads / model
     return numbers * jnp.dtype(dtype).itemsize
@@ -251,6 +256,7 @@ def layer_bytes(
     remat: bool = False,
     whole: bool = False,
     model: int = 1,
+    kernel: Kernel | None = None,
 ) -> float:
     """Bytes of one layer of a grid during its backward pass, without scores.
 
@@ -259,42 +265,60 @@ def layer_bytes(
     """
     c = model_config.reader
     of_token = 2 * (1 + c.gated) * c.mlp_width / model + 2 * c.width
-    of_token += remat * _saved(c, whole, model)
+    outputs = not keeps_scores(model_config, length, dtype, kernel)
+    of_token += remat * _saved(c, whole, model, outputs)
     return rows * length * of_token * jnp.dtype(dtype).itemsize
 
 
 def _saved_by(
-    stack: ModelConfig, remat: bool, whole: bool, model: int
+    stack: ModelConfig, remat: bool, whole: bool, model: int, outputs: bool
 ) -> float:
     """Numbers of a token that a stack's layers save, all together."""
-    layer = stack.width if remat else _saved(stack, whole, model)
+    layer = stack.width if remat else _saved(stack, whole, model, outputs)
     return stack.num_layers * layer
 
 
-def _saved(stack: ModelConfig, whole: bool, model: int) -> float:
+def _saved(stack: ModelConfig, whole: bool, model: int, outputs: bool) -> float:
     """Numbers of a token that a layer saves where nothing is computed again.
 
     They are the arguments of two norms, gate and up, queries, keys and values
-    (see models/layers.py); where the whole model trains, what the kernels
-    multiply too. `model` chips share all but the hidden states.
+    (see models/layers.py), and attention's `outputs` where a kernel computes
+    it; where the whole model trains, what the kernels multiply too. `model`
+    chips share all but the hidden states.
     """
     # Queries, keys and values,
     inner = (stack.num_heads + 2 * stack.num_kv_heads) * stack.head_dim
     # gate and up; where the whole model trains, the inputs of `down` and
     # `output` too. All of these are cut over 'model'.
     wide = (1 + stack.gated) * stack.mlp_width + inner
-    wide += whole * (stack.mlp_width + stack.num_heads * stack.head_dim)
+    wide += whole * stack.mlp_width
+    wide += (whole or outputs) * stack.num_heads * stack.head_dim
     return (2 + 2 * whole) * stack.width + wide / model
 
 
+def keeps_scores(
+    model_config: ModelConfig, length: int, dtype: str, kernel: Kernel | None
+) -> bool:
+    """Whether attention over rows of `length` tokens keeps its scores."""
+    c = model_config.reader
+    return kernel is None or bool(kernel.obstacle(c, length, dtype))
+
+
 def score_bytes(
-    model_config: ModelConfig, rows: int, length: int, model: int = 1
+    model_config: ModelConfig,
+    rows: int,
+    length: int,
+    dtype: str,
+    model: int = 1,
+    kernel: Kernel | None = None,
 ) -> float:
     """Bytes of a layer's attention scores in the backward pass, in f32.
 
-    They are scores, probabilities and the gradient of each. `model` chips
-    share the heads.
+    They are scores, probabilities and the gradient of each; none where a
+    kernel computes attention. `model` chips share the heads.
     """
+    if not keeps_scores(model_config, length, dtype, kernel):
+        return 0.0
     heads = model_config.reader.num_heads
     return 4.0 * rows * length**2 * heads * 4 / model
 

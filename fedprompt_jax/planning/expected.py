@@ -99,6 +99,7 @@ def planned(
         return Planned()
     model = program.args[0]
     sizes, dtype = model.transformer.config, config.model.dtype
+    kernel = model.transformer.kernel
     rows, length, targets = program.size
     remat, whole = config.model.remat, model.kind.is_full_model
     chips = cost.working(sizes, mesh)
@@ -106,11 +107,11 @@ def planned(
     sharing = cost.sharing(sizes, mesh['model'])
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole)
-        how = dtype, remat, whole, sharing
+        how = dtype, remat, whole, sharing, kernel
         temporaries = cost.backward_bytes(
             cost.saved_bytes(sizes, of_chip, length, targets, *how),
             cost.layer_bytes(sizes, of_chip, length, *how),
-            cost.score_bytes(sizes, of_chip, length, sharing),
+            cost.score_bytes(sizes, of_chip, length, dtype, sharing, kernel),
             cost.logits_bytes(sizes, rows, targets, mesh),
         )
         gathered = 0.0

@@ -222,7 +222,8 @@ def _excerpt(
     """The small model as build.make_excerpt makes it, without numbers."""
     info = ModelInfo(part, inputs.names, param_shapes(part))
     kind = peft.get(config.peft).make(config, info)
-    transformer = Transformer(part, config.model.remat)
+    kernel = model.transformer.kernel
+    transformer = Transformer(part, config.model.remat, kernel=kernel)
 
     def tree(dtype):
         leaves = base_leaves(part, dtype)

@@ -229,7 +229,8 @@ def _memory(
     owners = max(config.clients_per_round, config.personalization.clients)
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     sharing = cost.sharing(model_config, mesh['model'])
-    how = dtype, remat, whole, sharing
+    kernel = model.transformer.kernel
+    how = dtype, remat, whole, sharing, kernel
 
     def of_chip(rows: int) -> int:
         return -(-rows // mesh['data'])
@@ -250,7 +251,9 @@ def _memory(
             for rows, length, _ in shapes
         ),
         'attention scores': max(
-            cost.score_bytes(model_config, of_chip(rows), length, sharing)
+            cost.score_bytes(
+                model_config, of_chip(rows), length, dtype, sharing, kernel
+            )
             for rows, length, _ in shapes
         ),
         'logits': max(

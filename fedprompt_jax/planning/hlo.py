@@ -233,7 +233,8 @@ def parse(text: str) -> Program:
         if head := _HEAD.match(line):
             inside = computations.setdefault(head['name'], {})
             entry = head['name'] if head['entry'] else entry
-        elif line.startswith('}'):
+        # A kernel's own words may have lines, the last of which begins '}}'.
+        elif line.startswith('}') and not line.startswith('}}'):
             inside = None
         elif inside is not None and (found := _LINE.match(line)):
             x = _instruction(found)

@@ -72,11 +72,16 @@ def plan(
     import jax
 
     from fedprompt_jax.experiment import stage_one
+    from fedprompt_jax.models.kernels import choice
     from fedprompt_jax.models.sizes import base_leaves, num_params
     from fedprompt_jax.planning import cost, forecast
 
     inputs = inputs or read(config, lengths, cache_dir)
     model, trained, workload = inputs.model, inputs.trained, inputs.workload
+    machine = chips.machine(chip_name)
+    model = model.with_kernel(
+        choice.of_machine(config.model.attention, machine)
+    )
     model_config, assumed = model.transformer.config, [*inputs.assumed]
     chip = chip or chips.get(chip_name)
     rate = 'the rate measured' if chip.measured else "the vendor's rate"

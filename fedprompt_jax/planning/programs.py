@@ -45,6 +45,7 @@ from fedprompt_jax.federated import client, optimizers, server
 from fedprompt_jax.federated.algorithm import Excerpt
 from fedprompt_jax.federated.auxiliary import distillation
 from fedprompt_jax.mesh import Gather, base_sharding, copies, row_sharding
+from fedprompt_jax.models.kernels import choice as kernel_choice
 from fedprompt_jax.models.sizes import base_leaves
 from fedprompt_jax.models.transformer import Transformer
 from fedprompt_jax.planning import forecast
@@ -142,8 +143,9 @@ def of_run(
         )
     placed = Placed(mesh)
     gather = Gather(mesh) if config.mesh.fsdp else None
+    kernel = kernel_choice.make(config.model.attention, mesh)
     transformer = Transformer(
-        inputs.model.transformer.config, config.model.remat, gather
+        inputs.model.transformer.config, config.model.remat, gather, kernel
     )
     model = TunedModel(transformer, inputs.model.kind, copies(mesh))
     base = placed.base(model, config)

@@ -159,11 +159,13 @@ def _check(
     """
     from fedprompt_jax.experiment import build
     from fedprompt_jax.mesh import check_devices
+    from fedprompt_jax.models.kernels.choice import check_kernel
 
     faults = [f for g in groups if len(g) > 1 for f in one_bank.faults(g)]
     for point in itertools.chain.from_iterable(groups) if not faults else ():
         try:
             check_devices(point.config.mesh.data, point.config.mesh.model)
+            check_kernel(point.config.model.attention)
             build.load_data(point.config, cache_dir, loaded)
         except ValueError as error:
             faults.append(f'{point.name}: {error}')

@@ -128,7 +128,7 @@ MUTATIONS = (
     Mutation(
         'layers-below-read-the-slots',
         _STACK,
-        'return self._replace(mask=self.mask & (slot < 0)[:, None, :])',
+        'return self._replace(mask=without(self.mask, slot >= 0))',
         'return self._replace(mask=self.mask)',
         'Tokens read padding below the prompt.',
         (_PLAIN + '[gemma3: lpt]',),

@@ -21,8 +21,8 @@ MUTATIONS = (
     Mutation(
         'prefix-slot-one-too-many',
         _ATTENTION,
-        'return mask & (slot < length)[:, None, :]',
-        'return mask & (slot <= length)[:, None, :]',
+        'return without(mask, slot >= length)',
+        'return without(mask, slot > length)',
         'Layers with a shorter prefix read one row that is not trained.',
         (
             'tests/attention_test.py::'
@@ -72,8 +72,10 @@ MUTATIONS = (
     Mutation(
         'query-scale-ignored',
         _ATTENTION,
-        '        scale = c.query_scale or c.head_dim**-0.5\n        known = [',
-        '        scale = c.head_dim**-0.5\n        known = [',
+        """        scale = c.query_scale or c.head_dim**-0.5
+        if isinstance(mask, Reads)""",
+        """        scale = c.head_dim**-0.5
+        if isinstance(mask, Reads)""",
         'Gemma 2 and T5 are other models.',
         ('tests/models_test.py::test_logits[gemma2]',),
     ),

@@ -11,6 +11,7 @@ _MODULES = 'fedprompt_jax/bank/modules.py'
 _PREFIX = 'fedprompt_jax/peft/prefix.py'
 _PROMPT = 'fedprompt_jax/peft/prompt.py'
 _READING = 'fedprompt_jax/bank/reading.py'
+_READS = 'fedprompt_jax/models/reads.py'
 _TUNED = 'fedprompt_jax/bank/binding.py'
 
 _PLAIN = 'tests/peft_test.py::test_packed_is_vmapped_is_plain'
@@ -597,33 +598,33 @@ MUTATIONS = (
     ),
     Mutation(
         'owners-read-each-other',
-        _READING,
-        'near = _same(grid.owner) & (_same(grid.segment) | query | shared)',
-        'near = _same(grid.segment) | query | shared',
+        _READS,
+        'first = (owner + 1) * (length + 1)',
+        'first = jnp.zeros_like(owner)',
         "Clients that share a row read each other's prompts.",
         ('tests/packing_test.py::test_the_mask_is_the_formula',),
     ),
     Mutation(
         'a-prompt-that-reads-is-read-by-all-of-its-owner',
-        _READING,
-        'shared = ((grid.slot >= 0) & (grid.segment == 0))[:, None, :]',
-        'shared = (grid.slot >= 0)[:, None, :]',
+        _READS,
+        'once = (jnp.asarray(slot) >= 0) & (segment == 0)',
+        'once = jnp.asarray(slot) >= 0',
         "In masked models an example reads the others' copies of its prompt.",
         (_PLAIN + '[roberta: prompt]',),
     ),
     Mutation(
         'a-token-does-not-read-itself',
-        _READING,
-        'return jnp.tril(jnp.ones((length, length), bool))',
-        'return jnp.tril(jnp.ones((length, length), bool), -1)',
+        _READS,
+        'return reads & (k.column <= q.column) if causal else reads',
+        'return reads & (k.column < q.column) if causal else reads',
         'The last token of every query is unread.',
         ('tests/packing_test.py::test_the_mask_is_the_formula',),
     ),
     Mutation(
         'an-encoder-is-read-as-causal',
-        _READING,
-        'mask = attention_mask(grid, config.reader.causal)',
-        'mask = attention_mask(grid)',
+        'fedprompt_jax/models/stack.py',
+        'mask = mask.mask(c.causal)',
+        'mask = mask.mask(True)',
         'RoBERTa and T5 read from left to right.',
         (_PLAIN + '[roberta: prompt]',),
     ),

@@ -237,7 +237,7 @@ MUTATIONS = (
     Mutation(
         'a-run-goes-on-with-another-seed',
         RUN_FOLDER,
-        "    'mesh.data', 'mesh.model', 'mesh.fsdp',",
+        "    'model.attention', 'mesh.data', 'mesh.model', 'mesh.fsdp',",
         "    'seed', 'mesh.data', 'mesh.model', 'mesh.fsdp',",
         'Two runs mix in one folder.',
         NO_OTHER_KEY,

@@ -1,0 +1,1 @@
+"""Attention that keeps no scores, by kernels for TPUs and GPUs."""
