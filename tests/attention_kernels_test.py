@@ -317,13 +317,16 @@ def on_devices(data: int, model: int, folder: Path) -> None:
     args = [placed(x, 'data', None, 'model') for x in args]
     found = both_ways(function, *args)
     text = jax.jit(function).lower(*args).compile().as_text()
-    # Clients on an axis before the rows, as in the vmapped simulation.
-    clients = [placed(x[:, None], 'data', None, None, 'model') for x in args]
+    # Clients on an axis before their two rows, as in the vmapped simulation.
+    clients = [
+        placed(x.reshape(2, 2, *x.shape[1:]), 'data', None, None, 'model')
+        for x in args
+    ]
     mapped = jax.jit(jax.vmap(lambda *x: function(*x)))(*clients)
     np.savez(
         folder / 'results.npz',
         gathered='all-gather' in text,
-        mapped=mapped[:, 0],
+        mapped=mapped.reshape(found[0].shape),
         **{str(i): x for i, x in enumerate(found)},
     )
 

@@ -221,9 +221,13 @@ def test_numbers_of_32_bits_are_multiplied_as_such(make, dtype, precision):
 @pytest.mark.parametrize('remat', [False, True])
 @pytest.mark.parametrize('fsdp', [False, True])
 def test_the_model_is_cut_and_computed_as_the_config_says(make, remat, fsdp):
-    experiment = make(model__remat=remat, mesh__fsdp=fsdp)
+    kind = 'pallas' if remat else 'auto'
+    experiment = make(
+        model__remat=remat, mesh__fsdp=fsdp, model__attention=kind
+    )
     transformer = experiment.model.transformer
     assert transformer.remat == remat
+    assert (transformer.kernel is not None) == (kind == 'pallas')
     assert (transformer.gather is not None) == fsdp
 
 

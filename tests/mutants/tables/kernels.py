@@ -192,6 +192,17 @@ MUTATIONS = (
     ),
     # Which kernel
     Mutation(
+        'the-kind-of-attention-has-no-effect',
+        'fedprompt_jax/experiment/build.py',
+        'kernel_choice.make(config.model.attention, devices.mesh)',
+        "kernel_choice.make('auto', devices.mesh)",
+        'A run has another kind of attention than its config.',
+        (
+            'tests/build_wiring_test.py::'
+            'test_the_model_is_cut_and_computed_as_the_config_says',
+        ),
+    ),
+    Mutation(
         'auto-takes-what-a-cpu-runs-slowly',
         _CHOICE,
         "kind = 'xla' if machine == 'cpu' else 'pallas'",
