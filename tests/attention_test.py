@@ -119,7 +119,7 @@ def test_slots_that_a_layer_lacks_are_not_read():
             jnp.array([past_slots]),
         )[0]  # fmt: skip
 
-    short = {'prefix_length': jnp.array([2])}
+    short = {'prefix_length': jnp.array([[2]])}
     # Of slots 0 to 3 in the cache, two.
     result = call(x, [-1, -1, -1], past, [0, 1, 2, 3], short)
     expected = call(x, [-1, -1, -1], past[:, :, :2], [0, 1], {})

@@ -193,8 +193,8 @@ MUTATIONS = (
     Mutation(
         'remat-keeps-all-layers',
         COST,
-        'layer = stack.width if remat else _saved(stack, whole, model)',
-        'layer = _saved(stack, whole, model)',
+        'layer = stack.width if remat else _saved',
+        'layer = _saved',
         'Planned memory with config.model.remat.',
         (
             'tests/plan_test.py::'
