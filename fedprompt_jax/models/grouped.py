@@ -30,7 +30,8 @@ def take(grouped: jax.Array, owner: jax.Array, *more: jax.Array) -> jax.Array:
       [R, ..., ...]: what `owner` and `more` point to in a row's group.
     """
     groups, owners = grouped.shape[:2]
-    index = [i.reshape(groups, -1, *i.shape[1:]) for i in (owner, *more)]
+    split = groups, len(owner) // groups
+    index = [i.reshape(*split, *i.shape[1:]) for i in (owner, *more)]
 
     def of_group(params, owner, *more):
         if owners > 1 or more:

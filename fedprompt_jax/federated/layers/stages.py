@@ -122,9 +122,8 @@ def layer_scores(
         }
 
     steps = 0 if drawn else -(-len(devices) // in_a_step())
-    reads = {
-        key: c[key] for key in ('score', 'score_examples', 'score_devices')
-    }
+    settings = ('score', 'score_examples', 'score_devices')
+    reads = {key: getattr(c, key) for key in settings}
     return StageBefore('layers', steps, init, step, finish, record, reads=reads)
 
 

@@ -211,8 +211,8 @@ MUTATIONS = (
     Mutation(
         'scores-of-other-examples-are-taken-over',
         STAGES,
-        "('score', 'score_examples', 'score_devices')",
-        "('score', 'score_devices')",
+        "settings = ('score', 'score_examples', 'score_devices')",
+        "settings = ('score', 'score_devices')",
         'Layers are chosen by the scores of another run.',
         (RUN + 'test_scores_of_other_settings_are_not_taken_over',),
     ),
