@@ -6,11 +6,12 @@
 One call, one process, no network. Parts, in this order unless --only chooses:
 
   parity      logits and gradients: this device in f32, in the f32 that it
-              takes by default, and in bf16, against the CPU of this process
+              takes by default, and in bf16, against the CPU of this process; by
+              each kind of config.model.attention
   round       where the seconds of a round of FedAvg(Adam) go, at the scale
               `sni`; and the operations of one gradient
   cohort      one local step of C clients x 16 examples: packed, by vmap, in
-              f32 and bf16, with and without remat
+              f32 and bf16, with and without remat, by each kind of attention
   generation  greedy decoding at several batch sizes, and losses of targets
   torch       the step of `cohort` by HF PEFT, client after client
 
@@ -136,17 +137,22 @@ def full_parts() -> list[Part]:
     bf16, f32 = 'bfloat16', 'float32'
     # A type's parts stand together: the model is loaded anew for another.
     return [
-        *_parity(),
+        *_parity('xla', 'pallas', 'cudnn'),
         step(16, f32),
         _of(timeline, f32),
         _of(timeline, bf16),
         step(16, bf16),
         step(64, bf16),
+        *(
+            step(64, bf16, attention=kind)
+            for kind in ('xla', 'cudnn', 'pallas')
+        ),
         step(16, bf16, simulation='vmap'),
         _of(generation, bf16, batches=(16, 128)),
         _of(torch, bf16, clients=4),
         step(4, bf16),
         step(64, bf16, remat=True),
+        step(64, bf16, remat_mlp=True),
         step(64, bf16, most_tokens=65536),
         step(64, f32),
         step(4, f32),
@@ -160,9 +166,9 @@ def full_parts() -> list[Part]:
 def tiny_parts() -> list[Part]:
     """One of each kind."""
     return [
-        *_parity(),
+        *_parity('xla', 'pallas'),
         _of(timeline, 'float32'),
-        _of(cohort, 'float32', clients=2, remat=True),
+        _of(cohort, 'float32', clients=2, remat_mlp=True, attention='pallas'),
         _of(cohort, 'bfloat16', clients=2, simulation='vmap'),
         _of(generation, 'float32', batches=(2,)),
         _of(torch, 'float32', clients=2),
@@ -173,9 +179,14 @@ def _of(measure: Callable, dtype: str, **args) -> Part:
     return Part(f'{measure.__name__} {dtype}', measure, {'dtype': dtype} | args)
 
 
-def _parity() -> list[Part]:
+def _parity(*attentions: str) -> list[Part]:
     return [
-        Part(f'parity {kind}', parity, {'kind': kind})
+        Part(
+            f'parity {kind} by {attention}',
+            parity,
+            {'kind': kind, 'attention': attention},
+        )
+        for attention in attentions
         for kind in ('prompt', 'prefix')
     ]
 

@@ -5,19 +5,26 @@ import numpy as np
 from benchmarks.accelerator_session import Loaded, Row, Session
 
 
-def parity(session: Session, kind: str) -> list[Row]:
-    """Differences of logits and gradients from those of the CPU in f32."""
+def parity(session: Session, kind: str, attention: str) -> list[Row]:
+    """Differences of logits and gradients from those of the CPU in f32.
+
+    The CPU's attention is XLA's.
+    """
     import jax
 
+    if fault := session.kernel_fault(attention):
+        return [{'what': 'left out', 'note': fault}]
     scale = session.scale
     config = session.config(scale.round[0], 'float32', peft=kind)
     config.prefix.length = config.prompt.length
+    config.model.attention = attention
     ready = session.model(config)
     grid = first_grid(ready, scale.parity_rows)
     host = jax.devices('cpu')[0]
     base, bank = ready.lm.base, ready.bank()
     given = ready.model, grid, bank
-    exact = outputs(*given, base, host, 'highest')
+    by_xla = ready.model.with_kernel(None)
+    exact = outputs(by_xla, grid, bank, base, host, 'highest')
     f32 = outputs(*given, base, session.device, 'highest')
     less = outputs(*given, base, session.device, 'default')
     half = jax.tree.map(lambda x: x.astype('bfloat16'), base)

@@ -67,6 +67,16 @@ class Session:
         config.update_from_flattened_dict(changes)
         return config
 
+    def kernel_fault(self, attention: str) -> str:
+        """Why this device has no such config.model.attention; '' if it has."""
+        from fedprompt_jax.models.kernels.choice import check_kernel
+
+        try:
+            check_kernel(attention)
+        except ValueError as error:
+            return str(error)
+        return ''
+
     def model(self, config) -> 'Loaded':
         """The data and the model of a config, on the device."""
         import jax

@@ -16,14 +16,19 @@ def cohort(
     remat: bool = False,
     most_tokens: int | None = None,
     simulation: str = 'packed',
+    attention: str = 'auto',
+    remat_mlp: bool = False,
 ) -> list[Row]:
     """One local step: training gradient and client update."""
     import jax
 
     from fedprompt_jax.federated import optimizers
 
+    if fault := session.kernel_fault(attention):
+        return [{'what': 'left out', 'note': fault}]
     config = session.config(clients, dtype, simulation=simulation)
-    config.model.remat = remat
+    config.model.remat, config.model.remat_mlp = remat, remat_mlp
+    config.model.attention = attention
     config.packing.max_tokens = most_tokens or session.scale.most_tokens
     ready = session.model(config)
     simulated, steps, bank = ready.simulation(), ready.steps(), ready.bank()
@@ -87,7 +92,12 @@ def planned(session: Session, ready: Loaded, shapes: Sequence) -> Row:
 
     model = ready.config.model
     work = [
-        cost.gradient(ready.lm.config, *shape, remat=model.remat)
+        cost.gradient(
+            ready.lm.config,
+            *shape,
+            remat=model.remat,
+            remat_mlp=model.remat_mlp,
+        )
         for shape in shapes
     ]
     chip, dtype = session.chip, model.dtype

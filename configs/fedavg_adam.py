@@ -45,6 +45,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # output. Half the bytes of bfloat16, a little less exact.
     c.model.quantization = ''
     c.model.remat = False  # recompute layers in the backward pass: less memory
+    c.model.remat_mlp = False  # their MLPs alone; `remat` includes it
     # How packed rows read themselves: 'xla' (which keeps all scores), or a
     # kernel that keeps none: 'pallas' (TPU or GPU; slow on a CPU) or 'cudnn'
     # (NVIDIA's, in bfloat16). 'auto': the fastest that the devices have.

@@ -183,6 +183,8 @@ def test_what_remat_computes_again_by_hand(model):
     # Logits in two chunks of targets are computed again.
     many = cost.again(sizes, CHUNK, 1, 2, remat=False)
     assert many.products == 2 * CHUNK * target_params(sizes)
+    mlp = cost.again(sizes, 3, 5, 2, remat=False, remat_mlp=True)
+    assert mlp == cost.Work(15 * 2 * down, 0)  # gate and up are as large
     sums = dataclasses.replace(sizes, layout='post')
     found = cost.again(sums, 3, 5, 2, remat=True)
     assert found.products == 15 * block_params(sizes)
@@ -198,6 +200,17 @@ def test_bytes_of_a_layer_at_work_by_hand(model):
     work += 2 * sizes.width + (2 * sizes.mlp_width + heads) / 2
     found = cost.layer_bytes(sizes, 3, 5, 'bfloat16', remat=True, model=2)
     assert found == 15 * work * 2
+
+
+def test_what_a_layer_keeps_without_its_mlp_by_hand(model):
+    """Its two inputs of norms, queries, keys and values; no gate, no up."""
+    sizes = model.transformer.config
+    heads = (sizes.num_heads + 2 * sizes.num_kv_heads) * sizes.head_dim
+    found = cost.saved_bytes(sizes, 3, 5, 4, 'bfloat16', remat_mlp=True)
+    assert found == 2 * 15 * sizes.num_layers * (2 * sizes.width + heads)
+    work = cost.layer_bytes(sizes, 3, 5, 'bfloat16', remat_mlp=True)
+    more = work - cost.layer_bytes(sizes, 3, 5, 'bfloat16')
+    assert more == 2 * 15 * 2 * sizes.mlp_width
 
 
 def test_what_t5_saves_by_hand():

@@ -31,6 +31,7 @@ from tests.tiny_run import Runs
 ROOT = Path(__file__).parents[1]
 FORMS = (
     'plain', 'remat', 'gathered', 'remat, gathered', 'int8', 'gathered, int8',
+    'mlp',
 )  # fmt: skip
 CHIP = chips.Chip(1e9, {'float32': 1e9, 'bfloat16': 4e9}, 1e9, 0.5)
 
@@ -68,6 +69,7 @@ def compiled(folder):
             lm.config,
             remat=form.startswith('remat'),
             gather=gather if 'gathered' in form else None,
+            remat_mlp=form == 'mlp',
         )
         model = TunedModel(transformer, Prompt(4))
         packer = model.packer(Shape(128, 64, (8,)))
@@ -94,11 +96,11 @@ def test_operations_are_those_that_xla_counts(compiled):
 @pytest.mark.parametrize('form', FORMS)
 def test_what_the_backward_pass_keeps_is_what_xla_allocates(compiled, form):
     sizes, programs = compiled
-    remat = form.startswith('remat')
+    remat, mlp = form.startswith('remat'), form == 'mlp'
     allocated = programs[form].memory_analysis().temp_size_in_bytes
     planned = cost.backward_bytes(
-        cost.saved_bytes(sizes, 8, 128, 64, 'float32', remat),
-        cost.layer_bytes(sizes, 8, 128, 'float32', remat),
+        cost.saved_bytes(sizes, 8, 128, 64, 'float32', remat, remat_mlp=mlp),
+        cost.layer_bytes(sizes, 8, 128, 'float32', remat, remat_mlp=mlp),
         cost.score_bytes(sizes, 8, 128, 'float32'),
         cost.logits_bytes(sizes, 8, 64, {'data': 1, 'model': 1}),
     )
@@ -117,11 +119,12 @@ def test_the_backward_pass_keeps_no_kernel_of_floats(compiled, form):
     assert int8 < plain + 2 * layer
 
 
-@pytest.mark.parametrize('remat', [False, True])
-def test_so_are_those_of_a_gradient(compiled, remat):
+@pytest.mark.parametrize('form', ['plain', 'remat', 'mlp'])
+def test_so_are_those_of_a_gradient(compiled, form):
     sizes, programs = compiled
-    counted = programs['remat' if remat else 'plain'].cost_analysis()['flops']
-    layers = cost.gradient(sizes, 8, 128, 0, remat).flops
+    counted = programs[form].cost_analysis()['flops']
+    how = {'remat': form == 'remat', 'remat_mlp': form == 'mlp'}
+    layers = cost.gradient(sizes, 8, 128, 0, **how).flops
     head = cost.gradient(sizes, 8, 128, 64, False).flops
     head -= cost.gradient(sizes, 8, 128, 0, False).flops
     planned = layers / sizes.num_layers + head

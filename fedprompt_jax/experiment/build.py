@@ -358,7 +358,8 @@ def make_model(
     """The frozen model with the kind of what is trained."""
     gather = gathering(config, devices)
     kernel = attention_kernel(config, devices)
-    transformer = Transformer(lm.config, config.model.remat, gather, kernel)
+    c = config.model
+    transformer = Transformer(lm.config, c.remat, gather, kernel, c.remat_mlp)
     kind = make_kind(config, lm.folder)
     return TunedModel(transformer, kind, copies(devices.mesh))
 
@@ -501,7 +502,8 @@ def make_excerpt(
     """
     part = auxiliary.config(lm.config, start, size, repeated)
     kernel = attention_kernel(config, devices)
-    transformer = Transformer(part, config.model.remat, kernel=kernel)
+    c = config.model
+    transformer = Transformer(part, c.remat, None, kernel, c.remat_mlp)
     shapes = ModelInfo(part, source.read_names(lm.folder), param_shapes(part))
     kind = peft.get(config.peft).make(config, shapes)
     base = devices.replicate(auxiliary.params(lm.base, start, size))

@@ -82,6 +82,7 @@ class Block(nn.Module):
     config: ModelConfig
     gather: Any = None  # a Gathering, see Stack
     kernel: Kernel | None = None
+    remat_mlp: bool = False  # see Stack
 
     @nn.compact
     def __call__(self, x, past, known, local, context: Context):
@@ -100,17 +101,24 @@ class Block(nn.Module):
             )
             return Adapter(name='attention_adapter')(y, places.owner), new_kv
 
-        def mlp(y):
-            y = layers.MLP(c, name='mlp')(y, places.owner)
-            return Adapter(name='mlp_adapter')(y, places.owner)
-
         def norm(name, y):
             y = layers.norm(c, name)(y)
             return y if self.gather is None else self.gather.states(y)
 
+        def normed_mlp(block, y):
+            """The MLP behind its norm, where the layout has one there."""
+            del block  # it names the layer to nn.remat
+            y = y if c.layout == 'post' else norm('mlp_norm', y)
+            y = layers.MLP(c, name='mlp')(y, places.owner)
+            return Adapter(name='mlp_adapter')(y, places.owner)
+
+        if self.remat_mlp:
+            normed_mlp = nn.remat(normed_mlp, prevent_cse=False)
+        mlp = functools.partial(normed_mlp, self)
+
         if c.layout == 'parallel':
             y, new_kv = attention(norm('attention_norm', x))
-            x = x + y + mlp(norm('mlp_norm', x))
+            x = x + y + mlp(x)
         elif c.layout == 'post':
             y, new_kv = attention(x)
             x = norm('attention_norm', x + y)
@@ -118,7 +126,7 @@ class Block(nn.Module):
         elif c.layout == 'sandwich':
             y, new_kv = attention(norm('attention_norm', x))
             x = x + norm('attention_out_norm', y)
-            x = x + norm('mlp_out_norm', mlp(norm('mlp_norm', x)))
+            x = x + norm('mlp_out_norm', mlp(x))
         else:
             y, new_kv = attention(norm('attention_norm', x))
             x = x + y
@@ -127,7 +135,7 @@ class Block(nn.Module):
                 y = norm('cross_attention_norm', x)
                 y, crossed = cross(y, places.owner, context.memory, known)
                 x = x + y
-            x = x + mlp(norm('mlp_norm', x))
+            x = x + mlp(x)
         if not self.is_initializing():
             self.sow(STATES, 'output', x)  # nothing, unless asked for
         return x, (new_kv, crossed)
@@ -161,12 +169,15 @@ class Stack(nn.Module):
         activations (less memory, a third more work).
       gather: for parameters whose parts lie on several devices, else None.
       kernel: computes the attention of packed rows; None: XLA does.
+      remat_mlp: recompute the hidden numbers of each layer's MLP alone, which
+        are most of its activations (a sixth more work).
     """
 
     config: ModelConfig
     remat: bool = False
     gather: Gathering | None = None
     kernel: Kernel | None = None
+    remat_mlp: bool = False
 
     def setup(self):
         c = self.config
@@ -196,7 +207,7 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = scanned(c, self.gather, self.kernel)
+        self.layers = scanned(c, self.gather, self.kernel, self.remat_mlp)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
 
@@ -282,7 +293,9 @@ class Stack(nn.Module):
         block: Any = Block
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
-        one = block(self.config, self.gather, self.kernel, parent=None)
+        one = block(
+            self.config, self.gather, self.kernel, self.remat_mlp, parent=None
+        )
         params = self.layers.variables['params']  # leaves [stored, ...]
         peft = self.layers.variables.get('peft', {})  # and [layers, ...]
         stored = self.config.num_layers // self.config.repeats

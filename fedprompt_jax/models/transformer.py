@@ -37,7 +37,11 @@ class Transformer(Stack):
         self.embed = nn.Embed(c.vocab_size, table_width)
         if c.encoder is not None:
             self.encoder = Stack(
-                c.encoder, self.remat, self.gather, self.kernel
+                c.encoder,
+                self.remat,
+                self.gather,
+                self.kernel,
+                self.remat_mlp,
             )
         if c.head_transform:
             self.head_dense = nn.Dense(table_width)

@@ -9,7 +9,7 @@ A grid has `rows` rows of `length` tokens, each with up to `targets` targets.
 mesh is {'data': chips, 'model': chips}.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 from typing import Any, NamedTuple
 
@@ -77,6 +77,7 @@ def gradient(
     targets: int,
     remat: bool = False,
     whole: bool = False,
+    remat_mlp: bool = False,
 ) -> Work:
     """The work of the forward and the backward pass of a grid.
 
@@ -89,7 +90,7 @@ def gradient(
     return Work(
         once.products * (2 + whole),
         once.attention * (1 + ATTENTION_BACKWARD),
-    ) + again(model_config, rows, length, targets, remat)
+    ) + again(model_config, rows, length, targets, remat, remat_mlp)
 
 
 # Products of a layer whose result is only added to the hidden states, by
@@ -108,17 +109,27 @@ def again(
     length: int,
     targets: int,
     remat: bool,
+    remat_mlp: bool = False,
 ) -> Work:
     """The work that the backward pass of a grid does a second time.
 
     With remat it is that of the layers, without the products that nothing
-    there reads. It computes attention's scores in any case; with remat, their
+    there reads; with remat_mlp, of the products that the MLP's activation
+    reads. It computes attention's scores in any case; with remat, their
     sum of values too. Logits are computed again where they come in chunks.
     """
     chunks = targets > max(1, CHUNK // rows)
     head = chunks * rows * targets * head_params(model_config)
     if not remat:
-        return Work(head, 0.0)
+        if not remat_mlp:
+            return Work(head, 0.0)
+        each = _before_activation(model_config, model_config.reader)
+        mlp = rows * length * each
+        if model_config.encoder is not None:
+            mlp += (
+                rows * targets * _before_activation(model_config, model_config)
+            )
+        return Work(head + mlp, 0.0)
     layers = rows * length * block_params(model_config)
     layers -= rows * length * _added(model_config, model_config.reader)
     if model_config.encoder is not None:
@@ -131,12 +142,22 @@ def again(
 
 def _added(model_config: ModelConfig, stack: ModelConfig) -> int:
     """Parameters of the products of _ADDED that a token of a stack passes."""
+    return _passed(model_config, stack, _ADDED[stack.layout])
+
+
+def _before_activation(model_config: ModelConfig, stack: ModelConfig) -> int:
+    """The same of the products that the activation of the MLP reads."""
+    parts = ('mlp/gate', 'mlp/up') if stack.gated else ('mlp/up',)
+    return _passed(model_config, stack, parts)
+
+
+def _passed(
+    model_config: ModelConfig, stack: ModelConfig, parts: Sequence[str]
+) -> int:
     of_encoder = stack is model_config.encoder
     layers = 'encoder/layers' if of_encoder else 'layers'
     sizes = passed(model_config)
-    return sum(
-        sizes[f'{layers}/{part}/kernel'] for part in _ADDED[stack.layout]
-    )
+    return sum(sizes[f'{layers}/{part}/kernel'] for part in parts)
 
 
 def seconds(work: Work, chip: Chip, dtype: str, chips: int = 1) -> float:
@@ -229,6 +250,7 @@ def saved_bytes(
     whole: bool = False,
     model: int = 1,
     kernel: Kernel | None = None,
+    remat_mlp: bool = False,
 ) -> float:
     """Bytes that the forward pass of a grid saves for the backward pass.
 
@@ -239,7 +261,7 @@ def saved_bytes(
     """
     c = model_config.reader
     outputs = not keeps_scores(model_config, length, dtype, kernel)
-    how = remat, whole, model, outputs
+    how = remat, whole, model, outputs, remat_mlp
     numbers = rows * length * _saved_by(c, *how)
     if model_config.encoder is not None:
         numbers += rows * targets * _saved_by(model_config, *how)
@@ -257,43 +279,57 @@ def layer_bytes(
     whole: bool = False,
     model: int = 1,
     kernel: Kernel | None = None,
+    remat_mlp: bool = False,
 ) -> float:
     """Bytes of one layer of a grid during its backward pass, without scores.
 
     They are the MLP's hidden numbers and their gradients, the gradients of the
-    layer's input and output, and with remat all that `_saved` counts.
+    layer's input and output, and with remat all that `_saved` counts, or with
+    remat_mlp the MLP's part of it.
     """
     c = model_config.reader
     of_token = 2 * (1 + c.gated) * c.mlp_width / model + 2 * c.width
     outputs = not keeps_scores(model_config, length, dtype, kernel)
-    of_token += remat * _saved(c, whole, model, outputs)
+    kept = _saved(c, whole, model, outputs, False)
+    if remat:
+        of_token += kept
+    elif remat_mlp:
+        of_token += kept - _saved(c, whole, model, outputs, True)
     return rows * length * of_token * jnp.dtype(dtype).itemsize
 
 
 def _saved_by(
-    stack: ModelConfig, remat: bool, whole: bool, model: int, outputs: bool
+    stack: ModelConfig, remat: bool, whole: bool, model: int, *more: bool
 ) -> float:
     """Numbers of a token that a stack's layers save, all together."""
-    layer = stack.width if remat else _saved(stack, whole, model, outputs)
+    layer = stack.width if remat else _saved(stack, whole, model, *more)
     return stack.num_layers * layer
 
 
-def _saved(stack: ModelConfig, whole: bool, model: int, outputs: bool) -> float:
-    """Numbers of a token that a layer saves where nothing is computed again.
+def _saved(
+    stack: ModelConfig,
+    whole: bool,
+    model: int,
+    outputs: bool,
+    remat_mlp: bool,
+) -> float:
+    """Numbers of a token that a layer saves where it is not computed again.
 
     They are the arguments of two norms, gate and up, queries, keys and values
     (see models/layers.py), and attention's `outputs` where a kernel computes
-    it; where the whole model trains, what the kernels multiply too. `model`
-    chips share all but the hidden states.
+    it; where the whole model trains, what the kernels multiply too. With
+    remat_mlp those of the MLP are left out, but for its norm's argument.
+    `model` chips share all but the hidden states.
     """
     # Queries, keys and values,
     inner = (stack.num_heads + 2 * stack.num_kv_heads) * stack.head_dim
     # gate and up; where the whole model trains, the inputs of `down` and
     # `output` too. All of these are cut over 'model'.
-    wide = (1 + stack.gated) * stack.mlp_width + inner
-    wide += whole * stack.mlp_width
+    of_mlp = (1 + stack.gated + whole) * stack.mlp_width
+    wide = inner + (not remat_mlp) * of_mlp
     wide += (whole or outputs) * stack.num_heads * stack.head_dim
-    return (2 + 2 * whole) * stack.width + wide / model
+    narrow = 2 + whole * (1 if remat_mlp else 2)
+    return narrow * stack.width + wide / model
 
 
 def keeps_scores(

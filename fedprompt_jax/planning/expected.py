@@ -102,12 +102,13 @@ def planned(
     kernel = model.transformer.kernel
     rows, length, targets = program.size
     remat, whole = config.model.remat, model.kind.is_full_model
+    of_mlp = config.model.remat_mlp
     chips = cost.working(sizes, mesh)
     of_chip = -(-rows // mesh['data'])
     sharing = cost.sharing(sizes, mesh['model'])
     if 'gradient' in name:
-        work = cost.gradient(sizes, rows, length, targets, remat, whole)
-        how = dtype, remat, whole, sharing, kernel
+        work = cost.gradient(sizes, rows, length, targets, remat, whole, of_mlp)
+        how = dtype, remat, whole, sharing, kernel, of_mlp
         temporaries = cost.backward_bytes(
             cost.saved_bytes(sizes, of_chip, length, targets, *how),
             cost.layer_bytes(sizes, of_chip, length, *how),

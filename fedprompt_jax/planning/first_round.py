@@ -223,7 +223,8 @@ def _excerpt(
     info = ModelInfo(part, inputs.names, param_shapes(part))
     kind = peft.get(config.peft).make(config, info)
     kernel = model.transformer.kernel
-    transformer = Transformer(part, config.model.remat, kernel=kernel)
+    c = config.model
+    transformer = Transformer(part, c.remat, None, kernel, c.remat_mlp)
 
     def tree(dtype):
         leaves = base_leaves(part, dtype)

@@ -71,13 +71,14 @@ def forecast(
     model_config, dtype = model.transformer.config, config.model.dtype
     mesh = {'data': config.mesh.data, 'model': config.mesh.model}
     remat, whole = config.model.remat, model.kind.is_full_model
+    of_mlp = config.model.remat_mlp
     chips = cost.working(model_config, mesh)
 
     def gradients(batch: Sequence[Example], packer: Packer) -> cost.Work:
         """The work of one step on a batch, over all its grids."""
         return sum(
             (
-                cost.gradient(model_config, *shape, remat, whole)
+                cost.gradient(model_config, *shape, remat, whole, of_mlp)
                 for shape in grids(packer, batch)
             ),
             cost.Work(0.0, 0.0),
@@ -219,6 +220,7 @@ def _memory(
     """Part -> bytes on one chip, each with the grid that takes most of it."""
     model_config, dtype = model.transformer.config, config.model.dtype
     remat, whole = config.model.remat, model.kind.is_full_model
+    of_mlp = config.model.remat_mlp
     base = _base(config, model)
     shapes = [
         (rows, s.length, s.targets)
@@ -230,7 +232,7 @@ def _memory(
     tx = optimizers.make(config.client.optimizer, config.client.learning_rate)
     sharing = cost.sharing(model_config, mesh['model'])
     kernel = model.transformer.kernel
-    how = dtype, remat, whole, sharing, kernel
+    how = dtype, remat, whole, sharing, kernel, of_mlp
 
     def of_chip(rows: int) -> int:
         return -(-rows // mesh['data'])

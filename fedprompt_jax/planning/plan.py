@@ -241,6 +241,9 @@ def levers(config: config_dict.ConfigDict) -> list[str]:
         'lower config.packing.max_tokens or config.evaluation.batch_size',
         'take more chips and raise config.mesh.model',
         '' if config.model.remat else 'set config.model.remat=True',
+        ''
+        if config.model.remat or config.model.remat_mlp
+        else 'set config.model.remat_mlp=True (less, at less cost)',
         '' if whole else "set config.model.quantization='int8' (less exact)",
         'set config.mesh.fsdp=True' if several else '',
     ]

@@ -145,7 +145,11 @@ def of_run(
     gather = Gather(mesh) if config.mesh.fsdp else None
     kernel = kernel_choice.make(config.model.attention, mesh)
     transformer = Transformer(
-        inputs.model.transformer.config, config.model.remat, gather, kernel
+        inputs.model.transformer.config,
+        config.model.remat,
+        gather,
+        kernel,
+        config.model.remat_mlp,
     )
     model = TunedModel(transformer, inputs.model.kind, copies(mesh))
     base = placed.base(model, config)
