@@ -330,6 +330,8 @@ def test_a_duration_is_in_its_largest_unit():
 
 def test_only_what_would_help_is_a_lever():
     config = fedavg_adam.get_config()
+    assert len(plan.levers(config)) == 5
+    config.model.remat_mlp = True
     assert len(plan.levers(config)) == 4
     config.mesh.data = 4
     assert any('fsdp' in lever for lever in plan.levers(config))

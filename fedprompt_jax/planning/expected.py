@@ -106,6 +106,12 @@ def planned(
     chips = cost.working(sizes, mesh)
     of_chip = -(-rows // mesh['data'])
     sharing = cost.sharing(sizes, mesh['model'])
+
+    def counted(work: cost.Work) -> float:
+        """FLOPs that stand in a program's text: those of kernels do not."""
+        by_xla = cost.keeps_scores(sizes, length, dtype, kernel)
+        return (work if by_xla else work._replace(attention=0.0)).flops
+
     if 'gradient' in name:
         work = cost.gradient(sizes, rows, length, targets, remat, whole, of_mlp)
         how = dtype, remat, whole, sharing, kernel, of_mlp
@@ -121,10 +127,10 @@ def planned(
             gathered = cost.gathered_bytes(leaves, mesh)
         # The bank as the model reads it, and its gradient before it is summed.
         bank = 2.0 * sum(x.size * 4 for x in jax.tree.leaves(program.args[2]))
-        return Planned(work.flops / chips, temporaries + gathered + bank)
+        return Planned(counted(work) / chips, temporaries + gathered + bank)
     if name == 'scoring':
         work = cost.forward(sizes, rows, length, targets)
-        return Planned(work.flops / chips)
+        return Planned(counted(work) / chips)
     work = cost.forward(sizes, rows, length, 1)
     # Every further token passes the layers and the head, and attends to the
     # virtual tokens, the query and the places of all new tokens.

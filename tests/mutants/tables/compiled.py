@@ -89,8 +89,8 @@ MUTATIONS = (
     Mutation(
         'programs-without-remat',
         PROGRAMS,
-        'inputs.model.transformer.config, config.model.remat, gather',
-        'inputs.model.transformer.config, False, gather',
+        '        config.model.remat,\n        gather,',
+        '        False,\n        gather,',
         'Memory and operations of a gradient with config.model.remat.',
         PLANNED,
     ),
@@ -274,8 +274,8 @@ MUTATIONS = (
     Mutation(
         'a-gradient-is-planned-without-remat',
         EXPECTED,
-        'cost.gradient(sizes, rows, length, targets, remat, whole)',
-        'cost.gradient(sizes, rows, length, targets, False, whole)',
+        'sizes, rows, length, targets, remat, whole, of_mlp',
+        'sizes, rows, length, targets, False, whole, of_mlp',
         "The plan's figure beside the compiler's.",
         PLANNED,
     ),

@@ -556,10 +556,10 @@ MUTATIONS = (
     Mutation(
         'parallel-mlp-reads-the-sum',
         _STACK,
-        """            x = x + y + mlp(norm('mlp_norm', x))
+        """            x = x + y + mlp(x)
 """,
         """            x = x + y
-            x = x + mlp(norm('mlp_norm', x))
+            x = x + mlp(x)
 """,
         'Pythia is another model.',
         ('tests/models_test.py::test_logits[pythia]',),
@@ -576,10 +576,10 @@ MUTATIONS = (
         'sandwich-norms-swapped',
         _STACK,
         """            x = x + norm('attention_out_norm', y)
-            x = x + norm('mlp_out_norm', mlp(norm('mlp_norm', x)))
+            x = x + norm('mlp_out_norm', mlp(x))
 """,
         """            x = x + norm('mlp_out_norm', y)
-            x = x + norm('attention_out_norm', mlp(norm('mlp_norm', x)))
+            x = x + norm('attention_out_norm', mlp(x))
 """,
         'Gemma 2 and 3 are other models.',
         ('tests/models_test.py::test_logits[gemma2]',),

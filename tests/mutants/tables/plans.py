@@ -121,9 +121,39 @@ MUTATIONS = (
     Mutation(
         'remat-costs-nothing',
         COST,
-        '    if not remat:\n        return Work(head, 0.0)',
-        '    if True:\n        return Work(head, 0.0)',
+        '    if not remat:\n        if not remat_mlp:',
+        '    if True:\n        if not remat_mlp:',
         'Planned hours with config.model.remat.',
+        ('tests/plan_test.py::test_so_are_those_of_a_gradient',),
+    ),
+    Mutation(
+        'mlps-are-kept',
+        'fedprompt_jax/models/stack.py',
+        '        if self.remat_mlp:',
+        '        if False:',
+        'config.model.remat_mlp has no effect, and a run is out of memory.',
+        (
+            'tests/simulation_test.py::'
+            'test_remat_recomputes_and_gives_the_same[remat_mlp-2]',
+        ),
+    ),
+    Mutation(
+        'recomputed-mlps-are-planned-as-kept',
+        COST,
+        'wide = inner + (not remat_mlp) * of_mlp',
+        'wide = inner + of_mlp',
+        'Planned memory with config.model.remat_mlp.',
+        (
+            'tests/plan_test.py::'
+            'test_what_the_backward_pass_keeps_is_what_xla_allocates',
+        ),
+    ),
+    Mutation(
+        'recomputed-mlps-cost-nothing',
+        COST,
+        'return Work(head + mlp, 0.0)',
+        'return Work(head, 0.0)',
+        'Planned hours with config.model.remat_mlp.',
         ('tests/plan_test.py::test_so_are_those_of_a_gradient',),
     ),
     Mutation(

@@ -629,8 +629,8 @@ MUTATIONS = (
     Mutation(
         'activations-are-never-recomputed',
         _BUILD,
-        'Transformer(lm.config, config.model.remat, gather, kernel)',
-        'Transformer(lm.config, False, gather, kernel)',
+        'Transformer(lm.config, c.remat, gather, kernel, c.remat_mlp)',
+        'Transformer(lm.config, False, gather, kernel, c.remat_mlp)',
         'config.model.remat has no effect, and a run is out of memory.',
         (_WIRING + 'test_the_model_is_cut_and_computed_as_the_config_says',),
     ),
