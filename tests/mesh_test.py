@@ -29,9 +29,9 @@ RUNS = [
     ('t5', (4, 2, 'fsdp', 'int8')),
 ]
 # Kinds that every layer reads, on meshes whose devices have rows of their own.
-KINDS = [('lora', (8, 1)), ('prefix', (8, 1))]
+KINDS = [('lora', (8, 1))]
 MORE_KINDS = [
-    *((kind, (8, 1)) for kind in ('adapter', 'ia3', 'idpg', 'lpt')),
+    *((kind, (8, 1)) for kind in ('prefix', 'adapter', 'ia3', 'idpg', 'lpt')),
     *(('lora', mesh) for mesh in [(4, 2), (4, 2, 'fsdp')]),
 ]
 WHOLE = [(4, 2), (4, 2, 'fsdp')]

@@ -200,7 +200,7 @@ def small_paper():
 
 def test_activations_are_shared_where_layers_are(tmp_path):
     config = small_paper()
-    config.model.attention = 'xla'
+    config.model.attention, config.model.remat = 'xla', True
     found = {}
     for model in (1, 2, 3):
         config.mesh.data, config.mesh.model = 2, model
