@@ -34,6 +34,12 @@ def test_it_is_complete_and_says_what_the_run_says(whole, copy):
     # NaN is not equal to itself.
     assert repr(one.rows) == repr(other.rows)
     assert repr(one.metrics) == repr(other.metrics)
+    paths = 'data.path', 'model.source'
+    assert one.config['seed'] == other.config['seed']
+    for key in paths:
+        section, name = key.split('.')
+        there, here = one.config[section].pop(name), other.config[section]
+        assert here.pop(name) == Path(there).name
     assert one.config == other.config
     assert one.selection == other.selection
 

@@ -14,7 +14,7 @@ import shutil
 from typing import Any
 
 from fedprompt_jax import files
-from fedprompt_jax.experiment.run_folder import seal
+from fedprompt_jax.experiment.run_folder import PATH_KEYS, seal
 from fedprompt_jax.personalization.router import LABELS
 from fedprompt_jax.report import records
 from fedprompt_jax.report.summary import last_epoch
@@ -72,8 +72,10 @@ def archive(folders: Sequence[Path], target: Path) -> list[Path]:
 def _copy(folder: Path, path: Path) -> None:
     """Archives a run in an empty folder."""
     for record in folder.glob('*.json'):
-        if record.name != records.INFO:
+        if record.name not in (records.INFO, records.CONFIG):
             shutil.copyfile(record, path / record.name)
+    config = _without_folders(records.read_json(folder, records.CONFIG))
+    files.write_json(path / records.CONFIG, config)
     for name in (records.METRICS, records.TRADEOFF):
         shutil.copyfile(folder / name, path / name)
     lines = (json.dumps(line) + '\n' for line in _answers(folder))
@@ -81,6 +83,16 @@ def _copy(folder: Path, path: Path) -> None:
     info = records.read_json(folder, records.INFO)
     info = {k: v for k, v in info.items() if k not in OF_THE_MACHINE}
     seal(path, info | {ARCHIVED: True})
+
+
+def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """The config, whose paths are names: where they lay is of the machine."""
+    changed: dict[str, Any] = {}
+    for key in PATH_KEYS:
+        section, _, name = key.partition('.')
+        kept = changed.get(section, config[section])
+        changed[section] = kept | {name: Path(kept[name]).name}
+    return config | changed
 
 
 def _answers(folder: Path) -> Iterator[dict[str, Any]]:
