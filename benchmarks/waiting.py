@@ -100,7 +100,7 @@ def seconds() -> dict[str, Any]:
             if not compiles:
                 spent[way].append(took)
                 spent[f'{way}_alike' if same else 'others'].append(took)
-    del spent['others']
+    spent.pop('others', None)
     return {
         'clients': _CLIENTS.value,
         'steps': _STEPS.value,

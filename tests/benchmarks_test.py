@@ -160,9 +160,13 @@ def test_an_accelerator(flags, tmp_path):
     assert not [row for row in rows.values() if 'error' in row]
     for (part, what), row in rows.items():
         if part.startswith('parity'):
-            exact = not what.startswith('bf16')  # here the device is the CPU
-            assert (row['largest_error'] == 0) == exact
-            assert row['relative_error'] < 0.1
+            # Here the device is the CPU, and the reference XLA's attention.
+            f32 = not what.startswith('bf16')
+            if not f32:
+                assert row['largest_error'] > 0
+            elif part.endswith('by xla'):
+                assert row['largest_error'] == 0
+            assert row['relative_error'] < (1e-5 if f32 else 0.1)
         else:
             assert row['seconds'] >= 0
     packed = rows['cohort float32', 'step']
