@@ -45,7 +45,7 @@ def get_config(scale: str = 'quickstart') -> config_dict.ConfigDict:
     # output. Half the bytes of bfloat16, a little less exact.
     c.model.quantization = ''
     c.model.remat = False  # recompute layers in the backward pass: less memory
-    c.model.remat_mlp = False  # their MLPs alone; `remat` includes it
+    c.model.remat_mlp = False  # recompute the MLPs of layers alone
     # How packed rows read themselves: 'xla' (which keeps all scores), or a
     # kernel that keeps none: 'pallas' (TPU or GPU; slow on a CPU) or 'cudnn'
     # (NVIDIA's, in bfloat16). 'auto': the fastest that the devices have.
@@ -363,8 +363,8 @@ def _paper(c: config_dict.ConfigDict) -> None:
             '(which is paper-high), paper-medium or paper-low.'
         )
     c.model.source = 'llama-8b'  # a folder; the paper's model was PaLM 8B
-    # Without remat a v5p holds 10 of its 95 GB, and computes a quarter less; a
-    # chip of 16 GB needs it.
+    # Without remat, on a mesh of 16 x 4 chips v5p, a chip holds 10 of its 95 GB
+    # and computes a quarter less (benchmarks/RESULTS.md).
     c.model.dtype = 'bfloat16'
     c.data.path = 'natural-instructions'
     c.data.splits = 'paper'
