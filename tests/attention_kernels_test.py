@@ -426,13 +426,20 @@ def test_auto_takes_what_the_devices_have(mesh, machine):
     assert choice.make('cudnn', mesh).kind == 'cudnn'
 
 
-def test_a_v4_has_less_fast_memory():
-    """Its compiler refuses a kernel that needs more than 16 MiB."""
+def test_tpus_up_to_v4_have_less_fast_memory():
+    """A v4's compiler refuses a kernel that needs more than 16 MiB."""
     memory = {
         name: choice.make('auto', fake_mesh('tpu', name)).memory
-        for name in ('TPU v4', 'TPU v5 lite')
+        for name in ('TPU v3', 'TPU v4', 'TPU v5 lite', 'TPU7x')
     }
-    assert memory == {'TPU v4': 2**24, 'TPU v5 lite': 2**25}
+    assert memory == {
+        'TPU v3': 2**24, 'TPU v4': 2**24, 'TPU v5 lite': 2**25, 'TPU7x': 2**25,
+    }  # fmt: skip
+    planned = {
+        name: choice.of_machine('auto', 'tpu', name).memory
+        for name in ('v4', 'v5e')
+    }
+    assert planned == {'v4': 2**24, 'v5e': 2**25}
 
 
 SMALL = ModelConfig(9, 64, 1, 4, 2, 16, 5, 1e-5, True, 9)

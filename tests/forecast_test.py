@@ -211,6 +211,11 @@ def test_what_a_layer_keeps_without_its_mlp_by_hand(model):
     work = cost.layer_bytes(sizes, 3, 5, 'bfloat16', remat_mlp=True)
     more = work - cost.layer_bytes(sizes, 3, 5, 'bfloat16')
     assert more == 2 * 15 * 2 * sizes.mlp_width
+    # A whole model's products are computed again too.
+    whole = cost.saved_bytes(
+        sizes, 3, 5, 4, 'bfloat16', whole=True, remat_mlp=True
+    )
+    assert whole == found
 
 
 def test_what_t5_saves_by_hand():

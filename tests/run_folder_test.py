@@ -65,12 +65,13 @@ def test_keys_that_change_no_result_may_differ(key, tmp_path):
     opened(tmp_path, {part: {name: 2}})
 
 
-# Where things are, how they are cut over devices, what is saved of them, and
-# who shows what is logged.
+# Where things are, how they are computed and cut over devices, what is saved of
+# them, and who shows what is logged.
 NO_RESULT = {
     'data.path', 'data.metadata', 'model.source', 'mesh.data', 'mesh.model',
     'mesh.fsdp', 'checkpoint.keep', 'checkpoint.every', 'log.tensorboard',
-    'log.wandb', 'client_store.memory_gb', 'model.attention',
+    'log.wandb', 'client_store.memory_gb', 'model.attention', 'model.remat',
+    'model.remat_mlp', 'packing.scan_steps',
 }  # fmt: skip
 
 

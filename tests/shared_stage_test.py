@@ -10,6 +10,7 @@ import pytest
 from configs import ditto, fedavg_adam
 from fedprompt_jax.experiment import preemption, shared_stage, train
 from fedprompt_jax.experiment import run as run_lib
+from fedprompt_jax.experiment.run_folder import FREE_KEYS, ROUNDING_KEYS
 from fedprompt_jax.report import page
 from fedprompt_jax.study import outputs, points, runs
 from tests.exhaustive import beyond
@@ -110,6 +111,18 @@ def test_a_run_of_another_stage_1_trains_itself(
     made, first = tiny
     start(made, tmp_path / 'run', [first], stop=1, **changes)
     assert rounds == [0]
+
+
+@pytest.mark.parametrize('key', ROUNDING_KEYS)
+def test_nor_is_one_the_same_that_is_computed_in_another_way(key):
+    """Its bits differ; where its files are, and what it logs, changes none."""
+    section, _, name = key.partition('.')
+    one, other = ({section: {name: value}} for value in (0, 1))
+    assert shared_stage.settings(one) != shared_stage.settings(other)
+    for same in set(FREE_KEYS) - {*ROUNDING_KEYS}:
+        section, _, name = same.partition('.')
+        one, other = ({section: {name: value}} for value in (0, 1))
+        assert shared_stage.settings(one) == shared_stage.settings(other)
 
 
 def test_of_a_run_that_is_not_through_with_its_rounds_nothing_is_taken(

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from fedprompt_jax.algorithms import fedavg
+from fedprompt_jax.bank.binding import TunedModel
 from fedprompt_jax.bank.grid import grid_gradients
 from fedprompt_jax.data.examples import LOSSES, Example, token_weights
 from fedprompt_jax.data.packing import Packer, Shape
@@ -18,8 +19,11 @@ from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.federated import scanned, vmapped
 from fedprompt_jax.federated.packed import PackedSimulation
 from fedprompt_jax.federated.vmapped import VmappedSimulation
+from fedprompt_jax.mesh import Gather, make_mesh
 from fedprompt_jax.models import token_loss
 from fedprompt_jax.models.transformer import Transformer
+from fedprompt_jax.peft.lpt import LatePrompt
+from fedprompt_jax.peft.prompt import Prompt
 from tests import plain
 from tests.plain import PACKER, P, same
 
@@ -263,13 +267,26 @@ def _padding(name):
 
 
 # Of a layer, forward and back: 7 kernels, scores and values (which are computed
-# twice always). remat computes each kernel's a third time, remat_mlp two.
-@pytest.mark.parametrize('key, more', [('remat', 7), ('remat_mlp', 2)])
-def test_remat_recomputes_and_gives_the_same(key, more, cohort, model, lm):
+# twice always). remat computes each kernel's a third time, remat_mlp two; so
+# they do where layers are computed again anyway, because they are gathered or
+# because a prompt enters at one in the middle.
+@pytest.mark.parametrize(
+    'key, form, more',
+    [
+        ('remat', 'plain', 7),
+        ('remat_mlp', 'plain', 2),
+        ('remat_mlp', 'gathered', 2),
+        ('remat_mlp', 'late', 2),
+    ],
+)
+def test_remat_recomputes_and_gives_the_same(key, form, more, cohort, lm):
     bank, examples = cohort
     (grid,) = PACKER.pack(examples, token_weights(examples, 'sequence'))
+    gather = Gather(make_mesh(1, 1)) if form == 'gathered' else None
+    kind = LatePrompt(plain.P, 1, 32) if form == 'late' else Prompt(plain.P)
+    model = TunedModel(Transformer(lm.config, gather=gather), kind)
     remat = dataclasses.replace(
-        model, transformer=Transformer(lm.config, **{key: True})
+        model, transformer=Transformer(lm.config, gather=gather, **{key: True})
     )
 
     def products(model):

@@ -36,12 +36,16 @@ PATH_KEYS = ('data.path', 'data.metadata', 'model.source')
 # Keys that name trackers, which get the lines of metrics.jsonl and change no
 # result.
 LOG_KEYS = ('log.tensorboard', 'log.wandb')
-# Keys that may differ between two starts of a run. Another mesh or attention
-# changes the order of sums: results agree up to rounding and not to the bit.
+# Keys that say how something is computed: sums have another order, so that
+# results agree up to rounding and not to the bit.
+ROUNDING_KEYS = (
+    'model.attention', 'model.remat', 'model.remat_mlp', 'packing.scan_steps',
+    'mesh.data', 'mesh.model', 'mesh.fsdp',
+)  # fmt: skip
+# Keys that may differ between two starts of a run.
 FREE_KEYS = (
-    'model.attention', 'mesh.data', 'mesh.model', 'mesh.fsdp',
     'checkpoint.keep', 'checkpoint.every', 'client_store.memory_gb',
-    *LOG_KEYS, *PATH_KEYS,
+    *ROUNDING_KEYS, *LOG_KEYS, *PATH_KEYS,
 )  # fmt: skip
 
 

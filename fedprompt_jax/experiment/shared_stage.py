@@ -30,7 +30,12 @@ from fedprompt_jax.experiment import (
     versions,
 )
 from fedprompt_jax.experiment.build import Experiment
-from fedprompt_jax.experiment.run_folder import FREE_KEYS, LOGS, RunFolder
+from fedprompt_jax.experiment.run_folder import (
+    FREE_KEYS,
+    LOGS,
+    ROUNDING_KEYS,
+    RunFolder,
+)
 from fedprompt_jax.report import records
 from fedprompt_jax.report.records import CONFIG, INFO, METRICS
 
@@ -123,7 +128,7 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in STAGE_2}
     for key in (*FREE_KEYS, *OF_STAGE_2):
         section, _, name = key.partition('.')
-        if section in kept and section != 'mesh':
+        if section in kept and key not in ROUNDING_KEYS:
             kept[section] = {
                 k: v for k, v in kept[section].items() if k != name
             }

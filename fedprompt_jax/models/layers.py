@@ -40,18 +40,20 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-# The name of what the backward pass of a layer keeps, see recomputed.
+# Names of what the backward pass of a layer keeps, see recomputed: an MLP's
+# hidden numbers, and all else.
+SAVED_OF_MLP = 'saved_of_mlp'
 SAVED = 'saved'
 
 
-def recomputed(function: Callable) -> Callable:
+def recomputed(function: Callable, name: str = SAVED) -> Callable:
     """The function, which keeps its arguments alone for the backward pass.
 
     What lies between two matrix products costs less to compute again than to
-    write to memory and read back.
+    write to memory and read back. `name` is that of the arguments.
     """
     call = jax.checkpoint(function, prevent_cse=False)
-    return lambda *args: call(*checkpoint_name(args, SAVED))
+    return lambda *args: call(*checkpoint_name(args, name))
 
 
 class RMSNorm(nn.Module):
@@ -112,10 +114,12 @@ class MLP(nn.Module):
             return Linear(width, c.mlp_bias, name=name)(x, owner)
 
         if c.gated:
-            gated = recomputed(lambda gate, up: activation(gate) * up)
+            gated = recomputed(
+                lambda gate, up: activation(gate) * up, SAVED_OF_MLP
+            )
             y = gated(dense('gate', x), dense('up', x))
         else:
-            y = recomputed(activation)(dense('up', x))
+            y = recomputed(activation, SAVED_OF_MLP)(dense('up', x))
         return dense('down', y, c.width)
 
 

@@ -82,7 +82,6 @@ class Block(nn.Module):
     config: ModelConfig
     gather: Any = None  # a Gathering, see Stack
     kernel: Kernel | None = None
-    remat_mlp: bool = False  # see Stack
 
     @nn.compact
     def __call__(self, x, past, known, local, context: Context):
@@ -105,16 +104,11 @@ class Block(nn.Module):
             y = layers.norm(c, name)(y)
             return y if self.gather is None else self.gather.states(y)
 
-        def normed_mlp(block, y):
+        def mlp(y):
             """The MLP behind its norm, where the layout has one there."""
-            del block  # it names the layer to nn.remat
             y = y if c.layout == 'post' else norm('mlp_norm', y)
             y = layers.MLP(c, name='mlp')(y, places.owner)
             return Adapter(name='mlp_adapter')(y, places.owner)
-
-        if self.remat_mlp:
-            normed_mlp = nn.remat(normed_mlp, prevent_cse=False)
-        mlp = functools.partial(normed_mlp, self)
 
         if c.layout == 'parallel':
             y, new_kv = attention(norm('attention_norm', x))
@@ -169,8 +163,8 @@ class Stack(nn.Module):
         activations (less memory, a third more work).
       gather: for parameters whose parts lie on several devices, else None.
       kernel: computes the attention of packed rows; None: XLA does.
-      remat_mlp: recompute the hidden numbers of each layer's MLP alone, which
-        are most of its activations (a sixth more work).
+      remat_mlp: of these, recompute the hidden numbers of each layer's MLP
+        alone, which are most of them (a sixth more work).
     """
 
     config: ModelConfig
@@ -184,7 +178,7 @@ class Stack(nn.Module):
         block = Block
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
-        if self.remat or self.gather is not None:
+        if self.remat or self.remat_mlp or self.gather is not None:
             # What was gathered is gathered again, not kept.
             block = nn.remat(block, prevent_cse=False, policy=self._saved())
         scanned = nn.scan(
@@ -207,7 +201,7 @@ class Stack(nn.Module):
             self.project_out = nn.Dense(c.embedding_width, use_bias=False)
         if c.relative_buckets:
             self.relative_bias = nn.Embed(c.relative_buckets, c.num_heads)
-        self.layers = scanned(c, self.gather, self.kernel, self.remat_mlp)
+        self.layers = scanned(c, self.gather, self.kernel)
         if c.final_norm:
             self.final_norm = layers.norm(c, None)
 
@@ -293,9 +287,7 @@ class Stack(nn.Module):
         block: Any = Block
         if self.gather is not None:
             block = nn.map_variables(block, 'params', self.gather)
-        one = block(
-            self.config, self.gather, self.kernel, self.remat_mlp, parent=None
-        )
+        one = block(self.config, self.gather, self.kernel, parent=None)
         params = self.layers.variables['params']  # leaves [stored, ...]
         peft = self.layers.variables.get('peft', {})  # and [layers, ...]
         stored = self.config.num_layers // self.config.repeats
@@ -323,7 +315,9 @@ class Stack(nn.Module):
 
     def _saved(self):
         """What the backward pass of a layer keeps where it computes again."""
-        names = () if self.remat else (layers.SAVED,)
+        names = (layers.SAVED, layers.SAVED_OF_MLP)
+        if self.remat or self.remat_mlp:
+            names = () if self.remat else (layers.SAVED,)
         return jax.checkpoint_policies.save_only_these_names(*names)
 
     def _context(self, places, mask, past_places, memory) -> Context:

@@ -88,7 +88,7 @@ def main(argv: list[str]) -> None:
         if _COMPILE.value:
             chips_there = topology.check(chip, _TOPOLOGY.value)
             topology.prepare(chip)
-        plan_lib.check(config, chips_there)
+        plan_lib.check(config, chips_there, chip)
         inputs = plan_lib.read(config, lengths, cache_dir)
         forecast = plan_lib.plan(
             config, chip, chips_there, lengths, cache_dir, inputs=inputs

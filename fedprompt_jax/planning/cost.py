@@ -317,10 +317,11 @@ def _saved(
 
     They are the arguments of two norms, gate and up, queries, keys and values
     (see models/layers.py), and attention's `outputs` where a kernel computes
-    it; where the whole model trains, what the kernels multiply too. With
-    remat_mlp those of the MLP are left out, but for its norm's argument.
-    `model` chips share all but the hidden states.
+    it; where the whole model trains, what its weights multiply too. With
+    remat_mlp the former alone are kept, without gate and up. `model` chips
+    share all but the hidden states.
     """
+    whole = whole and not remat_mlp
     # Queries, keys and values,
     inner = (stack.num_heads + 2 * stack.num_kv_heads) * stack.head_dim
     # gate and up; where the whole model trains, the inputs of `down` and
@@ -328,8 +329,7 @@ def _saved(
     of_mlp = (1 + stack.gated + whole) * stack.mlp_width
     wide = inner + (not remat_mlp) * of_mlp
     wide += (whole or outputs) * stack.num_heads * stack.head_dim
-    narrow = 2 + whole * (1 if remat_mlp else 2)
-    return narrow * stack.width + wide / model
+    return (2 + 2 * whole) * stack.width + wide / model
 
 
 def keeps_scores(

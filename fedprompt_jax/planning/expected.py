@@ -53,7 +53,7 @@ def read_by_steps(
 ) -> set[int]:
     """Numbers on a chip of each array that a step of decoding reads whole.
 
-    They are each layer's kernels, and the keys or the values of the queries
+    They are each layer's weights, and the keys or the values of the queries
     and of all outputs, of a layer and of all layers; none for another program.
 
     Args:
@@ -108,7 +108,7 @@ def planned(
     sharing = cost.sharing(sizes, mesh['model'])
 
     def counted(work: cost.Work) -> float:
-        """FLOPs that stand in a program's text: those of kernels do not."""
+        """FLOPs that a program's text shows; no custom kernel shows its own."""
         by_xla = cost.keeps_scores(sizes, length, dtype, kernel)
         return (work if by_xla else work._replace(attention=0.0)).flops
 

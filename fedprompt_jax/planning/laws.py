@@ -57,7 +57,7 @@ def compiled(
         program is a gradient and no other axis of the mesh has several chips;
         else 0.
       read_by_steps: numbers of each array that every step of decoding reads
-        where it lies: of kernels and caches; none if nothing is decoded.
+        where it lies: of weights and caches; none if nothing is decoded.
     """
     yield from _common(text)
     aliased = len(re.findall('(?:may|must)-alias', text.partition('\n')[0]))
@@ -103,10 +103,10 @@ _STEP = re.compile(r'jit\(greedy\)/while/body/')
 
 
 def _decoding(read: hlo.Program, sizes: set[int]) -> Iterator[str]:
-    """That no step copies, transposes or gathers an array of these sizes."""
+    """That no step moves an array of these sizes to another place."""
     for computation in _steps(read):
         for x in read.computations[computation].values():
-            does = _kind(x) if _kind(x) == 'all-gather' else _moves(read, x)
+            does = 'gather' if _kind(x) == 'all-gather' else _moves(read, x)
             if does and written(x) and x.arrays[0].numbers in sizes:
                 yield (
                     f'Each step of decoding does a {does} of '
@@ -135,16 +135,24 @@ def _steps(read: hlo.Program) -> list[str]:
     return [*found]
 
 
+# What a fusion that only moves numbers may hold besides. (A slice alone is how
+# XLA hands a layer's weights to a product on CPUs and GPUs.)
+_BESIDES = {
+    'parameter', 'constant', 'bitcast', 'reshape', 'tuple', 'slice',
+    'dynamic-slice',
+}  # fmt: skip
+
+
 def _moves(read: hlo.Program, x: hlo.Instruction) -> str:
-    """'copy' or 'transpose' of an instruction that does nothing else."""
-    if x.opcode in ('copy', 'transpose'):
-        return x.opcode
-    if x.opcode != 'fusion':
-        return ''
-    (called,) = x.called('calls')
-    done = {y.opcode for y in read.computations[called].values()}
-    done -= {'parameter', 'bitcast', 'reshape'}
-    return done.pop() if done in ({'copy'}, {'transpose'}) else ''
+    """'copy' or 'transpose' of an instruction that computes nothing, or ''."""
+    done = {x.opcode}
+    if x.opcode == 'fusion':
+        (called,) = x.called('calls')
+        inside = read.computations[called].values()
+        # Scalars say where a slice begins.
+        done = {y.opcode for y in inside if y.arrays[0].sizes} - _BESIDES
+    moves = [kind for kind in ('transpose', 'copy') if kind in done]
+    return moves[0] if moves and done <= {'transpose', 'copy'} else ''
 
 
 def _kind(x: hlo.Instruction) -> str:

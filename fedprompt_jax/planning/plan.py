@@ -67,7 +67,7 @@ def plan(
     Raises:
       ValueError: the config, the mesh, the model or the data is at fault.
     """
-    check(config, num_chips)
+    check(config, num_chips, chip_name)
     mesh = config.mesh
     import jax
 
@@ -80,7 +80,7 @@ def plan(
     model, trained, workload = inputs.model, inputs.trained, inputs.workload
     machine = chips.machine(chip_name)
     model = model.with_kernel(
-        choice.of_machine(config.model.attention, machine)
+        choice.of_machine(config.model.attention, machine, chip_name)
     )
     model_config, assumed = model.transformer.config, [*inputs.assumed]
     chip = chip or chips.get(chip_name)
@@ -100,8 +100,8 @@ def plan(
     on_mesh = {'data': mesh.data, 'model': mesh.model}
     if mesh.fsdp and not cost.gathered_bytes(base, on_mesh):
         assumed.append(
-            f'config.mesh.data={mesh.data} divides no kernel: config.mesh.fsdp '
-            'does nothing'
+            f'config.mesh.data={mesh.data} divides no weights: '
+            'config.mesh.fsdp does nothing'
         )
     if cost.sharing(model_config, mesh.model) < mesh.model:
         assumed.append(
@@ -145,9 +145,16 @@ def plan(
     }
 
 
-def check(config: config_dict.ConfigDict, num_chips: int) -> None:
-    """Raises ValueError for a wrong key, or a mesh of other than num_chips."""
+def check(
+    config: config_dict.ConfigDict, num_chips: int, chip_name: str
+) -> None:
+    """Raises ValueError for a wrong key, or one that no such chips can run."""
+    from fedprompt_jax.models.kernels import choice
+
     config_lib.check(config, files=False)
+    choice.check_planned(
+        config.model.attention, chip_name, chips.machine(chip_name)
+    )
     mesh = config.mesh
     if mesh.data * mesh.model != num_chips:
         model = mesh.model if num_chips % mesh.model == 0 else 1
@@ -243,7 +250,7 @@ def levers(config: config_dict.ConfigDict) -> list[str]:
         '' if config.model.remat else 'set config.model.remat=True',
         ''
         if config.model.remat or config.model.remat_mlp
-        else 'set config.model.remat_mlp=True (less, at less cost)',
+        else 'set config.model.remat_mlp=True (saves less, and costs less)',
         '' if whole else "set config.model.quantization='int8' (less exact)",
         'set config.mesh.fsdp=True' if several else '',
     ]

@@ -115,19 +115,14 @@ def make(kind: str, mesh: Mesh | AbstractMesh) -> Kernel | None:
     machine = getattr(device, 'platform', 'cpu')
     # Of AMD's GPUs there is no compute capability, and none was tried.
     old = machine == 'gpu' and _cuda_capability(device) < AMPERE
-    kernel = of_machine('xla' if kind == 'auto' and old else kind, machine)
-    if kernel is None:
-        return None
-    # Of a v4, a core has 16 MiB; of later TPUs 64 MiB or more.
-    name = getattr(device, 'device_kind', '')
-    memory = kernel.memory if 'v4' in name else 2**25
-    alone = mesh.size == 1
-    return dataclasses.replace(
-        kernel, memory=memory, mesh=None if alone else mesh
-    )
+    kind = 'xla' if kind == 'auto' and old else kind
+    kernel = of_machine(kind, machine, getattr(device, 'device_kind', ''))
+    if kernel is None or mesh.size == 1:
+        return kernel
+    return dataclasses.replace(kernel, mesh=mesh)
 
 
-def of_machine(kind: str, machine: str) -> Kernel | None:
+def of_machine(kind: str, machine: str, name: str) -> Kernel | None:
     """The kernel of config.model.attention on one device; None for XLA.
 
     docs/attention.md says why 'auto' takes what it takes.
@@ -135,10 +130,13 @@ def of_machine(kind: str, machine: str) -> Kernel | None:
     Args:
       kind: one of KINDS.
       machine: 'cpu', 'gpu' or 'tpu'.
+      name: of the device, such as 'TPU v4' or 'v5p'.
     """
     if kind == 'auto':
         kind = 'xla' if machine == 'cpu' else 'pallas'
-    return None if kind == 'xla' else Kernel(kind, machine)
+    # A TPU's core has 16 MiB up to v4, and later 64 MiB or more.
+    memory = 2**24 if re.search('v[234]', name) else 2**25
+    return None if kind == 'xla' else Kernel(kind, machine, memory)
 
 
 def check_kernel(kind: str) -> None:
@@ -149,10 +147,23 @@ def check_kernel(kind: str) -> None:
         here += f' of compute capability {capability}'
     no_gpu = kind == 'cudnn' and not capability
     if no_gpu or (kind in ('cudnn', 'pallas') and 0 < capability < AMPERE):
-        raise ValueError(
-            f'config.model.attention={kind!r} needs an NVIDIA GPU of compute '
-            f"capability {AMPERE} or more, and JAX has {here}; use 'auto'."
-        )
+        raise _not_there(kind, f'JAX has {here}')
+
+
+def check_planned(kind: str, chip: str, machine: str) -> None:
+    """Raises ValueError if a chip, 'cpu', 'gpu' or 'tpu', runs no such kernel.
+
+    Those of planning/chips.py are all of compute capability AMPERE or more.
+    """
+    if kind == 'cudnn' and machine != 'gpu':
+        raise _not_there(kind, f'--chip={chip} is none')
+
+
+def _not_there(kind: str, here: str) -> ValueError:
+    return ValueError(
+        f'config.model.attention={kind!r} needs an NVIDIA GPU of compute '
+        f"capability {AMPERE} or more, and {here}; use 'auto'."
+    )
 
 
 def _no_cudnn(c: ModelConfig, length: int, dtype: jnp.dtype) -> str:

@@ -221,10 +221,10 @@ MUTATIONS = (
     Mutation(
         'a-v4-is-taken-for-a-later-tpu',
         _CHOICE,
-        "memory = kernel.memory if 'v4' in name else 2**25",
+        "memory = 2**24 if re.search('v[234]', name) else 2**25",
         'memory = 2**25',
         'Long rows do not compile for a v4.',
-        (f'{_TEST}::test_a_v4_has_less_fast_memory',),
+        (f'{_TEST}::test_tpus_up_to_v4_have_less_fast_memory',),
     ),
     Mutation(
         'rows-are-padded-to-the-largest-block',

@@ -264,7 +264,7 @@ MUTATIONS = (
     Mutation(
         'nothing-is-recomputed',
         _LAYERS,
-        'return lambda *args: call(*checkpoint_name(args, SAVED))',
+        'return lambda *args: call(*checkpoint_name(args, name))',
         'return function',
         'A step keeps more activations than the plan says.',
         (

@@ -237,10 +237,22 @@ MUTATIONS = (
     Mutation(
         'a-run-goes-on-with-another-seed',
         RUN_FOLDER,
-        "    'model.attention', 'mesh.data', 'mesh.model', 'mesh.fsdp',",
-        "    'seed', 'mesh.data', 'mesh.model', 'mesh.fsdp',",
+        "    'mesh.data', 'mesh.model', 'mesh.fsdp',\n)",
+        "    'seed', 'mesh.model', 'mesh.fsdp',\n)",
         'Two runs mix in one folder.',
         NO_OTHER_KEY,
+    ),
+    Mutation(
+        'attention-changes-no-bit-of-a-shared-stage',
+        RUN_FOLDER,
+        "    'model.attention', 'model.remat',",
+        "    'model.remat',",
+        'Runs of two kinds of attention have the numbers of one.',
+        (
+            *NO_OTHER_KEY,
+            'tests/shared_stage_test.py::'
+            'test_nor_is_one_the_same_that_is_computed_in_another_way',
+        ),
     ),
     Mutation(
         'differences-of-the-first-config-s-keys-alone',
