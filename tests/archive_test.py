@@ -1,6 +1,8 @@
 """An archive of runs gives the same figures and tables, and has no model."""
 
+import json
 from pathlib import Path
+import shutil
 
 import pytest
 
@@ -8,6 +10,7 @@ from fedprompt_jax.report import genie, records
 from fedprompt_jax.report.run import Run
 from fedprompt_jax.study import archive, table
 from fedprompt_jax.study.points import Point
+from fedprompt_jax.study.runs import folders_of
 from tests.tiny_run import Runs
 
 
@@ -64,6 +67,35 @@ def test_it_has_no_model_no_text_and_nothing_of_the_machine(whole, copy):
     for line in records.read_predictions(copy):
         assert not line.keys() & {'prediction', 'references', 'choices'}
     assert 'command' not in records.read_json(copy, records.INFO)
+
+
+def test_another_study_finds_it_by_its_config(whole, copy, tmp_path):
+    """Its config is that of the run, wherever the data and the model lie."""
+    _, point = whole
+    config = point.config.copy_and_resolve_references()
+    config.data.path = '/elsewhere/' + Path(config.data.path).name
+    assert archive.is_archived(copy) and not archive.is_archived(whole[0])
+    other = Point('other', {}, config)
+    assert folders_of([other], copy.parent) == [copy]
+    # A run that is not archived may have other data of that name.
+    shutil.copytree(copy, tmp_path / 'run')
+    info = records.read_json(copy, records.INFO)
+    del info[archive.ARCHIVED]
+    (tmp_path / 'run' / records.INFO).write_text(json.dumps(info))
+    assert folders_of([other], tmp_path) == [tmp_path / 'other']
+    config.seed += 1
+    other = Point('other', {}, config)
+    assert folders_of([other], copy.parent) == [copy.parent / 'other']
+
+
+def test_a_name_is_no_folder(whole):
+    """The owner of a model on the hub is a part of its name."""
+    config = whole[1].config.to_dict()
+    config['model'] |= {'source': 'owner/model'}
+    config['data'].pop('metadata')
+    found = archive.without_folders(config)
+    assert found['model']['source'] == 'owner/model'
+    assert found['data']['path'] == Path(config['data']['path']).name
 
 
 def test_a_changed_file_is_noticed(whole, copy):

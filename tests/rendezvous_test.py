@@ -12,7 +12,9 @@ import pytest
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Packer, Shape
 from fedprompt_jax.evaluation.scoring import Evaluator, Request
+from fedprompt_jax.federated.client import LocalResult
 from fedprompt_jax.federated.packed import PackedSimulation
+from fedprompt_jax.federated.prepared import Prepared, share_rows
 from fedprompt_jax.study.merged import (
     MergedEvaluator,
     MergedSimulation,
@@ -190,6 +192,68 @@ def test_a_run_that_isolates_is_isolated(poisonous):
     assert np.isfinite(isolated).tolist() == [True, False, True]
     np.testing.assert_allclose(isolated[::2], losses[::2], rtol=1e-5)
     assert np.isfinite(grads['prompt'][::2]).all()
+
+
+def test_a_run_of_one_client_survives_another_s(poisonous):
+    """Each has a single owner; they share rows, and one of them is lost."""
+    model, base = poisonous
+    rng = np.random.default_rng(2)
+    bank = plain.random_bank(rng, 1)
+    examples = plain.random_examples(rng, (2,))
+    bad = Example(0, np.array([299], np.int32), np.array([7], np.int32))
+    rendezvous = Rendezvous(2)
+    tx = optax.sgd(0.1)
+
+    def train(number):
+        simulation = MergedSimulation(
+            PackedSimulation(model, base, PACKER, 'sequence', same),
+            Participant(rendezvous, number),
+        )
+        step = [*examples, *([bad] if number else [])]
+        found = []
+        for alone in (False, True):  # as one_round.compute does
+            steps = [simulation.prepare(step, alone)]
+            assert share_rows(steps) == (not alone)
+            state = jax.vmap(tx.init)(bank)
+            found.append(simulation.local_train(tx, bank, state, steps))
+        steps = [step]  # it looks for lost owners itself
+        found.append(simulation.local_train(tx, bank, state, steps))
+        rendezvous.leave(number)
+        return found
+
+    sound, lost = in_threads([lambda n=n: train(n) for n in range(2)])
+    # Whatever a lost owner may have poisoned is NaN, as the round must see.
+    assert np.isnan(sound[0].losses).all() and np.isnan(lost[0].losses).all()
+    assert np.isnan(sound[0].bank['prompt']).all()
+    for result in sound[1:]:
+        assert np.isfinite(result.bank['prompt']).all()
+        assert np.isfinite(result.losses).all()
+    for result in lost[1:]:
+        assert np.isnan(result.bank['prompt']).any()
+
+
+def test_if_an_owner_is_lost_nothing_of_the_cohort_is_left():
+    """An algorithm that looks at one part of the result has to see it."""
+    bank = {'prompt': np.ones((2, 3), np.float32)}
+    end = {'prompt': np.array([[1, 2, np.nan], [1, 1, 1]], np.float32)}
+    losses = np.ones((4, 2), np.float32)
+    result = LocalResult(end, (), losses, losses, bank)
+    for alone, left in ((True, True), (False, False)):
+        found = result.checked(bank, [Prepared((), alone)])
+        for x in (found.losses, found.grad_norms, found.first_grads['prompt']):
+            assert np.isfinite(x).all() == left
+        assert np.isfinite(found.bank['prompt'][1]).all() == left
+    assert np.isfinite(result.checked(end, [Prepared((), False)]).losses).all()
+
+
+def test_a_single_owner_shares_rows_with_nobody(model, lm):
+    """Nor do the owners of a kind of which each has its own rows."""
+    rng = np.random.default_rng(3)
+    simulation = PackedSimulation(model, lm.base, PACKER, 'sequence', same)
+    for counts, shared in (((3,), False), ((0, 2), False), ((1, 1), True)):
+        examples = plain.random_examples(rng, counts)
+        assert share_rows([simulation.prepare(examples)]) == shared
+        assert not share_rows([simulation.prepare(examples, alone=True)])
 
 
 def test_banks_stand_side_by_side():

@@ -125,6 +125,24 @@ def test_nor_is_one_the_same_that_is_computed_in_another_way(key):
         assert shared_stage.settings(one) == shared_stage.settings(other)
 
 
+def test_of_a_run_that_was_computed_in_two_ways_nothing_is_taken(
+    tiny, rounds, tmp_path
+):
+    """Its first rounds are not those of a run that is computed in one."""
+    made, _ = tiny
+    begun = tmp_path / 'begun'
+    start(made, begun, [], stop=1)
+    assert info(begun)['stage_1'] and info(begun)['computed_by'] != 'several'
+    start(made, begun, [], model__remat=True)
+    assert (info(begun)['stage_1'], info(begun)['computed_by']) == (
+        '', 'several'
+    )  # fmt: skip
+    start(made, tmp_path / 'run', [begun], stop=1, model__remat=True)
+    start(made, begun, [])  # it stays so
+    start(made, tmp_path / 'other', [begun], stop=1)
+    assert rounds == [0, 1, 2, 0, 0]
+
+
 def test_of_a_run_that_is_not_through_with_its_rounds_nothing_is_taken(
     tiny, rounds, tmp_path
 ):

@@ -17,7 +17,6 @@ from fedprompt_jax.algorithms import fedavg
 from fedprompt_jax.bank.owners import num_owners
 from fedprompt_jax.federated.algorithm import Algorithm, Setup, Simulation
 from fedprompt_jax.federated.client import LocalResult, present_owners, train
-from fedprompt_jax.federated.prepared import checked
 from fedprompt_jax.rules import number, one_of
 
 BATCHES = {'fo': 2, 'hf': 3}  # of one local step
@@ -41,7 +40,7 @@ class Meta(NamedTuple):
             return np.all([present_owners(b, owners) for b in batches], axis=0)
 
         local = train(tx, bank, opt_state, groups, self._gradients, present)
-        return local._replace(bank=checked(bank, local.bank, steps))
+        return local.checked(bank, steps)
 
     def compute(self, steps) -> dict[str, Any]:
         """See Simulation.compute; a third batch is read at two prompts."""

@@ -67,7 +67,7 @@ def run_all(
         state = _run(
             experiment, run, preemption, stage, server, folder, not number
         )
-        server = stage.finish(state.server or server, state.inner)
+        server = stage.finish(state.server if number else server, state.inner)
         server = experiment.devices.replicate(server)
         _require_finite(all_finite(server), stage, folder)
         if stage.record is not None:

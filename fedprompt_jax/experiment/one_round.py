@@ -65,7 +65,7 @@ def compute(
     """
     rows = clients.take(server, drawn.clients)
     done, sound = _once(experiment, clients, server, rows, drawn)
-    if sound or len(drawn.clients) == 1 or not _share_rows(drawn):
+    if sound or not _share_rows(drawn):
         return done
     again = prepared.cohort(
         experiment.simulation, drawn, experiment.algorithm.takes, alone=True

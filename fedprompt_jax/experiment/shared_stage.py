@@ -49,6 +49,7 @@ STAGE_2 = (
 OF_STAGE_2 = ('evaluation.few_shot',)
 DIGEST, FROM = 'stage_1', 'stage_1_from'  # keys of run.json
 BEFORE, BEFORE_FROM = 'stage_before', 'stage_before_from'
+WAY, SEVERAL = 'computed_by', 'several'
 # Sections and keys that a stage before the rounds may read, besides its own.
 OF_BEFORE = ('seed', 'data', 'loss', 'model', 'packing', 'mesh')
 
@@ -89,17 +90,22 @@ def share(
         the first with the same stage before the rounds.
     """
     parts = shareable(experiment, fingerprints)
+    alone = together is None
+    way = _way(experiment, alone)
+    mixed = _begun(run.path / 'checkpoints') and run.info.get(WAY) != way
     processes.first_alone(lambda: take_over(run, parts, list(others)))
-    # The sums of a bank are in another order than those of a run alone.
+    # A bank adds in another order than a run alone, so that its bits are no
+    # other run's; nor are those of a run that went on in another way.
     run.update_info(
+        **{WAY: SEVERAL if mixed else way},
         **{
             part.digest_key: (
                 part.digest
-                if together is None or part.from_key in run.info
+                if not mixed and (alone or part.from_key in run.info)
                 else ''
             )
             for part in parts
-        }
+        },
     )
 
 
@@ -178,17 +184,30 @@ def _digest(
     settings: dict[str, Any],
     more: Any,
 ) -> str:
-    parts = [
+    return _sha256(
         settings,
         {key: fingerprints[key] for key in ('tokens', 'weights')},
         {k: x.fingerprints for k, x in experiment.other_models.items()},
         experiment.data.training_fingerprint,
         more,
-        versions.versions(),
-        [str(device) for device in jax.devices()],
-        jax.process_count(),
-    ]
-    text = json.dumps(files.plain(parts), sort_keys=True)
+        *_machine(),
+    )
+
+
+def _way(experiment: Experiment, alone: bool) -> str:
+    """The sha256 (hex) of what a later start may change, and with it bits."""
+    keys = (key.split('.') for key in ROUNDING_KEYS)
+    values = [experiment.config[section][name] for section, name in keys]
+    return _sha256(values, alone, *_machine())
+
+
+def _machine() -> list[Any]:
+    devices = [str(device) for device in jax.devices()]
+    return [versions.versions(), devices, jax.process_count()]
+
+
+def _sha256(*parts: Any) -> str:
+    text = json.dumps(files.plain(list(parts)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

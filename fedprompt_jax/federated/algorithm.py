@@ -40,8 +40,8 @@ class Simulation(Protocol):
     """How a cohort is computed: packed.py or vmapped.py.
 
     An owner that turns non-finite changes no other owner's result, if batches
-    are plain. If they are prepared, it may make all of them NaN: see
-    prepared.py.
+    are plain. If they are prepared, it may make all that is returned NaN, for
+    every owner: see prepared.py.
     """
 
     def gradients(
@@ -206,6 +206,8 @@ class Algorithm(NamedTuple):
       round: (server state, rows of the cohort, cohort) -> (server state, rows,
         metrics). The rows are what the cohort's clients keep, leaves [C, ...],
         or None. `loss` is needed among the metrics; all of them are logged.
+        Where prepared batches return NaN, so must the state, the rows or the
+        loss be: that is how the loop knows that it has to compute again.
       sent: server state -> Sent, of arrays or of shapes.
       client: server state -> what a client keeps that was never in a cohort,
         leaves [...]; None where clients keep nothing between rounds.

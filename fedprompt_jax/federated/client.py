@@ -12,6 +12,7 @@ import optax
 from fedprompt_jax.bank.owners import mean_of_finite, owner_norms
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.federated.later import Later
+from fedprompt_jax.federated.prepared import checked
 from fedprompt_jax.mesh import to_host
 
 T = TypeVar('T')
@@ -34,6 +35,19 @@ class LocalResult(NamedTuple):
     losses: jax.Array
     grad_norms: jax.Array
     first_grads: Any
+
+    def checked(
+        self, start: Any, batches: Iterable[Sequence[Example]]
+    ) -> 'LocalResult':
+        """The same, as NaN if an owner may have poisoned others.
+
+        Args:
+          start: the bank before these batches, leaves [C, ...].
+          batches: prepared ones; see prepared.py.
+        """
+        more = self.losses, self.grad_norms, self.first_grads
+        bank, *more = checked(start, self.bank, batches, *more)
+        return LocalResult(bank, self.opt_state, *more)
 
     def metrics(self, finite: jax.Array) -> dict[str, Any]:
         """Means over the clients that count, by names in metrics.jsonl.

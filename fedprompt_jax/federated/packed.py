@@ -77,8 +77,9 @@ class PackedSimulation:
         """
         losses, grads = self.gradients_once(bank, examples)
         if are_prepared([examples]):
-            return losses, checked(bank, grads, [examples])
-        if _any_lost(bank, grads):
+            grads, losses = checked(bank, grads, [examples], losses)
+            return losses, grads
+        if self._may_share(num_owners(bank)) and _any_lost(bank, grads):
             return self.gradients_once(bank, examples, isolate=True)
         return losses, grads
 
@@ -139,9 +140,8 @@ class PackedSimulation:
         """
         result = self._train_once(tx, bank, opt_state, steps, False)
         if are_prepared(steps):
-            end = checked(bank, result.bank, steps)
-            return result._replace(bank=end)
-        if num_owners(bank) > 1 and _any_lost(bank, result.bank):
+            return result.checked(bank, steps)
+        if self._may_share(num_owners(bank)) and _any_lost(bank, result.bank):
             return self._train_once(tx, bank, opt_state, steps, True)
         return result
 
@@ -190,8 +190,13 @@ class PackedSimulation:
     ) -> Sequence[Example]:
         """The examples with their grids on the devices; see Simulation."""
         examples = plain(examples)
+        alone = alone or not self._may_share(len({e.owner for e in examples}))
         grids = tuple(self._grids(examples, alone))
         return Prepared(examples, alone, grids, self._packing)
+
+    def _may_share(self, owners: int) -> bool:
+        """Whether a row may have tokens of several of so many owners."""
+        return owners > 1 and not self.model.kind.one_owner
 
     @property
     def _packing(self) -> Any:

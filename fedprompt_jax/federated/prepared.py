@@ -9,12 +9,12 @@ the round again from batches that were prepared with one owner a row.
 
     >>> before = {'prompt': jnp.zeros((3, 1))}
     >>> after = {'prompt': jnp.array([[1.0], [jnp.nan], [2.0]])}
-    >>> print(all_or_none(before, after)['prompt'].ravel())
+    >>> print(all_or_none(before, after)[0]['prompt'].ravel())
     [nan nan nan]
 
 An owner that was not finite before is no news:
 
-    >>> print(all_or_none(after, after)['prompt'].ravel())
+    >>> print(all_or_none(after, after)[0]['prompt'].ravel())
     [ 1. nan  2.]
 """
 
@@ -26,7 +26,7 @@ from typing import Any, overload
 import jax
 import jax.numpy as jnp
 
-from fedprompt_jax.bank.owners import finite_owners, num_owners
+from fedprompt_jax.bank.owners import finite_owners
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.packing import Grid
 from fedprompt_jax.data.sampling import Cohort
@@ -74,7 +74,7 @@ def plain(batch: Sequence[Example]) -> Sequence[Example]:
 
 
 def are_prepared(batches: Iterable[Sequence[Example]]) -> bool:
-    """Whether results of these batches are not looked at."""
+    """Whether to look for lost owners is left to the caller."""
     return any(isinstance(batch, Prepared) for batch in batches)
 
 
@@ -83,7 +83,9 @@ def share_rows(batches: Iterable[Sequence[Example]]) -> bool:
     return any(isinstance(b, Prepared) and not b.alone for b in batches)
 
 
-def cohort(simulation: Any, drawn: Cohort, takes: Iterable[str], alone: bool):
+def cohort(
+    simulation: Any, drawn: Cohort, takes: Iterable[str], alone: bool
+) -> Cohort:
     """The cohort with prepared batches.
 
     Args:
@@ -101,9 +103,9 @@ def cohort(simulation: Any, drawn: Cohort, takes: Iterable[str], alone: bool):
 
 
 def checked(
-    before: Any, after: Any, batches: Iterable[Sequence[Example]]
+    before: Any, after: Any, batches: Iterable[Sequence[Example]], *more: Any
 ) -> Any:
-    """The bank `after`, as NaN if an owner may have poisoned it.
+    """The bank `after` and more, as NaN if an owner may have poisoned it.
 
     Nothing is read of it.
 
@@ -111,19 +113,22 @@ def checked(
       before: leaves [C, ...].
       after: likewise, what these batches have made of it.
       batches: prepared ones.
+      *more: what else they have made; any trees of floats.
     """
-    if num_owners(before) == 1 or not share_rows(batches):
-        return after
-    return all_or_none(before, after)
+    if not share_rows(batches):
+        return (after, *more)
+    return all_or_none(before, after, *more)
 
 
 @jax.jit
-def all_or_none(before: Any, after: Any) -> Any:
-    """The bank `after`; NaN for all owners where a finite one is no longer.
+def all_or_none(before: Any, after: Any, *more: Any) -> Any:
+    """The bank `after` and more; all NaN where a finite owner is no longer.
 
     Args:
       before: leaves [C, ...].
       after: any tree with leaves [C, ...].
+      *more: any trees.
     """
     lost = (finite_owners(before) & ~finite_owners(after)).any()
-    return jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), after)
+    both = (after, *more)
+    return jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), both)

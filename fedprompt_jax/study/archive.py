@@ -50,9 +50,7 @@ def archive(folders: Sequence[Path], target: Path) -> list[Path]:
                 f'--archive={target} is where the runs are; give another '
                 'folder.'
             )
-        if path.exists() and ARCHIVED not in records.read_json(
-            path, records.INFO
-        ):
+        if path.exists() and not is_archived(path):
             raise ValueError(
                 f'{path} is no archived run and would be lost; give '
                 '--archive another folder.'
@@ -69,12 +67,17 @@ def archive(folders: Sequence[Path], target: Path) -> list[Path]:
     return made
 
 
+def is_archived(folder: Path) -> bool:
+    """Whether a run folder is an archived run's."""
+    return ARCHIVED in records.read_json(folder, records.INFO)
+
+
 def _copy(folder: Path, path: Path) -> None:
     """Archives a run in an empty folder."""
     for record in folder.glob('*.json'):
         if record.name not in (records.INFO, records.CONFIG):
             shutil.copyfile(record, path / record.name)
-    config = _without_folders(records.read_json(folder, records.CONFIG))
+    config = without_folders(records.read_json(folder, records.CONFIG))
     files.write_json(path / records.CONFIG, config)
     for name in (records.METRICS, records.TRADEOFF):
         shutil.copyfile(folder / name, path / name)
@@ -85,13 +88,16 @@ def _copy(folder: Path, path: Path) -> None:
     seal(path, info | {ARCHIVED: True})
 
 
-def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """The config, whose paths are names: where they lay is of the machine."""
+def without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """The config, whose folders are names: where they lay is of the machine."""
     changed: dict[str, Any] = {}
     for key in PATH_KEYS:
         section, _, name = key.partition('.')
-        kept = changed.get(section, config[section])
-        changed[section] = kept | {name: Path(kept[name]).name}
+        kept = changed.get(section, config.get(section, {}))
+        path = Path(kept.get(name) or '')
+        # Else it is a name, such as a model's on the hub.
+        if path.is_absolute() or path.expanduser().exists():
+            changed[section] = kept | {name: path.name}
     return config | changed
 
 

@@ -77,6 +77,10 @@ class MergedSimulation(PackedSimulation):
         """See Simulation; they are packed with those of the other runs."""
         return Prepared(plain(examples), alone)
 
+    def _may_share(self, owners: int) -> bool:
+        """A single owner may share rows with those of the other runs."""
+        return not self.model.kind.one_owner
+
     def gradients_once(
         self, bank, examples: Sequence[Example], isolate: bool = False
     ) -> tuple[jax.Array, Any]:

@@ -14,7 +14,7 @@ from fedprompt_jax.experiment import preemption, shared_stage
 from fedprompt_jax.experiment import run as run_lib
 from fedprompt_jax.experiment.last_loaded import LastLoaded
 from fedprompt_jax.report import records
-from fedprompt_jax.study import one_bank, table
+from fedprompt_jax.study import archive, one_bank, table
 from fedprompt_jax.study.outputs import Study
 from fedprompt_jax.study.points import Point
 
@@ -117,7 +117,8 @@ def _others(folder: Path) -> list[Path]:
 def folders_of(points: Sequence[Point], workdir: Path) -> list[Path]:
     """The run folder of each point, which may not exist.
 
-    Where another study of `workdir` has a run of an equal config, it is that.
+    Where another study of `workdir` has a run of an equal config, it is that;
+    of an archived run, whose config names no folder, those are left aside.
     """
     equal: dict[str, Path] = {}
     for path in sorted(workdir.glob(f'*/{records.CONFIG}')):
@@ -127,7 +128,11 @@ def folders_of(points: Sequence[Point], workdir: Path) -> list[Path]:
     for point in points:
         own = workdir / point.name
         config = point.config.to_dict()
-        found = own if own.is_dir() else equal.get(_text(config), own)
+        found = own if own.is_dir() else equal.get(_text(config))
+        if found is None:
+            found = equal.get(_text(archive.without_folders(config)), own)
+            if found != own and not archive.is_archived(found):
+                found = own
         folders.append(found)
     return folders
 

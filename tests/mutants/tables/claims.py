@@ -145,8 +145,8 @@ MUTATIONS = (
     Mutation(
         'an-archive-removes-runs',
         'fedprompt_jax/study/archive.py',
-        'if path.exists() and ARCHIVED not in records.read_json(',
-        'if not path.exists() and ARCHIVED not in records.read_json(',
+        'if path.exists() and not is_archived(path):',
+        'if not path.exists() and not is_archived(path):',
         'Checkpoints of other runs are lost.',
         (
             'tests/archive_test.py::test_a_folder_that_is_no_archive_is_not_lost',

@@ -400,8 +400,8 @@ MUTATIONS = (
     Mutation(
         'fusions-may-copy-kernels',
         LAWS,
-        "    return moves[0] if moves and done <= {'transpose', 'copy'} else ''",
-        "    return ''",
+        "return moves[0] if moves and done <= {'transpose', 'copy'} else ''",
+        "return ''",
         'A step that transposes kernels would hold the laws.',
         (f'{MADE}::test_what_a_step_of_decoding_may_move',),
     ),

@@ -148,8 +148,8 @@ MUTATIONS = (
     Mutation(
         'what-a-stage-has-made-is-dropped',
         _BEFORE,
-        'server = stage.finish(state.server or server, state.inner)',
-        'pass',
+        'server = stage.finish(',
+        'stage.finish(',
         'The stage before the rounds has no effect.',
         (_STAGES + 'test_the_rounds_begin_where_the_stage_has_ended',),
     ),

@@ -299,7 +299,7 @@ MUTATIONS = (
     Mutation(
         'equal-runs-are-made-again',
         'fedprompt_jax/study/runs.py',
-        'found = own if own.is_dir() else equal.get(_text(config), own)',
+        'found = own if own.is_dir() else equal.get(_text(config))',
         'found = own',
         'Sixteen personalizations of the paper are made twice.',
         (

@@ -18,6 +18,47 @@ SHIPPED = ('tests/study_test.py::test_shipped_studies_have_all_their_points',)
 
 MUTATIONS = (
     Mutation(
+        'a-run-of-one-client-shares-no-row-in-a-bank',
+        'fedprompt_jax/study/merged.py',
+        'return not self.model.kind.one_owner',
+        'return owners > 1',
+        "One run's divergence ends another run.",
+        (
+            'tests/rendezvous_test.py::'
+            'test_a_run_of_one_client_survives_another_s',
+        ),
+    ),
+    Mutation(
+        'losses-of-a-poisoned-cohort-look-sound',
+        'fedprompt_jax/federated/client.py',
+        'bank, *more = checked(start, self.bank, batches, *more)',
+        '(bank,) = checked(start, self.bank, batches)',
+        "A round of an algorithm of one's own in which nobody trained.",
+        (
+            'tests/rendezvous_test.py::'
+            'test_if_an_owner_is_lost_nothing_of_the_cohort_is_left',
+        ),
+    ),
+    Mutation(
+        'a-run-of-two-ways-gives-its-rounds-away',
+        'fedprompt_jax/experiment/shared_stage.py',
+        'if not mixed and (alone or part.from_key in run.info)',
+        'if alone or part.from_key in run.info',
+        'A run takes over rounds that it would not have computed.',
+        (
+            'tests/shared_stage_test.py::'
+            'test_of_a_run_that_was_computed_in_two_ways_nothing_is_taken',
+        ),
+    ),
+    Mutation(
+        'a-run-elsewhere-is-taken-for-an-archived-one',
+        'fedprompt_jax/study/runs.py',
+        'if found != own and not archive.is_archived(found):',
+        'if False:',
+        'A study draws the run of other data.',
+        ('tests/archive_test.py::test_another_study_finds_it_by_its_config',),
+    ),
+    Mutation(
         'runs-of-different-target-lengths-in-one-bank',
         BANK,
         "'data.template', 'data.separator', 'data.target', 'data.max_query',\n"

@@ -46,9 +46,8 @@ MUTATIONS = (
     Mutation(
         'a-second-try-takes-the-rows-of-the-first',
         _PACKED,
-        '        examples = plain(examples)\n'
-        '        grids = tuple(self._grids(examples, alone))',
-        '        grids = tuple(self._grids(examples, alone))',
+        '        examples = plain(examples)\n        alone = alone or',
+        '        alone = alone or',
         'A diverging client ends the run.',
         (_UNNOTICED,),
     ),
