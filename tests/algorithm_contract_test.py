@@ -29,8 +29,7 @@ extensions.install()  # an algorithm from outside the package is one more
 NAMES = algorithms.names()
 # Those that differ most in what they keep and send.
 SUITE = (
-    'fedavg', 'fedsgd', 'scaffold', 'ditto', 'per_fedavg', 'fedpeptao', 'fedsp',
-    'local',
+    'fedavg', 'scaffold', 'ditto', 'per_fedavg', 'fedpeptao', 'fedsp',
 )  # fmt: skip
 every_algorithm = pytest.mark.parametrize('name', beyond(SUITE, NAMES))
 POPULATION = 4  # clients, of which a cohort has three

@@ -86,12 +86,7 @@ def losses(model, base, bank, packer, examples) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ('name', 'family'),
     beyond(
-        [
-            ('prompt', 'llama_linear'),
-            ('prefix', 'gpt2'),
-            ('lora', 'roberta'),
-            ('adapter', 't5_v1_1'),
-        ],
+        [('prefix', 'gpt2'), ('adapter', 't5_v1_1')],
         itertools.product(('prompt', 'prefix', 'lora', 'adapter'), FAMILIES),
     ),
 )
@@ -99,7 +94,7 @@ def test_losses_are_those_of_a_query_for_each(name, family):
     """With examples of another owner in the same row."""
     transformer = Transformer(kinds_test.base_of(family).config)
     tokens = np.ones((1, 4), np.int32)
-    base = transformer.init(jax.random.key(1), tokens)['params']
+    base = jax.jit(transformer.init)(jax.random.key(1), tokens)['params']
     base = jax.tree.map(lambda x: x + 0.1 * _noise(x), base)
     kind = kind_of(name, family)
     start = Start(RNG, jnp.zeros((300, 32)), lambda text: [1])

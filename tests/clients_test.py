@@ -18,7 +18,7 @@ from fedprompt_jax.study import points
 from fedprompt_jax.study import runs as study_runs
 from fedprompt_jax.study.outputs import Study
 from tests import main_test, quadratics, recorders
-from tests.exhaustive import exhaustive
+from tests.exhaustive import beyond, exhaustive
 from tests.tiny_run import Runs, info, results
 
 SHORT = {
@@ -101,7 +101,14 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize('moment', MOMENTS)
+# Those that leave different files behind.
+SUITE = (
+    'while rows are written', 'between the two files', 'after rows are written',
+    'after a checkpoint',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('moment', beyond(SUITE, MOMENTS))
 def test_a_run_killed_at_any_moment_ends_the_same(
     moment, runs, whole, monkeypatch, tmp_path
 ):

@@ -1,5 +1,7 @@
 """Distillation of the auxiliary model, against NumPy over plain logits."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +33,8 @@ def states(lm, base, e) -> np.ndarray:
     transformer = Transformer(lm.config)
 
     def call(method, *args):
-        return transformer.apply({'params': base}, *args, method=method)
+        of = jax.jit(functools.partial(transformer.apply, method=method))
+        return of({'params': base}, *args)
 
     tokens = jnp.asarray(e.tokens)[None]
     n = tokens.shape[1]

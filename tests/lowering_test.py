@@ -27,7 +27,6 @@ FAMILIES = ('llama_linear', 'roberta', 't5')
 KINDS = ('prompt', 'prefix', 'lora')
 SUITE = [
     ('fedavg', 'llama_linear', 'lora'),
-    ('fedavg', 'roberta', 'prompt'),
     ('fedavg', 't5', 'prefix'),
     ('fedsp', 'gpt2', 'prefix'),
 ]

@@ -29,9 +29,8 @@ from fedprompt_jax.peft.prompt import Prompt
 
 def target_logits(model, base, params, e: Example) -> jax.Array:
     """Logits [t, V] that one owner's example's targets are predicted from."""
-    query = len(e.query)
-    call = functools.partial(_target_logits, model, query=query)
-    return jax.jit(call)(base, params, e.tokens, e.target_index, e.target)
+    parts = e.tokens, e.target_index, e.target
+    return _jitted_logits(model, base, params, *parts, len(e.query))
 
 
 def bare_logits(model, base, e: Example) -> jax.Array:
@@ -54,6 +53,11 @@ def _value_and_grad(model, base, params, tokens, at, target, query):
         return -log_p[jnp.arange(len(target)), target].sum()
 
     return jax.value_and_grad(loss)(params)
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'query'))
+def _jitted_logits(model, base, params, tokens, at, target, query):
+    return _target_logits(model, base, params, tokens, at, target, query)
 
 
 def _target_logits(model, base, params, tokens, at, target, query):

@@ -126,7 +126,7 @@ def logits_and_gradient(config, params, remat=False):
     return both(params)
 
 
-@pytest.mark.parametrize('name', beyond(('gemma3', 'gpt2', 'qwen3'), DECODERS))
+@pytest.mark.parametrize('name', beyond(('gemma3', 'gpt2'), DECODERS))
 def test_a_cell_is_the_model_that_has_it_several_times(name):
     pair = make(name)
     logits, grad = logits_and_gradient(pair.cell, pair.stored)
