@@ -50,14 +50,15 @@ def _chip(
     )
 
 
-# Google's pages of each TPU version (cloud.google.com/tpu/docs/v5p and so on):
-# HBM bandwidth, and inter-chip interconnect in Gbit/s over eight. A TPU
-# multiplies exact f32 numbers in six passes of bf16.
+# Google's pages of each TPU version (docs.cloud.google.com/tpu/docs/v5p and so
+# on): HBM bandwidth, and bidirectional bandwidth of the inter-chip interconnect
+# (of a v4, six links of 50 GB/s in each direction). A TPU multiplies exact f32
+# numbers in six passes of bf16.
 CHIPS = {
-    'v4': _chip(32, 275, 275 / 6, 1228, 2400 / 8),
-    'v5e': _chip(16, 197, 197 / 6, 819, 1600 / 8),
-    'v5p': _chip(95, 459, 459 / 6, 2765, 4800 / 8),
-    'v6e': _chip(32, 918, 918 / 6, 1640, 3584 / 8),
+    'v4': _chip(32, 275, 275 / 6, 1228, 600),
+    'v5e': _chip(16, 197, 197 / 6, 819, 400),
+    'v5p': _chip(95, 459, 459 / 6, 2765, 1200),
+    'v6e': _chip(32, 918, 918 / 6, 1640, 800),
     # Half of a chip: JAX sees it as two.
     'tpu7x': _chip(96, 1153.5, 1153.5 / 6, 3690, 1200 / 2),
     # NVIDIA's data sheets: of an L4 PCIe 4, of the others NVLink. The SXM
