@@ -85,7 +85,7 @@ def report(
             f'It does not fit: it needs {made.peak / 1e9:.2f} GB of a chip, '
             f'{(made.peak - chip.memory) / 1e9:.2f} GB more than it has.'
         )
-        add('fault', f'{fault} {"; or ".join(levers)}.')
+        add('fault', f'{fault} To make it fit, {"; or ".join(levers)}.')
         for bytes_, what in made.largest:
             add('', f'{bytes_ / 1e9:9.2f} GB  {what}')
         if made.fault:
