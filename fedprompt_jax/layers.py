@@ -22,7 +22,9 @@ from fedprompt_jax.report.figures import layers as figures
 _CONFIG = command_line.define_config()
 _CACHE_DIR = command_line.define_cache_dir()
 flags.adopt_module_key_flags(command_line)
-_OUT = flags.DEFINE_string('out', '', 'A file for the figure (.png); none.')
+_OUT = flags.DEFINE_string(
+    'out', '', 'A figure (.png) to write; by default none.'
+)
 _JSON = flags.DEFINE_bool('json', False, 'Print one JSON object instead.')
 
 

@@ -34,6 +34,8 @@ def run_at(folder, shift=0.0) -> Run:
                 'round': number,
                 'global_accuracy': whole + shift,
                 'own_accuracy': own + shift,
+                'global_score': whole + shift - 20,
+                'own_score': own + shift - 30,
                 'global_clients_accuracy': whole + shift - 1,
                 'global_clients_accuracy_se': 3.0,
                 'own_clients_accuracy': own + shift,
@@ -41,7 +43,9 @@ def run_at(folder, shift=0.0) -> Run:
                 'examples': 400,
             }
             | ({} if number else {'majority_accuracy': 52.0,
-                                  'own_majority_accuracy': 71.0}),
+                                  'own_majority_accuracy': 71.0,
+                                  'own_majority_clients_accuracy': 73.0,
+                                  'own_majority_clients_accuracy_se': 2.0}),
         ]  # fmt: skip
     lines += [
         {
@@ -110,11 +114,15 @@ def test_a_line_of_the_rate_that_validation_prefers(tmp_path):
     assert row['global: best'] == f'{mean:.1f} ± {half:.1f}'
     assert row['own: best'] == f'66.0 ± {1.96 * math.hypot(4, 4) / 2:.1f}'
     assert row['own: last ten'].startswith('74.0')
+    # The task's own metric at the round that validation chose.
+    assert (row['global score'], row['own score']) == ('42.0', '36.0')
     assert (row['kB up'], row['kB down']) == ('1.0', '2.0')
     assert (row['slowest s'], row['cohort s']) == ('0.50', '2.00')
     # Round 10 reaches 70 in both; 12 kB of all devices a round.
     assert (row['rounds to target'], row['MB to target']) == ('10', '0.1')
     assert majority[:4] == ['sst2', 'majority', '2', '52.0']
+    own = dict(zip(header, majority, strict=True))['own: best']
+    assert own == f'73.0 ± {1.96 * math.hypot(2, 2) / 2:.1f}'
 
 
 def test_a_target_that_is_not_reached_is_a_dash(tmp_path):
@@ -127,7 +135,7 @@ def test_a_target_that_is_not_reached_is_a_dash(tmp_path):
 def test_methods_without_a_run_have_dashes():
     gone = Result('gone', {}, None, 'not complete')
     _, line = methods.table([gone], lambda o: 't', lambda o: 'm', {}, 'x')
-    assert line == ['t', 'm', '0/1', *['–'] * 10]
+    assert line == ['t', 'm', '0/1', *['–'] * 14]
 
 
 def test_accuracy_against_traffic_is_drawn(tmp_path):

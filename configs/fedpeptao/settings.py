@@ -5,10 +5,10 @@ files train, validation and test of the set (.jsonl, .parquet, .csv, .tsv), or
 its name on the hub. A scale (after the colon) is a model:
 
   quickstart     SmolLM2-135M; minutes on two CPU cores
-  roberta_large  the paper's four models, with its settings, as far as its
-  gpt2_large     released code says them; the first download is of
-  open_llama_3b  gigabytes
-  open_llama_7b
+  roberta_large  the paper's four models, with prompts, inputs, batches, rounds
+  gpt2_large     and momentum of the released scripts. The server's step, the
+  open_llama_3b  devices' optimizer and its schedule are those of this project
+  open_llama_7b  (docs/fedpeptao.md); the first download is of gigabytes
 """
 
 from typing import NamedTuple
@@ -48,6 +48,7 @@ class Model(NamedTuple):
     masked: bool = False
 
 
+DEVICES = 100
 SENTIMENT = ('terrible', 'great')
 _PAIR = ('{input} ? {mask} , {pair}', '')
 TASKS = {
@@ -127,9 +128,10 @@ def config(task: str, scale: str) -> config_dict.ConfigDict:
     c.algorithm = 'fedpeptao'
     c.fedpeptao = config_dict.ConfigDict()
     # 'fedpeptao' (formulas that fit together), 'fedpeptao_code' (the released
-    # code to the letter, for which server.learning_rate=0.05 with
-    # 'exponential(decay=0.99, floor=0.002)'), or 'fedavg' (any optimizer of
-    # config.server on the mean of the layers that travel).
+    # code's step to the letter, for which fedpeptao.momentum=0.9 and
+    # server.learning_rate=0.05 with 'exponential(decay=0.99, floor=0.002)'), or
+    # 'fedavg' (any optimizer of config.server on the mean of the layers that
+    # travel).
     c.fedpeptao.server = 'fedpeptao'
     # beta of v; not read for 'fedavg'. 0.9 needs many rounds to get under way.
     c.fedpeptao.momentum = 0.5
@@ -175,7 +177,7 @@ def _data(c: config_dict.ConfigDict, task: str) -> None:
     c.data.source, c.data.path = 'classification', task
     c.data.columns, c.data.labels = t.columns, t.labels
     c.data.splits, c.data.partition = 'official', 'dirichlet_label'
-    c.data.num_clients, c.data.dirichlet_alpha = 100, 1.0
+    c.data.num_clients, c.data.dirichlet_alpha = DEVICES, 1.0
     c.data.client_size = t.size // c.data.num_clients
     c.data.template = '{input} {pair}' if t.pair else '{input}'
     c.data.separator = ''

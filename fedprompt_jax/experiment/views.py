@@ -89,7 +89,8 @@ def _majority(experiment: Experiment, parts: Parts) -> dict[str, float]:
     """Accuracy x 100 of a constant answer: the most frequent in training.
 
     'majority_accuracy' is that of one answer for all, on the whole split;
-    'own_majority_accuracy' has an answer for each client, on its part.
+    'own_majority_accuracy' has an answer for each client, on its part, and
+    'own_majority_clients_accuracy' is the mean of that over clients.
     """
     population, store = experiment.data.population, experiment.data.store
     classes: dict[Any, int] = {}
@@ -103,10 +104,11 @@ def _majority(experiment: Experiment, parts: Parts) -> dict[str, float]:
     right = [store.record(int(i))['outputs'][0] for i in parts.order]
     whole = names[counts.sum(axis=0).argmax()]
     own = [names[n] for n in counts.argmax(axis=1)[parts.client_of]]
+    hits = np.array([a == r for a, r in zip(own, right, strict=True)])
     return {
         'majority_accuracy': 100 * float(np.mean([whole == r for r in right])),
-        'own_majority_accuracy': 100
-        * float(np.mean([a == r for a, r in zip(own, right, strict=True)])),
+        'own_majority_accuracy': 100 * float(hits.mean()),
+        **_means('own_majority', parts, hits),
     }
 
 
@@ -169,14 +171,18 @@ def _over_clients(
     view: str, parts: Parts, answers: Answers
 ) -> dict[str, float]:
     """Mean over clients of their accuracy x 100, and its standard error."""
-    hits = 100.0 * (answers.chosen == answers.right)
+    return _means(view, parts, answers.chosen == answers.right)
+
+
+def _means(name: str, parts: Parts, hits: np.ndarray) -> dict[str, float]:
+    """The same of answers that are right or not, in the order of the parts."""
     sizes = parts.sizes
-    sums = np.bincount(parts.client_of, hits, minlength=len(sizes))
+    sums = np.bincount(parts.client_of, 100.0 * hits, minlength=len(sizes))
     means = sums[sizes > 0] / sizes[sizes > 0]
     error = np.nan
     if len(means) > 1:
         error = means.std(ddof=1) / np.sqrt(len(means))
     return {
-        f'{view}_clients_accuracy': float(means.mean()),
-        f'{view}_clients_accuracy_se': float(error),
+        f'{name}_clients_accuracy': float(means.mean()),
+        f'{name}_clients_accuracy_se': float(error),
     }

@@ -26,6 +26,7 @@ ON_PARTS = {
 CONSTANT = {
     'majority_accuracy': 'majority, whole split',
     'own_majority_accuracy': 'own majorities, each on its part',
+    'own_majority_clients_accuracy': 'own majorities, mean over parts',
 }
 _METRICS = {
     'accuracy': 'accuracy',

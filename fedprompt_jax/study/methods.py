@@ -22,9 +22,13 @@ HEADER = (
     'method',
     'runs',
     'global: best',
+    'global: last',
     'global: last ten',
     'own: best',
+    'own: last',
     'own: last ten',
+    'global score',
+    'own score',
     'kB up',
     'kB down',
     'slowest s',
@@ -128,14 +132,14 @@ def best_value(
 
 
 def scores(runs: Sequence[Run]) -> dict[str, Spread]:
-    """'global' and 'own', 'best' and 'last ten' -> accuracy over seeds.
+    """'global' and 'own', 'best', 'last' and 'last ten' -> accuracy over seeds.
 
     The global prompt's accuracy is of the whole split, with the binomial error
     of its examples; the own prompts' is a mean over clients, with theirs. Best
     is the round that validation chose.
     """
     found = {}
-    for at in ('best', 'last ten'):
+    for at in ('best', 'last', 'last ten'):
         whole = [views.summary(r, 'global_accuracy')[at] for r in runs]
         errors = [
             binomial(v, r.stage(views.STAGE)[-1]['examples'] if r else 0)
@@ -175,7 +179,12 @@ def _line(runs: Sequence[Run], target: float) -> list[str]:
     if not runs:
         return ['–'] * (len(HEADER) - 3)
     found = scores(runs)
-    accuracies = [str(found[title]) for title in HEADER[3:7]]
+    accuracies = [str(found[title]) for title in HEADER[3:9]]
+    unknown = [math.nan] * len(runs)
+    own_metric = [
+        spread([views.summary(r, key)['best'] for r in runs], unknown)
+        for key in ('global_score', 'own_score')
+    ]
     traffic = [
         np.mean([_a_client_s(r, key) for r in runs]) / 1e3
         for key in ('bytes_up', 'bytes_down')
@@ -191,6 +200,7 @@ def _line(runs: Sequence[Run], target: float) -> list[str]:
     all_reach = not any(map(math.isnan, reached))
     return [
         *accuracies,
+        *map(str, own_metric),
         *(f'{x:,.1f}' for x in traffic),
         *(f'{x:.2f}' for x in seconds),
         f'{np.mean(reached):.0f}' if all_reach else '–',
@@ -200,12 +210,16 @@ def _line(runs: Sequence[Run], target: float) -> list[str]:
 
 def _majority(name: str, runs: Sequence[Run]) -> list[str]:
     firsts = [r.stage(views.STAGE)[0] for r in runs]
-    whole, own = (
-        np.mean([line.get(key, math.nan) for line in firsts])
-        for key in ('majority_accuracy', 'own_majority_accuracy')
-    )
-    cells = [f'{whole:.1f}', f'{whole:.1f}', f'{own:.1f}', f'{own:.1f}']
-    return [name, 'majority', f'{len(runs)}', *cells, *['–'] * 6]
+
+    def over_runs(key: str) -> list[float]:
+        return [line.get(key, math.nan) for line in firsts]
+
+    whole = spread(over_runs('majority_accuracy'), [math.nan] * len(runs))
+    key = 'own_majority_clients_accuracy'
+    own = spread(over_runs(key), over_runs(f'{key}_se'))
+    cells = [*[str(whole)] * 3, *[str(own)] * 3]
+    rest = len(HEADER) - len(cells) - 3
+    return [name, 'majority', f'{len(runs)}', *cells, *['–'] * rest]
 
 
 def binomial(percent: float, examples: int) -> float:

@@ -12,7 +12,8 @@ RATIOS = (0.25, 0.5, 0.75, 1.0)
 SEEDS = (0, 1)
 CAPTION = (
     'As the main table, for other shares of the layers that travel, and for '
-    'the share that is estimated from curvatures.'
+    'the share that is estimated from curvatures; the rounds before that, in '
+    'which all layers travel, are not among its kB and MB.'
 )
 
 

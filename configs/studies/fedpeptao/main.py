@@ -17,8 +17,11 @@ TARGETS = {'sst2': 75.0, 'subj': 75.0, 'trec': 60.0, 'mrpc': 70.0}
 CAPTION = (
     'Accuracy x 100 on the official test split of the global prompt (whole '
     "split) and of each device's own prompt (its part; mean over devices), at "
-    'the round that validation chose and over the last ten scored rounds; '
-    'mean over seeds ± half the 95 % interval over examples or devices. Every '
+    'the round that validation chose, at the last, and over the last ten '
+    'scored rounds; '
+    'mean over seeds ± half the 95 % interval over examples or devices. The '
+    "score is the task's own metric x 100, of all answers together, at the "
+    'round that validation chose. Every '
     "method was tried with the same device learning rates, and validation's "
     'best is shown. kB '
     'that one device gets or sends in a round; seconds of a simulated round, '

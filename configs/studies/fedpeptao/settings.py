@@ -1,10 +1,13 @@
 """FedPepTAO's studies: methods as overrides of a task's config."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from configs.fedpeptao import settings
 from configs.studies.profit.settings import flat
+from fedprompt_jax.data.sources import classification
+from fedprompt_jax.data.tables import table
 
 # Tried for every method; the one that validation prefers is reported.
 RATE, RATES = 'client.learning_rate', (0.01, 0.03, 0.1)
@@ -26,7 +29,9 @@ METHODS: dict[str, dict[str, Any]] = {
     | {'server.optimizer': 'sgd(momentum=0.9)', 'server.learning_rate': 0.1},
     'FedPrompt': _FEDAVG | {'peft': 'prompt'},
     'LoRA (FedAvg)': _FEDAVG | {'peft': 'lora', 'lora.rank': 1},
-    'IA3 (FedAvg)': _FEDAVG | {'peft': 'ia3'},
+    # Its factors are 1 where nothing changes; a decay would pull them to 0.
+    'IA3 (FedAvg)': _FEDAVG
+    | {'peft': 'ia3', 'client.optimizer': 'adamw(weight_decay=0.0)'},
     'Adapter (FedAvg)': _FEDAVG | {'peft': 'adapter'},
     'LPT (FedAvg)': _FEDAVG | {'peft': 'lpt'},
     'IDPG (FedAvg)': _FEDAVG | {'peft': 'idpg'},
@@ -58,11 +63,15 @@ def overrides(
     found: dict[str, Any] = {}
     if task and task != own:
         found |= _of_task(config, own, task)
+    path = found.get('data.path', config.data.path)
     found |= METHODS[method]
     found |= {k.replace('__', '.'): v for k, v in changes.items()}
     if method == 'centralized':
         rate = found.get(RATE, config.client.learning_rate)
-        found |= _centralized(config) | {'server.learning_rate': rate}
+        size = found.get('data.client_size', config.data.client_size)
+        labels = settings.TASKS[task or own].columns
+        size = _device_size(path, labels) or size
+        found |= _centralized(config, size) | {'server.learning_rate': rate}
     return {'name': f'{task or own}: {method}', 'seed': seed} | found
 
 
@@ -88,13 +97,33 @@ def _of_task(config, own: str, task: str) -> dict[str, Any]:
     return changed
 
 
-def _centralized(config) -> dict[str, Any]:
+def _device_size(path: str, columns: Sequence[str]) -> float:
+    """Mean number of a device's training examples; 0 if the data are not here.
+
+    Args:
+      path: of the folder of a task.
+      columns: see config.data.columns.
+    """
+    if not Path(path).is_dir():
+        return 0.0
+    there = table.renamed(columns, classification.COLUMNS)
+    loaded = table.load(path, there, ('label',), splits='official')
+    examples = sum(1 for _ in loaded.by_split()['train'].rows('label'))
+    return examples / settings.DEVICES
+
+
+def _centralized(config, size: float) -> dict[str, Any]:
     """As many examples as the devices of a round read, in one optimizer.
 
-    Steps have the batches of a whole cohort, and are its rounds.
+    Steps have the batches of a whole cohort, and are its rounds. Their rate
+    follows the devices' schedule; gradients are not clipped.
+
+    Args:
+      config: of the study.
+      size: training examples of a device, on average.
     """
     batch = config.clients_per_round * config.batch_size
-    a_device = config.data.client_size * (config.local_epochs or 1)
+    a_device = size * (config.local_epochs or 1)
     steps = max(1, round(config.clients_per_round * a_device / batch))
     return {
         'local_epochs': 0,
@@ -104,4 +133,5 @@ def _centralized(config) -> dict[str, Any]:
         'validation.every': config.validation.every * steps,
         'evaluation.views_every': config.evaluation.views_every * steps,
         'server.optimizer': config.client.optimizer,
+        'server.schedule': config.client.schedule,
     }
