@@ -22,7 +22,7 @@ CAPTION = (
     'mean over seeds ± half the 95 % interval over examples or devices. The '
     "score is the task's own metric x 100, of all answers together, at the "
     'round that validation chose. Every '
-    "method was tried with the same device learning rates, and validation's "
+    "method was tried with as many device learning rates, and validation's "
     'best is shown. kB '
     'that one device gets or sends in a round; seconds of a simulated round, '
     "and the part of its busiest device (the paper's time); rounds and MB of "
@@ -34,7 +34,7 @@ def points(config):
     """The overrides of each run."""
     for task in TASKS:
         for method in settings.METHODS:
-            for rate in settings.RATES:
+            for rate in settings.rates(method):
                 for seed in SEEDS:
                     yield settings.overrides(
                         config,

@@ -11,6 +11,8 @@ from fedprompt_jax.data.tables import table
 
 # Tried for every method; the one that validation prefers is reported.
 RATE, RATES = 'client.learning_rate', (0.01, 0.03, 0.1)
+# As many, for devices with SGD: its clipped steps are shorter than Adam's.
+OF_SGD = (0.1, 0.3, 1.0)
 # The plain mean of all layers: what the others change.
 _FEDAVG = {'fedpeptao.server': 'fedavg', 'fedpeptao.ratio': 1.0}
 METHODS: dict[str, dict[str, Any]] = {
@@ -39,6 +41,11 @@ METHODS: dict[str, dict[str, Any]] = {
     'local only': {'algorithm': 'local'},
     'centralized': {'algorithm': 'centralized', 'clients_per_round': 1},
 }
+
+
+def rates(method: str) -> tuple[float, ...]:
+    """Those that are tried for a method, as many for each."""
+    return OF_SGD if method == 'MomD' else RATES
 
 
 def overrides(
