@@ -292,7 +292,9 @@ def to_host(x) -> np.ndarray:
 def fetch(tree):
     """The tree with its arrays on the host, all brought there at once.
 
-    Every process must call it. Leaves that are no arrays stay as they are.
+    Every process must call it. Leaves that are no arrays stay as they are. An
+    array keeps a copy of what was read of it: reading it again waits for
+    nothing, even a single number such as the round.
     """
     return jax.device_get(jax.tree.map(_reachable, tree))
 
@@ -317,7 +319,7 @@ def row_sharding(mesh: Mesh | AbstractMesh, rows: int) -> NamedSharding:
 def _place(x, sharding: NamedSharding) -> jax.Array:
     """Places an array of the host or of devices as the sharding says."""
     if isinstance(x, jax.Array) and x.sharding == sharding:
-        return x  # the same object, which knows what was read of it
+        return x  # the same object, with its copy on the host; see fetch
     spans = isinstance(x, jax.Array) and not x.is_fully_addressable
     if spans or sharding.is_fully_addressable:
         return jax.device_put(x, sharding)
