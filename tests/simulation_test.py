@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 from unittest import mock
 
 import jax
@@ -411,6 +412,7 @@ class Tries(PackedSimulation):
     """Records how it is asked to compute; its gradients are given."""
 
     def __init__(self, grads) -> None:
+        self.model = types.SimpleNamespace(kind=Prompt(P))
         self.grads, self.tries = {'prompt': jnp.array(grads)[:, None]}, []
 
     def gradients_once(self, bank, examples, isolate=False):
