@@ -12,7 +12,8 @@ from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment import config as config_lib
 from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.federated.client import present_owners, train
-from tests import counts_test, numpy_algorithms, quadratics
+from fedprompt_jax.planning import plan
+from tests import counts_test, numpy_algorithms, quadratics, tiny
 
 LAYERS, POPULATION = 4, 6
 SLOPES = np.array([1.0, 0.3, 2.0, 0.6])  # curvature of each layer
@@ -340,13 +341,35 @@ NUMBERS = [
 ]
 
 
+def model_of(scale: str) -> str:
+    """The key of counts_test.CONFIGS."""
+    name = scale.replace('_', '-')
+    return name if name in counts_test.CONFIGS else scale
+
+
 @pytest.mark.parametrize(('scale', 'everything', 'half'), NUMBERS)
 def test_parameters_are_those_of_the_paper_s_models(scale, everything, half):
     """Those of the config's prefix, and those of its messages."""
     config = settings.config('sst2', scale)
-    model = scale if scale in counts_test.CONFIGS else scale.replace('_', '-')
-    params = counts_test.params_of(model, config)
+    params = counts_test.params_of(model_of(scale), config)
     exchange = stage_one.exchange(config, params)
     count = lambda t: sum(x.size for x in jax.tree.leaves(t))
     assert count(params) == everything
     assert count(exchange.sent.down) == count(exchange.sent.up) == half
+
+
+@pytest.mark.parametrize(('scale', 'everything', 'half'), NUMBERS)
+def test_published_scales_are_planned(scale, everything, half, tmp_path):
+    """From a config.json alone; a device keeps all layers and a variate."""
+    tiny.write_json(
+        tmp_path / 'config.json', counts_test.CONFIGS[model_of(scale)]
+    )
+    config = settings.config('sst2', scale)
+    config.model.source = str(tmp_path)
+    config.data.path = str(tmp_path / 'sst2')
+    found = plan.plan(config, 'h100', 1, (30, 3), tmp_path / 'cache')
+    assert found['trained'] == everything
+    assert found['bytes_down'] == found['bytes_up'] == 4 * half
+    assert found['bytes_kept'] == 2 * 4 * everything
+    assert found['bytes_once'] == 0
+    assert found['fits']
