@@ -97,18 +97,23 @@ def config_of(name: str):
     return families.model_config(CONFIGS[name])
 
 
+def params_of(name: str, config):
+    """Shapes of what the config trains of a model."""
+    sizes_of = config_of(name)
+    names = families.names(CONFIGS[name])
+    base = ModelInfo(sizes_of, names, sizes.param_shapes(sizes_of))
+    made = peft.get(config.peft).make(config, base)
+    width = sizes_of.embedding_width or sizes_of.width
+    start = Start(np.random.default_rng(0), jnp.zeros((9, width)), lambda t: [])
+    return jax.eval_shape(lambda: made.init(start))
+
+
 def trained(name: str, kind: str, **settings) -> tuple[int, int]:
     """Parameters that are trained, and the bytes of a message."""
     config = fedavg_adam.get_config()
     config.peft = kind
     config[kind].update(settings)
-    sizes_of = config_of(name)
-    names = families.names(CONFIGS[name])
-    base = ModelInfo(sizes_of, names, sizes.param_shapes(sizes_of))
-    made = peft.get(kind).make(config, base)
-    width = sizes_of.embedding_width or sizes_of.width
-    start = Start(np.random.default_rng(0), jnp.zeros((9, width)), lambda t: [])
-    params = jax.eval_shape(lambda: made.init(start))
+    params = params_of(name, config)
     leaves = jax.tree.leaves(params)
     return sum(math.prod(x.shape) for x in leaves), ledger.tree_bytes(params)
 

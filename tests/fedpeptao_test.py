@@ -1,4 +1,4 @@
-"""FedPepTAO against NumPy, its laws, and whole runs of it."""
+"""FedPepTAO's rounds against NumPy, its laws, and its configs."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,10 @@ from fedprompt_jax.algorithms import fedpeptao
 from fedprompt_jax.data.examples import Example
 from fedprompt_jax.data.sampling import Cohort
 from fedprompt_jax.experiment import config as config_lib
+from fedprompt_jax.experiment import stage_one
 from fedprompt_jax.federated.client import present_owners, train
-from fedprompt_jax.federated.layers import partial
-from tests import numpy_algorithms, quadratics
+from fedprompt_jax.planning import plan
+from tests import counts_test, numpy_algorithms, quadratics, tiny
 
 LAYERS, POPULATION = 4, 6
 SLOPES = np.array([1.0, 0.3, 2.0, 0.6])  # curvature of each layer
@@ -153,15 +154,20 @@ def test_five_rounds_are_those_of_numpy(variant, doubles):
     """AdamW, clipping, ragged devices, layers that stay, variates, momentum."""
     made = rounds(5)
     state, kept, _ = quadratics.run(make(variant), [c for c, _ in made])
-    x, c, own = in_numpy(variant, made)
-    np.testing.assert_allclose(flat(state.params), x, rtol=1e-6, atol=1e-6)
+    after = in_numpy(variant, made)
+
+    def equal(params, expected):
+        np.testing.assert_allclose(flat(params), expected, rtol=1e-6, atol=1e-6)
+
+    equal(state.params, after.x)
+    assert kept.keys() == after.own.keys()
     for client, row in kept.items():
-        np.testing.assert_allclose(
-            flat(row['layers']), own[client], rtol=1e-6, atol=1e-6
-        )
+        equal(row['layers'], after.own[client])
+        if variant != 'fedavg':
+            equal(row['variate'], after.c_of[client])
     if variant != 'fedavg':
-        control = flat(state.memory.control)
-        np.testing.assert_allclose(control, c, rtol=1e-6, atol=1e-6)
+        equal(state.memory.control, after.c)
+        equal(state.memory.momentum, after.v)
 
 
 def test_the_code_s_server_rate_falls_by_the_round(doubles):
@@ -170,8 +176,10 @@ def test_the_code_s_server_rate_falls_by_the_round(doubles):
     algorithm = make('fedpeptao_code', **changes)
     state, _, _ = quadratics.run(algorithm, [c for c, _ in made])
     rates = [0.05 * 0.99**t for t in range(4)]
-    x, _, _ = in_numpy('fedpeptao_code', made, server_rates=rates)
-    np.testing.assert_allclose(flat(state.params), x, rtol=1e-6, atol=1e-6)
+    after = in_numpy('fedpeptao_code', made, server_rates=rates)
+    np.testing.assert_allclose(
+        flat(state.params), after.x, rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('variant', ['fedavg', 'fedpeptao'])
@@ -324,18 +332,44 @@ def test_every_task_at_every_scale_is_a_config(task, scale):
     config_lib.check(settings.config(task, scale), files=False)
 
 
-def test_parameters_are_those_of_the_paper_s_models():
-    """The specification's table: all layers, and half of them."""
-    sizes = {
-        'RoBERTa-large': (24, 1024, 20, 983_040, 491_520),
-        'GPT-2-large': (36, 1280, 5, 460_800, 230_400),
-        'OpenLLaMA 3B': (26, 3200, 5, 832_000, 416_000),
-        'OpenLLaMA 7B': (32, 4096, 5, 1_310_720, 655_360),
-    }
-    for layers, width, length, everything, half in sizes.values():
-        leaf = jax.ShapeDtypeStruct((length, 2, width), jnp.float32)
-        params = {'prefix': {f'{i:02d}': leaf for i in range(layers)}}
-        flags = np.arange(layers) < layers // 2
-        count = lambda t: sum(x.size for x in jax.tree.leaves(t))
-        assert count(params) == everything
-        assert count(partial.sent(flags, params)) == half
+# The specification's table: numbers of all layers, and of half of them.
+NUMBERS = [
+    ('roberta_large', 983_040, 491_520),
+    ('gpt2_large', 460_800, 230_400),
+    ('open_llama_3b', 832_000, 416_000),
+    ('open_llama_7b', 1_310_720, 655_360),
+]
+
+
+def model_of(scale: str) -> str:
+    """The key of counts_test.CONFIGS."""
+    name = scale.replace('_', '-')
+    return name if name in counts_test.CONFIGS else scale
+
+
+@pytest.mark.parametrize(('scale', 'everything', 'half'), NUMBERS)
+def test_parameters_are_those_of_the_paper_s_models(scale, everything, half):
+    """Those of the config's prefix, and those of its messages."""
+    config = settings.config('sst2', scale)
+    params = counts_test.params_of(model_of(scale), config)
+    exchange = stage_one.exchange(config, params)
+    count = lambda t: sum(x.size for x in jax.tree.leaves(t))
+    assert count(params) == everything
+    assert count(exchange.sent.down) == count(exchange.sent.up) == half
+
+
+@pytest.mark.parametrize(('scale', 'everything', 'half'), NUMBERS)
+def test_published_scales_are_planned(scale, everything, half, tmp_path):
+    """From a config.json alone; a device keeps all layers and a variate."""
+    tiny.write_json(
+        tmp_path / 'config.json', counts_test.CONFIGS[model_of(scale)]
+    )
+    config = settings.config('sst2', scale)
+    config.model.source = str(tmp_path)
+    config.data.path = str(tmp_path / 'sst2')
+    found = plan.plan(config, 'h100', 1, (30, 3), tmp_path / 'cache')
+    assert found['trained'] == everything
+    assert found['bytes_down'] == found['bytes_up'] == 4 * half
+    assert found['bytes_kept'] == 2 * 4 * everything
+    assert found['bytes_once'] == 0
+    assert found['fits']

@@ -5,7 +5,7 @@ of one client's loss at x, a float64 array, on one batch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -122,6 +122,24 @@ def adamw(
     return x
 
 
+class AfterFedPepTAO(NamedTuple):
+    """What the server and the devices have after some rounds.
+
+    Attributes:
+      x: all coordinates, at the server.
+      c: the server's control variate.
+      v: its momentum.
+      own: device -> the coordinates that it keeps, 0 for the others.
+      c_of: device -> its control variate; {} for 'fedavg'.
+    """
+
+    x: np.ndarray
+    c: np.ndarray
+    v: np.ndarray
+    own: dict[int, np.ndarray]
+    c_of: dict[int, np.ndarray]
+
+
 def fedpeptao(
     gradient: Gradient,
     x: np.ndarray,
@@ -135,8 +153,8 @@ def fedpeptao(
     decay: float,
     clip: float,
     beta: float,
-) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-    """x, c and what devices keep of their own, after FedPepTAO's rounds.
+) -> AfterFedPepTAO:
+    """What FedPepTAO's rounds end with.
 
     The released code, line by line ('fedpeptao_code'); the step whose formulas
     fit together ('fedpeptao'); or the plain mean ('fedavg').
@@ -208,4 +226,4 @@ def fedpeptao(
                 v = buffers
             before = delta
         x = np.where(chosen, new_w, x)
-    return x, c, own
+    return AfterFedPepTAO(x, c, v, own, c_of)
