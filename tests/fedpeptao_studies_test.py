@@ -47,7 +47,8 @@ def test_every_method_on_every_task_is_a_config_without_faults(scale):
         overrides
         for overrides in points(main, scale)
         if overrides['seed'] == main.SEEDS[0]
-        and overrides[settings.RATE] == settings.RATES[0]
+        and overrides[settings.RATE]
+        == settings.rates(settings.method_of(overrides))[0]
     ]
     assert len(some) == len(main.TASKS) * len(settings.METHODS)
     check(scale, some)
@@ -69,7 +70,9 @@ def test_the_main_study_has_every_method_on_every_task():
         (task, method, rate, seed)
         for task in main.TASKS
         for method in settings.METHODS
-        for rate in settings.RATES
+        for rate in settings.rates(method)
         for seed in main.SEEDS
     }
     assert set(main.TARGETS) == set(main.TASKS)
+    tried = {len(settings.rates(method)) for method in settings.METHODS}
+    assert tried == {len(settings.RATES)}

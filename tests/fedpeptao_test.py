@@ -373,3 +373,5 @@ def test_published_scales_are_planned(scale, everything, half, tmp_path):
     assert found['bytes_kept'] == 2 * 4 * everything
     assert found['bytes_once'] == 0
     assert found['fits']
+    (line,) = [x for x in found['assumed'] if 'before the rounds' in x]
+    assert "the stage 'layers'" in line

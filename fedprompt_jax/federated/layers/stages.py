@@ -35,8 +35,11 @@ def before_rounds(
       setup: of the algorithm.
       c: config.fedpeptao.
     """
-    if setup.probe is None or (c.ratio == 1 and not c.estimate_ratio):
+    if c.ratio == 1 and not c.estimate_ratio:
         return ()
+    if setup.probe is None:  # for a plan, which computes none of them
+        names = (*(['layer_ratio'] if c.estimate_ratio else []), 'layers')
+        return tuple(StageBefore(n, 0, _none, _none, _none) for n in names)
     ranked = layer_scores(setup, setup.probe, c)
     if not c.estimate_ratio:
         return (ranked,)
@@ -175,6 +178,10 @@ def layer_ratio(
 
     steps = rounds + config.clients_per_round
     return StageBefore('layer_ratio', steps, init, step, finish, record)
+
+
+def _none(*_: Any) -> Any:
+    raise AssertionError('a stage without a probe computes nothing')
 
 
 def _scored_devices(seed: int, population: int, most: int) -> list[int]:
