@@ -496,6 +496,15 @@ def test_a_kernel_that_the_devices_cannot_run_is_an_error(monkeypatch):
     choice.check_kernel('cudnn')
 
 
+def test_a_plan_refuses_a_kernel_that_its_chip_cannot_run():
+    choice.check_planned('cudnn', 'h100', 'gpu')
+    for chip, machine in (('v5p', 'tpu'), ('cpu', 'cpu')):
+        choice.check_planned('pallas', chip, machine)
+        message = f"attention='cudnn' needs .* --chip={chip} is none; use"
+        with pytest.raises(ValueError, match=message):
+            choice.check_planned('cudnn', chip, machine)
+
+
 def test_the_compilers_get_their_own_settings():
     from fedprompt_jax.models.kernels.machines import tiles, width
 

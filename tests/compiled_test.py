@@ -98,9 +98,9 @@ def test_memory_is_of_arguments_and_what_is_computed(found, config):
 def test_all_laws_hold_of_every_program(found):
     broken = {name: made.broken for name, made in found.items()}
     # On a CPU, and on no TPU, products read transposed weights and keys.
-    for fault in (decoding := broken.pop('decoding')):
+    for fault in broken.pop('decoding'):
         assert 'Each step of decoding does a transpose of' in fault
-    assert decoding and broken == dict.fromkeys(broken, ())
+    assert broken == dict.fromkeys(broken, ())
 
 
 def test_what_fsdp_gathers_is_planned_as_temporary(config):

@@ -1,5 +1,7 @@
 """FedPepTAO's studies: every run of them has a config without faults."""
 
+import json
+
 import pytest
 
 from configs.fedpeptao import settings as tasks_settings
@@ -52,6 +54,28 @@ def test_every_method_on_every_task_is_a_config_without_faults(scale):
     ]
     assert len(some) == len(main.TASKS) * len(settings.METHODS)
     check(scale, some)
+
+
+def test_a_centralized_run_reads_as_many_examples_as_the_devices(tmp_path):
+    """Of the data that are here; the official set has 27 times as many."""
+    folder = tmp_path / 'sst2'
+    folder.mkdir()
+    for split, rows in (('train', 2500), ('validation', 3), ('test', 3)):
+        line = json.dumps({'sentence': 'good', 'label': 1}) + '\n'
+        (folder / f'{split}.jsonl').write_text(line * rows)
+    config = tasks_settings.config('sst2', 'quickstart')
+    config.local_epochs, config.rounds = 1, 8
+
+    def examples(path) -> int:
+        config.data.path = str(path)
+        found = settings.overrides(config, 'centralized')
+        assert found['server.schedule'] == config.client.schedule
+        return found['rounds'] * found['local_steps'] * found['batch_size']
+
+    # 10 of 100 devices a round, in steps of 80 examples.
+    assert examples(folder) == pytest.approx(8 * 10 * 25, rel=0.05)
+    absent = 8 * 10 * config.data.client_size
+    assert examples(tmp_path / 'absent') == pytest.approx(absent, rel=0.05)
 
 
 def test_the_main_study_has_every_method_on_every_task():

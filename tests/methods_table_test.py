@@ -2,10 +2,14 @@
 
 import json
 import math
+import types
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fedprompt_jax.data.partitions import Clients
+from fedprompt_jax.experiment import views as scored
 from fedprompt_jax.report import views
 from fedprompt_jax.report.figures import layers as layers_figure
 from fedprompt_jax.report.figures import views as views_figure
@@ -178,3 +182,23 @@ def test_the_chosen_layers_are_filled():
 @pytest.mark.parametrize('values', [[], [math.nan]])
 def test_a_mean_over_nothing_is_a_dash(values):
     assert str(methods.spread(values, values)) == '–'
+
+
+def test_the_majority_of_all_and_of_each_client_by_hand():
+    """Two clients train on (yes, yes, no) and (no, no); four are scored."""
+    answers = 'yes yes no no no  yes no no yes'.split()
+    store = types.SimpleNamespace(record=lambda i: {'outputs': [answers[i]]})
+    trained = Clients(np.arange(5), np.array([0, 3, 5]), {})
+    # yes | no, no, yes
+    parts = Clients(np.arange(5, 9), np.array([0, 1, 4]), {})
+    experiment: Any = types.SimpleNamespace(
+        data=types.SimpleNamespace(population=trained, store=store)
+    )
+    found = scored._majority(experiment, parts)
+    assert found['majority_accuracy'] == 50.0  # 'no' for all
+    assert found['own_majority_accuracy'] == 75.0  # 'yes'; 'no' three times
+    by_client = np.array([100.0, 200 / 3])
+    key = 'own_majority_clients_accuracy'
+    assert found[key] == pytest.approx(by_client.mean())
+    error = by_client.std(ddof=1) / math.sqrt(2)
+    assert found[f'{key}_se'] == pytest.approx(error)

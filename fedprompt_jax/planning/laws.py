@@ -150,7 +150,8 @@ def _moves(read: hlo.Program, x: hlo.Instruction) -> str:
         (called,) = x.called('calls')
         inside = read.computations[called].values()
         # Scalars say where a slice begins.
-        done = {y.opcode for y in inside if y.arrays[0].sizes} - _BESIDES
+        done = {y.opcode for y in inside if any(a.sizes for a in y.arrays)}
+        done -= _BESIDES
     moves = [kind for kind in ('transpose', 'copy') if kind in done]
     return moves[0] if moves and done <= {'transpose', 'copy'} else ''
 

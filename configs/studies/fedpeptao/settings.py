@@ -1,6 +1,6 @@
 """FedPepTAO's studies: methods as overrides of a task's config."""
 
-from collections.abc import Sequence
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ def overrides(
     if method == 'centralized':
         rate = found.get(RATE, config.client.learning_rate)
         size = found.get('data.client_size', config.data.client_size)
-        labels = settings.TASKS[task or own].columns
-        size = _device_size(path, labels) or size
+        columns = settings.TASKS[task or own].columns
+        size = _device_size(path, columns) or size
         found |= _centralized(config, size) | {'server.learning_rate': rate}
     return {'name': f'{task or own}: {method}', 'seed': seed} | found
 
@@ -104,7 +104,8 @@ def _of_task(config, own: str, task: str) -> dict[str, Any]:
     return changed
 
 
-def _device_size(path: str, columns: Sequence[str]) -> float:
+@functools.cache  # a study asks for each rate and seed
+def _device_size(path: str, columns: tuple[str, ...]) -> float:
     """Mean number of a device's training examples; 0 if the data are not here.
 
     Args:
