@@ -1,7 +1,7 @@
 """Attention over packed rows, compiled for a chip that is not here: a table.
 
     python -m benchmarks.attention --chip=v5e [--kinds=xla,pallas] [--whole]
-        [--rows=16] [--layers=30] [--nouse_remat] [--json]
+        [--rows=16] [--layers=30] [--nouse_remat] [--remat_mlp] [--json]
 
 It needs the extra tpu-compile, or cuda for --chip=h100, and no accelerator.
 Nothing runs: of each kind of attention it prints the memory of temporaries and
@@ -47,6 +47,7 @@ _WHOLE = flags.DEFINE_bool('whole', False, 'Compile the gradient of a model.')
 _ROWS = flags.DEFINE_integer('rows', 16, 'Rows of a grid.')
 _LAYERS = flags.DEFINE_integer('layers', 30, 'Layers of the model.')
 _REMAT = flags.DEFINE_bool('use_remat', True, 'Recompute its layers.')
+_MLP = flags.DEFINE_bool('remat_mlp', False, 'Recompute its MLPs alone.')
 LENGTH, HEADS, KV_HEADS, SIZE = 1024, 9, 3, 64
 SCALE = SIZE**-0.5
 
@@ -146,7 +147,9 @@ def whole(kind: str, mesh: Mesh):
         8192, Rotary(1e5),
     )  # fmt: skip
     kernel = choice.make(kind, mesh)
-    transformer = Transformer(config, _REMAT.value, kernel=kernel)
+    transformer = Transformer(
+        config, _REMAT.value, kernel=kernel, remat_mlp=_MLP.value
+    )
     leaves = base_leaves(config, 'bfloat16', '')
     base = flax.traverse_util.unflatten_dict(leaves, sep='/')
     bank = {'prompt': jax.ShapeDtypeStruct((8, 10, width), jnp.float32)}
